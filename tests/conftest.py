@@ -1,0 +1,107 @@
+"""What every test may rely on.
+
+- An `async def` test runs on a virtual-time loop of its own; marked `integration`, on a real one.
+- Whoever waits on the real clock without being marked `integration` fails.
+- `scale` says how much of a long property to run: a tenth in the gate, all of it in the soak
+  (KOO_SOAK=1, or `scripts/soak`). Hypothesis counts its examples likewise, by profile: a test with
+  more or fewer than the profile's says `settings(max_examples=settings().max_examples * 5)`.
+- `seed` is the same number in every run of the gate and another in every soak, always printed.
+"""
+
+import asyncio
+import inspect
+import os
+import random
+import selectors
+import threading
+import time
+import zlib
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from koo.testing import run
+
+SOAK = os.environ.get("KOO_SOAK") == "1"
+REAL_WAIT_ALLOWED = 0.02
+
+settings.register_profile(
+    "gate", max_examples=100, derandomize=True, deadline=None, database=None, print_blob=True
+)
+settings.register_profile(
+    "soak",
+    max_examples=1000,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("soak" if SOAK else "gate")
+
+
+@pytest.fixture(scope="session")
+def scale() -> float:
+    """The share of a long property's cases to run."""
+    return 1.0 if SOAK else 0.1
+
+
+@pytest.fixture
+def seed(request) -> int:
+    """A number for `random.Random`: fixed per test in the gate, drawn in the soak, printed."""
+    chosen = random.getrandbits(32) if SOAK else zlib.crc32(request.node.name.encode())
+    print(f"seed of {request.node.name}: {chosen}")
+    return chosen
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run a coroutine test to its end."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj) or "anyio" in pyfuncitem.keywords:
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    test = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
+    if pyfuncitem.get_closest_marker("integration"):
+        asyncio.run(test)
+    else:
+        run(test)
+    return True
+
+
+@pytest.fixture(autouse=True)
+def _no_real_waiting(request, monkeypatch):
+    """Fail a test that waits on the real clock, unless it says that it does."""
+    if request.node.get_closest_marker("integration"):
+        yield
+        return
+    waited = []
+    monkeypatch.setattr(time, "sleep", _refuse_in_main_thread(time.sleep))
+    monkeypatch.setattr(
+        selectors.DefaultSelector, "select", _measured(selectors.DefaultSelector.select, waited)
+    )
+    yield
+    if sum(waited) > REAL_WAIT_ALLOWED:
+        pytest.fail(
+            f"waited {sum(waited):.2f} s on the real clock; "
+            "run it on koo.testing.run, or mark it integration"
+        )
+
+
+def _refuse_in_main_thread(sleep):
+    def refuse(seconds):
+        if threading.current_thread() is threading.main_thread():
+            pytest.fail(f"time.sleep({seconds}) on the real clock; mark the test integration")
+        sleep(seconds)
+
+    return refuse
+
+
+def _measured(select, waited):
+    """Like *select*; a wait that only time ended (no socket, no thread) is written down."""
+
+    def measured(self, timeout=None):
+        began = time.monotonic()
+        ready = select(self, timeout)
+        if not ready and threading.current_thread() is threading.main_thread():
+            waited.append(time.monotonic() - began)
+        return ready
+
+    return measured
