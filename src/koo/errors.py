@@ -1,0 +1,251 @@
+"""Everything that koo itself raises.
+
+    KooError
+    +-- Rejected                         refused before the work began; nothing was sent
+    |   +-- CircuitOpen                  a circuit breaker is open, or probing
+    |   +-- RateLimited                  a window of a rate limit is full, or the key is paused
+    |   +-- BudgetExhausted              the day's money is spent
+    |   +-- Saturated                    too many calls at once, or too many in line
+    |   +-- PoolExhausted                every database connection is taken
+    |   +-- DatabaseUnavailable          the server is known to be down
+    +-- DeadlineExceeded                 the time is over; also TimeoutError
+    +-- CommitOutcomeUnknown             nobody can say whether the transaction committed
+    +-- ExternalServiceError             an AI service did not answer as asked
+        +-- ApiKeyError, AccessDeniedError, QuotaExceededError,
+        |   InvalidRequestError, ContextTooLongError, ContentRefusedError      never retried
+        +-- RateLimitError               retried after what they ask; does not trip
+        +-- ServiceTimeoutError, ServiceConnectionError,
+        |   ServiceUnavailableError, StreamTruncatedError                      retried, trip
+        +-- ServiceRejected              one of our own gates refused; ``__cause__`` says which
+
+The verdict sits on the class. Other database errors stay SQLAlchemy's own.
+Messages read ``<component>: <what>; <what to do or when>`` and never carry a
+secret, a prompt or a parameter.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "AccessDeniedError",
+    "ApiKeyError",
+    "BudgetExhausted",
+    "CircuitOpen",
+    "CommitOutcomeUnknown",
+    "ContentRefusedError",
+    "ContextTooLongError",
+    "DatabaseUnavailable",
+    "DeadlineExceeded",
+    "ExternalServiceError",
+    "InvalidRequestError",
+    "KooError",
+    "PoolExhausted",
+    "QuotaExceededError",
+    "RateLimitError",
+    "RateLimited",
+    "Rejected",
+    "Saturated",
+    "ServiceConnectionError",
+    "ServiceRejected",
+    "ServiceTimeoutError",
+    "ServiceUnavailableError",
+    "StreamTruncatedError",
+]
+
+
+class KooError(Exception):
+    """The root of every error that koo raises."""
+
+
+class Rejected(KooError):
+    """Refused before the work began; nothing was sent.
+
+    *gate* names who refused; *retry_after* is the time in seconds after which
+    it may be worth asking again (None: not by waiting); *cause* says why.
+    """
+
+    what: ClassVar[str] = "refused"
+
+    #: Where a caller with patience may wait; set by gates that have a line.
+    line: object | None = None
+
+    def __init__(
+        self, gate: str, retry_after: float | None = None, cause: str | None = None
+    ) -> None:
+        super().__init__(gate, retry_after, cause)
+        self.gate = gate
+        self.retry_after = retry_after
+        self.cause = cause
+
+    def __str__(self) -> str:
+        """Say what was refused, why, and when to come back."""
+        what = f"{self.what} ({self.cause})" if self.cause else self.what
+        return f"{self.gate}: {what}; {self._when()}"
+
+    def _when(self) -> str:
+        match self.retry_after:
+            case None:
+                return "waiting alone does not help"
+            case 0 | 0.0:
+                return "try again"
+            case seconds:
+                return f"try again in {seconds:.1f} s"
+
+
+class CircuitOpen(Rejected):
+    """A circuit breaker is open, or its probes are all out."""
+
+    what = "circuit open"
+
+
+class RateLimited(Rejected):
+    """A window of a rate limit is full, or the key is paused."""
+
+    what = "rate limit reached"
+
+
+class BudgetExhausted(Rejected):
+    """The day's money is spent, or too much of it is reserved."""
+
+    what = "daily budget exhausted"
+
+
+class Saturated(Rejected):
+    """As many calls as allowed are in flight, or waiting in line."""
+
+    what = "too many calls at once"
+
+
+class PoolExhausted(Rejected):
+    """Every connection is taken; the cause names who holds them."""
+
+    what = "no connection free"
+
+
+class DatabaseUnavailable(Rejected):
+    """The database server is known to be down; nothing was sent to it."""
+
+    what = "database unavailable"
+
+
+class DeadlineExceeded(KooError, TimeoutError):
+    """The time that this call had is over."""
+
+
+class CommitOutcomeUnknown(KooError):
+    """The connection broke during COMMIT: the transaction may or may not have committed."""
+
+
+class ExternalServiceError(KooError):
+    """An AI service did not answer as asked.
+
+    *kind* is the metric label; *retryable* and *trips* are the verdict of the
+    class; *retry_after* is the wait in seconds that the service named. *usage* is
+    the ``koo.ai.Usage`` that the service bills for it, None if nobody knows.
+    """
+
+    kind: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+    trips: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        service: str,
+        detail: str,
+        *,
+        retry_after: float | None = None,
+        request_id: str | None = None,
+        usage: object = None,
+    ) -> None:
+        super().__init__(service, detail)
+        self.service = service
+        self.detail = detail
+        self.retry_after = retry_after
+        self.request_id = request_id
+        self.usage = usage
+
+    def __str__(self) -> str:
+        """Name the service, say what happened and what to do."""
+        return f"{self.service}: {self.detail}"
+
+
+class ApiKeyError(ExternalServiceError):
+    """The key is missing, wrong or revoked."""
+
+    kind = "api_key"
+
+
+class AccessDeniedError(ExternalServiceError):
+    """The key is good, but not for this model, region or feature."""
+
+    kind = "access_denied"
+
+
+class QuotaExceededError(ExternalServiceError):
+    """The account's money or its quota is used up."""
+
+    kind = "quota_exceeded"
+
+
+class InvalidRequestError(ExternalServiceError):
+    """The service will never accept this request as it stands."""
+
+    kind = "invalid_request"
+
+
+class ContextTooLongError(ExternalServiceError):
+    """Prompt and answer together do not fit into the model's context."""
+
+    kind = "context_too_long"
+
+
+class ContentRefusedError(ExternalServiceError):
+    """The service refused the content of the prompt or of its own answer."""
+
+    kind = "content_refused"
+
+
+class RateLimitError(ExternalServiceError):
+    """The service asks for fewer calls; it is healthy."""
+
+    kind = "rate_limit"
+    retryable = True
+
+
+class ServiceTimeoutError(ExternalServiceError, TimeoutError):
+    """No answer in time."""
+
+    kind = "timeout"
+    retryable = True
+    trips = True
+
+
+class ServiceConnectionError(ExternalServiceError, ConnectionError):
+    """The service could not be reached, or the connection broke."""
+
+    kind = "connection"
+    retryable = True
+    trips = True
+
+
+class ServiceUnavailableError(ExternalServiceError):
+    """The service is overloaded or broken."""
+
+    kind = "unavailable"
+    retryable = True
+    trips = True
+
+
+class StreamTruncatedError(ExternalServiceError):
+    """The answer ended before the protocol's terminal event."""
+
+    kind = "stream_truncated"
+    retryable = True
+    trips = True
+
+
+class ServiceRejected(ExternalServiceError):
+    """One of our own gates refused the call; ``__cause__`` says which."""
+
+    kind = "rejected"

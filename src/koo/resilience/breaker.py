@@ -1,0 +1,401 @@
+"""The circuit breaker.
+
+                 enough failures                    wait over, next call probes
+      CLOSED ------------------------> OPEN --------------------------------> HALF_OPEN
+        ^                               ^                                       |   |
+        |                               +--- one decisive failure: wait doubles-+   |
+        +--------------- success_threshold successes (admission ramps up) ----------+
+
+It trips at ``failure_threshold`` failures in the window that are also at least
+``failure_rate`` of its outcomes, or at as many failures in a row, with no
+success between, spread over at least ``streak_span``. What is in flight for
+longer than ``slow_threshold`` counts as slow before it ends. Looking changes
+nothing; every transition begins a new generation, and an outcome of an older
+one moves nothing.
+
+    mode      NORMAL as drawn | ISOLATED refuses all | FORCED_CLOSED records, never opens
+              DISABLED admits all, records nothing | SHADOW as drawn, but admits all and counts
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..errors import CircuitOpen
+from .breaker_config import BreakerConfig, BreakerStats, Mode, State
+from .clock import RANDOM, SYSTEM_CLOCK, Clock, Random
+from .events import Listener, StateChanged, ignore, tell
+from .gate import Permit
+from .outcome import SUCCESS, Abandoned, Ask, Failure, Outcome, RetryClass
+from .window import OutcomeWindow
+
+__all__ = ["BreakerConfig", "BreakerStats", "CircuitBreaker", "Mode", "State"]
+
+_JITTER: Final = 0.1
+_LONGEST_WAIT: Final = 5.0
+_DOUBLINGS: Final = 3
+_NO_EVIDENCE: Final = -1
+
+
+class CircuitBreaker:
+    """A gate that stops calls to a dependency that fails, and finds out when it is back."""
+
+    __slots__ = (
+        "__weakref__",
+        "_cause",
+        "_clock",
+        "_config",
+        "_failed_probes",
+        "_flying",
+        "_generation",
+        "_leases",
+        "_mode",
+        "_on_event",
+        "_open_until",
+        "_opened_total",
+        "_plain",
+        "_ramp",
+        "_ramp_until",
+        "_random",
+        "_rejected_total",
+        "_since",
+        "_state",
+        "_successes",
+        "_window",
+        "_would_reject_total",
+        "double_settled_total",
+        "name",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        config: BreakerConfig | None = None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        random: Random = RANDOM,
+        on_event: Listener = ignore,
+    ) -> None:
+        self.name = name
+        self.double_settled_total = 0
+        self._config = config or BreakerConfig()
+        self._clock = clock
+        self._random = random
+        self._on_event = on_event
+        self._window = OutcomeWindow(self._config.window)
+        self._state = State.CLOSED
+        self._mode = Mode.NORMAL
+        self._generation = 0
+        self._since: float | None = None
+        self._cause: str | None = None
+        self._open_until = 0.0
+        self._failed_probes = 0
+        self._successes = 0
+        self._leases: dict[int, float] = {}
+        self._flying: dict[int, float] = {}
+        self._ramp = 0
+        self._ramp_until = 0.0
+        self._rejected_total = self._would_reject_total = self._opened_total = 0
+        self._plain = self._config.slow_threshold is None
+
+    # -- the gate ------------------------------------------------------------------
+
+    def admit(self, ask: Ask) -> Permit | CircuitOpen:
+        """Let a call through, or say when the next may try."""
+        if self._plain:
+            return Permit(self, ask, 0.0, self._generation)
+        now = self._clock.monotonic()
+        refusal = self._refusal(now)
+        if refusal is None:
+            return self._issue(ask, now)
+        if self._mode is Mode.SHADOW:
+            self._would_reject_total += 1
+            return Permit(self, ask, now, _NO_EVIDENCE)
+        self._rejected_total += 1
+        return refusal
+
+    def settled(self, permit: Permit, outcome: Outcome) -> None:
+        """Learn how a call ended; what began in an older generation changes nothing."""
+        if permit.generation != self._generation:
+            return
+        if outcome is SUCCESS and self._plain:
+            self._window.add_success(self._clock.monotonic())
+            return
+        now = self._clock.monotonic()
+        self._return_slot(permit)
+        if self._state is State.HALF_OPEN:
+            self._judge_probe(permit, outcome, now)
+        else:
+            self._record(permit, outcome, now)
+
+    def cancelled(self, permit: Permit) -> None:
+        """Take a slot back that was not used."""
+        if permit.generation == self._generation:
+            self._return_slot(permit)
+
+    def stats(self) -> BreakerStats:
+        """A photograph."""
+        now = self._clock.monotonic()
+        tally = self._window.tally(now)
+        return BreakerStats(
+            name=self.name,
+            state=self._state,
+            mode=self._mode,
+            failures=tally.failures,
+            slow=tally.slow,
+            outcomes=tally.outcomes,
+            failure_threshold=self._config.failure_threshold,
+            successes=self._successes,
+            probes=self._live_probes(now),
+            retry_after=self._wait(now),
+            since=self._since,
+            cause=self._cause,
+            generation=self._generation,
+            rejected_total=self._rejected_total,
+            would_reject_total=self._would_reject_total,
+            opened_total=self._opened_total,
+            double_settled_total=self.double_settled_total,
+        )
+
+    # -- what a person or a probe in the background may do ---------------------------
+
+    def reset(self, cause: str = "reset by hand") -> None:
+        """Close, ramped, and forget the failures; calls in flight no longer count."""
+        self._failed_probes = 0
+        self._mode = Mode.NORMAL
+        self._close(cause)
+
+    def half_open(self, cause: str = "the dependency answers again") -> None:
+        """End the open wait: the next call probes. Does nothing unless open and not isolated."""
+        if self._state is State.OPEN and self._mode is not Mode.ISOLATED:
+            self._enter(State.HALF_OPEN, cause)
+
+    def open_until(self, seconds: float, cause: str) -> None:
+        """Open for *seconds*, because the other side said so; longer than any wait under way."""
+        until = self._clock.monotonic() + seconds
+        if self._state is State.OPEN:
+            self._open_until = max(until, self._open_until)
+            self._cause = cause
+            return
+        self._open(until, cause)
+
+    def isolate(self, reason: str) -> None:
+        """Refuse every call until :meth:`release` or :meth:`reset`, whatever the time."""
+        self._mode = Mode.ISOLATED
+        self._open(self._clock.monotonic(), reason)
+
+    def release(self) -> None:
+        """End any special mode; an isolated breaker closes, ramped."""
+        was_isolated = self._mode is Mode.ISOLATED
+        self._set_mode(Mode.NORMAL)
+        if was_isolated:
+            self._close("released by hand")
+
+    def force_close(self) -> None:
+        """Admit everything and never open, but go on counting."""
+        self._close("closed by hand")
+        self._set_mode(Mode.FORCED_CLOSED)
+
+    def disable(self) -> None:
+        """Admit everything and count nothing."""
+        self._close("disabled by hand")
+        self._set_mode(Mode.DISABLED)
+
+    def shadow(self) -> None:
+        """Move as if in charge, but admit everything and count what would have been refused."""
+        self._set_mode(Mode.SHADOW)
+
+    # -- admission -------------------------------------------------------------------
+
+    def _refusal(self, now: float) -> CircuitOpen | None:
+        match self._mode, self._state:
+            case Mode.DISABLED | Mode.FORCED_CLOSED, _:
+                return None
+            case _, State.CLOSED:
+                return self._closed_refusal(now)
+            case _, State.OPEN:
+                return self._open_refusal(now)
+        return self._half_open_refusal(now)
+
+    def _closed_refusal(self, now: float) -> CircuitOpen | None:
+        if self._overdue(now) and self._too_slow(now):
+            self._trip(now, f"calls take longer than {self._config.slow_threshold:g} s")
+            return CircuitOpen(self.name, self._wait(now), self._cause)
+        if self._ramp and now >= self._ramp_until:
+            self._end_ramp()
+        if self._ramp and len(self._flying) >= self._ramp:
+            return CircuitOpen(self.name, max(0.0, self._ramp_until - now), "recovering")
+        return None
+
+    def _open_refusal(self, now: float) -> CircuitOpen | None:
+        if self._mode is Mode.ISOLATED or now < self._open_until:
+            return CircuitOpen(self.name, self._wait(now), self._cause)
+        self._enter(State.HALF_OPEN, "the wait is over; probing")
+        return None
+
+    def _half_open_refusal(self, now: float) -> CircuitOpen | None:
+        for serial in [serial for serial, end in self._leases.items() if end <= now]:
+            del self._leases[serial]
+        if len(self._leases) < self._config.max_probes:
+            return None
+        return CircuitOpen(self.name, min(self._leases.values()) - now, "probing")
+
+    def _issue(self, ask: Ask, now: float) -> Permit:
+        permit = Permit(self, ask, now, self._generation)
+        if self._state is State.HALF_OPEN:
+            self._leases[id(permit)] = self._lease_end(ask, now)
+        elif self._mode is not Mode.DISABLED:
+            self._flying[id(permit)] = now
+        return permit
+
+    def _lease_end(self, ask: Ask, now: float) -> float:
+        end = now + (self._config.probe_timeout or self._config.recovery_timeout)
+        return end if ask.deadline is None else min(end, ask.deadline.at)
+
+    def _return_slot(self, permit: Permit) -> None:
+        self._leases.pop(id(permit), None)
+        self._flying.pop(id(permit), None)
+
+    # -- judgement -------------------------------------------------------------------
+
+    def _record(self, permit: Permit, outcome: Outcome, now: float) -> None:
+        if self._mode is Mode.DISABLED or _says_nothing(outcome):
+            return
+        window = self._window
+        if isinstance(outcome, Failure) and outcome.trips:
+            window.add_failure(now)
+        else:
+            window.add_success(now)
+            self._ramp += 1 if self._ramp else 0
+        if self._is_slow(permit, now):
+            window.note_slow()
+        if self._mode is not Mode.FORCED_CLOSED and (cause := self._verdict(outcome, now)):
+            self._trip(now, cause, outcome)
+
+    def _verdict(self, outcome: Outcome, now: float) -> str | None:
+        config, window = self._config, self._window
+        if self._too_slow(now):
+            return f"calls take longer than {config.slow_threshold:g} s"
+        if not (isinstance(outcome, Failure) and outcome.trips):
+            return None
+        tally, last = window.tally(now), f"; last: {outcome.cause}" if outcome.cause else ""
+        if (
+            tally.failures >= config.failure_threshold
+            and tally.failures >= config.failure_rate * tally.outcomes
+        ):
+            return f"{tally.failures} of the last {tally.outcomes} calls failed{last}"
+        if (
+            window.streak >= config.failure_threshold
+            and now - window.streak_since >= config.streak_span
+        ):
+            return f"{window.streak} calls in a row failed{last}"
+        return None
+
+    def _is_slow(self, permit: Permit, now: float) -> bool:
+        threshold = self._config.slow_threshold
+        return threshold is not None and now - permit.stamp > threshold
+
+    def _too_slow(self, now: float) -> bool:
+        config = self._config
+        if config.slow_threshold is None or self._mode in {Mode.FORCED_CLOSED, Mode.DISABLED}:
+            return False
+        overdue = self._overdue(now)
+        tally = self._window.tally(now)
+        slow = tally.slow + overdue
+        return slow >= config.failure_threshold and slow >= config.slow_rate * (
+            tally.outcomes + overdue
+        )
+
+    def _overdue(self, now: float) -> int:
+        """How many calls in flight are slow already, counted no further than the window is long."""
+        if (threshold := self._config.slow_threshold) is None:
+            return 0
+        overdue = 0
+        # In order of admission, so the first that is young enough ends the count.
+        for stamp in self._flying.values():
+            if now - stamp <= threshold or overdue >= self._config.window.size:
+                break
+            overdue += 1
+        return overdue
+
+    def _judge_probe(self, permit: Permit, outcome: Outcome, now: float) -> None:
+        if _says_nothing(outcome):
+            return
+        if (isinstance(outcome, Failure) and outcome.trips) or self._is_slow(permit, now):
+            self._failed_probes += 1
+            self._trip(now, "a probe failed", outcome)
+            return
+        self._successes += 1
+        if self._successes >= self._config.success_threshold:
+            self._failed_probes = 0
+            self._close(f"{self._successes} probes succeeded")
+
+    # -- transitions -------------------------------------------------------------------
+
+    def _trip(self, now: float, cause: str, outcome: Outcome = SUCCESS) -> None:
+        doublings = min(self._failed_probes, _DOUBLINGS)
+        growth = min(2.0**doublings, _LONGEST_WAIT)
+        wait = self._config.recovery_timeout * growth * (1 + _JITTER * self._random())
+        if isinstance(outcome, Failure) and outcome.retry_after:
+            wait = max(wait, outcome.retry_after)
+        self._open(now + wait, cause)
+
+    def _open(self, until: float, cause: str) -> None:
+        self._open_until = until
+        self._opened_total += 1
+        self._enter(State.OPEN, cause)
+
+    def _close(self, cause: str) -> None:
+        self._ramp = self._config.ramp_start
+        self._ramp_until = self._clock.monotonic() + self._config.ramp_timeout
+        self._window.clear()
+        self._enter(State.CLOSED, cause)
+
+    def _enter(self, state: State, cause: str) -> None:
+        before, self._state = self._state, state
+        self._generation += 1
+        self._successes = 0
+        self._leases.clear()
+        self._flying.clear()
+        self._settle_pace()
+        self._cause = cause
+        self._since = self._clock.time()
+        if before is not state:
+            tell(self._on_event, StateChanged(self.name, before, state, cause))
+
+    def _end_ramp(self) -> None:
+        self._ramp = 0
+        self._flying.clear()
+        self._settle_pace()
+
+    def _set_mode(self, mode: Mode) -> None:
+        self._mode = mode
+        self._settle_pace()
+
+    def _settle_pace(self) -> None:
+        """Closed and in charge, without ramp or slow rule: nothing to ask at admission."""
+        self._plain = (
+            self._state is State.CLOSED
+            and not self._ramp
+            and self._mode in {Mode.NORMAL, Mode.SHADOW, Mode.FORCED_CLOSED}
+            and self._config.slow_threshold is None
+        )
+
+    # -- looking -------------------------------------------------------------------------
+
+    def _wait(self, now: float) -> float | None:
+        if self._state is not State.OPEN:
+            return 0.0
+        return None if self._mode is Mode.ISOLATED else max(0.0, self._open_until - now)
+
+    def _live_probes(self, now: float) -> int:
+        return sum(end > now for end in self._leases.values())
+
+
+def _says_nothing(outcome: Outcome) -> bool:
+    match outcome:
+        case Abandoned():
+            return True
+        case Failure(trips=False, retry_class=RetryClass.THROTTLED):
+            return True
+    return False

@@ -1,0 +1,111 @@
+"""What a circuit breaker is told at birth, and the photograph it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .window import WindowConfig
+
+__all__ = ["BreakerConfig", "BreakerStats", "Mode", "State"]
+
+
+class State(StrEnum):
+    """Where a breaker stands."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Mode(StrEnum):
+    """Whether a breaker is in charge."""
+
+    NORMAL = "normal"
+    ISOLATED = "isolated"
+    FORCED_CLOSED = "forced_closed"
+    DISABLED = "disabled"
+    SHADOW = "shadow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerConfig:
+    """When to open, how long to wait, when to close.
+
+    *failure_threshold*: failures that open it, if they are *failure_rate* of the
+    window, or a run spread over *streak_span* seconds. *recovery_timeout*: the
+    first wait in seconds; it doubles while probes fail, to at most five times.
+    *success_threshold*: successful probes that close it, *max_probes* at once;
+    a probe is a lease of *probe_timeout* seconds (*recovery_timeout* if None).
+    *slow_threshold*: seconds after which a call is slow (None: no slow rule); it
+    opens when *failure_threshold* slow calls are *slow_rate* of all. After closing
+    *ramp_start* calls may be in flight, one more with each success, for
+    *ramp_timeout* seconds.
+    """
+
+    failure_threshold: int = 5
+    recovery_timeout: float = 60.0
+    success_threshold: int = 2
+    failure_rate: float = 0.5
+    streak_span: float = 1.0
+    slow_threshold: float | None = None
+    slow_rate: float = 0.5
+    max_probes: int = 1
+    probe_timeout: float | None = None
+    ramp_start: int = 2
+    ramp_timeout: float = 2.0
+    window: WindowConfig = field(default=WindowConfig())
+
+    def __post_init__(self) -> None:
+        """Refuse what could never work; widen the default window for a large threshold."""
+        for name in ("failure_threshold", "success_threshold", "max_probes", "ramp_start"):
+            if getattr(self, name) < 1:
+                raise ValueError(_message(name, "must be at least 1"))
+        for name in ("recovery_timeout", "probe_timeout", "slow_threshold"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(_message(name, "must be above 0 seconds"))
+        for name in ("streak_span", "ramp_timeout"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(_message(name, "can't be negative; use 0 seconds for none"))
+        for name in ("failure_rate", "slow_rate"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(_message(name, "must be above 0 and at most 1"))
+        self._widen()
+
+    def _widen(self) -> None:
+        if 0 < self.window.size < 2 * self.failure_threshold:
+            window = WindowConfig(2 * self.failure_threshold, self.window.span, self.window.age)
+            object.__setattr__(self, "window", window)
+
+
+def _message(name: str, rule: str) -> str:
+    return f"BreakerConfig: {name} {rule}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerStats:
+    """A photograph of a circuit breaker.
+
+    *failures*, *slow* and *outcomes* are those in the window; *retry_after* the
+    seconds until the next probe, 0 when calls pass, None when only a person can
+    release it; *since* the epoch second of the last transition, None before any.
+    """
+
+    name: str
+    state: State
+    mode: Mode
+    failures: int
+    slow: int
+    outcomes: int
+    failure_threshold: int
+    successes: int
+    probes: int
+    retry_after: float | None
+    since: float | None
+    cause: str | None
+    generation: int
+    rejected_total: int
+    would_reject_total: int
+    opened_total: int
+    double_settled_total: int

@@ -1,0 +1,162 @@
+"""Money for a day: reserved before a call, settled after it, never passed.
+
+    budget |== settled ==|-- reserved, in flight --|...... free ......|
+                          ask fits into what is free --------> Permit
+                          ask fits into free + reserved -----> BudgetExhausted, may wait
+                          it does not ----------------------> BudgetExhausted until midnight
+
+Integers of nano-dollars. A day is a calendar day of *zone* and never comes
+back: a wall clock that is set back keeps the later day. What was reserved on one
+day is debited to that day, however late it is settled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+from ..errors import BudgetExhausted, Rejected
+from .clock import SYSTEM_CLOCK, Clock
+from .gate import Permit
+from .line import LinedGate
+from .outcome import Ask, Outcome
+
+__all__ = ["DailyBudget", "DailyBudgetConfig", "DailyBudgetStats"]
+
+
+@dataclass(frozen=True, slots=True)
+class DailyBudgetConfig:
+    """*limit_nanousd* may be spent on each calendar day of *zone*."""
+
+    limit_nanousd: int
+    zone: tzinfo = UTC
+
+    def __post_init__(self) -> None:
+        """Refuse a budget below nothing."""
+        if self.limit_nanousd < 0:
+            message = "DailyBudgetConfig: limit_nanousd can't be negative; use 0 to spend nothing"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class DailyBudgetStats:
+    """A photograph of a daily budget, in nano-dollars.
+
+    *resets_at* is the epoch second of the next midnight; *settled_late* was
+    debited to a day that was over.
+    """
+
+    name: str
+    limit_nanousd: int
+    spent_nanousd: int
+    reserved_nanousd: int
+    remaining_nanousd: int
+    settled_late_nanousd: int
+    resets_at: float
+    waiting: int
+    rejected_total: int
+    double_settled_total: int
+
+
+class DailyBudget(LinedGate):
+    """A gate that never lets the day's spend pass its limit."""
+
+    __slots__ = (
+        "_config",
+        "_day",
+        "_ends_at",
+        "_rejected_total",
+        "_reserved",
+        "_settled_late",
+        "_spent",
+    )
+
+    def __init__(
+        self, name: str, config: DailyBudgetConfig, *, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        super().__init__(name, clock)
+        self._config = config
+        self._spent = self._reserved = self._settled_late = self._rejected_total = 0
+        self._day = 0
+        self._ends_at = float("-inf")
+
+    def admit(self, ask: Ask) -> Permit | Rejected:
+        """Reserve ``ask.nanousd`` of today's money, or say why not."""
+        now = self._clock.monotonic()
+        if self._line is not None and self._could_fit(ask):
+            answer: Permit | Rejected = self._refuse_for_now()
+        else:
+            answer = self._take(ask, now)
+        if not isinstance(answer, Permit):
+            self._rejected_total += 1
+        return answer
+
+    def settled(self, permit: Permit, outcome: Outcome) -> None:
+        """Debit what was spent, in full; the whole reservation if nobody knows."""
+        spent = permit.ask.nanousd if outcome.spent is None else outcome.spent.nanousd
+        self._debit(permit, spent)
+
+    def cancelled(self, permit: Permit) -> None:
+        """Release the reservation."""
+        self._debit(permit, 0)
+
+    def stats(self) -> DailyBudgetStats:
+        """A photograph; a day that has ended since the last call is shown as the new one."""
+        wall = self._clock.time()
+        is_today = wall < self._ends_at
+        spent, reserved = (self._spent, self._reserved) if is_today else (0, 0)
+        return DailyBudgetStats(
+            name=self.name,
+            limit_nanousd=self._config.limit_nanousd,
+            spent_nanousd=spent,
+            reserved_nanousd=reserved,
+            remaining_nanousd=max(0, self._config.limit_nanousd - spent - reserved),
+            settled_late_nanousd=self._settled_late,
+            resets_at=self._ends_at if is_today else self._midnight_after(wall),
+            waiting=self.waiting,
+            rejected_total=self._rejected_total,
+            double_settled_total=self.double_settled_total,
+        )
+
+    def _take(self, ask: Ask, now: float) -> Permit | Rejected:
+        if not self._could_fit(ask):
+            return self._refuse_for_today(ask)
+        if self._spent + self._reserved + ask.nanousd > self._config.limit_nanousd:
+            return self._refuse_for_now()
+        self._reserved += ask.nanousd
+        return Permit(self, ask, now, self._day)
+
+    def _could_fit(self, ask: Ask) -> bool:
+        self._begin_day_if_over()
+        return self._spent + ask.nanousd <= self._config.limit_nanousd
+
+    def _refuse_for_now(self) -> Rejected:
+        cause = "what is left is reserved by calls in flight"
+        return self._may_wait(BudgetExhausted(self.name, None, cause))
+
+    def _refuse_for_today(self, ask: Ask) -> Rejected:
+        if ask.nanousd > self._config.limit_nanousd:
+            return BudgetExhausted(self.name, None, "the call may cost more than the day's budget")
+        wait = max(0.0, self._ends_at - self._clock.time())
+        return BudgetExhausted(self.name, wait, "what is left of the day is too little")
+
+    def _debit(self, permit: Permit, spent: int) -> None:
+        self._begin_day_if_over()
+        if permit.generation == self._day:
+            self._reserved -= permit.ask.nanousd
+            self._spent += spent
+        else:
+            self._settled_late += spent
+        self.serve()
+
+    def _begin_day_if_over(self) -> None:
+        wall = self._clock.time()
+        if wall >= self._ends_at:
+            self._ends_at = self._midnight_after(wall)
+            self._day += 1
+            self._spent = self._reserved = 0
+
+    def _midnight_after(self, wall: float) -> float:
+        zone = self._config.zone
+        tomorrow: date = datetime.fromtimestamp(wall, zone).date() + timedelta(days=1)
+        return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone).timestamp()

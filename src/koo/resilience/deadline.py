@@ -1,0 +1,93 @@
+"""One budget of time for a whole call, inherited by whatever it calls.
+
+    caller's deadline --min--> call's own timeout --min--> attempt's timeout
+         (context variable)
+
+A deadline is a moment on the monotonic clock; a timeout is a duration. Between
+processes a deadline travels as the milliseconds that are left, because clocks differ.
+"""
+
+from __future__ import annotations
+
+from asyncio import Task, get_running_loop
+from collections.abc import Coroutine
+from contextvars import Context, ContextVar
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+__all__ = ["CURRENT", "Deadline", "Progress", "current_attempt", "current_deadline", "detached"]
+
+T = TypeVar("T")
+
+_LONGEST_HEADER = 12
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Deadline:
+    """The moment *at* (monotonic seconds) when a call's time is over."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float, now: float) -> Deadline:
+        """The deadline *seconds* from *now*."""
+        return cls(now + seconds)
+
+    def remaining(self, now: float) -> float:
+        """Seconds that are left, never negative."""
+        return max(0.0, self.at - now)
+
+    def expired(self, now: float) -> bool:
+        """Whether the time is over."""
+        return now >= self.at
+
+    def to_header(self, now: float) -> str:
+        """What is left, as whole milliseconds rounded down, for a request header."""
+        return str(int(self.remaining(now) * 1000))
+
+    @classmethod
+    def from_header(cls, text: str, now: float) -> Deadline:
+        """The deadline that a caller sent as milliseconds.
+
+        Raises ValueError for anything but 1 to 12 digits.
+        """
+        if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_HEADER):
+            message = "Deadline: the header is not a number of milliseconds; send 1 to 12 digits"
+            raise ValueError(message)
+        return cls(now + int(text) / 1000)
+
+
+class Progress(Protocol):
+    """The call that is running now, as far as its callees may know it."""
+
+    @property
+    def deadline_at(self) -> float | None:
+        """The moment when its time is over, if it has one."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1, counted through all policies around it."""
+        ...
+
+
+CURRENT: ContextVar[Progress | None] = ContextVar("koo_call", default=None)
+
+
+def current_deadline() -> Deadline | None:
+    """The deadline that the running call has inherited or set, if any."""
+    call = CURRENT.get()
+    if call is None or call.deadline_at is None:
+        return None
+    return Deadline(call.deadline_at)
+
+
+def current_attempt() -> int:
+    """Which attempt is running, from 1; 0 outside every policy. Send it downstream."""
+    call = CURRENT.get()
+    return 0 if call is None else call.attempt
+
+
+def detached(work: Coroutine[Any, Any, T], *, name: str | None = None) -> Task[T]:
+    """A task running *work* in an empty context, so that no caller's deadline leaks into it."""
+    return get_running_loop().create_task(work, name=name, context=Context())

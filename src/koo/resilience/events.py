@@ -1,0 +1,156 @@
+"""What happened, told once, to whoever listens.
+
+One frozen record per thing that can happen. Nothing is told of a call that
+simply succeeds. A listener hears of a transition after it; what it raises is
+counted and never reaches the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from .measure import Counter
+
+__all__ = [
+    "LISTENER_ERRORS",
+    "CallRejected",
+    "ConfigurationChanged",
+    "ConnectionEvent",
+    "Event",
+    "GaveUp",
+    "HealthChecked",
+    "LimitPaused",
+    "Listener",
+    "OperatorAction",
+    "RetryScheduled",
+    "StateChanged",
+    "fan_out",
+    "ignore",
+    "tell",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """A circuit breaker moved from one state to another, because of *cause*."""
+
+    component: str
+    before: str
+    after: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryScheduled:
+    """Attempt number *attempt* failed with *error*; the next follows after *delay* seconds."""
+
+    component: str
+    attempt: int
+    delay: float
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp:
+    """The last of *attempts* attempts failed with *error*; the caller gets it."""
+
+    component: str
+    attempts: int
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class CallRejected:
+    """A policy refused a call, because *gate* did."""
+
+    component: str
+    gate: str
+    reason: str
+    retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitPaused:
+    """A limiter admits nothing for *seconds*, because the other side asked for it."""
+
+    component: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChecked:
+    """An active check ended: *ok*, or *error*; *seconds* is how long the answer took."""
+
+    component: str
+    ok: bool
+    error: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionEvent:
+    """A connection was opened, closed, invalidated or recycled (*what*), because of *cause*."""
+
+    component: str
+    what: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationChanged:
+    """The settings *names* differ from what they were; their values are not told."""
+
+    component: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorAction:
+    """A person did *action* and gave *reason*."""
+
+    component: str
+    action: str
+    reason: str | None
+    actor: str
+    before: str | None = None
+    after: str | None = None
+
+
+Event: TypeAlias = (
+    StateChanged
+    | RetryScheduled
+    | GaveUp
+    | CallRejected
+    | LimitPaused
+    | HealthChecked
+    | ConnectionEvent
+    | ConfigurationChanged
+    | OperatorAction
+)
+Listener: TypeAlias = Callable[[Event], None]
+
+LISTENER_ERRORS: Final = Counter()
+
+
+def ignore(_: Event) -> None:
+    """The listener that does not listen."""
+
+
+def tell(listener: Listener, event: Event) -> None:
+    """Tell *listener*; what it raises is counted in ``LISTENER_ERRORS`` and dropped."""
+    try:
+        listener(event)
+    except Exception:  # noqa: BLE001 - a listener must never break the call it listens to
+        LISTENER_ERRORS.add()
+
+
+def fan_out(*listeners: Listener) -> Listener:
+    """One listener that tells all *listeners*, each safe from the others."""
+
+    def tell_all(event: Event) -> None:
+        for listener in listeners:
+            tell(listener, event)
+
+    return tell_all

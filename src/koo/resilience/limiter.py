@@ -1,0 +1,270 @@
+"""Rate limits: several windows, several weights, admitted all or none.
+
+    ask --> [60 requests / min] [1000 requests / h] [90000 tokens / min] --> Permit
+             +---- any one full: RateLimited, nothing is counted ----/
+
+Exact over *any* window of that length, not only over calendar minutes: what was
+admitted leaves in buckets of 1/64 of the window, each as a whole and never too
+early. Per call the windows of one weight cost one subtraction from a credit,
+which is computed anew whenever a bucket ends. An estimate is reserved at
+admission; settling corrects it, cancelling gives it back to its own bucket.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final, Literal, TypeAlias
+
+from ..errors import RateLimited, Rejected
+from .clock import SYSTEM_CLOCK, Clock
+from .events import LimitPaused, Listener, ignore, tell
+from .gate import Permit
+from .line import LinedGate
+from .measure import RollingCount
+from .outcome import SUCCESS, Ask, Failure, Outcome, RetryClass, Spent
+
+__all__ = ["Limit", "LimitStats", "RateLimiter", "RateLimiterConfig", "RateLimiterStats", "Weight"]
+
+Weight: TypeAlias = Literal["requests", "tokens", "nanousd"]
+
+_BUCKETS: Final = 64
+_WEIGHTS: Final[tuple[Weight, ...]] = ("requests", "tokens", "nanousd")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most *limit* of *weight* in any *per* seconds."""
+
+    limit: int
+    per: float
+    weight: Weight = "requests"
+
+    def __post_init__(self) -> None:
+        """Refuse a limit that admits nothing, or for no time."""
+        if self.limit < 1:
+            message = "Limit: limit must be at least 1; leave the limit out to admit everything"
+            raise ValueError(message)
+        if not self.per > 0:
+            message = "Limit: per must be above 0 seconds"
+            raise ValueError(message)
+        if self.weight not in _WEIGHTS:
+            message = f"Limit: weight must be one of {', '.join(_WEIGHTS)}"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimiterConfig:
+    """The *limits* that hold together; *pause_cap* bounds in seconds what a 429 may ask for."""
+
+    limits: tuple[Limit, ...]
+    pause_cap: float = 3600.0
+
+    def __post_init__(self) -> None:
+        """Refuse a limiter without limits."""
+        if not self.limits:
+            message = "RateLimiterConfig: limits is empty; name at least one Limit"
+            raise ValueError(message)
+        if not self.pause_cap > 0:
+            message = "RateLimiterConfig: pause_cap must be above 0 seconds"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitStats:
+    """One window: how much of *limit* is *used*; all of it is free in *reset_after* seconds."""
+
+    limit: int
+    per: float
+    weight: Weight
+    used: int
+    remaining: int
+    reset_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimiterStats:
+    """A photograph of a rate limiter; *paused_for* and *reset_after* in seconds."""
+
+    name: str
+    windows: tuple[LimitStats, ...]
+    paused_for: float
+    waiting: int
+    rejected_total: int
+    double_settled_total: int
+
+
+class _Meter:
+    """All windows of one weight, behind one credit."""
+
+    __slots__ = ("_limits", "_since", "_windows", "credit", "edge", "pending", "weigh")
+
+    def __init__(self, weight: Weight, limits: tuple[Limit, ...]) -> None:
+        self.weigh = attrgetter(weight)
+        self._limits = limits
+        self._windows = tuple(RollingCount(limit.per, _BUCKETS) for limit in limits)
+        # What was admitted since the last bucket ended; younger than every window's bucket.
+        self.pending = 0
+        self._since = 0.0
+        self.edge = 0.0
+        self.credit = 0
+
+    def roll(self, now: float) -> None:
+        """A bucket has ended: move what is pending into the windows, let go what is old."""
+        if self.pending:
+            for window in self._windows:
+                window.add(self._since, self.pending)
+            self.pending = 0
+        for window in self._windows:
+            window.forget(now)
+        self._since = now
+        self.edge = min(window.next_edge(now) for window in self._windows)
+        self._reckon()
+
+    def put(self, amount: int) -> None:
+        self.credit -= amount
+        self.pending += amount
+
+    def take_back(self, stamp: float, amount: int) -> None:
+        if stamp >= self._since:
+            self.put(-amount)
+            return
+        for window in self._windows:
+            window.take_back(stamp, amount)
+        self._reckon()
+
+    def fits_at(self, amount: int, now: float) -> float | None:
+        """The moment when *amount* fits by time alone; None if it never can."""
+        if any(amount > limit.limit for limit in self._limits):
+            return None
+        self.roll(now)
+        return max(
+            window.leaves_at(window.kept + amount - limit.limit)
+            for limit, window in zip(self._limits, self._windows, strict=True)
+        )
+
+    def stats(self, now: float) -> list[LimitStats]:
+        return [
+            self._photograph(limit, window, now)
+            for limit, window in zip(self._limits, self._windows, strict=True)
+        ]
+
+    def _photograph(self, limit: Limit, window: RollingCount, now: float) -> LimitStats:
+        copy = window.copy()
+        if self.pending:
+            copy.add(self._since, self.pending)
+        copy.forget(now)
+        reset = copy.leaves_at(copy.kept) - now if copy.kept > 0 else 0.0
+        remaining = max(0, limit.limit - copy.kept)
+        return LimitStats(
+            limit.limit, limit.per, limit.weight, copy.kept, remaining, max(0.0, reset)
+        )
+
+    def _reckon(self) -> None:
+        free = (
+            limit.limit - window.kept
+            for limit, window in zip(self._limits, self._windows, strict=True)
+        )
+        self.credit = min(free) - self.pending
+
+
+class RateLimiter(LinedGate):
+    """A gate that admits no more than its limits, over any window, in order of arrival."""
+
+    __slots__ = ("_config", "_meters", "_on_event", "_paused_until", "_rejected_total")
+
+    def __init__(
+        self,
+        name: str,
+        config: RateLimiterConfig,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        on_event: Listener = ignore,
+    ) -> None:
+        super().__init__(name, clock)
+        self._config = config
+        self._on_event = on_event
+        self._paused_until = 0.0
+        self._rejected_total = 0
+        self._meters = tuple(
+            _Meter(weight, tuple(limit for limit in config.limits if limit.weight == weight))
+            for weight in _WEIGHTS
+            if any(limit.weight == weight for limit in config.limits)
+        )
+
+    def admit(self, ask: Ask) -> Permit | Rejected:
+        """Count *ask* in every window, or in none and say when it would fit."""
+        now = self._clock.monotonic()
+        answer = self._take(ask, now) if self._line is None else self._refuse(ask, now)
+        if answer.__class__ is not Permit:
+            self._rejected_total += 1
+        return answer
+
+    def settled(self, permit: Permit, outcome: Outcome) -> None:
+        """Replace the estimate by what was spent; pause if the other side asked for it."""
+        if outcome is SUCCESS:
+            return
+        if outcome.spent is not None:
+            self._correct(permit, outcome.spent)
+        if isinstance(outcome, Failure) and outcome.retry_class is RetryClass.THROTTLED:
+            self.pause(outcome.retry_after or 0.0)
+        elif outcome.advice is not None and outcome.advice.remaining_requests == 0:
+            self.pause(outcome.advice.reset_after or 0.0)
+
+    def cancelled(self, permit: Permit) -> None:
+        """Give everything back to the bucket it was taken from."""
+        for meter in self._meters:
+            meter.take_back(permit.stamp, meter.weigh(permit.ask))
+        self.serve()
+
+    def pause(self, seconds: float) -> None:
+        """Admit nothing for *seconds* (at most ``pause_cap``); never shortens a pause."""
+        until = self._clock.monotonic() + min(seconds, self._config.pause_cap)
+        if seconds > 0 and until > self._paused_until:
+            self._paused_until = until
+            tell(self._on_event, LimitPaused(self.name, seconds))
+
+    def stats(self) -> RateLimiterStats:
+        """A photograph."""
+        now = self._clock.monotonic()
+        return RateLimiterStats(
+            name=self.name,
+            windows=tuple(stats for meter in self._meters for stats in meter.stats(now)),
+            paused_for=max(0.0, self._paused_until - now),
+            waiting=self.waiting,
+            rejected_total=self._rejected_total,
+            double_settled_total=self.double_settled_total,
+        )
+
+    def _take(self, ask: Ask, now: float) -> Permit | Rejected:
+        if now < self._paused_until:
+            return self._refuse(ask, now)
+        for meter in self._meters:
+            if now >= meter.edge:
+                meter.roll(now)
+            if meter.weigh(ask) > meter.credit:
+                return self._refuse(ask, now)
+        for meter in self._meters:
+            amount = meter.weigh(ask)
+            meter.credit -= amount
+            meter.pending += amount
+        return Permit(self, ask, now, 0)
+
+    def _refuse(self, ask: Ask, now: float) -> Rejected:
+        due = self._paused_until
+        for meter in self._meters:
+            fits_at = meter.fits_at(meter.weigh(ask), now)
+            if fits_at is None:
+                return RateLimited(self.name, None, "the request is larger than the limit")
+            due = max(due, fits_at)
+        cause = "paused, as the service asked" if now < self._paused_until else None
+        return self._may_wait(RateLimited(self.name, max(0.0, due - now), cause))
+
+    def _correct(self, permit: Permit, spent: Spent) -> None:
+        for meter in self._meters:
+            excess = meter.weigh(spent) - meter.weigh(permit.ask)
+            if excess > 0:
+                meter.put(excess)
+            elif excess < 0:
+                meter.take_back(permit.stamp, -excess)
+        self.serve()

@@ -1,0 +1,164 @@
+"""The line before a gate: who has patience waits here, first come first served.
+
+    refused --join--> [priority 0: a b c] [priority 1: d e] --serve--> head gets a permit
+                          |                                     +-> or is told when to ask again
+                          +--leave (gave up, deadline, cancelled)
+
+While the line is not empty, newcomers join its end, so a large request can't be
+starved by small ones. Who waits holds no permit. A line decides; only the policy
+that put a waiter into it waits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, Protocol
+
+from ..errors import Rejected, Saturated
+from .clock import Clock
+from .gate import Permit
+from .outcome import Ask
+
+__all__ = ["Line", "LinedGate", "Waiter"]
+
+CAPACITY: Final = 1000
+
+
+class Waiter(Protocol):
+    """One caller in line."""
+
+    @property
+    def ask(self) -> Ask:
+        """What it wants."""
+        ...
+
+    @property
+    def arrived(self) -> float:
+        """When it first came (monotonic seconds); its place in every line it joins."""
+        ...
+
+    def grant(self, permit: Permit) -> bool:
+        """Take *permit*; False if the caller has gone."""
+        ...
+
+    def refuse(self, rejection: Rejected) -> None:
+        """Hear that waiting has become useless."""
+        ...
+
+    def serve_in(self, seconds: float, gate: LinedGate) -> None:
+        """Being first in line, call ``gate.serve()`` in *seconds*."""
+        ...
+
+
+class Line:
+    """Waiters by priority, then by arrival."""
+
+    __slots__ = ("_queues", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._queues: dict[int, deque[Waiter]] = {}
+
+    def put(self, waiter: Waiter) -> None:
+        """Take the place that priority and arrival give."""
+        queue = self._queues.setdefault(waiter.ask.priority, deque())
+        place = len(queue)
+        while place and queue[place - 1].arrived > waiter.arrived:
+            place -= 1
+        queue.insert(place, waiter)
+        self.size += 1
+
+    def remove(self, waiter: Waiter) -> bool:
+        """Leave; False if it was not in line."""
+        queue = self._queues.get(waiter.ask.priority)
+        if queue is None or waiter not in queue:
+            return False
+        queue.remove(waiter)
+        self._forget_if_empty(waiter.ask.priority)
+        self.size -= 1
+        return True
+
+    def head(self) -> Waiter | None:
+        """Who is next."""
+        return self._queues[min(self._queues)][0] if self._queues else None
+
+    def _forget_if_empty(self, priority: int) -> None:
+        if not self._queues[priority]:
+            del self._queues[priority]
+
+
+class LinedGate:
+    """What gates share that let callers wait: the order of service."""
+
+    __slots__ = ("__weakref__", "_clock", "_line", "_serving", "double_settled_total", "name")
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self.name = name
+        self.double_settled_total = 0
+        self._clock = clock
+        self._line: Line | None = None
+        self._serving = False
+
+    def admit(self, ask: Ask) -> Permit | Rejected:
+        """Let a call in, or refuse it with a place to wait."""
+        raise NotImplementedError
+
+    @property
+    def waiting(self) -> int:
+        """How many callers are in line."""
+        return self._line.size if self._line else 0
+
+    def join(self, waiter: Waiter) -> Saturated | None:
+        """Put *waiter* in line, or say that the line is full."""
+        if self._line is None:
+            self._line = Line()
+        if self._line.size >= CAPACITY:
+            return Saturated(self.name, None, f"{CAPACITY} calls are waiting")
+        self._line.put(waiter)
+        self.serve()
+        return None
+
+    def leave(self, waiter: Waiter) -> None:
+        """Take *waiter* out of the line; who stood behind may be served."""
+        if self._line is not None and self._line.remove(waiter):
+            self.serve()
+
+    def serve(self) -> None:
+        """Give permits to the head of the line while they last."""
+        if self._line is None or self._serving:
+            return
+        self._serving = True
+        try:
+            while (head := self._line.head()) is not None and self._serve(head):
+                pass
+        finally:
+            self._serving = False
+        if not self._line.size:
+            self._line = None
+
+    def _serve(self, head: Waiter) -> bool:
+        answer = self._take(head.ask, self._clock.monotonic())
+        if isinstance(answer, Permit):
+            self._dismiss(head)
+            if not head.grant(answer):
+                answer.cancel()
+            return True
+        if answer.line is None:
+            self._dismiss(head)
+            head.refuse(answer)
+            return True
+        if answer.retry_after is not None:
+            head.serve_in(answer.retry_after, self)
+        return False
+
+    def _dismiss(self, head: Waiter) -> None:
+        if self._line is not None:
+            self._line.remove(head)
+
+    def _take(self, ask: Ask, now: float) -> Permit | Rejected:
+        """Decide for whoever is first, whoever else waits."""
+        raise NotImplementedError
+
+    def _may_wait(self, rejection: Rejected) -> Rejected:
+        rejection.line = self
+        return rejection

@@ -1,0 +1,150 @@
+"""What a call asks for, and how one attempt ended, in the only terms that gates understand.
+
+Ask -> Permit -> Outcome = Success | Failure | Abandoned
+
+what happened                       as an outcome                                   a breaker sees
+answered                            Success                                         a success
+refused as wrong (a client error)   Failure(retryable=False, trips=False)           a success
+conflicted with another             Failure(retryable, trips=False, CONFLICT)       a success
+throttled                           Failure(retryable, trips=False, THROTTLED)      nothing
+failed, timed out on our side       Failure(retryable, trips=True)                  a failure
+the caller went away                Abandoned                                       nothing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from .deadline import Deadline
+
+__all__ = [
+    "ABANDONED",
+    "ONE_REQUEST",
+    "SUCCESS",
+    "Abandoned",
+    "Advice",
+    "Appraiser",
+    "Ask",
+    "Classifier",
+    "Failure",
+    "Outcome",
+    "RetryClass",
+    "Spent",
+    "Success",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a call wants before it begins.
+
+    *requests*, *tokens* and *nanousd* are reserved until the call is settled.
+    A lower *priority* goes first in line. *deadline* bounds a probe's lease.
+    """
+
+    requests: int = 1
+    tokens: int = 0
+    nanousd: int = 0
+    priority: int = 0
+    deadline: Deadline | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse weights that would give instead of take."""
+        if min(self.requests, self.tokens, self.nanousd) < 0:
+            message = "Ask: weights can't be negative; ask for 0 or more"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What an attempt really used, in the units of :class:`Ask`."""
+
+    requests: int = 1
+    tokens: int = 0
+    nanousd: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What the answer's headers say of the other side's limits; seconds, None if silent."""
+
+    remaining_requests: int | None = None
+    remaining_tokens: int | None = None
+    reset_after: float | None = None
+
+
+class RetryClass(Enum):
+    """What kind of wait a retry deserves.
+
+    The values are (scale of the base delay, scale of the longest delay, price
+    in the retry budget). What says nothing about load costs nothing.
+    """
+
+    CONFLICT = (0.05, 0.05, 0.0)
+    TRANSIENT = (1.0, 1.0, 1.0)
+    THROTTLED = (5.0, 2.0, 0.35)
+    RESOLVED = (1.0, 1.0, 0.0)
+
+    @property
+    def base_scale(self) -> float:
+        """The factor for the backoff's base delay."""
+        return self.value[0]
+
+    @property
+    def cap_scale(self) -> float:
+        """The factor for the backoff's longest delay."""
+        return self.value[1]
+
+    @property
+    def cost(self) -> float:
+        """What one retry withdraws from the retry budget."""
+        return self.value[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """The attempt returned.
+
+    *spent* None means unknown: the whole reservation is debited.
+    """
+
+    spent: Spent | None = None
+    advice: Advice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The attempt raised.
+
+    *retryable*: another attempt could succeed. *trips*: it says something about
+    the dependency's health. *retry_after*: the wait in seconds that the
+    dependency itself asked for. *cause*: a word for people, without secrets.
+    """
+
+    retryable: bool
+    trips: bool
+    retry_after: float | None = None
+    retry_class: RetryClass = RetryClass.TRANSIENT
+    spent: Spent | None = None
+    advice: Advice | None = None
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """The attempt began and was given up; nobody knows how it would have ended."""
+
+    spent: Spent | None = None
+    advice: Advice | None = None
+
+
+Outcome: TypeAlias = Success | Failure | Abandoned
+Classifier: TypeAlias = Callable[[Exception], Failure]
+Appraiser: TypeAlias = Callable[[object], Success]
+
+ONE_REQUEST = Ask()
+SUCCESS = Success()
+ABANDONED = Abandoned()

@@ -1,0 +1,236 @@
+"""One call on its way through a policy: its gates, its timer, its settlement.
+
+Call --admit()--> all permits, or none and the refusal
+     --arm()----> the attempt's timer, cut to the deadline
+     --end()----> disarmed and settled, each permit once
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, CancelledError, TimerHandle, current_task, get_running_loop
+from collections.abc import Callable
+from threading import get_ident
+from typing import Protocol
+
+from ...errors import DeadlineExceeded, Rejected
+from ..deadline import CURRENT, Progress
+from ..gate import Gate, Permit
+from ..outcome import Ask, Outcome
+from .timers import SLACK, AnyTask, Lane
+
+__all__ = ["Call", "Terms"]
+
+
+class Terms(Protocol):
+    """What a policy sets for each of its calls."""
+
+    name: str
+    gates: tuple[Gate, ...]
+    timeout: float | None
+    patience: float | None
+    lane_timeout: float | None
+    lane: Lane | None
+    calls_total: int
+    monotonic: Callable[[], float]
+
+    def cannot_finish_in(self, seconds: float) -> bool:
+        """Whether so little time is too little, as far as past calls tell."""
+        ...
+
+    def open_lane(self, loop: AbstractEventLoop, timeout: float) -> Lane:
+        """The lane for the usual timeout on *loop*."""
+        ...
+
+
+class Call:
+    """The state of one call. Its attempts are numbered from 1.
+
+    No slots: the rare attributes stay on the class until they are needed,
+    which makes a call a third cheaper to begin.
+    """
+
+    number = 1
+    attempts_before = 0
+    permits: list[Permit] | tuple[()] = ()
+    last_error: Exception | None = None
+    waited = 0.0
+    is_ours = True
+    is_late = False
+    ends_with_deadline = False
+    has_expired = False
+    cancelling = 0
+    lane: Lane | None = None
+    timer: TimerHandle | None = None
+    task: AnyTask | None = None
+
+    def __init__(self, policy: Terms, ask: Ask, timeout: float | None) -> None:
+        self.policy = policy
+        self.ask = ask
+        self.began = started = policy.monotonic()
+        outer = CURRENT.get()
+        limit = policy.timeout if timeout is None else timeout
+        self.deadline_at = None if limit is None else started + limit
+        if outer is not None:
+            self._inherit(outer)
+        if ask.deadline is not None:
+            self._obey(ask.deadline.at)
+        policy.calls_total += 1
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1, counted through all policies around it."""
+        return self.attempts_before + self.number
+
+    def _inherit(self, outer: Progress) -> None:
+        self.attempts_before = outer.attempt - 1
+        if outer.deadline_at is not None:
+            self._obey(outer.deadline_at)
+
+    def _obey(self, at: float) -> None:
+        if self.deadline_at is None or at < self.deadline_at:
+            self.deadline_at = at
+            self.is_ours = False
+            self.is_late = self.policy.cannot_finish_in(at - self.began)
+
+    # -- admission -----------------------------------------------------------------
+
+    def admit(self) -> Rejected | None:
+        """Take every gate's permit, or none and return the refusal."""
+        ask = self.ask
+        permits: list[Permit] = []
+        for gate in self.policy.gates:
+            answer = gate.admit(ask)
+            if isinstance(answer, Rejected):
+                _give_back(permits)
+                return answer
+            permits.append(answer)
+        self.permits = permits
+        return None
+
+    def admit_beside(self, held: Permit, holder: Gate) -> Rejected | None:
+        """Take the permits of all gates but *holder*, whose permit is *held*."""
+        permits: list[Permit] = []
+        for gate in self.policy.gates:
+            answer = held if gate is holder else gate.admit(self.ask)
+            if isinstance(answer, Rejected):
+                _give_back([*permits, *([] if held in permits else [held])])
+                return answer
+            permits.append(answer)
+        self.permits = permits
+        return None
+
+    # -- time ----------------------------------------------------------------------
+
+    def arm(self) -> None:
+        """Start the attempt's clock: its own timeout, or what is left if that is less."""
+        policy, deadline_at = self.policy, self.deadline_at
+        timeout = policy.lane_timeout
+        if timeout is None:
+            if deadline_at is not None:
+                self.arm_until(deadline_at)
+            return
+        expires_at = self.began + timeout
+        if deadline_at is not None and deadline_at < expires_at:
+            self.arm_until(deadline_at)
+            return
+        # The running loop costs a system call to ask for; a task of the lane's loop in this
+        # thread says as much.
+        lane = policy.lane
+        if lane is None or lane.thread != get_ident() or (task := current_task(lane.loop)) is None:
+            lane = policy.open_lane(get_running_loop(), timeout)
+            task = current_task(lane.loop)
+        self.task = task
+        self.cancelling = task.cancelling() if task else 0
+        self.lane = lane
+        lane.calls[self] = expires_at
+        if not lane.is_armed:
+            lane.arm()
+
+    def arm_for_a_step(self) -> None:
+        """Start the clock for one step of an attempt that pauses between its steps."""
+        timeout, ends = self.policy.lane_timeout, [self.deadline_at]
+        if timeout is not None:
+            ends.append(self.began + timeout)
+        known = [end for end in ends if end is not None]
+        if known:
+            self.arm_until(min(known))
+
+    def arm_until(self, moment: float) -> None:
+        """Start the attempt's clock for an unusual end: a timer of its own."""
+        loop = get_running_loop()
+        self.task = current_task(loop)
+        self.cancelling = self.task.cancelling() if self.task else 0
+        self.ends_with_deadline = moment == self.deadline_at
+        left = max(0.0, moment - self.policy.monotonic())
+        self.timer = loop.call_later(left + SLACK, self.expire)
+
+    def expire(self) -> None:
+        """The attempt's time is over: end it where it waits."""
+        self.has_expired = True
+        if self.task is not None:
+            self.task.cancel()
+
+    def _watch(self, loop: AbstractEventLoop) -> None:
+        self.task = task = current_task(loop)
+        if task is not None:
+            self.cancelling = task.cancelling()
+
+    def disarm(self) -> None:
+        """Stop the attempt's clock."""
+        if self.lane is not None:
+            self.lane.calls.pop(self, None)
+            self.lane = None
+        elif self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def forgive(self) -> None:
+        """The operation ended in the instant that its time was over: take the cancellation back."""
+        self.has_expired = False
+        if self.task is not None:
+            self.task.uncancel()
+
+    def timed_out(self, error: BaseException) -> bool:
+        """Whether *error* is our own timer's doing and not the caller's cancellation."""
+        if not self.has_expired or self.task is None:
+            return False
+        self.has_expired = False
+        return self.task.uncancel() <= self.cancelling and isinstance(error, CancelledError)
+
+    @property
+    def timeout_is_ours(self) -> bool:
+        """Whether the limit that ends this attempt is our own setting, not a caller's."""
+        return self.is_ours or not self.ends_with_deadline
+
+    def too_late_error(self) -> DeadlineExceeded:
+        """What the caller gets when there is too little time even to begin."""
+        left = max(0.0, (self.deadline_at or 0.0) - self.began)
+        name = self.policy.name
+        return DeadlineExceeded(
+            f"{name}: {left:.3f} s are too little time to begin; allow more, or ask earlier"
+        )
+
+    # -- settlement -----------------------------------------------------------------
+
+    def settle(self, outcome: Outcome) -> None:
+        """Settle every permit, the last one first."""
+        permits, self.permits = self.permits, ()
+        for permit in reversed(permits):
+            permit.settle(outcome)
+
+    def give_back(self) -> None:
+        """Cancel every permit: nothing was sent."""
+        permits, self.permits = self.permits, ()
+        _give_back(permits)
+
+    def deadline_error(self) -> DeadlineExceeded:
+        """What the caller gets when the time is over."""
+        taken, name = self.policy.monotonic() - self.began, self.policy.name
+        return DeadlineExceeded(
+            f"{name}: no answer after {taken:.2f} s; try again, or allow more time"
+        )
+
+
+def _give_back(permits: list[Permit] | tuple[()]) -> None:
+    for permit in reversed(permits):
+        permit.cancel()

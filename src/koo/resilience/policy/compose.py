@@ -1,0 +1,97 @@
+"""Which compositions make sense, and how to say one in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..gate import Gate
+from ..retry import RetryBudget, RetryConfig
+
+__all__ = ["Composition", "check_composition", "explain"]
+
+
+class Composition(Protocol):
+    """The parts of a policy that must go together."""
+
+    name: str
+    retry: RetryConfig | None
+    retry_budget: RetryBudget | None
+    timeout: float | None
+    attempt_timeout: float | None
+    patience: float | None
+
+    @property
+    def gates(self) -> Sequence[Gate]:
+        """In the order of admission."""
+        ...
+
+
+def check_composition(policy: Composition) -> None:
+    """Raise ValueError, in one sentence, for a composition that can't work as it reads."""
+    for complaint in (_unnamed(policy), _bad_time(policy), _bad_retry(policy), _twice(policy)):
+        if complaint:
+            message = f"Policy {policy.name!r}: {complaint}"
+            raise ValueError(message)
+
+
+def explain(policy: Composition) -> str:
+    """The journey of a call, one line a step, outermost first."""
+    steps = [f"{policy.name}:"]
+    if policy.timeout is not None:
+        steps.append(f"  deadline: the whole call takes at most {policy.timeout:g} s")
+    steps += [f"  gate: {type(gate).__name__} {gate.name!r} admits" for gate in policy.gates]
+    if policy.attempt_timeout is not None:
+        steps.append(f"  attempt: at most {policy.attempt_timeout:g} s each")
+    steps.append("  settle: every permit learns how the attempt ended")
+    steps.append(f"  retry: {_explain_retry(policy)}")
+    return "\n".join(steps)
+
+
+def _explain_retry(policy: Composition) -> str:
+    if policy.retry is None:
+        return "never"
+    backoff = policy.retry.backoff
+    budget = "within a retry budget" if policy.retry_budget else "without a retry budget"
+    return (
+        f"at most {policy.retry.max_retries} times, {budget}, after up to"
+        f" {backoff.base_delay:g} s x {backoff.multiplier:g} each time,"
+        f" {backoff.max_delay:g} s at most"
+    )
+
+
+def _unnamed(policy: Composition) -> str | None:
+    return None if policy.name else "it has no name; give one for messages and metrics"
+
+
+def _bad_time(policy: Composition) -> str | None:
+    for name in ("timeout", "attempt_timeout", "patience"):
+        value = getattr(policy, name)
+        if value is not None and not value > 0:
+            return f"{name} must be above 0 seconds; leave it out for none"
+    timeout = policy.timeout
+    if timeout is None:
+        return None
+    if policy.attempt_timeout is not None and policy.attempt_timeout > timeout:
+        return "attempt_timeout is longer than timeout and would never be reached; lower it"
+    if policy.patience is not None and policy.patience > timeout:
+        return "patience is longer than timeout and would never be used up; lower it"
+    return None
+
+
+def _bad_retry(policy: Composition) -> str | None:
+    if policy.retry is None or policy.timeout is None or not policy.retry.max_retries:
+        return None
+    if policy.retry.backoff.base_delay >= 2 * policy.timeout:
+        return "the first backoff is mostly longer than timeout; lower base_delay or raise timeout"
+    return None
+
+
+def _twice(policy: Composition) -> str | None:
+    if len({id(gate) for gate in policy.gates}) < len(policy.gates):
+        return "the same gate stands in it twice and would count every call twice; name it once"
+    names = [gate.name for gate in policy.gates if gate.name]
+    kinds = [(type(gate), gate.name) for gate in policy.gates]
+    if len(set(kinds)) < len(names):
+        return "two gates of one kind have the same name; give each its own"
+    return None

@@ -1,0 +1,133 @@
+"""The forms of a policy beside the plain call: the block, the loop, the decorator.
+
+Every form takes the same steps: enter, arm, work, then succeed or judge.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextvars import Token
+from functools import wraps
+from types import TracebackType
+from typing import Any, ParamSpec, Self
+
+from ..deadline import CURRENT, Deadline, Progress
+from ..outcome import SUCCESS, Outcome
+from .call import Call
+from .journey import Journey
+from .stream import stream
+
+__all__ = ["Attempt", "Attempts", "protect"]
+
+P = ParamSpec("P")
+
+
+class Attempt:
+    """One attempt around a block; settled when the block ends."""
+
+    def __init__(self, journey: Journey, call: Call) -> None:
+        self._journey = journey
+        self._call = call
+        self._token: Token[Progress | None] | None = None
+        self._outcome: Outcome = SUCCESS
+
+    @property
+    def number(self) -> int:
+        """Which attempt this is, from 1."""
+        return self._call.number
+
+    @property
+    def deadline(self) -> Deadline | None:
+        """When the time of the whole call is over."""
+        at = self._call.deadline_at
+        return None if at is None else Deadline(at)
+
+    @property
+    def previous(self) -> Exception | None:
+        """The error of the attempt before."""
+        return self._call.last_error
+
+    def settle(self, outcome: Outcome) -> None:
+        """Say how a block that raises nothing has ended: what it spent, or that it failed."""
+        self._outcome = outcome
+
+    async def __aenter__(self) -> Self:
+        await self._journey.enter(self._call, self._call.admit())
+        self._token = CURRENT.set(self._call)
+        self._call.arm()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._leave_context()
+        if error is None:
+            self._journey.succeed(self._call, self._outcome)
+            return True
+        return await self._fail(error)
+
+    async def _fail(self, error: BaseException) -> bool:
+        failed, _ = self._journey.judge(self._call, error)
+        self._journey.give_up(self._call, failed)
+        if failed is error:
+            return False
+        raise failed
+
+    def _leave_context(self) -> None:
+        token, self._token = self._token, None
+        if token is None:
+            return
+        try:
+            CURRENT.reset(token)
+        except ValueError:
+            # Entered in one task and left in another: that context has gone its own way.
+            return
+
+
+class _Repeatable(Attempt):
+    """An attempt that swallows a failure when another attempt is to follow."""
+
+    async def _fail(self, error: BaseException) -> bool:
+        await self._journey.back_off(self._call, error)
+        return True
+
+
+class Attempts(AsyncIterator[Attempt]):
+    """Attempts until one succeeds, or the last error is raised inside it."""
+
+    def __init__(self, journey: Journey, call: Call) -> None:
+        self._journey = journey
+        self._call = call
+        self._given = 0
+
+    async def __anext__(self) -> Attempt:
+        if self._given == self._call.number:
+            raise StopAsyncIteration
+        self._given = self._call.number
+        return _Repeatable(self._journey, self._call)
+
+
+def protect(
+    journey: Journey, run: Callable[..., Coroutine[Any, Any, Any]], function: Callable[P, Any]
+) -> Callable[P, Any]:
+    """*function* with *journey* around each call; *run* is how a coroutine function is called."""
+    if inspect.isasyncgenfunction(function):
+
+        @wraps(function)
+        def protected_stream(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, None]:
+            return stream(journey, lambda: function(*args, **kwargs))
+
+        return protected_stream
+    if not inspect.iscoroutinefunction(function):
+        message = f"Policy {journey.name!r}: {function!r} is not async; decorate an async function"
+        raise TypeError(message)
+
+    @wraps(function)
+    async def protected(*args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401
+        return await run(lambda: function(*args, **kwargs))
+
+    return protected

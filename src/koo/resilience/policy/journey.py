@@ -1,0 +1,242 @@
+"""The steps of a call's journey, which every form of a policy takes.
+
+enter --> (work) --> succeed
+             +-----> judge --> back_off --> enter again
+                        +----> give_up
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop
+from collections.abc import Sequence
+from typing import Final
+
+from ...errors import Rejected
+from ..classifier import classify_by_type
+from ..clock import RANDOM, SYSTEM_CLOCK, Clock, Random
+from ..events import CallRejected, GaveUp, Listener, RetryScheduled, ignore, tell
+from ..gate import Gate
+from ..measure import Histogram
+from ..outcome import ABANDONED, SUCCESS, Appraiser, Classifier, Failure, Outcome
+from ..retry import RetryBudget, RetryConfig
+from .call import Call
+from .compose import check_composition
+from .line import wait_for_permits
+from .stats import PolicyStats
+from .timers import Lane
+
+__all__ = ["Journey"]
+
+_GAVE_UP: Final = "__koo_gave_up__"
+_OWN: Final = RetryBudget()
+_ENOUGH_CALLS: Final = 100
+_TIMED_OUT: Final = Failure(retryable=True, trips=True, cause="timeout")
+
+
+class Journey:
+    """The parts of a policy and the steps between them."""
+
+    def __init__(  # noqa: PLR0913 - one keyword for each thing that a call can meet
+        self,
+        name: str,
+        *,
+        gates: Sequence[Gate] = (),
+        classify: Classifier = classify_by_type,
+        appraise: Appraiser | None = None,
+        retry: RetryConfig | None = None,
+        retry_budget: RetryBudget | None = _OWN,
+        timeout: float | None = None,
+        attempt_timeout: float | None = None,
+        patience: float | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        random: Random = RANDOM,
+        on_event: Listener = ignore,
+    ) -> None:
+        self.name = name
+        self.gates = tuple(gates)
+        self.retry = retry
+        self.retry_budget = RetryBudget() if retry_budget is _OWN else retry_budget
+        self.timeout = timeout
+        self.attempt_timeout = attempt_timeout
+        self.patience = patience
+        check_composition(self)
+        self._classify = classify
+        self._appraise = appraise
+        self.clock = clock
+        self.monotonic = clock.monotonic
+        self.lane_timeout = timeout if attempt_timeout is None else attempt_timeout
+        self.lane: Lane | None = None
+        self._random = random
+        self._on_event = on_event
+        self.calls_total = self._successes_total = self._failures_total = 0
+        self._rejected_total = self._abandoned_total = self._retries_total = 0
+        self._appraiser_errors_total = 0
+        self._latency = Histogram()
+        self._quickest = 0.0
+        self._look_again_at = _ENOUGH_CALLS
+        self._hurried_total = 0
+
+    def stats(self) -> PolicyStats:
+        """A photograph."""
+        latency = self._latency.stats()
+        return PolicyStats(
+            name=self.name,
+            calls_total=self.calls_total,
+            successes_total=self._successes_total,
+            failures_total=self._failures_total,
+            rejected_total=self._rejected_total,
+            abandoned_total=self._abandoned_total,
+            attempts_total=latency.count + self._abandoned_total,
+            retries_total=self._retries_total,
+            appraiser_errors_total=self._appraiser_errors_total,
+            latency=latency,
+        )
+
+    async def enter(self, call: Call, refusal: Rejected | None) -> None:
+        """Return with every permit in hand, after a wait in line if need be, or raise."""
+        if call.is_late:
+            call.give_back()
+            self._failures_total += 1
+            raise call.too_late_error()
+        if refusal is None:
+            return
+        standing = await wait_for_permits(call, refusal)
+        if standing is not None:
+            raise self._refuse(call, standing) from call.last_error
+        call.began = self.monotonic()
+
+    def succeed(self, call: Call, outcome: Outcome) -> None:
+        """Settle an attempt that did not raise."""
+        call.disarm()
+        if call.has_expired:
+            call.forgive()
+        now = self.monotonic()
+        self._latency.record(now - call.began)
+        self._successes_total += 1
+        if self.retry_budget is not None and call.number == 1:
+            self.retry_budget.deposit(now)
+        call.settle(outcome)
+
+    def appraise_safely(self, value: object) -> Outcome:
+        """What *value* says of its cost; a bad appraiser costs the whole reservation."""
+        if self._appraise is None:
+            return SUCCESS
+        try:
+            return self._appraise(value)
+        except Exception:  # noqa: BLE001 - the caller must get the value that was paid for
+            self._appraiser_errors_total += 1
+            return SUCCESS
+
+    async def back_off(self, call: Call, error: BaseException) -> None:
+        """Settle an attempt that raised; return when the next may begin, or raise."""
+        failed, failure = self.judge(call, error)
+        delay = self._next_delay(call, failed, failure)
+        if delay is None:
+            self.give_up(call, failed)
+            raise failed
+        tell(self._on_event, RetryScheduled(self.name, call.number, delay, failed))
+        self._retries_total += 1
+        call.last_error = failed
+        call.waited += delay
+        await self.clock.sleep(delay)
+        call.number += 1
+        call.began = self.monotonic()
+
+    def judge(self, call: Call, error: BaseException) -> tuple[Exception, Failure]:
+        """Settle an attempt that raised *error*; the error for the caller and the verdict.
+
+        Raises at once what no retry can follow: the caller's cancellation, an
+        inherited deadline, a refusal inside.
+        """
+        call.disarm()
+        if call.timed_out(error):
+            return self._judge_timeout(call, error)
+        if not isinstance(error, Exception):
+            self._abandon(call)
+            raise error
+        if isinstance(error, Rejected):
+            call.give_back()
+            raise self._refuse(call, error)
+        return error, self._settle_failure(call, self._classify_safely(error))
+
+    def give_up(self, call: Call, error: Exception) -> None:
+        """Count a call that failed for good, and mark its error against retries further out."""
+        self._failures_total += 1
+        call.last_error = None
+        if self.retry is None:
+            return
+        setattr(error, _GAVE_UP, True)
+        if call.number > 1:
+            error.add_note(f"{self.name}: gave up after {call.number} attempts")
+        tell(self._on_event, GaveUp(self.name, call.number, error))
+
+    def _judge_timeout(self, call: Call, error: BaseException) -> tuple[Exception, Failure]:
+        late = call.deadline_error()
+        late.__cause__ = error
+        if not call.timeout_is_ours:
+            self._abandon(call)
+            raise late
+        return late, self._settle_failure(call, _TIMED_OUT)
+
+    def _settle_failure(self, call: Call, failure: Failure) -> Failure:
+        self._latency.record(self.monotonic() - call.began)
+        call.settle(failure)
+        return failure
+
+    def _classify_safely(self, error: Exception) -> Failure:
+        try:
+            return self._classify(error)
+        except Exception as mistake:  # noqa: BLE001 - the caller must get the error that counts
+            error.add_note(f"{self.name}: the classifier raised {type(mistake).__name__}; mend it")
+            return Failure(retryable=False, trips=False, cause="classifier")
+
+    def _next_delay(self, call: Call, error: Exception, failure: Failure) -> float | None:
+        retry = self.retry
+        if retry is None or getattr(error, _GAVE_UP, False):
+            return None
+        if not retry.allows(failure, call.number):
+            if failure.retry_after and failure.retry_after > retry.max_retry_after:
+                error.add_note(f"{self.name}: not waiting {failure.retry_after:.0f} s; try then")
+            return None
+        delay = retry.backoff.delay(failure, call.number, self._random)
+        if call.deadline_at is not None and self.monotonic() + delay >= call.deadline_at:
+            error.add_note(f"{self.name}: the next attempt in {delay:.1f} s is past the deadline")
+            return None
+        if self.retry_budget and not self.retry_budget.withdraw(failure.retry_class.cost):
+            error.add_note(f"{self.name}: no retry; the retry budget is used up")
+            return None
+        return delay
+
+    def _abandon(self, call: Call) -> None:
+        self._abandoned_total += 1
+        call.settle(ABANDONED)
+
+    def _refuse(self, call: Call, refusal: Rejected) -> Exception:
+        """What the caller gets when a gate says no: the last real error, if there was one."""
+        self._rejected_total += 1
+        event = CallRejected(self.name, refusal.gate, refusal.what, refusal.retry_after)
+        tell(self._on_event, event)
+        error, call.last_error = call.last_error, None
+        if error is None:
+            return refusal
+        error.add_note(f"{self.name}: no further attempt; {refusal}")
+        setattr(error, _GAVE_UP, True)
+        return error
+
+    def cannot_finish_in(self, seconds: float) -> bool:
+        """Whether less time is left than all but one in twenty past attempts took."""
+        if seconds <= 0:
+            return True
+        if self._latency.count >= self._look_again_at:
+            self._look_again_at = 2 * self._latency.count
+            self._quickest = self._latency.stats().quantile(0.05) or 0.0
+        if seconds >= self._quickest:
+            return False
+        # Every tenth goes all the same: without it, nobody would notice that calls got quicker.
+        self._hurried_total += 1
+        return self._hurried_total % 10 != 0
+
+    def open_lane(self, loop: AbstractEventLoop, timeout: float) -> Lane:
+        """The lane for this policy's timeout on *loop*."""
+        self.lane = Lane(loop, timeout, self.clock)
+        return self.lane

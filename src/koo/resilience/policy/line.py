@@ -1,0 +1,112 @@
+"""Waiting in a gate's line, which is the one place where a refused call waits.
+
+refusal with a line --> Place joins it --> granted: ask the other gates
+                             |                        |-- all admit: go
+                             |                        +-- one refuses: give back, join there
+                             +-- patience over, refused, cancelled: leave
+"""
+
+from __future__ import annotations
+
+from asyncio import Future, TimerHandle, get_running_loop
+
+from ...errors import Rejected
+from ..gate import Permit
+from ..line import LinedGate
+from ..outcome import Ask
+from .call import Call
+from .timers import SLACK
+
+__all__ = ["Place", "wait_for_permits"]
+
+
+class Place:
+    """One caller's place in line."""
+
+    __slots__ = ("_answer", "_loop", "_timer", "arrived", "ask")
+
+    def __init__(self, ask: Ask, arrived: float) -> None:
+        self.ask = ask
+        self.arrived = arrived
+        self._loop = get_running_loop()
+        self._answer: Future[Permit | Rejected | None] = self._loop.create_future()
+        self._timer: TimerHandle | None = None
+
+    def grant(self, permit: Permit) -> bool:
+        """Take *permit*; False if the caller has gone."""
+        if self._answer.done():
+            return False
+        self._answer.set_result(permit)
+        return True
+
+    def refuse(self, rejection: Rejected) -> None:
+        """Hear that waiting has become useless."""
+        if not self._answer.done():
+            self._answer.set_result(rejection)
+
+    def serve_in(self, seconds: float, gate: LinedGate) -> None:
+        """Being first in line, call ``gate.serve()`` in *seconds*."""
+        self._stop_timer()
+        self._timer = self._loop.call_later(seconds + SLACK, gate.serve)
+
+    async def wait(self, gate: LinedGate, patience: float) -> Permit | Rejected | None:
+        """The permit or refusal that came within *patience* seconds, else None."""
+        end = self._loop.call_later(patience, self._give_up)
+        try:
+            return await self._answer
+        except BaseException:
+            self._hand_on()
+            raise
+        finally:
+            end.cancel()
+            self._stop_timer()
+            gate.leave(self)
+
+    def _give_up(self) -> None:
+        if not self._answer.done():
+            self._answer.set_result(None)
+
+    def _hand_on(self) -> None:
+        """Cancelled in the instant after the grant: the permit goes to the next."""
+        if self._answer.done() and not self._answer.cancelled():
+            answer = self._answer.result()
+            if isinstance(answer, Permit):
+                answer.cancel()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+async def wait_for_permits(call: Call, refusal: Rejected) -> Rejected | None:
+    """Wait in line until *call* holds every permit; the refusal that stands, else None."""
+    arrived = call.policy.monotonic()
+    until = _end_of_patience(call, arrived)
+    while True:
+        gate, now = refusal.line, call.policy.monotonic()
+        if until is None or not isinstance(gate, LinedGate) or now >= until:
+            return refusal
+        if refusal.retry_after is not None and now + refusal.retry_after > until:
+            return refusal
+        place = Place(call.ask, arrived)
+        if (full := gate.join(place)) is not None:
+            return full
+        answer = await place.wait(gate, until - now)
+        call.waited += call.policy.monotonic() - now
+        match answer:
+            case None:
+                return refusal
+            case Rejected():
+                refusal = answer
+            case permit:
+                beside = call.admit_beside(permit, gate)
+                if beside is None:
+                    return None
+                refusal = beside
+
+
+def _end_of_patience(call: Call, now: float) -> float | None:
+    patience = call.policy.patience
+    ends = [call.deadline_at, None if patience is None else now + patience]
+    return min((end for end in ends if end is not None), default=None)

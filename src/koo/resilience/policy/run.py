@@ -1,0 +1,128 @@
+"""The policy: one call's whole journey, in an order that is fixed.
+
+    caller -> [deadline -> gates admit (all or none) -> attempt -> classify -> settle all] -> value
+                  ^                                                   |
+                  +----- wait (backoff, retry_after, or the line) <- retry?   (budget, deadline)
+
+Who needs another order nests two policies. The innermost policy retries and
+marks the error that it gives up on; an outer one never retries a marked error.
+
+    value = await policy.run(operation)       a call
+    @policy                                   a decorator: coroutine functions, async generators
+    async with policy.permit() as attempt:    one attempt around a block
+    async for attempt in policy:              a block that can run again
+        async with attempt: ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar, overload
+
+from ...errors import Rejected
+from ..deadline import CURRENT
+from ..outcome import ONE_REQUEST, Ask
+from .call import Call
+from .compose import explain
+from .forms import Attempt, Attempts, protect
+from .journey import Journey
+from .stats import CallOutcome
+
+__all__ = ["Policy"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Policy(Journey):
+    """Runs operations through gates, within a deadline, and again when that is worthwhile.
+
+    *timeout* bounds a whole call (line, attempts, backoff), *attempt_timeout* one
+    attempt, *patience* the time in line: None waits as long as the deadline
+    allows, and not at all without one. All in seconds. Without *retry* there is
+    one attempt. The retry budget is the policy's own unless one is shared;
+    ``None`` turns it off. Raises ValueError for a composition that makes no sense.
+    """
+
+    async def run(
+        self,
+        operation: Callable[[], Awaitable[T]],
+        ask: Ask = ONE_REQUEST,
+        *,
+        timeout: float | None = None,
+    ) -> T:
+        """What *operation* returns; called again after failures that are worth it.
+
+        Raises the last real error, a Rejected if nothing was ever sent, or
+        DeadlineExceeded. *timeout* replaces the policy's own for this call.
+        """
+        call = Call(self, ask, timeout)
+        return await self._drive(call, operation, call.admit())
+
+    async def outcome(
+        self,
+        operation: Callable[[], Awaitable[T]],
+        ask: Ask = ONE_REQUEST,
+        *,
+        timeout: float | None = None,
+    ) -> CallOutcome[T]:
+        """How the call ended, without raising; only the caller's own cancellation passes."""
+        call = Call(self, ask, timeout)
+        refusal = call.admit()
+        if refusal is not None and refusal.line is None:
+            return CallOutcome(None, self._refuse(call, refusal), 0, 0.0)
+        try:
+            value = await self._drive(call, operation, refusal)
+        except Exception as error:  # noqa: BLE001 - that is what an outcome is for
+            attempts = call.number - isinstance(error, Rejected)
+            return CallOutcome(None, error, attempts, call.waited)
+        return CallOutcome(value, None, call.number, call.waited)
+
+    @overload
+    def __call__(
+        self, function: Callable[P, AsyncGenerator[T, None]]
+    ) -> Callable[P, AsyncGenerator[T, None]]: ...
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, T]]
+    ) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __call__(self, function: Callable[P, Any]) -> Callable[P, Any]:
+        """*function* under this policy.
+
+        An async generator is not begun again once it has yielded its first item.
+        Raises TypeError for a function that is neither a coroutine function nor
+        an async generator: it would block the loop.
+        """
+        return protect(self, self.run, function)
+
+    def permit(self, ask: Ask = ONE_REQUEST, *, timeout: float | None = None) -> Attempt:
+        """One attempt around a block that can't run again: a stream, a transaction."""
+        return Attempt(self, Call(self, ask, timeout))
+
+    def __aiter__(self) -> AsyncIterator[Attempt]:
+        """Attempts around a block that can run again."""
+        return Attempts(self, Call(self, ONE_REQUEST, None))
+
+    def explain(self) -> str:
+        """The journey of a call in words, one line a step."""
+        return explain(self)
+
+    async def _drive(
+        self, call: Call, operation: Callable[[], Awaitable[T]], refusal: Rejected | None
+    ) -> T:
+        if refusal is not None or call.is_late:
+            await self.enter(call, refusal)
+        token = CURRENT.set(call)
+        try:
+            while True:
+                try:
+                    call.arm()
+                    value = await operation()
+                except BaseException as error:  # noqa: BLE001 - judged there, raised if it ends the call
+                    await self.back_off(call, error)
+                    await self.enter(call, call.admit())
+                else:
+                    self.succeed(call, self.appraise_safely(value))
+                    return value
+        finally:
+            CURRENT.reset(token)

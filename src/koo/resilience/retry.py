@@ -1,0 +1,175 @@
+"""Whether to try again, and after how long. Arithmetic only; nothing waits here.
+
+    Failure --retryable?--> attempts left? --> budget pays? --> delay --> fits into the deadline?
+
+The delay is drawn with full jitter and the cap inside the draw: uniform in
+[0, min(cap, base * multiplier ** (retry - 1))] (Brooker, "Exponential Backoff And
+Jitter", AWS 2015). What the dependency names is a floor, with jitter above it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from .measure import RollingCount
+from .outcome import Failure, RetryClass
+
+__all__ = ["Backoff", "RetryBudget", "RetryBudgetConfig", "RetryBudgetStats", "RetryConfig"]
+
+_JITTER_SHARE: Final = 0.1
+_JITTER_LEAST: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Exponential backoff: *base_delay* seconds, times *multiplier* each, at most *max_delay*."""
+
+    base_delay: float = 1.0
+    max_delay: float = 30.0
+    multiplier: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Refuse a backoff that shrinks or has no room."""
+        if not 0 < self.base_delay <= self.max_delay:
+            message = "Backoff: base_delay must be above 0 and at most max_delay seconds"
+            raise ValueError(message)
+        if not self.multiplier >= 1:
+            message = "Backoff: multiplier must be at least 1"
+            raise ValueError(message)
+
+    def ceiling(self, retry: int, retry_class: RetryClass = RetryClass.TRANSIENT) -> float:
+        """The longest delay in seconds that retry number *retry* (from 1) may draw."""
+        cap = self.max_delay * retry_class.cap_scale
+        try:
+            grown = self.base_delay * retry_class.base_scale * self.multiplier ** (retry - 1)
+        except OverflowError:
+            return cap
+        return min(cap, grown)
+
+    def delay(self, failure: Failure, retry: int, random: Callable[[], float]) -> float:
+        """Draw the delay before retry number *retry*; never below what the failure names."""
+        if failure.retry_after is None:
+            return random() * self.ceiling(retry, failure.retry_class)
+        named = max(0.0, failure.retry_after)
+        return named + random() * max(_JITTER_LEAST, _JITTER_SHARE * named)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryConfig:
+    """At most *max_retries* retries, so *max_retries* + 1 attempts.
+
+    A named wait longer than *max_retry_after* seconds is not waited for: the
+    error is raised at once, with the time in it.
+    """
+
+    max_retries: int = 3
+    backoff: Backoff = field(default=Backoff())
+    max_retry_after: float = 120.0
+
+    def __post_init__(self) -> None:
+        """Refuse negative counts and times."""
+        if self.max_retries < 0:
+            message = "RetryConfig: max_retries can't be negative; use 0 for a single attempt"
+            raise ValueError(message)
+        if not self.max_retry_after > 0:
+            message = "RetryConfig: max_retry_after must be above 0 seconds"
+            raise ValueError(message)
+
+    def allows(self, failure: Failure, attempt: int) -> bool:
+        """Whether attempt number *attempt* may be followed by another."""
+        return (
+            failure.retryable
+            and attempt <= self.max_retries
+            and (failure.retry_after or 0.0) <= self.max_retry_after
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryBudgetConfig:
+    """How many retries a client may add to its own traffic.
+
+    Each first-try success deposits *deposit*; the balance never exceeds
+    *seconds* of recent traffic, but may always reach *floor*.
+    """
+
+    deposit: float = 0.2
+    seconds: float = 2.0
+    floor: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse a budget that could never pay."""
+        for name in ("deposit", "seconds", "floor"):
+            if not getattr(self, name) > 0:
+                message = (
+                    f"RetryBudgetConfig: {name} must be above 0; pass no budget to turn it off"
+                )
+                raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryBudgetStats:
+    """A photograph of a retry budget: its *balance*, its *capacity* now, and its refusals."""
+
+    balance: float
+    capacity: float
+    withdrawals_total: int
+    refusals_total: int
+
+
+class RetryBudget:
+    """Retries paid for by successes, in proportion to traffic; share one among policies.
+
+    A fixed number of retries is too loose for small services and useless for
+    large ones, so the balance scales with what was sent lately.
+    """
+
+    __slots__ = (
+        "_balance",
+        "_capacity",
+        "_config",
+        "_due",
+        "_refusals_total",
+        "_traffic",
+        "_uncounted",
+        "_withdrawals_total",
+    )
+
+    def __init__(self, config: RetryBudgetConfig | None = None) -> None:
+        self._config = config or RetryBudgetConfig()
+        self._balance = self._capacity = self._config.floor
+        self._traffic = RollingCount(self._config.seconds, 8)
+        self._due = float("-inf")
+        self._uncounted = 0
+        self._withdrawals_total = self._refusals_total = 0
+
+    def deposit(self, now: float) -> None:
+        """A call succeeded at its first attempt."""
+        self._uncounted += 1
+        if now >= self._due:
+            self._count(now)
+        balance = self._balance + self._config.deposit
+        # Not min(): this runs on every success.
+        self._balance = balance if balance < self._capacity else self._capacity  # noqa: FURB136
+
+    def withdraw(self, cost: float) -> bool:
+        """Pay for a retry on entering its backoff; False if the balance is too low."""
+        if cost > self._balance:
+            self._refusals_total += 1
+            return False
+        self._balance -= cost
+        self._withdrawals_total += 1
+        return True
+
+    def stats(self) -> RetryBudgetStats:
+        """A photograph."""
+        return RetryBudgetStats(
+            self._balance, self._capacity, self._withdrawals_total, self._refusals_total
+        )
+
+    def _count(self, now: float) -> None:
+        self._traffic.add(now, self._uncounted)
+        self._uncounted = 0
+        self._due = now + self._config.seconds / 16
+        self._capacity = max(self._config.floor, float(self._traffic.total(now)))

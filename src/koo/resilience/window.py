@@ -1,0 +1,179 @@
+"""The outcomes that a circuit breaker judges by.
+
+    oldest |<-------------- the last 5 minutes -------------->| now
+                     |<------ the last 100 outcomes --------->|
+                                            |<- last second ->|
+
+The window is the last *size* outcomes or all of the last *span* seconds,
+whichever are more; nothing older than *age*. Outcomes are numbered as they
+come, failures (and slow calls) keep their number and time: exact by count. By
+time it is exact to one mark: a tenth of the span, a twentieth of the age.
+O(1) per outcome; a success costs one addition and two comparisons.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["OutcomeWindow", "Tally", "WindowConfig"]
+
+_SPAN_MARKS: Final = 10
+_AGE_MARKS: Final = 20
+_NEVER: Final = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class WindowConfig:
+    """How far back a breaker looks: *size* outcomes or *span* seconds, whichever are more.
+
+    *span* 0 counts outcomes only, *size* 0 looks at time only. Nothing older
+    than *age* seconds counts.
+    """
+
+    size: int = 100
+    span: float = 1.0
+    age: float = 300.0
+
+    def __post_init__(self) -> None:
+        """Refuse a window that could never hold anything."""
+        if self.size < 0 or self.span < 0 or not (self.size or self.span):
+            message = "WindowConfig: size and span can't be negative, and one must be above 0"
+            raise ValueError(message)
+        if self.age < self.span or self.age <= 0:
+            message = "WindowConfig: age must be above 0 and at least span; raise age"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a window holds at one moment."""
+
+    outcomes: int
+    failures: int
+    slow: int
+
+
+class _Marks:
+    """How much had been counted at moments not closer than *step*, for the last *number* steps."""
+
+    __slots__ = ("_counts", "_number", "_step", "_times", "due")
+
+    def __init__(self, step: float, number: int) -> None:
+        self._step = step
+        self._number = number
+        self._times = array("d")
+        self._counts = array("q")
+        self.due = _NEVER
+
+    def put(self, now: float, counts: tuple[int, int, int]) -> None:
+        """Remember *counts*, as they stood just before *now*."""
+        self._times.append(now)
+        self._counts.extend(counts)
+        self.due = now + self._step
+        if len(self._times) > self._number + 1:
+            del self._times[0]
+            del self._counts[:3]
+
+    def before(self, moment: float) -> tuple[int, int, int]:
+        """The counts at the last mark not after *moment*; all zero if there is none."""
+        index = bisect_right(self._times, moment) - 1
+        if index < 0:
+            return 0, 0, 0
+        first, second, third = self._counts[3 * index : 3 * index + 3]
+        return first, second, third
+
+
+class _Log:
+    """The numbers of the latest outcomes of one kind, at most *size* of them."""
+
+    __slots__ = ("_numbers", "_size", "count")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._numbers = array("q")
+        self.count = 0
+
+    def add(self, number: int) -> None:
+        self.count += 1
+        self._numbers.append(number)
+        if len(self._numbers) > self._size:
+            del self._numbers[0]
+
+    def after(self, number: int) -> int:
+        return len(self._numbers) - bisect_right(self._numbers, number)
+
+
+class OutcomeWindow:
+    """Successes, failures and slow calls of the recent past."""
+
+    __slots__ = (
+        "_age",
+        "_config",
+        "_due",
+        "_failures",
+        "_slow",
+        "_span",
+        "outcomes",
+        "streak",
+        "streak_since",
+    )
+
+    def __init__(self, config: WindowConfig) -> None:
+        self._config = config
+        self.clear()
+
+    def clear(self) -> None:
+        """Start empty."""
+        config = self._config
+        self.outcomes = 0
+        self.streak = 0
+        self.streak_since = 0.0
+        self._failures = _Log(config.size)
+        self._slow = _Log(config.size)
+        self._span = _Marks((config.span or config.age) / _SPAN_MARKS, _SPAN_MARKS)
+        self._age = _Marks(config.age / _AGE_MARKS, _AGE_MARKS)
+        self._due = _NEVER
+
+    def add_success(self, now: float) -> None:
+        """Count one outcome that was no failure; it ends a run of failures."""
+        if now >= self._due:
+            self._mark(now)
+        self.outcomes += 1
+        self.streak = 0
+
+    def add_failure(self, now: float) -> None:
+        """Count one failure."""
+        if now >= self._due:
+            self._mark(now)
+        self.outcomes += 1
+        self._failures.add(self.outcomes)
+        if not self.streak:
+            self.streak_since = now
+        self.streak += 1
+
+    def note_slow(self) -> None:
+        """The outcome counted last was also slow."""
+        self._slow.add(self.outcomes)
+
+    def tally(self, now: float) -> Tally:
+        """What the window holds. Looking changes nothing."""
+        config = self._config
+        aged, _, _ = self._age.before(now - config.age)
+        oldest = max(self.outcomes - config.size, aged)
+        counted = self.outcomes - oldest
+        total, failures, slow = self._span.before(now - config.span)
+        if config.span and self.outcomes - total > counted:
+            return Tally(
+                self.outcomes - total, self._failures.count - failures, self._slow.count - slow
+            )
+        return Tally(counted, self._failures.after(oldest), self._slow.after(oldest))
+
+    def _mark(self, now: float) -> None:
+        counts = (self.outcomes, self._failures.count, self._slow.count)
+        self._span.put(now, counts)
+        if now >= self._age.due:
+            self._age.put(now, counts)
+        self._due = self._span.due
