@@ -73,7 +73,7 @@ class Rejected(KooError):
     def __init__(
         self, gate: str, retry_after: float | None = None, cause: str | None = None
     ) -> None:
-        super().__init__(gate, retry_after, cause)
+        # BaseException.__new__ has kept the arguments already; a refusal must be cheap.
         self.gate = gate
         self.retry_after = retry_after
         self.cause = cause

@@ -118,10 +118,10 @@ class CircuitBreaker:
         """Learn how a call ended; what began in an older generation changes nothing."""
         if permit.generation != self._generation:
             return
-        if outcome is SUCCESS and self._plain:
-            self._window.add_success(self._clock.monotonic())
-            return
         now = self._clock.monotonic()
+        if outcome is SUCCESS and self._plain:
+            self._window.add_success(now)
+            return
         self._return_slot(permit)
         if self._state is State.HALF_OPEN:
             self._judge_probe(permit, outcome, now)
@@ -208,14 +208,13 @@ class CircuitBreaker:
     # -- admission -------------------------------------------------------------------
 
     def _refusal(self, now: float) -> CircuitOpen | None:
-        match self._mode, self._state:
-            case Mode.DISABLED | Mode.FORCED_CLOSED, _:
-                return None
-            case _, State.CLOSED:
-                return self._closed_refusal(now)
-            case _, State.OPEN:
-                return self._open_refusal(now)
-        return self._half_open_refusal(now)
+        if self._state is State.OPEN:
+            return self._open_refusal(now)
+        if self._state is State.HALF_OPEN:
+            return self._half_open_refusal(now)
+        if self._mode is Mode.DISABLED or self._mode is Mode.FORCED_CLOSED:
+            return None
+        return self._closed_refusal(now)
 
     def _closed_refusal(self, now: float) -> CircuitOpen | None:
         if self._overdue(now) and self._too_slow(now):

@@ -82,14 +82,14 @@ class DailyBudget(LinedGate):
 
     def admit(self, ask: Ask) -> Permit | Rejected:
         """Reserve ``ask.nanousd`` of today's money, or say why not."""
-        now = self._clock.monotonic()
-        if self._line is not None and self._could_fit(ask):
-            answer: Permit | Rejected = self._refuse_for_now()
-        else:
-            answer = self._take(ask, now)
-        if not isinstance(answer, Permit):
-            self._rejected_total += 1
-        return answer
+        self._begin_day_if_over()
+        spent_after = self._spent + ask.nanousd
+        if spent_after > self._config.limit_nanousd:
+            return self._refuse_for_today(ask)
+        if spent_after + self._reserved > self._config.limit_nanousd or self.must_line_up:
+            return self._refuse_for_now()
+        self._reserved += ask.nanousd
+        return Permit(self, ask, 0.0, self._day)
 
     def settled(self, permit: Permit, outcome: Outcome) -> None:
         """Debit what was spent, in full; the whole reservation if nobody knows."""
@@ -118,23 +118,13 @@ class DailyBudget(LinedGate):
             double_settled_total=self.double_settled_total,
         )
 
-    def _take(self, ask: Ask, now: float) -> Permit | Rejected:
-        if not self._could_fit(ask):
-            return self._refuse_for_today(ask)
-        if self._spent + self._reserved + ask.nanousd > self._config.limit_nanousd:
-            return self._refuse_for_now()
-        self._reserved += ask.nanousd
-        return Permit(self, ask, now, self._day)
-
-    def _could_fit(self, ask: Ask) -> bool:
-        self._begin_day_if_over()
-        return self._spent + ask.nanousd <= self._config.limit_nanousd
-
     def _refuse_for_now(self) -> Rejected:
+        self._rejected_total += not self._serving
         cause = "what is left is reserved by calls in flight"
         return self._may_wait(BudgetExhausted(self.name, None, cause))
 
     def _refuse_for_today(self, ask: Ask) -> Rejected:
+        self._rejected_total += not self._serving
         if ask.nanousd > self._config.limit_nanousd:
             return BudgetExhausted(self.name, None, "the call may cost more than the day's budget")
         wait = max(0.0, self._ends_at - self._clock.time())

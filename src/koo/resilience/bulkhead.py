@@ -54,10 +54,10 @@ class Bulkhead(LinedGate):
 
     def admit(self, ask: Ask) -> Permit | Rejected:
         """Let a call in if there is room and nobody waits."""
-        if self._line is None and self._in_flight < self._config.max_concurrent:
-            return self._take(ask, 0.0)
-        self._rejected_total += 1
-        return self._full()
+        if self._in_flight >= self._config.max_concurrent or self.must_line_up:
+            return self._full()
+        self._in_flight += 1
+        return Permit(self, ask, 0.0, 0)
 
     def settled(self, permit: Permit, outcome: Outcome) -> None:
         """Make room, however the call ended."""
@@ -80,13 +80,8 @@ class Bulkhead(LinedGate):
             double_settled_total=self.double_settled_total,
         )
 
-    def _take(self, ask: Ask, now: float) -> Permit | Rejected:
-        if self._in_flight >= self._config.max_concurrent:
-            return self._full()
-        self._in_flight += 1
-        return Permit(self, ask, now, 0)
-
     def _full(self) -> Rejected:
+        self._rejected_total += not self._serving
         cause = f"{self._config.max_concurrent} in flight, {self.waiting} waiting"
         return self._may_wait(Saturated(self.name, None, cause))
 

@@ -195,10 +195,18 @@ class RateLimiter(LinedGate):
     def admit(self, ask: Ask) -> Permit | Rejected:
         """Count *ask* in every window, or in none and say when it would fit."""
         now = self._clock.monotonic()
-        answer = self._take(ask, now) if self._line is None else self._refuse(ask, now)
-        if answer.__class__ is not Permit:
-            self._rejected_total += 1
-        return answer
+        if now < self._paused_until or (self._line is not None and not self._serving):
+            return self._refuse(ask, now)
+        for meter in self._meters:
+            amount = meter.weigh(ask)
+            if now >= meter.edge:
+                meter.roll(now)
+            if amount > meter.credit:
+                self._undo(ask, meter)
+                return self._refuse(ask, now)
+            meter.credit -= amount
+            meter.pending += amount
+        return Permit(self, ask, now, 0)
 
     def settled(self, permit: Permit, outcome: Outcome) -> None:
         """Replace the estimate by what was spent; pause if the other side asked for it."""
@@ -236,21 +244,14 @@ class RateLimiter(LinedGate):
             double_settled_total=self.double_settled_total,
         )
 
-    def _take(self, ask: Ask, now: float) -> Permit | Rejected:
-        if now < self._paused_until:
-            return self._refuse(ask, now)
+    def _undo(self, ask: Ask, full: _Meter) -> None:
         for meter in self._meters:
-            if now >= meter.edge:
-                meter.roll(now)
-            if meter.weigh(ask) > meter.credit:
-                return self._refuse(ask, now)
-        for meter in self._meters:
-            amount = meter.weigh(ask)
-            meter.credit -= amount
-            meter.pending += amount
-        return Permit(self, ask, now, 0)
+            if meter is full:
+                return
+            meter.put(-meter.weigh(ask))
 
     def _refuse(self, ask: Ask, now: float) -> Rejected:
+        self._rejected_total += not self._serving
         due = self._paused_until
         for meter in self._meters:
             fits_at = meter.fits_at(meter.weigh(ask), now)

@@ -100,8 +100,16 @@ class LinedGate:
         self._serving = False
 
     def admit(self, ask: Ask) -> Permit | Rejected:
-        """Let a call in, or refuse it with a place to wait."""
+        """Let a call in, or refuse it, with this gate as its line if it may wait.
+
+        While anybody waits, ``must_line_up`` refuses newcomers.
+        """
         raise NotImplementedError
+
+    @property
+    def must_line_up(self) -> bool:
+        """Whether a newcomer has to wait behind others; never for the head, being served."""
+        return self._line is not None and not self._serving
 
     @property
     def waiting(self) -> int:
@@ -137,7 +145,7 @@ class LinedGate:
             self._line = None
 
     def _serve(self, head: Waiter) -> bool:
-        answer = self._take(head.ask, self._clock.monotonic())
+        answer = self.admit(head.ask)
         if isinstance(answer, Permit):
             self._dismiss(head)
             if not head.grant(answer):
@@ -154,10 +162,6 @@ class LinedGate:
     def _dismiss(self, head: Waiter) -> None:
         if self._line is not None:
             self._line.remove(head)
-
-    def _take(self, ask: Ask, now: float) -> Permit | Rejected:
-        """Decide for whoever is first, whoever else waits."""
-        raise NotImplementedError
 
     def _may_wait(self, rejection: Rejected) -> Rejected:
         rejection.line = self

@@ -8,8 +8,8 @@ a rule. Two histograms merge by adding their buckets; percentiles never merge.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from dataclasses import dataclass
-from math import frexp
 from typing import Final
 
 __all__ = ["Counter", "Histogram", "HistogramStats", "RollingCount"]
@@ -18,8 +18,15 @@ _PER_OCTAVE: Final = 4
 _LOWEST: Final = -20
 _OCTAVES: Final = 30
 _BUCKETS: Final = _PER_OCTAVE * _OCTAVES
-_OFFSET: Final = _PER_OCTAVE * (2 + _LOWEST)
-_SMALLEST: Final = 2.0**_LOWEST
+
+
+def _bound(index: int) -> float:
+    octave, part = divmod(index, _PER_OCTAVE)
+    return float(2.0 ** (octave + _LOWEST) * (1 + part / _PER_OCTAVE))
+
+
+#: Upper bounds of all buckets but the last, which has none.
+_BOUNDS: Final = tuple(_bound(index + 1) for index in range(_BUCKETS - 1))
 
 
 class Counter:
@@ -75,11 +82,6 @@ class HistogramStats:
         return tuple(_bound(index + 1) for index in range(_BUCKETS))
 
 
-def _bound(index: int) -> float:
-    octave, part = divmod(index, _PER_OCTAVE)
-    return float(2.0 ** (octave + _LOWEST) * (1 + part / _PER_OCTAVE))
-
-
 def _between(index: int, share: float) -> float:
     low = _bound(index)
     return low + (_bound(index + 1) - low) * share
@@ -88,33 +90,32 @@ def _between(index: int, share: float) -> float:
 class Histogram:
     """Where durations are recorded; half a kilobyte once the first has come."""
 
-    __slots__ = ("_buckets", "count", "total")
+    __slots__ = ("_buckets", "_total")
 
     def __init__(self) -> None:
-        self.count = 0
-        self.total = 0.0
+        self._total = 0.0
         self._buckets = array("I")
+
+    @property
+    def count(self) -> int:
+        """How many durations were recorded."""
+        return sum(self._buckets)
 
     def record(self, seconds: float) -> None:
         """Add one duration; above the highest bucket it counts there."""
-        # A microsecond more, so that no index is ever below 0. frexp gives m in [0.5, 1):
-        # 8 m - 4 is the quarter of the octave, 0 to 3.
-        mantissa, exponent = frexp(seconds + _SMALLEST)
-        self.count += 1
-        self.total += seconds
+        self._total += seconds
         try:
-            self._buckets[exponent * 4 - _OFFSET + int(mantissa * 8)] += 1
+            self._buckets[bisect_left(_BOUNDS, seconds)] += 1
         except IndexError:
-            self._record_outside(exponent * 4 - _OFFSET + int(mantissa * 8))
+            self._record_first(seconds)
 
     def stats(self) -> HistogramStats:
         """A photograph."""
-        return HistogramStats(self.count, self.total, tuple(self._buckets))
+        return HistogramStats(self.count, self._total, tuple(self._buckets))
 
-    def _record_outside(self, index: int) -> None:
-        if not self._buckets:
-            self._buckets = array("I", bytes(4 * _BUCKETS))
-        self._buckets[min(index, _BUCKETS - 1)] += 1
+    def _record_first(self, seconds: float) -> None:
+        self._buckets = array("I", bytes(4 * _BUCKETS))
+        self._buckets[bisect_left(_BOUNDS, seconds)] += 1
 
 
 class RollingCount:

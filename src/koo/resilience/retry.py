@@ -20,6 +20,7 @@ __all__ = ["Backoff", "RetryBudget", "RetryBudgetConfig", "RetryBudgetStats", "R
 
 _JITTER_SHARE: Final = 0.1
 _JITTER_LEAST: Final = 0.1
+_TICKS: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,32 +130,32 @@ class RetryBudget:
         "_balance",
         "_capacity",
         "_config",
+        "_counted",
+        "_credited",
         "_due",
         "_refusals_total",
+        "_successes",
         "_traffic",
-        "_uncounted",
         "_withdrawals_total",
     )
 
     def __init__(self, config: RetryBudgetConfig | None = None) -> None:
         self._config = config or RetryBudgetConfig()
         self._balance = self._capacity = self._config.floor
-        self._traffic = RollingCount(self._config.seconds, 8)
+        self._traffic = RollingCount(self._config.seconds, _TICKS)
         self._due = float("-inf")
-        self._uncounted = 0
+        self._successes = self._counted = self._credited = 0
         self._withdrawals_total = self._refusals_total = 0
 
     def deposit(self, now: float) -> None:
         """A call succeeded at its first attempt."""
-        self._uncounted += 1
+        self._successes += 1
         if now >= self._due:
             self._count(now)
-        balance = self._balance + self._config.deposit
-        # Not min(): this runs on every success.
-        self._balance = balance if balance < self._capacity else self._capacity  # noqa: FURB136
 
     def withdraw(self, cost: float) -> bool:
         """Pay for a retry on entering its backoff; False if the balance is too low."""
+        self._credit()
         if cost > self._balance:
             self._refusals_total += 1
             return False
@@ -165,11 +166,21 @@ class RetryBudget:
     def stats(self) -> RetryBudgetStats:
         """A photograph."""
         return RetryBudgetStats(
-            self._balance, self._capacity, self._withdrawals_total, self._refusals_total
+            self._worth(), self._capacity, self._withdrawals_total, self._refusals_total
         )
 
     def _count(self, now: float) -> None:
-        self._traffic.add(now, self._uncounted)
-        self._uncounted = 0
-        self._due = now + self._config.seconds / 16
+        """Learn how much traffic there is; not at every success, because they are many."""
+        self._credit()
+        self._traffic.add(now, self._successes - self._counted)
+        self._counted = self._successes
         self._capacity = max(self._config.floor, float(self._traffic.total(now)))
+        self._due = now + self._config.seconds / _TICKS
+
+    def _credit(self) -> None:
+        self._balance = self._worth()
+        self._credited = self._successes
+
+    def _worth(self) -> float:
+        deposits = self._config.deposit * (self._successes - self._credited)
+        return min(self._capacity, self._balance + deposits)

@@ -30,7 +30,6 @@ class Terms(Protocol):
     patience: float | None
     lane_timeout: float | None
     lane: Lane | None
-    calls_total: int
     monotonic: Callable[[], float]
 
     def cannot_finish_in(self, seconds: float) -> bool:
@@ -43,38 +42,48 @@ class Terms(Protocol):
 
 
 class Call:
-    """The state of one call. Its attempts are numbered from 1.
+    """The state of one call. Its attempts are numbered from 1."""
 
-    No slots: the rare attributes stay on the class until they are needed,
-    which makes a call a third cheaper to begin.
-    """
-
-    number = 1
-    attempts_before = 0
-    permits: list[Permit] | tuple[()] = ()
-    last_error: Exception | None = None
-    waited = 0.0
-    is_ours = True
-    is_late = False
-    ends_with_deadline = False
-    has_expired = False
-    cancelling = 0
-    lane: Lane | None = None
-    timer: TimerHandle | None = None
-    task: AnyTask | None = None
+    __slots__ = (
+        "ask",
+        "attempts_before",
+        "began",
+        "cancelling",
+        "deadline_at",
+        "ends_with_deadline",
+        "has_expired",
+        "is_late",
+        "is_ours",
+        "lane",
+        "last_error",
+        "number",
+        "permits",
+        "policy",
+        "task",
+        "timer",
+        "waited",
+    )
 
     def __init__(self, policy: Terms, ask: Ask, timeout: float | None) -> None:
         self.policy = policy
         self.ask = ask
-        self.began = started = policy.monotonic()
-        outer = CURRENT.get()
+        self.number = 1
+        self.attempts_before = 0
+        self.permits: list[Permit] | tuple[()] = ()
+        self.last_error: Exception | None = None
+        self.waited = 0.0
+        self.lane: Lane | None = None
+        self.timer: TimerHandle | None = None
+        self.has_expired = self.is_late = self.ends_with_deadline = False
+        self.is_ours = True
+        self.began = began = policy.monotonic()
         limit = policy.timeout if timeout is None else timeout
-        self.deadline_at = None if limit is None else started + limit
+        self.deadline_at = None if limit is None else began + limit
+        outer = CURRENT.get()
         if outer is not None:
             self._inherit(outer)
         if ask.deadline is not None:
             self._obey(ask.deadline.at)
-        policy.calls_total += 1
 
     @property
     def attempt(self) -> int:
@@ -139,7 +148,7 @@ class Call:
         if lane is None or lane.thread != get_ident() or (task := current_task(lane.loop)) is None:
             lane = policy.open_lane(get_running_loop(), timeout)
             task = current_task(lane.loop)
-        self.task = task
+        self.task: AnyTask | None = task
         self.cancelling = task.cancelling() if task else 0
         self.lane = lane
         lane.calls[self] = expires_at
@@ -213,9 +222,9 @@ class Call:
     # -- settlement -----------------------------------------------------------------
 
     def settle(self, outcome: Outcome) -> None:
-        """Settle every permit, the last one first."""
+        """Settle every permit."""
         permits, self.permits = self.permits, ()
-        for permit in reversed(permits):
+        for permit in permits:
             permit.settle(outcome)
 
     def give_back(self) -> None:

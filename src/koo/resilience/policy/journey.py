@@ -61,14 +61,14 @@ class Journey:
         self.patience = patience
         check_composition(self)
         self._classify = classify
-        self._appraise = appraise
+        self.appraise = appraise
         self.clock = clock
         self.monotonic = clock.monotonic
         self.lane_timeout = timeout if attempt_timeout is None else attempt_timeout
         self.lane: Lane | None = None
         self._random = random
         self._on_event = on_event
-        self.calls_total = self._successes_total = self._failures_total = 0
+        self._successes_total = self._failures_total = 0
         self._rejected_total = self._abandoned_total = self._retries_total = 0
         self._appraiser_errors_total = 0
         self._latency = Histogram()
@@ -81,7 +81,7 @@ class Journey:
         latency = self._latency.stats()
         return PolicyStats(
             name=self.name,
-            calls_total=self.calls_total,
+            calls_total=self._calls_total(),
             successes_total=self._successes_total,
             failures_total=self._failures_total,
             rejected_total=self._rejected_total,
@@ -91,6 +91,10 @@ class Journey:
             appraiser_errors_total=self._appraiser_errors_total,
             latency=latency,
         )
+
+    def _calls_total(self) -> int:
+        failed = self._failures_total + self._rejected_total + self._abandoned_total
+        return self._successes_total + failed
 
     async def enter(self, call: Call, refusal: Rejected | None) -> None:
         """Return with every permit in hand, after a wait in line if need be, or raise."""
@@ -107,22 +111,29 @@ class Journey:
 
     def succeed(self, call: Call, outcome: Outcome) -> None:
         """Settle an attempt that did not raise."""
-        call.disarm()
+        if (lane := call.lane) is not None:
+            # disarm(), spelled out for the usual case.
+            call.lane = None
+            lane.calls.pop(call, None)
+        else:
+            call.disarm()
         if call.has_expired:
             call.forgive()
         now = self.monotonic()
         self._latency.record(now - call.began)
         self._successes_total += 1
-        if self.retry_budget is not None and call.number == 1:
+        if call.number == 1 and self.retry_budget is not None:
             self.retry_budget.deposit(now)
-        call.settle(outcome)
+        permits, call.permits = call.permits, ()
+        for permit in permits:
+            # permit.settle(outcome), spelled out too.
+            permit.done = True
+            permit.gate.settled(permit, outcome)
 
     def appraise_safely(self, value: object) -> Outcome:
         """What *value* says of its cost; a bad appraiser costs the whole reservation."""
-        if self._appraise is None:
-            return SUCCESS
         try:
-            return self._appraise(value)
+            return self.appraise(value) if self.appraise else SUCCESS
         except Exception:  # noqa: BLE001 - the caller must get the value that was paid for
             self._appraiser_errors_total += 1
             return SUCCESS
@@ -214,8 +225,9 @@ class Journey:
     def _refuse(self, call: Call, refusal: Rejected) -> Exception:
         """What the caller gets when a gate says no: the last real error, if there was one."""
         self._rejected_total += 1
-        event = CallRejected(self.name, refusal.gate, refusal.what, refusal.retry_after)
-        tell(self._on_event, event)
+        if self._on_event is not ignore:
+            event = CallRejected(self.name, refusal.gate, refusal.what, refusal.retry_after)
+            tell(self._on_event, event)
         error, call.last_error = call.last_error, None
         if error is None:
             return refusal
@@ -227,8 +239,8 @@ class Journey:
         """Whether less time is left than all but one in twenty past attempts took."""
         if seconds <= 0:
             return True
-        if self._latency.count >= self._look_again_at:
-            self._look_again_at = 2 * self._latency.count
+        if self._successes_total >= self._look_again_at:
+            self._look_again_at = 2 * self._successes_total
             self._quickest = self._latency.stats().quantile(0.05) or 0.0
         if seconds >= self._quickest:
             return False

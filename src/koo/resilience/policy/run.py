@@ -17,11 +17,11 @@ marks the error that it gives up on; an outer one never retries a marked error.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Final, ParamSpec, TypeVar, overload
 
 from ...errors import Rejected
 from ..deadline import CURRENT
-from ..outcome import ONE_REQUEST, Ask
+from ..outcome import ONE_REQUEST, SUCCESS, Ask
 from .call import Call
 from .compose import explain
 from .forms import Attempt, Attempts, protect
@@ -32,6 +32,8 @@ __all__ = ["Policy"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_NOT_ASKED: Final = Rejected("")
 
 
 class Policy(Journey):
@@ -44,20 +46,20 @@ class Policy(Journey):
     ``None`` turns it off. Raises ValueError for a composition that makes no sense.
     """
 
-    async def run(
+    def run(
         self,
         operation: Callable[[], Awaitable[T]],
         ask: Ask = ONE_REQUEST,
         *,
         timeout: float | None = None,
-    ) -> T:
+    ) -> Coroutine[Any, Any, T]:
         """What *operation* returns; called again after failures that are worth it.
 
         Raises the last real error, a Rejected if nothing was ever sent, or
-        DeadlineExceeded. *timeout* replaces the policy's own for this call.
+        DeadlineExceeded. *timeout* replaces the policy's own for this call; its
+        time runs from here.
         """
-        call = Call(self, ask, timeout)
-        return await self._drive(call, operation, call.admit())
+        return self._drive(Call(self, ask, timeout), operation, _NOT_ASKED)
 
     async def outcome(
         self,
@@ -110,6 +112,8 @@ class Policy(Journey):
     async def _drive(
         self, call: Call, operation: Callable[[], Awaitable[T]], refusal: Rejected | None
     ) -> T:
+        if refusal is _NOT_ASKED:
+            refusal = call.admit()
         if refusal is not None or call.is_late:
             await self.enter(call, refusal)
         token = CURRENT.set(call)
@@ -122,7 +126,8 @@ class Policy(Journey):
                     await self.back_off(call, error)
                     await self.enter(call, call.admit())
                 else:
-                    self.succeed(call, self.appraise_safely(value))
+                    free = self.appraise is None
+                    self.succeed(call, SUCCESS if free else self.appraise_safely(value))
                     return value
         finally:
             CURRENT.reset(token)

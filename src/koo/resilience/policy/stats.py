@@ -17,7 +17,8 @@ T_co = TypeVar("T_co", covariant=True)
 class PolicyStats:
     """A photograph of a policy.
 
-    A call is what a caller sees, an attempt what the dependency sees. *latency*
+    A call is what a caller sees, counted when it ends; an attempt is what the
+    dependency sees. *latency*
     holds the duration of attempts that succeeded or failed, in seconds.
     *appraiser_errors_total* counts values whose cost could not be read.
     """
