@@ -26,7 +26,7 @@ from .breaker_config import BreakerConfig, BreakerStats, Mode, State
 from .clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from .events import Listener, StateChanged, ignore, tell
 from .gate import Permit
-from .outcome import SUCCESS, Abandoned, Ask, Failure, Outcome, RetryClass
+from .outcome import SUCCESS, Ask, Failure, Outcome, is_evidence
 from .window import OutcomeWindow
 
 __all__ = ["BreakerConfig", "BreakerStats", "CircuitBreaker", "Mode", "State"]
@@ -34,6 +34,7 @@ __all__ = ["BreakerConfig", "BreakerStats", "CircuitBreaker", "Mode", "State"]
 _JITTER: Final = 0.1
 _LONGEST_WAIT: Final = 5.0
 _DOUBLINGS: Final = 3
+_LONGEST_HINT: Final = 3600.0
 _NO_EVIDENCE: Final = -1
 
 
@@ -146,7 +147,7 @@ class CircuitBreaker:
             outcomes=tally.outcomes,
             failure_threshold=self._config.failure_threshold,
             successes=self._successes,
-            probes=self._live_probes(now),
+            probes=len(self._live_leases(now)),
             retry_after=self._wait(now),
             since=self._since,
             cause=self._cause,
@@ -161,7 +162,6 @@ class CircuitBreaker:
 
     def reset(self, cause: str = "reset by hand") -> None:
         """Close, ramped, and forget the failures; calls in flight no longer count."""
-        self._failed_probes = 0
         self._mode = Mode.NORMAL
         self._close(cause)
 
@@ -171,7 +171,12 @@ class CircuitBreaker:
             self._enter(State.HALF_OPEN, cause)
 
     def open_until(self, seconds: float, cause: str) -> None:
-        """Open for *seconds*, because the other side said so; longer than any wait under way."""
+        """Open for *seconds*, because the other side said so; longer than any wait under way.
+
+        Does nothing in a mode that a person has set, but for SHADOW.
+        """
+        if self._mode not in {Mode.NORMAL, Mode.SHADOW}:
+            return
         until = self._clock.monotonic() + seconds
         if self._state is State.OPEN:
             self._open_until = max(until, self._open_until)
@@ -258,7 +263,7 @@ class CircuitBreaker:
     # -- judgement -------------------------------------------------------------------
 
     def _record(self, permit: Permit, outcome: Outcome, now: float) -> None:
-        if self._mode is Mode.DISABLED or _says_nothing(outcome):
+        if self._mode is Mode.DISABLED or not is_evidence(outcome):
             return
         window = self._window
         if isinstance(outcome, Failure) and outcome.trips:
@@ -318,7 +323,7 @@ class CircuitBreaker:
         return overdue
 
     def _judge_probe(self, permit: Permit, outcome: Outcome, now: float) -> None:
-        if _says_nothing(outcome):
+        if not is_evidence(outcome):
             return
         if (isinstance(outcome, Failure) and outcome.trips) or self._is_slow(permit, now):
             self._failed_probes += 1
@@ -326,7 +331,6 @@ class CircuitBreaker:
             return
         self._successes += 1
         if self._successes >= self._config.success_threshold:
-            self._failed_probes = 0
             self._close(f"{self._successes} probes succeeded")
 
     # -- transitions -------------------------------------------------------------------
@@ -336,7 +340,7 @@ class CircuitBreaker:
         growth = min(2.0**doublings, _LONGEST_WAIT)
         wait = self._config.recovery_timeout * growth * (1 + _JITTER * self._random())
         if isinstance(outcome, Failure) and outcome.retry_after:
-            wait = max(wait, outcome.retry_after)
+            wait = max(wait, min(outcome.retry_after, _LONGEST_HINT))
         self._open(now + wait, cause)
 
     def _open(self, until: float, cause: str) -> None:
@@ -345,6 +349,7 @@ class CircuitBreaker:
         self._enter(State.OPEN, cause)
 
     def _close(self, cause: str) -> None:
+        self._failed_probes = 0
         self._ramp = self._config.ramp_start
         self._ramp_until = self._clock.monotonic() + self._config.ramp_timeout
         self._window.clear()
@@ -364,7 +369,8 @@ class CircuitBreaker:
 
     def _end_ramp(self) -> None:
         self._ramp = 0
-        self._flying.clear()
+        if self._config.slow_threshold is None:
+            self._flying.clear()
         self._settle_pace()
 
     def _set_mode(self, mode: Mode) -> None:
@@ -383,18 +389,12 @@ class CircuitBreaker:
     # -- looking -------------------------------------------------------------------------
 
     def _wait(self, now: float) -> float | None:
-        if self._state is not State.OPEN:
-            return 0.0
-        return None if self._mode is Mode.ISOLATED else max(0.0, self._open_until - now)
+        if self._mode is Mode.ISOLATED:
+            return None
+        if self._state is State.OPEN:
+            return max(0.0, self._open_until - now)
+        leases = self._live_leases(now)
+        return min(leases) - now if len(leases) >= self._config.max_probes else 0.0
 
-    def _live_probes(self, now: float) -> int:
-        return sum(end > now for end in self._leases.values())
-
-
-def _says_nothing(outcome: Outcome) -> bool:
-    match outcome:
-        case Abandoned():
-            return True
-        case Failure(trips=False, retry_class=RetryClass.THROTTLED):
-            return True
-    return False
+    def _live_leases(self, now: float) -> list[float]:
+        return [end for end in self._leases.values() if end > now]

@@ -34,6 +34,7 @@ __all__ = [
     "RetryClass",
     "Spent",
     "Success",
+    "is_evidence",
 ]
 
 
@@ -144,6 +145,17 @@ class Abandoned:
 Outcome: TypeAlias = Success | Failure | Abandoned
 Classifier: TypeAlias = Callable[[Exception], Failure]
 Appraiser: TypeAlias = Callable[[object], Success]
+
+
+def is_evidence(outcome: Outcome) -> bool:
+    """Whether *outcome* says anything, good or bad, about the dependency's health."""
+    match outcome:
+        case Abandoned():
+            return False
+        case Failure(trips=False, retry_class=RetryClass.THROTTLED):
+            return False
+    return True
+
 
 ONE_REQUEST = Ask()
 SUCCESS = Success()

@@ -77,11 +77,15 @@ class _Marks:
             del self._times[0]
             del self._counts[:3]
 
-    def before(self, moment: float) -> tuple[int, int, int]:
-        """The counts at the last mark not after *moment*; all zero if there is none."""
-        index = bisect_right(self._times, moment) - 1
-        if index < 0:
-            return 0, 0, 0
+    def before(self, moment: float, counts: tuple[int, int, int]) -> tuple[int, int, int]:
+        """How much of *counts*, the counts now, lies before *moment*, by at most one step less.
+
+        What came after a mark came within one step of it, so all of it has left
+        once the mark is a step older than *moment*.
+        """
+        index = bisect_right(self._times, moment - self._step)
+        if index == len(self._times):
+            return counts
         first, second, third = self._counts[3 * index : 3 * index + 3]
         return first, second, third
 
@@ -160,20 +164,23 @@ class OutcomeWindow:
 
     def tally(self, now: float) -> Tally:
         """What the window holds. Looking changes nothing."""
-        config = self._config
-        aged, _, _ = self._age.before(now - config.age)
+        config, counts = self._config, self._counts()
+        aged, _, _ = self._age.before(now - config.age, counts)
         oldest = max(self.outcomes - config.size, aged)
         counted = self.outcomes - oldest
-        total, failures, slow = self._span.before(now - config.span)
+        total, failures, slow = self._span.before(now - config.span, counts)
         if config.span and self.outcomes - total > counted:
             return Tally(
                 self.outcomes - total, self._failures.count - failures, self._slow.count - slow
             )
         return Tally(counted, self._failures.after(oldest), self._slow.after(oldest))
 
+    def _counts(self) -> tuple[int, int, int]:
+        return self.outcomes, self._failures.count, self._slow.count
+
     def _mark(self, now: float) -> None:
-        counts = (self.outcomes, self._failures.count, self._slow.count)
-        self._span.put(now, counts)
-        if now >= self._age.due:
-            self._age.put(now, counts)
-        self._due = self._span.due
+        counts = self._counts()
+        for marks in (self._span, self._age):
+            if now >= marks.due:
+                marks.put(now, counts)
+        self._due = min(self._span.due, self._age.due)

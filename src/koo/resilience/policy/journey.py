@@ -203,7 +203,7 @@ class Journey:
 
     def _next_delay(self, call: Call, error: Exception, failure: Failure) -> float | None:
         retry = self.retry
-        if retry is None or getattr(error, _GAVE_UP, False):
+        if retry is None or _was_given_up(error):
             return None
         if not retry.allows(failure, call.number):
             if failure.retry_after and failure.retry_after > retry.max_retry_after:
@@ -252,3 +252,8 @@ class Journey:
         """The lane for this policy's timeout on *loop*."""
         self.lane = Lane(loop, timeout, self.clock)
         return self.lane
+
+
+def _was_given_up(error: BaseException | None) -> bool:
+    """Whether a policy further in has given up on *error*, or on what it was raised from."""
+    return error is not None and (getattr(error, _GAVE_UP, False) or _was_given_up(error.__cause__))
