@@ -1,0 +1,39 @@
+"""AI services: ask one, and be told plainly when it can't answer.
+
+A service is a provider behind a policy: a circuit breaker, request limits and a
+daily budget that is reserved before a call and settled after it.
+"""
+
+from .config import VENDORS, ServiceConfig, Vendor
+from .manager import AIManager
+from .pricing import Price, PriceTable, TokenPrice
+from .provider import NOTHING, Completion, Prompt, Provider, Request, Usage
+from .providers import HTTPProvider, Sessions, Wire, connect
+from .service import AIService
+from .verdicts import Rule, Surface, Verdict, classify, judge
+
+__all__ = [
+    "NOTHING",
+    "VENDORS",
+    "AIManager",
+    "AIService",
+    "Completion",
+    "HTTPProvider",
+    "Price",
+    "PriceTable",
+    "Prompt",
+    "Provider",
+    "Request",
+    "Rule",
+    "ServiceConfig",
+    "Sessions",
+    "Surface",
+    "TokenPrice",
+    "Usage",
+    "Vendor",
+    "Verdict",
+    "Wire",
+    "classify",
+    "connect",
+    "judge",
+]

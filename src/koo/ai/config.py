@@ -1,0 +1,186 @@
+"""What an AI service is told at birth, and what is known of each vendor."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import urlsplit
+
+from ..resilience import BreakerConfig, RetryConfig
+from .pricing import TokenPrice
+
+__all__ = ["VENDORS", "ServiceConfig", "Vendor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """What is true of a vendor unless a setting says otherwise; *prices* is its name there."""
+
+    prices: str = ""
+    base_url: str = ""
+    model: str = ""
+    key_variable: str = ""
+
+
+#: The vendors by name. A compatible server is priced under the service's own name.
+VENDORS: Final[Mapping[str, Vendor]] = MappingProxyType(
+    {
+        "anthropic": Vendor(
+            "anthropic", "https://api.anthropic.com", "claude-sonnet-5-5", "ANTHROPIC_API_KEY"
+        ),
+        "openai": Vendor("openai", "https://api.openai.com/v1", "gpt-6.1-terra", "OPENAI_API_KEY"),
+        "gemini": Vendor(
+            "google",
+            "https://generativelanguage.googleapis.com",
+            "gemini-3.8-flash",
+            "GEMINI_API_KEY",
+        ),
+        "perplexity": Vendor(
+            "perplexity", "https://api.perplexity.ai", "sonar", "PERPLEXITY_API_KEY"
+        ),
+        "compatible": Vendor(),
+    }
+)
+
+#: The documented services that are not called like their vendor.
+_VENDOR_OF: Final[Mapping[str, str]] = MappingProxyType({"claude": "anthropic"})
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,4096}")
+_HOST: Final = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
+_COUNTS: Final = ("requests_per_minute", "requests_per_hour", "requests_per_day", "max_tokens")
+_SECONDS: Final = ("timeout", "attempt_timeout", "check_interval", "check_timeout")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceConfig:
+    """One AI service.
+
+    *name* claude, openai, gemini or perplexity brings its *vendor* with it; any
+    other is an OpenAI-compatible server unless *vendor* says otherwise, and needs
+    *base_url* (as the official SDK takes it) and *model*. Without *api_key* the
+    service exists but is not configured.
+
+    *timeout* bounds a whole query, *attempt_timeout* one attempt, *patience* the
+    time in line (None: what is left of the timeout), *check_timeout* an active
+    check, of which there is at most one in *check_interval*. All in seconds.
+    *price* is for models that the price table does not know.
+    """
+
+    name: str
+    vendor: str = ""
+    api_key: str | None = field(default=None, repr=False)
+    key_variable: str = ""
+    base_url: str = ""
+    model: str = ""
+    requests_per_minute: int = 60
+    requests_per_hour: int = 1000
+    requests_per_day: int = 10_000
+    daily_budget_nanousd: int = 10_000_000_000
+    timeout: float = 60.0
+    attempt_timeout: float = 30.0
+    patience: float | None = None
+    max_tokens: int = 1024
+    price: TokenPrice | None = None
+    retry: RetryConfig = field(default=RetryConfig())
+    retry_budget: bool = True
+    breaker: BreakerConfig = field(default=BreakerConfig())
+    check_interval: float = 60.0
+    check_timeout: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Fill in what the vendor brings; refuse what could never work."""
+        if not _NAME.fullmatch(self.name):
+            raise ValueError("ServiceConfig: name must be a lower-case word, like groq")
+        self._fill_in()
+        self._check_key()
+        self._check_address()
+        self._check_numbers()
+
+    @property
+    def price_list(self) -> str:
+        """The vendor's name in the price table; for a compatible server its own."""
+        return VENDORS[self.vendor].prices or self.name
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether it has a key."""
+        return self.api_key is not None
+
+    def variable(self, suffix: str) -> str:
+        """The environment variable that sets *suffix* for this service."""
+        return f"AI_{self.name.upper().replace('-', '_')}_{suffix}"
+
+    def _fill_in(self) -> None:
+        named = self.vendor or _VENDOR_OF.get(self.name, self.name)
+        known = self.vendor or (named if named in VENDORS else "compatible")
+        if known not in VENDORS:
+            raise ValueError(f"{self.name}: vendor must be one of {', '.join(VENDORS)}")
+        vendor = VENDORS[known]
+        self._set("vendor", known)
+        self._set("base_url", (self.base_url or vendor.base_url).rstrip("/"))
+        self._set("model", self.model or vendor.model)
+        self._set("key_variable", self.key_variable or self._own_key_variable(vendor))
+        self._set("api_key", (self.api_key or "").strip() or None)
+        if not self.model:
+            raise ValueError(f"{self.name}: no model is named; set {self.variable('MODEL')}")
+
+    def _own_key_variable(self, vendor: Vendor) -> str:
+        is_documented = _VENDOR_OF.get(self.name, self.name) == self.vendor
+        return vendor.key_variable if is_documented else self.variable("API_KEY")
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _check_key(self) -> None:
+        if self.api_key is not None and not _KEY.fullmatch(self.api_key):
+            raise ValueError(
+                f"{self.name}: {self.key_variable} holds characters that no key has; paste it again"
+            )
+
+    def _check_address(self) -> None:
+        if not _is_address(self.base_url):
+            raise ValueError(
+                f"{self.name}: {self.variable('BASE_URL')} is not an address like"
+                " https://api.example.com/v1; correct it"
+            )
+
+    def _check_numbers(self) -> None:
+        for name in _COUNTS:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{self.name}: {name} must be at least 1")
+        for name in _SECONDS:
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{self.name}: {name} must be above 0 seconds")
+        if self.patience is not None and not (isfinite(self.patience) and self.patience > 0):
+            raise ValueError(
+                f"{self.name}: patience must be above 0 seconds; 0.001 is next to none"
+            )
+        if self.retry.max_retries and self.retry.backoff.base_delay >= 2 * self.timeout:
+            raise ValueError(
+                f"{self.name}: timeout is shorter than most first waits before a retry;"
+                f" raise {self.variable('TIMEOUT')} or lower the base delay"
+            )
+        if self.daily_budget_nanousd < 0:
+            raise ValueError(f"{self.name}: the daily budget can't be negative; 0 spends nothing")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    return (
+        parts.scheme in {"http", "https"}
+        and (":" in host or _HOST.fullmatch(host) is not None)
+        and port != 0
+        and not (parts.username or parts.password or parts.query or parts.fragment)
+        and text.isascii()
+        and text.isprintable()
+        and " " not in text
+    )

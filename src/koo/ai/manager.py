@@ -1,0 +1,146 @@
+"""Many AI services behind one door, and the checks that look after them.
+
+query("claude", ...) --> the service of that name --> text or ExternalServiceError
+start() --> per configured service: check, sleep the interval, check ...  --> close()
+"""
+
+from __future__ import annotations
+
+from asyncio import Task, gather, get_running_loop
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ..errors import ExternalServiceError
+from ..resilience import RANDOM, SYSTEM_CLOCK, Clock, Listener, Random, detached, ignore
+from .config import ServiceConfig
+from .pricing import PriceTable
+from .providers import Sessions, connect
+from .service import AIService
+
+__all__ = ["AIManager"]
+
+#: Checks of several services are spread over this share of the interval.
+_SPREAD: Final = 0.1
+_LONGEST_NAME: Final = 40
+
+
+class AIManager:
+    """Asks services by their names and checks them in the background."""
+
+    def __init__(
+        self,
+        services: Iterable[AIService],
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        random: Random = RANDOM,
+    ) -> None:
+        by_name = {service.config.name: service for service in services}
+        self.services: Mapping[str, AIService] = MappingProxyType(by_name)
+        self._clock = clock
+        self._random = random
+        self._checkers: list[Task[None]] = []
+
+    @classmethod
+    def from_configs(
+        cls,
+        configs: Iterable[ServiceConfig],
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        random: Random = RANDOM,
+        on_event: Listener = ignore,
+    ) -> AIManager:
+        """A manager of the services in *configs*, over HTTP.
+
+        They share one session per event loop and one price table; nothing is opened or read
+        before the first query.
+        """
+        sessions, prices = Sessions(), PriceTable()
+        services = (
+            AIService(
+                config,
+                connect(config, sessions=sessions, clock=clock),
+                prices=prices,
+                clock=clock,
+                random=random,
+                on_event=on_event,
+            )
+            for config in configs
+        )
+        return cls(services, clock=clock, random=random)
+
+    async def query(
+        self,
+        service: str,
+        prompt: str,
+        *,
+        system: str | None = None,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """The text that *service* answers to *prompt*.
+
+        Every failure, an unknown service too, is an
+        :class:`~koo.errors.ExternalServiceError`.
+        """
+        return await self.find(service).query(
+            prompt,
+            system=system,
+            model=model,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            timeout=timeout,
+        )
+
+    def find(self, service: str) -> AIService:
+        """The service called *service*; ExternalServiceError naming the known ones otherwise."""
+        found = self.services.get(service)
+        if found is None:
+            known = ", ".join(sorted(self.services)) or "none"
+            raise ExternalServiceError(_shown(service), f"no such service; known are: {known}")
+        return found
+
+    def reset_service_errors(self, service: str) -> bool:
+        """Reset the service; False if there is none of that name."""
+        found = self.services.get(service)
+        if found is None:
+            return False
+        found.reset()
+        return True
+
+    def start(self) -> None:
+        """Check the configured services in the background of the running loop, until closed."""
+        loop = get_running_loop()
+        if any(task.get_loop() is loop and not task.done() for task in self._checkers):
+            return
+        self._checkers = [
+            detached(self._keep_checking(service), name=f"{service.name} checks")
+            for service in self.services.values()
+            if service.config.is_configured
+        ]
+
+    async def close(self) -> None:
+        """End the checks and let go of the connections of the running loop."""
+        loop = get_running_loop()
+        tasks = [task for task in self._checkers if task.get_loop() is loop]
+        self._checkers = []
+        for task in tasks:
+            task.cancel()
+        await gather(*tasks, return_exceptions=True)
+        for service in self.services.values():
+            await service.close()
+
+    async def _keep_checking(self, service: AIService) -> None:
+        interval = service.config.check_interval
+        while True:
+            await service.check_unless_busy()
+            await self._clock.sleep(interval * (1 + _SPREAD * self._random()))
+
+
+def _shown(name: object) -> str:
+    """A name that callers made up, short and harmless enough for a message."""
+    if isinstance(name, str) and name.isidentifier() and len(name) <= _LONGEST_NAME:
+        return name
+    return "ai"

@@ -1,0 +1,157 @@
+"""From a model of genai-prices to a :class:`Price` in integers. Imported on first use only."""
+
+from __future__ import annotations
+
+from calendar import timegm
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from genai_prices.data_snapshot import get_snapshot
+from genai_prices.data_units import unit_data
+from genai_prices.types import (
+    ConditionalPrice,
+    ModelInfo,
+    ModelPrice,
+    StartDateConstraint,
+    TieredPrices,
+    TimeOfDateConstraint,
+)
+from genai_prices.units import UnitDef, UnitRegistry
+
+from .rates import Interval, Price, Rates, Tier, pico_per_unit
+
+__all__ = ["compile_price", "price_of"]
+
+Priced: TypeAlias = tuple[tuple[UnitDef, Decimal | TieredPrices], ...]
+
+_DAY: Final = 86_400
+_UNITS: Final = UnitRegistry(unit_data)
+# Billed, but bounded by nothing that a request can say.
+_HIDDEN: Final = frozenset({"output_citation_tokens", "output_reasoning_tokens"})
+# Whose models search without being asked to.
+_SEARCHERS: Final = frozenset({"perplexity"})
+
+
+def compile_price(vendor: str, model: str, base_url: str) -> Price | None:
+    """The price of *model* at *vendor*, else at whoever answers at *base_url*; None if unknown."""
+    found = _find(vendor, model, base_url)
+    return None if found is None else price_of(found, vendor)
+
+
+def price_of(model: ModelInfo, vendor: str) -> Price | None:
+    """The price that the table gives for *model*; None if it can't be understood."""
+    try:
+        tables = [(interval, _priced(interval.prices)) for interval in _conditions(model)]
+    except KeyError:
+        return None  # A unit that this version of the table can't explain: not to be guessed.
+    names = {unit.usage_key for _, priced in tables for unit, _ in priced}
+    unbounded = names & (_HIDDEN | ({"web_searches"} if vendor in _SEARCHERS else set()))
+    intervals = tuple(_interval(condition, priced) for condition, priced in tables)
+    return Price(intervals, tuple(sorted(unbounded)))
+
+
+def _find(vendor: str, model: str, base_url: str) -> ModelInfo | None:
+    snapshot = get_snapshot()
+    with suppress(LookupError):
+        return snapshot.find_provider_model(model, None, vendor, None)[1]
+    if base_url:
+        with suppress(LookupError):
+            return snapshot.find_provider_model(model, None, None, base_url)[1]
+    return None
+
+
+def _conditions(model: ModelInfo) -> list[ConditionalPrice]:
+    if isinstance(model.prices, ModelPrice):
+        return [ConditionalPrice(prices=model.prices)]
+    return model.prices
+
+
+def _priced(prices: ModelPrice) -> Priced:
+    return tuple(
+        (_UNITS.unit_for_price_key(key), price)
+        for key, price in vars(prices).items()
+        if price is not None and not key.startswith("_")
+    )
+
+
+def _interval(condition: ConditionalPrice, priced: Priced) -> Interval:
+    rates = _rates(priced)
+    match condition.constraint:
+        case StartDateConstraint(start_date=start):
+            return Interval(rates, since=float(timegm(start.timetuple())))
+        case TimeOfDateConstraint(start_time=opens, end_time=closes):
+            return Interval(rates, hours=(_second_of_day(opens), _second_of_day(closes)))
+        case _:
+            return Interval(rates)
+
+
+def _second_of_day(moment: time) -> float:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return datetime.combine(date(1970, 1, 2), aware).timestamp() % _DAY
+
+
+def _rates(priced: Priced) -> Rates:
+    starts = sorted(
+        {
+            tier.start
+            for _, price in priced
+            if isinstance(price, TieredPrices)
+            for tier in price.tiers
+        }
+    )
+    return Rates(tuple(starts), tuple(_tier(priced, start) for start in (-1, *starts)))
+
+
+def _tier(priced: Priced, start: int) -> Tier:
+    """The rates for more than *start* input tokens."""
+    pico = {
+        unit.usage_key: pico_per_unit(_price_above(price, start), unit.per)
+        for unit, price in priced
+    }
+    per_request = pico.pop("requests", 0)
+    units = [unit for unit, _ in priced if unit.usage_key in pico]
+    return Tier(
+        MappingProxyType(_weights(units, pico)),
+        per_request,
+        max((pico[unit.usage_key] for unit in units if _is_text_input(unit)), default=0),
+        max((pico[unit.usage_key] for unit in units if _is_output(unit)), default=0),
+    )
+
+
+def _weights(units: list[UnitDef], pico: Mapping[str, int]) -> dict[str, int]:
+    """From the widest count to the narrowest: its price less what those around it weigh."""
+    weights: dict[str, int] = {}
+    for unit in sorted(units, key=lambda unit: len(unit.dimensions)):
+        around = sum(weights[name] for name in _around(unit) if name in weights)
+        weights[unit.usage_key] = pico[unit.usage_key] - around
+    return weights
+
+
+def _around(unit: UnitDef) -> Iterator[str]:
+    yield from _UNITS.ancestor_usage_keys(unit.usage_key)
+
+
+def _price_above(price: Decimal | TieredPrices, start: int) -> Decimal:
+    if isinstance(price, Decimal):
+        return price
+    reached = [tier.price for tier in price.tiers if tier.start <= start]
+    return reached[-1] if reached else price.base
+
+
+def _is_text_input(unit: UnitDef) -> bool:
+    of = unit.dimensions
+    return (
+        _is_token(unit) and of.get("direction") == "input" and of.get("modality") in {None, "text"}
+    )
+
+
+def _is_output(unit: UnitDef) -> bool:
+    return _is_token(unit) and unit.dimensions.get("direction") == "output"
+
+
+def _is_token(unit: UnitDef) -> bool:
+    return unit.dimensions.get("family") == "tokens"

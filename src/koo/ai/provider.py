@@ -1,0 +1,98 @@
+"""What an AI provider is asked, what it answers, and the protocol of one.
+
+    Prompt --prepare--> Request --complete--> Completion(text, finish, usage)
+                                              or an ExternalServiceError
+
+A provider knows one vendor's wire format and nothing of policies: it sends
+once. Its request says how large its body is, because a body's UTF-8 bytes are an
+upper bound of its input tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+__all__ = ["NOTHING", "Completion", "Prompt", "Provider", "Request", "Usage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One question: *text* to *model*, which may answer with at most *max_tokens*."""
+
+    text: str
+    model: str
+    max_tokens: int
+    system: str | None = None
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a request used, as the vendor counted it.
+
+    *input_tokens* include what was cached, *output_tokens* include hidden
+    reasoning. *parts* break them down, or count what is not tokens, under the
+    names of the price table (``cache_read_tokens``, ``web_searches``, ...).
+    *nanousd* is what it costs, None if the vendor did not say and nobody has
+    priced it yet.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    parts: tuple[tuple[str, int], ...] = ()
+    nanousd: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse counts below nothing: they would lower a bill."""
+        counts = (self.input_tokens, self.output_tokens, self.nanousd or 0)
+        if min(counts) < 0 or any(count < 0 for _, count in self.parts):
+            raise ValueError("Usage: a count is negative; treat the usage as unknown")
+
+    @property
+    def tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+
+NOTHING: Final = Usage(nanousd=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer: its *text*, why it ended (*finish*), its *usage* (None: unknown)."""
+
+    text: str
+    model: str
+    finish: str
+    usage: Usage | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A prompt in its vendor's words, ready to be sent as often as needed."""
+
+    prompt: Prompt
+    path: str
+    body: bytes
+
+
+class Provider(Protocol):
+    """One vendor, spoken to. Raises only :class:`~koo.errors.ExternalServiceError`."""
+
+    def prepare(self, prompt: Prompt) -> Request:
+        """The request for *prompt*; InvalidRequestError if the wire can't carry it."""
+        ...
+
+    async def complete(self, request: Request) -> Completion:
+        """The answer to *request*, which is sent once."""
+        ...
+
+    async def list_models(self) -> tuple[str, ...] | None:
+        """The names of the vendor's models, unbilled; None if it has no such list."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connections of the running event loop."""
+        ...

@@ -1,0 +1,47 @@
+"""The vendors that koo speaks to, each by its own wire format over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ...resilience import SYSTEM_CLOCK, Clock
+from ..config import ServiceConfig
+from .anthropic import Anthropic
+from .compatible import Compatible, Perplexity
+from .gemini import Gemini
+from .http import HTTPProvider
+from .openai import OpenAI
+from .sessions import Sessions
+from .wire import Answer, Wire
+
+__all__ = [
+    "Answer",
+    "Anthropic",
+    "Compatible",
+    "Gemini",
+    "HTTPProvider",
+    "OpenAI",
+    "Perplexity",
+    "Sessions",
+    "Wire",
+    "connect",
+]
+
+_WIRES: Final[Mapping[str, type[Wire]]] = MappingProxyType(
+    {
+        "anthropic": Anthropic,
+        "openai": OpenAI,
+        "gemini": Gemini,
+        "perplexity": Perplexity,
+        "compatible": Compatible,
+    }
+)
+
+
+def connect(
+    config: ServiceConfig, *, sessions: Sessions | None = None, clock: Clock = SYSTEM_CLOCK
+) -> HTTPProvider:
+    """The provider that *config* describes; nothing is opened before the first request."""
+    return HTTPProvider(config, _WIRES[config.vendor](), sessions=sessions, clock=clock)

@@ -1,0 +1,138 @@
+"""Anthropic Messages, as of anthropic-version 2026-10-21."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from ..provider import Prompt, Usage
+from ..verdicts import (
+    BAD_KEY,
+    BAD_REQUEST,
+    BROKEN,
+    NO_ACCESS,
+    NO_MODEL,
+    NO_MONEY,
+    OVERLOADED,
+    REFUSED,
+    TIMED_OUT,
+    TOO_FAST,
+    TOO_LONG,
+    Rule,
+    Surface,
+)
+from .wire import Answer, Document, dig, number_at, text_at, usage_of
+
+__all__ = ["Anthropic"]
+
+VERSION: Final = "2026-10-21"
+
+RULES: Final = (
+    Rule.on(
+        NO_MONEY,
+        words=(
+            "billing_error enforced_spend_limit_reached contract_spend_limit_reached "
+            "linked_organization_spend_limit_reached linked_organization_billing_unavailable"
+        ),
+    ),
+    Rule.on(NO_MONEY, 400, 403, 429, says=r"api usage limits|credit balance is too low"),
+    Rule.on(NO_ACCESS, words="organization_on_hold"),
+    Rule.on(BAD_KEY, words="authentication_error"),
+    Rule.on(NO_ACCESS, words="permission_error"),
+    Rule.on(TOO_FAST, words="ramp_limit_exceeded rate_limit_error"),
+    Rule.on(OVERLOADED, words="overloaded_error compaction_unavailable"),
+    Rule.on(TIMED_OUT, words="timeout_error"),
+    Rule.on(BROKEN, words="api_error"),
+    Rule.on(TOO_LONG, words="request_too_large"),
+    Rule.on(TOO_LONG, 400, says=r"prompt is too long|exceeds? (the )?(context|maximum)"),
+    Rule.on(REFUSED, 400, says=r"content filtering policy"),
+    Rule.on(NO_MODEL, words="not_found_error"),
+    Rule.on(BAD_REQUEST, 200, 400, words="invalid_request_error"),
+)
+
+
+class Anthropic:
+    """The Messages API; the base URL is without the version path."""
+
+    rules: ClassVar[tuple[Rule, ...]] = RULES
+    models_path: ClassVar[str | None] = "/v1/models?limit=1000"
+
+    def headers(self, api_key: str) -> Mapping[str, str]:
+        """The key as Bearer, as the official SDK sends it, and the version."""
+        return {"Authorization": f"Bearer {api_key}", "anthropic-version": VERSION}
+
+    def path(self, prompt: Prompt) -> str:
+        """One path for all models."""
+        del prompt
+        return "/v1/messages"
+
+    def document(self, prompt: Prompt) -> Document:
+        """The body of a message."""
+        document: dict[str, object] = {
+            "model": prompt.model,
+            "max_tokens": prompt.max_tokens,
+            "messages": [{"role": "user", "content": prompt.text}],
+        }
+        if prompt.system is not None:
+            document["system"] = prompt.system
+        if prompt.temperature is not None:
+            document["temperature"] = prompt.temperature
+        return document
+
+    def read(self, document: object) -> Answer | None:
+        """All text blocks, joined."""
+        blocks, finish = dig(document, "content"), text_at(document, "stop_reason")
+        if not isinstance(blocks, list) or not finish:
+            return None
+        text = "".join(text_at(block, "text") for block in blocks)
+        return Answer(text, finish, _usage(dig(document, "usage")), finish == "refusal")
+
+    def surface(self, status: int, document: object) -> Surface:
+        """``{"error": {"type", "message", "details": {"error_code"}}}``."""
+        return Surface(
+            status,
+            type=text_at(document, "error", "type"),
+            code=text_at(document, "error", "details", "error_code"),
+            message=text_at(document, "error", "message"),
+            readable=isinstance(document, dict),
+        )
+
+    def delay(self, document: object) -> str:
+        """Never in the body."""
+        del document
+        return ""
+
+    def models(self, document: object) -> tuple[str, ...]:
+        """The ids of ``data``."""
+        listed = dig(document, "data")
+        return tuple(text_at(one, "id") for one in listed) if isinstance(listed, list) else ()
+
+
+def _usage(usage: object) -> Usage | None:
+    """Cached input is counted apart by the vendor, and joined to the input here."""
+    if not isinstance(usage, dict) or "input_tokens" not in usage or "output_tokens" not in usage:
+        return None
+    try:
+        read = number_at(usage, "cache_read_input_tokens")
+        written = number_at(usage, "cache_creation_input_tokens")
+        return usage_of(
+            number_at(usage, "input_tokens") + read + written,
+            number_at(usage, "output_tokens"),
+            ("cache_read_tokens", read),
+            ("cache_write_tokens", written),
+            (
+                "cache_write_5m_tokens",
+                number_at(usage, "cache_creation", "ephemeral_5m_input_tokens"),
+            ),
+            (
+                "cache_write_1h_tokens",
+                number_at(usage, "cache_creation", "ephemeral_1h_input_tokens"),
+            ),
+            (
+                "output_reasoning_tokens",
+                number_at(usage, "output_tokens_details", "thinking_tokens"),
+            ),
+            ("web_searches", number_at(usage, "server_tool_use", "web_search_requests")),
+        )
+    except ValueError:
+        return None

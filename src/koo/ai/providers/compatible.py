@@ -1,0 +1,68 @@
+"""Those who speak OpenAI's Chat Completions with an accent.
+
+Groq, OpenRouter, Mistral, DeepSeek, vLLM, Ollama; and Perplexity, whose accent is strongest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar, Final
+
+from ..provider import Usage
+from ..verdicts import NO_MONEY, OVERLOADED, REFUSED, TOO_FAST, TOO_LONG, Rule
+from .openai import RULES, OpenAI
+from .wire import dig, nanousd_of, number_at, usage_of
+
+__all__ = ["Compatible", "Perplexity"]
+
+_OUT_OF_MONEY: Final = (
+    r"insufficient (balance|credit|fund|quota)|out of credit|exceeded your current quota|"
+    r"credit (limit|balance)|spending limit|payment required"
+)
+
+COMPATIBLE_RULES: Final = (
+    Rule.on(NO_MONEY, 401, 402, 403, 429, says=_OUT_OF_MONEY),
+    # About one prompt and not about the key, so it must not shut the service.
+    Rule.on(REFUSED, 403, says=r"moderation|flagged"),
+    *RULES,
+    Rule.on(OVERLOADED, words="capacity_exceeded"),
+    Rule.on(TOO_FAST, 429, words="tokens requests rate_limit_error"),
+    Rule.on(TOO_LONG, 400, says=r"context (length|window|size)|too many tokens|maximum .*tokens"),
+)
+
+
+class Compatible(OpenAI):
+    """Any OpenAI-compatible server; the base URL is as the OpenAI SDK takes it."""
+
+    rules: ClassVar[tuple[Rule, ...]] = COMPATIBLE_RULES
+    limit_field: ClassVar[str] = "max_tokens"
+
+    def usage(self, usage: object) -> Usage | None:
+        """As OpenAI's; what the server itself says it charges (OpenRouter) is believed."""
+        counted = super().usage(usage)
+        cost = nanousd_of(dig(usage, "cost"))
+        return counted if counted is None or cost is None else replace(counted, nanousd=cost)
+
+
+class Perplexity(Compatible):
+    """Perplexity: no list of models, and a bill of its own in every answer."""
+
+    models_path: ClassVar[str | None] = None
+
+    def usage(self, usage: object) -> Usage | None:
+        """Reasoning and citations come beside the completion; ``cost`` is the real charge."""
+        if not isinstance(usage, dict) or not {"prompt_tokens", "completion_tokens"} <= set(usage):
+            return None
+        try:
+            reasoning = number_at(usage, "reasoning_tokens")
+            citations = number_at(usage, "citation_tokens")
+            return usage_of(
+                number_at(usage, "prompt_tokens"),
+                number_at(usage, "completion_tokens") + reasoning + citations,
+                ("output_reasoning_tokens", reasoning),
+                ("output_citation_tokens", citations),
+                ("web_searches", number_at(usage, "num_search_queries")),
+                nanousd=nanousd_of(dig(usage, "cost", "total_cost")),
+            )
+        except ValueError:
+            return None

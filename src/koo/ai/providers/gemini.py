@@ -1,0 +1,155 @@
+"""Gemini generateContent, API version v1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Final
+from urllib.parse import quote
+
+from ..provider import Prompt, Usage
+from ..verdicts import (
+    BAD_KEY,
+    BROKEN,
+    DAY_SPENT,
+    NO_ACCESS,
+    NO_MODEL,
+    NO_MONEY,
+    OVERLOADED,
+    TIMED_OUT,
+    TOO_FAST,
+    TOO_LONG,
+    Rule,
+    Surface,
+)
+from .wire import Answer, Document, dig, number_at, text_at, usage_of
+
+__all__ = ["Gemini"]
+
+_ANSWERED: Final = frozenset({"STOP", "MAX_TOKENS", "CONTINUATION"})
+_MODALITIES: Final = ("AUDIO", "IMAGE", "VIDEO")
+
+# A quota of nothing is refused with a wait that will not help, so it comes before both quotas.
+RULES: Final = (
+    Rule.on(BAD_KEY, words="API_KEY_INVALID UNAUTHENTICATED"),
+    Rule.on(BAD_KEY, 400, 403, says=r"api key (expired|not valid|was reported)"),
+    Rule.on(NO_MONEY, words="payment_required"),
+    Rule.on(NO_MONEY, 402),
+    Rule.on(NO_ACCESS, 429, says=r"limit: 0(?![\d.])"),
+    Rule.on(DAY_SPENT, 429, words="PER_DAY quota_exceeded"),
+    Rule.on(TOO_FAST, 429),
+    Rule.on(NO_ACCESS, 400, words="FAILED_PRECONDITION", says=r"location"),
+    Rule.on(NO_MONEY, 400, words="FAILED_PRECONDITION"),
+    Rule.on(NO_ACCESS, words="PERMISSION_DENIED"),
+    Rule.on(TOO_LONG, 400, says=r"token count .*exceeds|exceeds the maximum number of tokens"),
+    Rule.on(NO_MODEL, words="NOT_FOUND"),
+    Rule.on(OVERLOADED, words="UNAVAILABLE"),
+    Rule.on(TIMED_OUT, words="DEADLINE_EXCEEDED"),
+    Rule.on(BROKEN, words="INTERNAL CANCELLED ABORTED"),
+    Rule.on(TOO_FAST, words="RESOURCE_EXHAUSTED"),
+)
+
+
+class Gemini:
+    """The generateContent API; the base URL is without the version path."""
+
+    rules: ClassVar[tuple[Rule, ...]] = RULES
+    models_path: ClassVar[str | None] = "/v1/models?pageSize=1000"
+
+    def headers(self, api_key: str) -> Mapping[str, str]:
+        """The key in a header, so that it is in no address."""
+        return {"x-goog-api-key": api_key}
+
+    def path(self, prompt: Prompt) -> str:
+        """A path for each model."""
+        return f"/v1/models/{quote(prompt.model, safe='')}:generateContent"
+
+    def document(self, prompt: Prompt) -> Document:
+        """The body of a generation."""
+        limits: dict[str, object] = {"maxOutputTokens": prompt.max_tokens}
+        if prompt.temperature is not None:
+            limits["temperature"] = prompt.temperature
+        document: dict[str, object] = {
+            "contents": [{"role": "user", "parts": [{"text": prompt.text}]}],
+            "generationConfig": limits,
+        }
+        if prompt.system is not None:
+            document["systemInstruction"] = {"parts": [{"text": prompt.system}]}
+        return document
+
+    def read(self, document: object) -> Answer | None:
+        """The first candidate's text without its thoughts; a block is a refusal."""
+        usage = _usage(dig(document, "usageMetadata"))
+        if blocked := text_at(document, "promptFeedback", "blockReason"):
+            return Answer("", blocked, usage, refused=True)
+        finish = text_at(document, "candidates", 0, "finishReason")
+        if not finish:
+            return None
+        parts = dig(document, "candidates", 0, "content", "parts")
+        return Answer("".join(_spoken(parts)), finish, usage, finish not in _ANSWERED)
+
+    def surface(self, status: int, document: object) -> Surface:
+        """``{"error": {"code", "message", "status", "details": [...]}}``; code may be a word."""
+        return Surface(
+            status,
+            type=text_at(document, "error", "status"),
+            code=text_at(document, "error", "code"),
+            message=text_at(document, "error", "message"),
+            reasons=tuple(_reasons(document)),
+            readable=isinstance(document, dict),
+        )
+
+    def delay(self, document: object) -> str:
+        """The delay of RetryInfo, like ``46s``."""
+        delays = (text_at(detail, "retryDelay") for detail in _details(document))
+        return next(filter(None, delays), "")
+
+    def models(self, document: object) -> tuple[str, ...]:
+        """The names of ``models``, without their folder."""
+        listed = dig(document, "models")
+        names = (text_at(one, "name") for one in listed) if isinstance(listed, list) else ()
+        return tuple(name.removeprefix("models/") for name in names)
+
+
+def _spoken(parts: object) -> Iterator[str]:
+    for part in parts if isinstance(parts, list) else ():
+        if not dig(part, "thought"):
+            yield text_at(part, "text")
+
+
+def _details(document: object) -> list[object]:
+    details = dig(document, "error", "details")
+    return details if isinstance(details, list) else []
+
+
+def _reasons(document: object) -> Iterator[str]:
+    for detail in _details(document):
+        yield text_at(detail, "reason")
+        violations = dig(detail, "violations")
+        for violation in violations if isinstance(violations, list) else ():
+            if "perday" in text_at(violation, "quotaId").lower():
+                yield "PER_DAY"
+
+
+def _usage(usage: object) -> Usage | None:
+    """Thoughts are counted beside the candidates, tool results beside the prompt."""
+    if not isinstance(usage, dict) or "promptTokenCount" not in usage:
+        return None
+    try:
+        thoughts = number_at(usage, "thoughtsTokenCount")
+        tools = number_at(usage, "toolUsePromptTokenCount")
+        return usage_of(
+            number_at(usage, "promptTokenCount") + tools,
+            number_at(usage, "candidatesTokenCount") + thoughts,
+            ("cache_read_tokens", number_at(usage, "cachedContentTokenCount")),
+            ("output_reasoning_tokens", thoughts),
+            *_modal(dig(usage, "candidatesTokensDetails")),
+        )
+    except ValueError:
+        return None
+
+
+def _modal(details: object) -> Iterator[tuple[str, int]]:
+    for detail in details if isinstance(details, list) else ():
+        modality = text_at(detail, "modality")
+        if modality in _MODALITIES:
+            yield f"output_{modality.lower()}_tokens", number_at(detail, "tokenCount")

@@ -1,0 +1,147 @@
+"""OpenAI Chat Completions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from ..provider import Prompt, Usage
+from ..verdicts import (
+    BAD_KEY,
+    BAD_REQUEST,
+    BROKEN,
+    NO_ACCESS,
+    NO_MODEL,
+    NO_MONEY,
+    OVERLOADED,
+    REFUSED,
+    TIMED_OUT,
+    TOO_FAST,
+    TOO_LONG,
+    Rule,
+    Surface,
+)
+from .wire import Answer, Document, dig, number_at, text_at, usage_of
+
+__all__ = ["RULES", "OpenAI"]
+
+RULES: Final = (
+    Rule.on(
+        NO_MONEY,
+        words=(
+            "insufficient_quota credit_balance_exhausted organization_spend_limit_exceeded "
+            "project_spend_limit_exceeded organization_usage_limit_exceeded "
+            "billing_hard_limit_reached billing_not_active"
+        ),
+    ),
+    Rule.on(BAD_KEY, words="invalid_api_key account_deactivated"),
+    Rule.on(NO_ACCESS, words="unsupported_country_region_territory"),
+    Rule.on(NO_MODEL, words="model_not_found"),
+    Rule.on(TOO_LONG, words="context_length_exceeded string_above_max_length"),
+    Rule.on(TOO_LONG, 400, 413, says=r"maximum context length|prompt is too long"),
+    Rule.on(TOO_LONG, 413, 429, says=r"request too large"),
+    Rule.on(
+        REFUSED,
+        words=(
+            "content_policy_violation content_filter bio_policy misalignment_policy_violation "
+            "invalid_prompt"
+        ),
+    ),
+    Rule.on(TOO_FAST, words="slow_down rate_limit_exceeded"),
+    Rule.on(OVERLOADED, words="server_is_overloaded service_unavailable_error"),
+    Rule.on(TIMED_OUT, 408, 504),
+    Rule.on(BROKEN, words="server_error"),
+    Rule.on(BAD_REQUEST, 200, words="invalid_request_error"),
+)
+
+
+class OpenAI:
+    """The Chat Completions API; the base URL ends with ``/v1``."""
+
+    rules: ClassVar[tuple[Rule, ...]] = RULES
+    models_path: ClassVar[str | None] = "/models"
+    #: Bounds hidden reasoning too, which ``max_tokens`` does not.
+    limit_field: ClassVar[str] = "max_completion_tokens"
+
+    def headers(self, api_key: str) -> Mapping[str, str]:
+        """The key as Bearer."""
+        return {"Authorization": f"Bearer {api_key}"}
+
+    def path(self, prompt: Prompt) -> str:
+        """One path for all models."""
+        del prompt
+        return "/chat/completions"
+
+    def document(self, prompt: Prompt) -> Document:
+        """The body of a chat."""
+        messages = [{"role": "user", "content": prompt.text}]
+        if prompt.system is not None:
+            messages.insert(0, {"role": "system", "content": prompt.system})
+        document: dict[str, object] = {
+            "model": prompt.model,
+            self.limit_field: prompt.max_tokens,
+            "messages": messages,
+        }
+        if prompt.temperature is not None:
+            document["temperature"] = prompt.temperature
+        return document
+
+    def read(self, document: object) -> Answer | None:
+        """The first choice; a refusal has its own field or its own finish reason."""
+        message = dig(document, "choices", 0, "message")
+        if not isinstance(message, dict):
+            return None
+        finish = text_at(document, "choices", 0, "finish_reason")
+        refused = bool(message.get("refusal")) or finish == "content_filter"
+        usage = self.usage(dig(document, "usage"))
+        return Answer(_content(message.get("content")), finish, usage, refused)
+
+    def usage(self, usage: object) -> Usage | None:
+        """Cached and reasoning tokens are part of the whole."""
+        if not isinstance(usage, dict) or not {"prompt_tokens", "completion_tokens"} <= set(usage):
+            return None
+        taken, given = "prompt_tokens_details", "completion_tokens_details"
+        try:
+            return usage_of(
+                number_at(usage, "prompt_tokens"),
+                number_at(usage, "completion_tokens"),
+                ("cache_read_tokens", number_at(usage, taken, "cached_tokens")),
+                ("cache_write_tokens", number_at(usage, taken, "cache_write_tokens")),
+                ("output_reasoning_tokens", number_at(usage, given, "reasoning_tokens")),
+                ("output_audio_tokens", number_at(usage, given, "audio_tokens")),
+            )
+        except ValueError:
+            return None
+
+    def surface(self, status: int, document: object) -> Surface:
+        """``{"error": {"message", "type", "param", "code"}}``; code may be text, number or null."""
+        error = dig(document, "error")
+        if isinstance(error, str):
+            return Surface(status, message=error)
+        return Surface(
+            status,
+            type=text_at(error, "type"),
+            code=text_at(error, "code"),
+            message=text_at(error, "message") or text_at(document, "message"),
+            readable=isinstance(document, dict),
+        )
+
+    def delay(self, document: object) -> str:
+        """Never in the body."""
+        del document
+        return ""
+
+    def models(self, document: object) -> tuple[str, ...]:
+        """The ids of ``data``."""
+        listed = dig(document, "data")
+        return tuple(text_at(one, "id") for one in listed) if isinstance(listed, list) else ()
+
+
+def _content(content: object) -> str:
+    match content:
+        case str():
+            return content
+        case list():
+            return "".join(text_at(part, "text") for part in content)
+        case _:
+            return ""

@@ -1,0 +1,109 @@
+"""How long a service asks to be left alone, in every form in which services say so.
+
+    retry-after-ms | retry-after (seconds or a date) | RetryInfo "46s"
+    | "try again in 1m3s", "regain access on 2026-12-01 at 00:00 UTC"
+    | x-ratelimit-reset-..., anthropic-ratelimit-...-reset, of a limit with nothing left
+
+The first that is there wins. All are seconds from now; nonsense is no wait.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+__all__ = ["named_wait", "read_duration"]
+
+_NUMBER: Final = re.compile(r"\d{1,15}(\.\d{1,15})?")
+_DURATION: Final = re.compile(
+    r"(\d{1,9}(?:\.\d{1,12})?)\s?(ms|milliseconds?|d|days?|h|hours?|m|min|minutes?|s|secs?|seconds?)"
+    r"(?![a-z])"
+)
+_SPOKEN: Final = re.compile(
+    r"(?:try again|retry|wait|available)(?: in| after| for)?:? (?=\d)((?:[\d.]+\s?[a-z]+[\s,]*)+)"
+)
+_REGAIN: Final = re.compile(
+    r"(?:regain access|resets?|try again) (?:on|at) (\d{4}-\d\d-\d\d)"
+    r"(?:(?: at |t| )(\d\d:\d\d)(?::\d\d)?)?"
+)
+_SECONDS: Final[Mapping[str, float]] = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+# A number this large is a moment, in seconds or in milliseconds, and not a duration.
+_EPOCH_S: Final = 1e9
+_EPOCH_MS: Final = 1e12
+
+
+def named_wait(
+    headers: Mapping[str, str], *, message: str = "", delay: str = "", now: float
+) -> float | None:
+    """The seconds from *now* (epoch) that the answer asks us to wait; None if it names none.
+
+    *headers* have lower-case names; *delay* is the text of a Gemini RetryInfo.
+    """
+    for seconds in _candidates(headers, message.lower(), delay, now):
+        if seconds is not None and seconds > 0:
+            return seconds
+    return None
+
+
+def read_duration(text: str) -> float | None:
+    """The seconds in ``46s``, ``6m0s``, ``20ms``, ``1h2m`` or ``2 minutes``; None if none."""
+    parts = _DURATION.findall(text.lower())
+    if not parts:
+        return None
+    return sum(float(number) * _unit(unit) for number, unit in parts)
+
+
+def _candidates(
+    headers: Mapping[str, str], message: str, delay: str, now: float
+) -> Iterator[float | None]:
+    if (milliseconds := _number(headers.get("retry-after-ms", ""))) is not None:
+        yield milliseconds / 1000
+    yield _moment_or_seconds(headers.get("retry-after", ""), now)
+    yield read_duration(delay)
+    if spoken := _SPOKEN.search(message):
+        yield read_duration(spoken[1])
+    if regained := _REGAIN.search(message):
+        yield _until(f"{regained[1]}T{regained[2] or '00:00'}", now)
+    yield max(_resets(headers, now), default=None)
+
+
+def _resets(headers: Mapping[str, str], now: float) -> Iterator[float]:
+    """The waits of all limits that have nothing left."""
+    for name, text in headers.items():
+        if "ratelimit-" not in name or "reset" not in name:
+            continue
+        if _number(headers.get(name.replace("reset", "remaining"), "0")) == 0:
+            wait = read_duration(text) or _moment_or_seconds(text, now)
+            if wait is not None:
+                yield wait
+
+
+def _moment_or_seconds(text: str, now: float) -> float | None:
+    number = _number(text)
+    if number is None:
+        return _until(text, now) if text else None
+    if number >= _EPOCH_MS:
+        return number / 1000 - now
+    return number - now if number >= _EPOCH_S else number
+
+
+def _number(text: str) -> float | None:
+    return float(text) if _NUMBER.fullmatch(text.strip()) else None
+
+
+def _until(text: str, now: float) -> float | None:
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            moment = read(text.strip())
+            aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return aware.timestamp() - now
+        except (ValueError, OverflowError):
+            continue
+    return None
+
+
+def _unit(word: str) -> float:
+    return 0.001 if word.startswith(("ms", "milli")) else _SECONDS[word[0]]

@@ -1,0 +1,129 @@
+"""One vendor's words: how it is asked and how its answers read. No I/O, no state.
+
+    Prompt --path, document--> [HTTP] --document--> read() -> Answer
+                                      --error-----> surface() + rules -> judge
+
+A document is what JSON can hold; numbers with a point are Decimal, because some are money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from typing import ClassVar, Final, Protocol, TypeAlias
+
+from ..provider import Prompt, Usage
+from ..verdicts import Rule, Surface
+
+__all__ = ["Answer", "Document", "Wire", "dig", "nanousd_of", "number_at", "text_at", "usage_of"]
+
+Document: TypeAlias = Mapping[str, object]
+
+_NANO: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a good answer holds; *refused*: the service would not say it."""
+
+    text: str
+    finish: str
+    usage: Usage | None
+    refused: bool = False
+
+
+class Wire(Protocol):
+    """A vendor's wire format."""
+
+    rules: ClassVar[tuple[Rule, ...]]
+    models_path: ClassVar[str | None]
+
+    def headers(self, api_key: str) -> Mapping[str, str]:
+        """What every request carries."""
+        ...
+
+    def path(self, prompt: Prompt) -> str:
+        """Where *prompt* is sent, below the base URL."""
+        ...
+
+    def document(self, prompt: Prompt) -> Document:
+        """The body that asks *prompt*."""
+        ...
+
+    def read(self, document: object) -> Answer | None:
+        """The answer in a body; None if it is not one."""
+        ...
+
+    def surface(self, status: int, document: object) -> Surface:
+        """What an error's body shows."""
+        ...
+
+    def delay(self, document: object) -> str:
+        """The wait that an error's body itself names, or nothing."""
+        ...
+
+    def models(self, document: object) -> tuple[str, ...]:
+        """The names in a list of models."""
+        ...
+
+
+def dig(document: object, *path: str | int) -> object:
+    """What lies at *path* inside *document*; None if the way ends earlier."""
+    found = document
+    for step in path:
+        match found, step:
+            case dict(), str():
+                found = found.get(step)
+            case list(), int() if step < len(found):
+                found = found[step]
+            case _:
+                return None
+    return found
+
+
+def text_at(document: object, *path: str | int) -> str:
+    """The text or whole number at *path*, as text; empty if there is neither."""
+    found = dig(document, *path)
+    match found:
+        case bool():
+            return ""
+        case str() | int():
+            return str(found)
+        case _:
+            return ""
+
+
+def number_at(document: object, *path: str | int) -> int:
+    """The count at *path*, 0 if there is none; ValueError if it is not a count."""
+    found = dig(document, *path)
+    match found:
+        case None:
+            return 0
+        case int() if not isinstance(found, bool):
+            return found
+        case _:
+            raise ValueError("a count is not a whole number")
+
+
+def usage_of(
+    taken: int, given: int, *parts: tuple[str, int], nanousd: int | None = None
+) -> Usage | None:
+    """The usage, without empty parts; None if a part is larger than its whole."""
+    kept = tuple(part for part in parts if part[1])
+    named = dict(kept)
+    cached = named.get("cache_read_tokens", 0) + named.get("cache_write_tokens", 0)
+    if cached > taken or named.get("output_reasoning_tokens", 0) > given:
+        return None
+    return Usage(taken, given, kept, nanousd)
+
+
+def nanousd_of(usd: object) -> int | None:
+    """A price in USD from a document as nano-dollars, rounded up; None if it is none."""
+    match usd:
+        case bool():
+            return None
+        case int() | Decimal() if usd >= 0:
+            return int((Decimal(usd) * _NANO).to_integral_value(ROUND_CEILING))
+        case _:
+            return None

@@ -1,0 +1,217 @@
+"""What a failure means: one table per vendor, then its status, decide. Total.
+
+    status, type, code, reasons, message --first rule that fits--> Verdict: class + sentence
+                                         --none------------------> the status alone decides
+
+Money errors come dressed as 429 or 400, overload as 503, 529 or 498, a bad key as
+400: only all parts together tell. The vendor's own message is read but never
+repeated, because it may quote the prompt or the key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final
+
+from ..errors import (
+    AccessDeniedError,
+    ApiKeyError,
+    ContentRefusedError,
+    ContextTooLongError,
+    ExternalServiceError,
+    InvalidRequestError,
+    QuotaExceededError,
+    RateLimitError,
+    ServiceTimeoutError,
+    ServiceUnavailableError,
+)
+from ..resilience import Failure, RetryClass, Spent
+from .provider import Usage
+
+__all__ = ["Rule", "Surface", "Verdict", "classify", "judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What an error answer looks like from outside, as far as it says so.
+
+    *reasons* are the words of its details (``API_KEY_INVALID``, quota names);
+    *readable* is whether its body was JSON, so that the vendor itself answered
+    and not something on the way.
+    """
+
+    status: int
+    type: str = ""
+    code: str = ""
+    message: str = ""
+    reasons: tuple[str, ...] = ()
+    readable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The error class, what happened, and what to do, with ``{key}`` for the key's variable.
+
+    *waits*: a wait that the answer names is true and applies to this error.
+    """
+
+    error: type[ExternalServiceError]
+    what: str
+    cure: str
+    waits: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A verdict and the surfaces it is for: every part that is given must fit."""
+
+    verdict: Verdict
+    status: frozenset[int] = frozenset()
+    words: frozenset[str] = frozenset()
+    message: re.Pattern[str] | None = None
+
+    @classmethod
+    def on(cls, verdict: Verdict, *status: int, words: str = "", says: str = "") -> Rule:
+        """The rule for any *status*, any of *words* as type, code or reason, and a message."""
+        message = re.compile(says, re.IGNORECASE) if says else None
+        return cls(verdict, frozenset(status), frozenset(words.split()), message)
+
+    def fits(self, surface: Surface) -> bool:
+        """Whether *surface* is one of those it is for."""
+        return (
+            (not self.status or surface.status in self.status)
+            and (not self.words or not self.words.isdisjoint(_words(surface)))
+            and (self.message is None or self.message.search(surface.message) is not None)
+        )
+
+
+BAD_KEY: Final = Verdict(
+    ApiKeyError, "the API key was refused", "correct {key}, then reset the service", waits=False
+)
+NO_ACCESS: Final = Verdict(
+    AccessDeniedError,
+    "the account may not use this model, region or feature",
+    "ask the vendor for access or choose another model, then reset the service",
+    waits=False,
+)
+NO_MONEY: Final = Verdict(
+    QuotaExceededError,
+    "the account's money or spend limit is used up",
+    "pay or raise the limit at the vendor, then reset the service",
+)
+DAY_SPENT: Final = Verdict(
+    QuotaExceededError,
+    "the account's quota for the day is used up",
+    "wait for the vendor's next day or raise the quota, then reset the service",
+)
+TOO_FAST: Final = Verdict(RateLimitError, "too many requests", "send fewer, or wait")
+OVERLOADED: Final = Verdict(ServiceUnavailableError, "the service is overloaded", "try again later")
+BROKEN: Final = Verdict(ServiceUnavailableError, "the service failed", "try again later")
+SOMETHING_BETWEEN: Final = Verdict(
+    ServiceUnavailableError,
+    "something on the way refused the request",
+    "look at the proxy, or try again later",
+)
+TIMED_OUT: Final = Verdict(
+    ServiceTimeoutError, "the service gave up waiting for its own answer", "try again later"
+)
+TOO_LONG: Final = Verdict(
+    ContextTooLongError,
+    "the prompt does not fit",
+    "shorten it, ask for fewer tokens, or use a model with more room",
+    waits=False,
+)
+REFUSED: Final = Verdict(
+    ContentRefusedError, "the content was refused", "change the prompt", waits=False
+)
+NO_MODEL: Final = Verdict(
+    InvalidRequestError,
+    "no such model or address",
+    "correct the model's name or the base URL",
+    waits=False,
+)
+BAD_REQUEST: Final = Verdict(
+    InvalidRequestError, "the service does not accept the request", "correct it", waits=False
+)
+REDIRECTED: Final = Verdict(
+    InvalidRequestError,
+    "the address answers with a redirect",
+    "correct the base URL; a key is never sent on",
+    waits=False,
+)
+UNREADABLE: Final = Verdict(
+    ServiceUnavailableError, "the answer can't be read", "try again later", waits=False
+)
+
+_BY_STATUS: Final[Mapping[int, Verdict]] = MappingProxyType(
+    {
+        401: BAD_KEY,
+        402: NO_MONEY,
+        403: NO_ACCESS,
+        404: NO_MODEL,
+        405: NO_MODEL,
+        408: TIMED_OUT,
+        409: BROKEN,
+        410: NO_MODEL,
+        413: TOO_LONG,
+        424: BROKEN,
+        425: BROKEN,
+        429: TOO_FAST,
+        498: OVERLOADED,
+        499: BROKEN,
+        503: OVERLOADED,
+        504: TIMED_OUT,
+        529: OVERLOADED,
+    }
+)
+_BY_HUNDRED: Final[Mapping[int, Verdict]] = MappingProxyType(
+    {3: REDIRECTED, 4: BAD_REQUEST, 5: BROKEN}
+)
+
+
+def judge(surface: Surface, rules: tuple[Rule, ...]) -> Verdict:
+    """The verdict on *surface*: that of the first rule that fits, else that of its status."""
+    if surface.status == HTTPStatus.FORBIDDEN and not surface.readable:
+        return SOMETHING_BETWEEN
+    for rule in rules:
+        if rule.fits(surface):
+            return rule.verdict
+    verdict = _BY_STATUS.get(surface.status)
+    return verdict or _BY_HUNDRED.get(surface.status // 100, UNREADABLE)
+
+
+def classify(error: Exception) -> Failure:
+    """What *error* means to a policy; the classifier of every AI service."""
+    match error:
+        case RateLimitError():
+            retry_class = RetryClass.THROTTLED
+        case ExternalServiceError():
+            retry_class = RetryClass.TRANSIENT
+        case TimeoutError():
+            return Failure(retryable=True, trips=True, cause="no answer in time")
+        case _:
+            return Failure(retryable=False, trips=True, cause=type(error).__name__)
+    return Failure(
+        error.retryable,
+        error.trips,
+        error.retry_after,
+        retry_class,
+        spent=_spent(error.usage),
+        cause=error.detail,
+    )
+
+
+def _spent(usage: object) -> Spent | None:
+    match usage:
+        case Usage(nanousd=int(cost)):
+            return Spent(1, usage.tokens, cost)
+        case _:
+            return None
+
+
+def _words(surface: Surface) -> tuple[str, ...]:
+    return (surface.type, surface.code, *surface.reasons)

@@ -1,0 +1,100 @@
+"""An AI provider that answers by a script.
+
+request 1 --> line 1 --> text or Completion: the answer; exception: raised; After: later
+request n --> line n ... and when the script has ended, ``then``
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from ..ai import Completion, Prompt, Request, Usage
+from ..resilience import SYSTEM_CLOCK, Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["After", "Line", "ScriptedProvider"]
+
+#: What an answer used unless its line says otherwise.
+USAGE: Final = Usage(10, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """*line*, said only after *seconds*."""
+
+    seconds: float
+    line: str | Completion | Exception
+
+
+Line: TypeAlias = str | Completion | Exception | After
+
+
+class ScriptedProvider:
+    """A ``Provider`` without a network; it remembers the ``requests`` that it was sent.
+
+    *then* is said when the script has ended; without it that is an AssertionError. *models* is
+    what a check is told: names, an exception to raise, or None for a vendor without a list;
+    ``checks_total`` counts how often it was asked. *on_send* is called with each request.
+    """
+
+    def __init__(
+        self,
+        *script: Line,
+        then: Line | None = None,
+        models: tuple[str, ...] | Exception | None = ("scripted",),
+        on_send: Callable[[Request], object] = id,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.requests: list[Request] = []
+        self.checks_total = 0
+        self.closed_total = 0
+        self.models = models
+        self._script = list(script)
+        self._then = then
+        self._on_send = on_send
+        self._clock = clock
+
+    @property
+    def prompts(self) -> list[str]:
+        """The texts that it was asked, in order."""
+        return [request.prompt.text for request in self.requests]
+
+    def prepare(self, prompt: Prompt) -> Request:
+        """A request whose body is the prompt's text."""
+        return Request(prompt, "/scripted", prompt.text.encode())
+
+    async def complete(self, request: Request) -> Completion:
+        """The next line."""
+        self.requests.append(request)
+        self._on_send(request)
+        line = self._next_line()
+        if isinstance(line, After):
+            await self._clock.sleep(line.seconds)
+            line = line.line
+        match line:
+            case Exception():
+                raise line
+            case Completion():
+                return line
+            case text:
+                return Completion(text, request.prompt.model, "stop", USAGE)
+
+    async def list_models(self) -> tuple[str, ...] | None:
+        """What ``models`` says."""
+        self.checks_total += 1
+        if isinstance(self.models, Exception):
+            raise self.models
+        return self.models
+
+    async def close(self) -> None:
+        """Nothing to let go; counted."""
+        self.closed_total += 1
+
+    def _next_line(self) -> Line:
+        if self._script:
+            return self._script.pop(0)
+        assert self._then is not None, "ScriptedProvider: the script has ended; give it a `then`"
+        return self._then

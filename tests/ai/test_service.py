@@ -1,0 +1,420 @@
+"""A service answers with text or with an ExternalServiceError, and remembers what it learned."""
+
+import asyncio
+
+import pytest
+
+from koo.ai import NOTHING, Completion, Usage
+from koo.errors import (
+    AccessDeniedError,
+    ApiKeyError,
+    CircuitOpen,
+    ContentRefusedError,
+    DeadlineExceeded,
+    ExternalServiceError,
+    InvalidRequestError,
+    QuotaExceededError,
+    RateLimited,
+    RateLimitError,
+    ServiceRejected,
+    ServiceTimeoutError,
+    ServiceUnavailableError,
+)
+from koo.resilience import BreakerConfig, Health, RetryConfig, RetryScheduled
+from koo.testing import After, ScriptedProvider, running_clock
+
+
+def _failed(error, **more):
+    return error("claude", "it failed; try again", usage=NOTHING, **more)
+
+
+def _down():
+    return _failed(ServiceUnavailableError)
+
+
+async def test_a_query_returns_the_text_of_the_answer(serve):
+    provider = ScriptedProvider("Because.")
+    assert await serve(provider).query("Why?") == "Because."
+
+
+async def test_everything_asked_for_reaches_the_provider(serve):
+    provider = ScriptedProvider(then="x")
+    service = serve(provider, max_tokens=99)
+    await service.query("Why?")
+    await service.query("Why?", system="s", model="claude-opus-5", max_tokens=7, temperature=0.3)
+    first, second = (request.prompt for request in provider.requests)
+    assert (first.model, first.max_tokens, first.system) == ("claude-sonnet-5-5", 99, None)
+    assert (second.model, second.max_tokens) == ("claude-opus-5", 7)
+    assert (second.system, second.temperature) == ("s", 0.3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ({"prompt": ""}, "empty"),
+        ({"prompt": " \n\t"}, "empty"),
+        ({"prompt": None}, "empty"),
+        ({"prompt": b"bytes"}, "empty"),
+        ({"prompt": "x", "max_tokens": 0}, "max_tokens"),
+        ({"prompt": "x", "temperature": -1.0}, "temperature"),
+        ({"prompt": "x", "temperature": float("nan")}, "temperature"),
+        ({"prompt": "x", "timeout": 0}, "timeout"),
+        ({"prompt": "x", "timeout": float("inf")}, "timeout"),
+    ],
+)
+async def test_nonsense_is_refused_and_nothing_is_sent(serve, arguments, word):
+    provider = ScriptedProvider()
+    service = serve(provider)
+    with pytest.raises(InvalidRequestError, match=word):
+        await service.query(**arguments)
+    assert provider.requests == []
+    assert service.report().value("limit.used", window="minute") == 0
+    assert service.report().value("failures_total") == 1
+
+
+async def test_without_a_key_the_error_names_the_variable_and_nothing_is_sent(serve):
+    provider = ScriptedProvider()
+    service = serve(provider, api_key=None)
+    with pytest.raises(ApiKeyError, match="^claude: no API key; set ANTHROPIC_API_KEY$"):
+        await service.query("Why?")
+    report = await service.check()
+    assert provider.requests == []
+    assert provider.checks_total == 0
+    assert report.state is Health.MAINTENANCE
+    assert report.cause == "no API key; set ANTHROPIC_API_KEY"
+    assert report.details["configured"] is False
+
+
+async def test_a_model_without_a_price_is_refused_naming_the_variable(serve):
+    provider = ScriptedProvider()
+    with pytest.raises(InvalidRequestError, match="AI_CLAUDE_PRICE"):
+        await serve(provider).query("Why?", model="claude-of-tomorrow")
+    assert provider.requests == []
+
+
+async def test_a_model_whose_bill_has_no_bound_is_refused(serve):
+    provider = ScriptedProvider()
+    with pytest.raises(InvalidRequestError, match=r"no upper bound \(output_citation_tokens"):
+        await serve(provider, name="perplexity").query("Why?", model="sonar-deep-research")
+    assert provider.requests == []
+
+
+async def test_a_wait_that_the_service_names_is_kept_and_throttles_the_next_call(serve):
+    provider = ScriptedProvider(_failed(RateLimitError, retry_after=7.0), then="x")
+    service, clock = serve(provider), running_clock()
+    first = asyncio.create_task(service.query("first"))
+    await asyncio.sleep(1)
+    assert service.report().state is Health.RATE_LIMITED
+    assert service.report().value("throttled_until") == pytest.approx(clock.time() + 6)
+    second = asyncio.create_task(service.query("second"))
+    assert await first == await second == "x"
+    assert 7.0 <= clock.monotonic() < 9.0
+    assert provider.prompts[0] == "first"
+    assert service.report().breaker.outcomes == 2
+    assert service.report().state is Health.HEALTHY
+
+
+async def test_a_wait_beyond_the_deadline_fails_at_once_with_the_time(serve):
+    provider = ScriptedProvider(_failed(RateLimitError, retry_after=90.0))
+    service = serve(provider, timeout=60.0)
+    with pytest.raises(RateLimitError) as caught:
+        await service.query("Why?")
+    assert caught.value.retry_after == 90.0
+    assert running_clock().monotonic() == 0.0
+
+
+async def test_a_failing_service_is_asked_again_with_backoff(serve):
+    heard = []
+    provider = ScriptedProvider(_down(), _down(), "x")
+    service = serve(provider, on_event=heard.append)
+    assert await service.query("Why?") == "x"
+    delays = [event.delay for event in heard if isinstance(event, RetryScheduled)]
+    assert delays == [0.5, 1.0]
+    assert service.report().value("retries_total") == 2
+    assert service.report().value("requests_total") == 1
+
+
+async def test_max_retries_means_that_many_and_one_attempt(serve):
+    provider = ScriptedProvider(then=_down())
+    with pytest.raises(ServiceUnavailableError):
+        await serve(provider, retry=RetryConfig(max_retries=3)).query("Why?")
+    assert len(provider.requests) == 4
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ApiKeyError, AccessDeniedError, QuotaExceededError, InvalidRequestError,
+        ContentRefusedError,
+    ],
+)  # fmt: skip
+async def test_what_cannot_succeed_is_sent_once(serve, error):
+    provider = ScriptedProvider(_failed(error))
+    with pytest.raises(error):
+        await serve(provider).query("Why?")
+    assert len(provider.requests) == 1
+
+
+async def test_a_hanging_service_becomes_a_timeout_error_after_the_whole_timeout(serve):
+    provider = ScriptedProvider(then=After(1000.0, "late"))
+    service = serve(provider, timeout=5.0)
+    with pytest.raises(ServiceTimeoutError, match="^claude: no answer after") as caught:
+        await service.query("Why?")
+    assert isinstance(caught.value.__cause__, DeadlineExceeded)
+    assert running_clock().monotonic() == pytest.approx(5.0, abs=0.05)
+    assert service.report().reading("errors_total", kind="timeout").value == 1
+
+
+async def test_an_attempt_has_its_own_shorter_time_and_is_tried_again(serve):
+    provider = ScriptedProvider(After(1000.0, "late"), "x")
+    service = serve(provider, attempt_timeout=2.0)
+    assert await service.query("Why?") == "x"
+    assert running_clock().monotonic() == pytest.approx(2.5, abs=0.05)
+
+
+async def test_the_timeout_of_one_query_replaces_that_of_the_settings(serve):
+    provider = ScriptedProvider(then=After(1000.0, "late"))
+    with pytest.raises(ServiceTimeoutError):
+        await serve(provider).query("Why?", timeout=1.5)
+    assert running_clock().monotonic() == pytest.approx(1.5, abs=0.05)
+
+
+async def test_a_service_that_keeps_failing_opens_its_circuit_and_closes_it_again(serve):
+    provider = ScriptedProvider(*(_down() for _ in range(5)), then="x")
+    breaker = BreakerConfig(recovery_timeout=10.0)
+    service = serve(provider, breaker=breaker, retry=RetryConfig(max_retries=0))
+    for _ in range(5):
+        with pytest.raises(ServiceUnavailableError):
+            await service.query("Why?")
+    with pytest.raises(ServiceRejected, match="circuit open") as caught:
+        await service.query("Why?")
+    assert isinstance(caught.value.__cause__, CircuitOpen)
+    assert caught.value.retry_after == pytest.approx(10.5)
+    assert len(provider.requests) == 5
+    report = service.report()
+    assert report.state is Health.CIRCUIT_OPEN
+    assert report.next_try == pytest.approx(10.5)
+    assert report.value("errors_total", kind="circuit_open") == 1
+    assert report.value("errors_total", kind="unavailable") == 5
+    await asyncio.sleep(11)
+    await service.query("Why?")
+    assert service.report().state is Health.DEGRADED
+    await service.query("Why?")
+    assert service.report().state is Health.HEALTHY
+
+
+async def test_client_errors_and_throttling_never_open_the_circuit(serve):
+    failures = [_failed(InvalidRequestError), _failed(RateLimitError)] * 10
+    service = serve(ScriptedProvider(*failures), retry=RetryConfig(max_retries=0))
+    for _ in failures:
+        with pytest.raises(ExternalServiceError):
+            await service.query("Why?")
+    assert service.report().state is Health.HEALTHY
+
+
+async def test_a_refused_key_is_remembered_until_reset(serve):
+    provider = ScriptedProvider(_failed(ApiKeyError), then="x")
+    service = serve(provider)
+    for _ in range(3):
+        with pytest.raises(ApiKeyError, match="it failed"):
+            await service.query("Why?")
+    assert len(provider.requests) == 1
+    assert service.report().state is Health.CIRCUIT_OPEN
+    assert service.report().cause == "it failed; try again"
+    assert service.report().next_try is None
+    service.reset()
+    assert await service.query("Why?") == "x"
+
+
+async def test_a_model_that_is_denied_is_remembered_and_others_still_answer(serve):
+    provider = ScriptedProvider(_failed(AccessDeniedError), then="x")
+    service = serve(provider)
+    for _ in range(2):
+        with pytest.raises(AccessDeniedError):
+            await service.query("Why?", model="claude-opus-5")
+    assert await service.query("Why?") == "x"
+    assert len(provider.requests) == 2
+    service.reset()
+    assert await service.query("Why?", model="claude-opus-5") == "x"
+
+
+async def test_the_denied_model_of_the_settings_opens_the_circuit(serve):
+    service = serve(ScriptedProvider(_failed(AccessDeniedError)))
+    with pytest.raises(AccessDeniedError):
+        await service.query("Why?")
+    assert service.report().state is Health.CIRCUIT_OPEN
+
+
+async def test_no_more_than_a_hundred_denied_models_are_remembered(serve):
+    provider = ScriptedProvider(then=_failed(AccessDeniedError))
+    service = serve(provider, requests_per_minute=1000)
+    for n in range(101):
+        with pytest.raises(AccessDeniedError):
+            await service.query("Why?", model=f"claude-3-haiku-{n}")
+    for n in (0, 100):
+        with pytest.raises(AccessDeniedError):
+            await service.query("Why?", model=f"claude-3-haiku-{n}")
+    assert len(provider.requests) == 102
+
+
+async def test_a_spent_quota_isolates_until_a_person_resets(serve):
+    provider = ScriptedProvider(_failed(QuotaExceededError), then="x")
+    service = serve(provider)
+    with pytest.raises(QuotaExceededError):
+        await service.query("Why?")
+    await asyncio.sleep(100_000)
+    with pytest.raises(ServiceRejected, match="circuit open") as caught:
+        await service.query("Why?")
+    assert caught.value.retry_after is None
+    assert service.report().cause == "it failed; try again"
+    service.reset()
+    assert await service.query("Why?") == "x"
+
+
+async def test_a_spent_quota_isolates_until_the_time_that_the_vendor_names(serve):
+    provider = ScriptedProvider(_failed(QuotaExceededError, retry_after=3600.0), then="x")
+    service = serve(provider)
+    with pytest.raises(QuotaExceededError):
+        await service.query("Why?")
+    await asyncio.sleep(1800)
+    with pytest.raises(ServiceRejected) as caught:
+        await service.query("Why?")
+    assert caught.value.retry_after == pytest.approx(1800.0)
+    await asyncio.sleep(1801)
+    assert await service.query("Why?") == "x"
+
+
+async def test_a_reset_forgets_errors_but_never_limits_or_spend(serve):
+    provider = ScriptedProvider("x", _failed(InvalidRequestError))
+    service = serve(provider)
+    await service.query("Why?")
+    with pytest.raises(InvalidRequestError):
+        await service.query("Why?")
+    before = service.report()
+    assert before.details["last_error"].kind == "invalid_request"
+    service.reset()
+    after = service.report()
+    assert after.value("errors_total", kind="invalid_request") is None
+    assert after.details["last_error"] is None
+    for name in ("budget.spent", "requests_total", "failures_total"):
+        assert after.value(name) == before.value(name)
+    assert after.value("limit.used", window="day") == 2
+
+
+async def test_a_full_window_waits_within_the_patience_and_then_refuses(serve):
+    provider = ScriptedProvider(then="x")
+    service = serve(provider, requests_per_minute=2, patience=5.0)
+    for _ in range(2):
+        await service.query("Why?")
+    assert service.report().state is Health.RATE_LIMITED
+    assert service.report().cause == "2 requests per minute are used up"
+    with pytest.raises(ServiceRejected, match="rate limit reached") as caught:
+        await service.query("Why?")
+    assert isinstance(caught.value.__cause__, RateLimited)
+    assert caught.value.retry_after > 50
+    assert service.report().value("errors_total", kind="rate_limited") == 1
+
+
+async def test_a_full_window_waits_as_long_as_the_timeout_allows(serve):
+    provider = ScriptedProvider(then="x")
+    service = serve(provider, requests_per_minute=2, timeout=90.0)
+    for _ in range(3):
+        await service.query("Why?")
+    assert 60.0 <= running_clock().monotonic() < 62.0
+
+
+async def test_the_success_rate_counts_calls_of_five_minutes_and_not_attempts(serve):
+    provider = ScriptedProvider(_down(), "x", _failed(InvalidRequestError), then="x")
+    service = serve(provider)
+    assert service.report().value("success_rate") is None
+    await service.query("Why?")
+    assert service.report().value("success_rate") == 1.0
+    with pytest.raises(InvalidRequestError):
+        await service.query("Why?")
+    assert service.report().value("success_rate") == 0.5
+    await asyncio.sleep(400)
+    assert service.report().value("success_rate") is None
+
+
+async def test_a_call_that_its_caller_gave_up_is_neither_success_nor_failure(serve):
+    service = serve(ScriptedProvider(then=After(10.0, "late")))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await service.query("Why?")
+    report = service.report()
+    assert report.value("requests_total") == 1
+    assert report.value("successes_total") == report.value("failures_total") == 0
+    assert report.breaker.outcomes == 0
+
+
+async def test_a_mistake_in_a_provider_is_an_external_service_error_too(serve):
+    provider = ScriptedProvider(KeyError("secret"))
+    with pytest.raises(ExternalServiceError, match="unexpected KeyError") as caught:
+        await serve(provider).query("Why?")
+    assert "secret" not in str(caught.value)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+async def test_the_report_tells_what_the_page_needs(serve):
+    provider = ScriptedProvider(After(0.25, "x"))
+    service = serve(provider, requests_per_minute=60)
+    await service.query("Why?")
+    report = service.report()
+    assert (report.component, report.kind, service.name) == ("ai:claude", "ai", "ai:claude")
+    assert report.value("limit.used", window="minute") == 1
+    assert report.reading("limit.used", window="hour").limit == 1000
+    assert report.value("limit.remaining", window="day") == 9999
+    assert report.value("limit.reset_after", window="minute") == pytest.approx(60, abs=2)
+    assert report.value("last_success_at") == running_clock().time()
+    assert report.distribution("response_time").mean == pytest.approx(0.25)
+    assert report.reading("budget.spent").limit == 10_000_000_000
+    assert report.value("cost.last") == report.value("budget.spent") == report.value("cost.mean")
+    assert report.value("budget.resets_at") % 86_400 == 0
+    assert dict(report.details) == {
+        "configured": True,
+        "model": "claude-sonnet-5-5",
+        "vendor": "anthropic",
+        "last_error": None,
+        "key_variable": "ANTHROPIC_API_KEY",
+    }
+
+
+async def test_looking_changes_nothing(serve):
+    service = serve(ScriptedProvider(then="x"))
+    await service.query("Why?")
+    first = service.report()
+    for _ in range(10):
+        service.report()
+    assert service.report() == first
+
+
+async def test_an_unhealthy_service_says_why(serve):
+    service = serve(
+        ScriptedProvider(*(_down() for _ in range(4))), retry=RetryConfig(max_retries=0)
+    )
+    for _ in range(3):
+        with pytest.raises(ServiceUnavailableError):
+            await service.query("Why?")
+    assert service.report().state is Health.UNHEALTHY
+
+
+async def test_closing_a_service_closes_its_provider(serve):
+    provider = ScriptedProvider()
+    await serve(provider).close()
+    assert provider.closed_total == 1
+
+
+async def test_an_answer_without_usage_costs_the_whole_reservation(serve, own_price):
+    provider = ScriptedProvider(Completion("x", "m", "stop"))
+    service = serve(provider, **own_price)
+    await service.query("abc", max_tokens=10)
+    assert service.report().value("budget.spent") == 3 * 10**6 + 10 * 2 * 10**6
+    assert service.report().value("cost.last") is None
+
+
+async def test_a_refusal_that_was_billed_is_debited(serve, own_price):
+    refusal = ContentRefusedError("lab", "refused; change it", usage=Usage(2, 1))
+    service = serve(ScriptedProvider(refusal), **own_price)
+    with pytest.raises(ContentRefusedError):
+        await service.query("abc")
+    assert service.report().value("budget.spent") == 4 * 10**6

@@ -1,0 +1,130 @@
+"""Every surface of an error has one verdict: its class, its wait, what it does to a breaker."""
+
+import json
+
+import pytest
+
+from koo.ai import Surface, Wire, classify, judge
+from koo.ai.providers import Anthropic, Compatible, Gemini, OpenAI, Perplexity
+from koo.ai.providers.waits import named_wait
+from koo.errors import (
+    AccessDeniedError,
+    ApiKeyError,
+    ContentRefusedError,
+    ContextTooLongError,
+    ExternalServiceError,
+    InvalidRequestError,
+    QuotaExceededError,
+    RateLimitError,
+    ServiceConnectionError,
+    ServiceTimeoutError,
+    ServiceUnavailableError,
+    StreamTruncatedError,
+)
+from koo.resilience import RetryClass, Spent
+
+from .surfaces import CANARY, NOW, ROWS
+
+KEY = ApiKeyError
+DENIED = AccessDeniedError
+QUOTA = QuotaExceededError
+RATE = RateLimitError
+LONG = ContextTooLongError
+REFUSED = ContentRefusedError
+WRONG = InvalidRequestError
+DOWN = ServiceUnavailableError
+SLOW = ServiceTimeoutError
+
+
+def _judged(row):
+    wire: Wire = row.wire()
+    document = json.loads(row.body) if row.readable else None
+    surface = wire.surface(row.status, document)
+    verdict = judge(surface, wire.rules)
+    wait = named_wait(row.headers, message=surface.message, delay=wire.delay(document), now=NOW)
+    return verdict, wait if verdict.waits else None
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+def test_a_surface_has_the_verdict_of_its_row(row):
+    verdict, wait = _judged(row)
+    assert verdict.error is row.error
+    assert wait == (None if row.wait is None else pytest.approx(row.wait))
+
+
+def test_the_table_holds_at_least_sixty_surfaces_of_every_vendor():
+    assert len(ROWS) >= 60
+    assert {row.wire for row in ROWS} == {Anthropic, OpenAI, Gemini, Compatible, Perplexity}
+
+
+def test_no_verdict_repeats_what_the_vendor_wrote():
+    assert all(CANARY in row.body for row in ROWS if row.readable and "message" in row.body)
+    for row in ROWS:
+        verdict, _ = _judged(row)
+        assert CANARY not in verdict.what + verdict.cure
+
+
+@pytest.mark.parametrize("wire", [Anthropic, OpenAI, Gemini, Compatible, Perplexity])
+def test_every_status_has_a_verdict_even_without_a_readable_body(wire):
+    for status in range(100, 600):
+        for document in (None, [], {}, "text", {"error": None}, {"error": {"code": 7}}, 3):
+            verdict = judge(wire().surface(status, document), wire.rules)
+            assert issubclass(verdict.error, ExternalServiceError)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (302, WRONG), (401, KEY), (402, QUOTA), (403, DENIED), (404, WRONG), (405, WRONG),
+        (408, SLOW), (409, DOWN), (410, WRONG), (413, LONG), (418, WRONG), (424, DOWN), (425, DOWN),
+        (429, RATE), (498, DOWN), (499, DOWN), (500, DOWN), (502, DOWN), (503, DOWN), (504, SLOW),
+        (520, DOWN), (529, DOWN), (200, DOWN), (204, DOWN), (101, DOWN),
+    ],
+)  # fmt: skip
+def test_without_any_words_the_status_decides(status, error):
+    assert judge(Surface(status), ()).error is error
+
+
+def test_a_403_that_the_vendor_did_not_write_is_no_verdict_on_the_key():
+    assert judge(Surface(403, readable=False), Anthropic.rules).error is DOWN
+
+
+@pytest.mark.parametrize(
+    ("error", "retryable", "trips", "retry_class"),
+    [
+        (KEY, False, False, RetryClass.TRANSIENT),
+        (DENIED, False, False, RetryClass.TRANSIENT),
+        (QUOTA, False, False, RetryClass.TRANSIENT),
+        (WRONG, False, False, RetryClass.TRANSIENT),
+        (LONG, False, False, RetryClass.TRANSIENT),
+        (REFUSED, False, False, RetryClass.TRANSIENT),
+        (RATE, True, False, RetryClass.THROTTLED),
+        (SLOW, True, True, RetryClass.TRANSIENT),
+        (ServiceConnectionError, True, True, RetryClass.TRANSIENT),
+        (DOWN, True, True, RetryClass.TRANSIENT),
+        (StreamTruncatedError, True, True, RetryClass.TRANSIENT),
+    ],
+)
+def test_the_class_carries_the_verdict_to_the_policy(error, retryable, trips, retry_class):
+    failure = classify(error("claude", "something", retry_after=3.0))
+    assert (failure.retryable, failure.trips) == (retryable, trips)
+    assert failure.retry_class is retry_class
+    assert failure.retry_after == 3.0
+    assert failure.cause == "something"
+
+
+def test_what_a_failure_cost_is_unknown_until_somebody_priced_it():
+    from koo.ai import NOTHING, Usage
+
+    assert classify(DOWN("claude", "x")).spent is None
+    assert classify(DOWN("claude", "x", usage=Usage(3, 4))).spent is None
+    assert classify(DOWN("claude", "x", usage=NOTHING)).spent == Spent(1, 0, 0)
+    priced = Usage(3, 4, nanousd=9)
+    assert classify(REFUSED("claude", "x", usage=priced)).spent == Spent(1, 7, 9)
+
+
+def test_a_timeout_is_retried_and_trips_and_an_unknown_error_is_not_retried():
+    assert classify(TimeoutError()).retryable
+    assert classify(TimeoutError()).trips
+    mistake = classify(KeyError("secret"))
+    assert (mistake.retryable, mistake.trips, mistake.cause) == (False, True, "KeyError")
