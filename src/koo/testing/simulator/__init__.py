@@ -1,0 +1,13 @@
+"""AI providers on loopback, over real HTTP, with every way to fail. Needs aiohttp.
+
+A request passes the vendor's dialect, the script of faults and the limits of the minute; the
+answer goes out whole, slow, cut or not at all.
+"""
+
+from __future__ import annotations
+
+from .faults import Endpoint, Fault
+from .provider_simulator import Simulator
+from .received import Received
+
+__all__ = ["Endpoint", "Fault", "Received", "Simulator"]

@@ -1,0 +1,48 @@
+"""The wire formats: what every vendor has in common, and each one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from .anthropic import Anthropic
+from .form import (
+    Asked,
+    Dialect,
+    Document,
+    Limits,
+    Reply,
+    Trouble,
+    Unreadable,
+    Wrong,
+    count_tokens,
+    first_tokens,
+    page,
+)
+from .gemini import Gemini
+from .openai import OpenAI
+from .perplexity import Perplexity
+
+__all__ = [
+    "DIALECTS",
+    "Anthropic",
+    "Asked",
+    "Dialect",
+    "Document",
+    "Gemini",
+    "Limits",
+    "OpenAI",
+    "Perplexity",
+    "Reply",
+    "Trouble",
+    "Unreadable",
+    "Wrong",
+    "count_tokens",
+    "first_tokens",
+    "page",
+]
+
+DIALECTS: Final[Mapping[str, type[Dialect]]] = MappingProxyType(
+    {"claude": Anthropic, "openai": OpenAI, "gemini": Gemini, "perplexity": Perplexity}
+)

@@ -1,0 +1,257 @@
+"""One simulated service, from the request to what is sent back.
+
+request -> key? -> readable? -> latency -> rule strikes? -> within the limits? -> answer
+            |         |                        |                   |
+           401       400                   its fault              429
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+
+from aiohttp import web
+
+from ...resilience import Clock
+from .delivery import Delivery, hang, hang_up, in_halves
+from .dialects import (
+    Asked,
+    Dialect,
+    Document,
+    Limits,
+    Reply,
+    Trouble,
+    Unreadable,
+    Wrong,
+    count_tokens,
+    first_tokens,
+    page,
+)
+from .faults import Endpoint, Fault, FaultScript, Strike
+from .meter import Meter
+from .received import Received, redacted
+
+# Faults of an answer that is good as far as it comes; all others are errors instead of one.
+ANSWERED = frozenset({Fault.SLOW, Fault.REFUSED, Fault.CUT, Fault.STALL, Fault.EARLY_END})
+
+# What machines in front of a vendor say.
+PAGES = {
+    Fault.GARBAGE: Wrong(200, page("Welcome")),
+    Fault.BAD_GATEWAY: Wrong(502, page("502 Bad Gateway")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all services of one simulator share."""
+
+    clock: Clock
+    answer: Callable[[str], str]
+    latency: Callable[[], float]
+    note: Callable[[Received], None]
+    rejected_keys: Collection[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """A request on its way to an answer."""
+
+    request: web.Request
+    received: Received
+    request_id: str
+    body: bytes
+
+    def trouble(self, strike: Strike, detail: str = "The request is invalid.") -> Trouble:
+        return Trouble(strike, self.request_id, self.received.model, detail)
+
+
+class Service:
+    """A service that speaks *dialect* and does what its ``script`` says."""
+
+    def __init__(
+        self,
+        name: str,
+        dialect: Dialect,
+        terms: Terms,
+        *,
+        script: FaultScript,
+        meter: Meter,
+        models: tuple[str, ...],
+    ) -> None:
+        self.name = name
+        self.dialect = dialect
+        self.script = script
+        self._terms = terms
+        self._meter = meter
+        self._models = models
+        self._numbers = itertools.count(1)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where it answers, below its own name."""
+        root = f"/{self.name}{self.dialect.base_path}"
+        asked = [web.post(root + path, self.complete) for path in self.dialect.completion_paths]
+        listed = [web.get(root + path, self.list_models) for path in self.dialect.models_paths]
+        return [*asked, *listed]
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        """An answer to a prompt, or what is scripted instead."""
+        exchange = await self._open(request, Endpoint.COMPLETIONS)
+        if (closed := self._door(exchange)) is not None:
+            return await self._refuse(exchange, closed)
+        try:
+            asked = self._asked(exchange)
+        except Unreadable as error:
+            trouble = exchange.trouble(Strike(Fault.INVALID_REQUEST), str(error))
+            return await self._refuse(exchange, self.dialect.wrong(trouble))
+        await self._terms.clock.sleep(self._terms.latency())
+        strike = self._strike(Endpoint.COMPLETIONS)
+        return await self._fulfil(exchange, strike, lambda: self._answer(exchange, asked, strike))
+
+    async def list_models(self, request: web.Request) -> web.StreamResponse:
+        """The list of models, or what is scripted instead."""
+        exchange = await self._open(request, Endpoint.MODELS)
+        if (closed := self._door(exchange)) is not None:
+            return await self._refuse(exchange, closed)
+        listed = json.dumps(self.dialect.models(self._models)).encode()
+        strike = self._strike(Endpoint.MODELS)
+        return await self._fulfil(exchange, strike, lambda: self._whole(exchange, listed))
+
+    async def _open(self, request: web.Request, endpoint: Endpoint) -> _Exchange:
+        body = await request.read()
+        received = Received(
+            self.name,
+            endpoint,
+            request.path,
+            redacted(request.headers),
+            hashlib.sha256(body).hexdigest(),
+            self._terms.clock.monotonic(),
+        )
+        self._terms.note(received)
+        return _Exchange(request, received, f"req_{next(self._numbers):024d}", body)
+
+    def _door(self, exchange: _Exchange) -> Wrong | None:
+        """What a request with no key, or with a rejected one, gets."""
+        headers = {name.lower(): value for name, value in exchange.request.headers.items()}
+        key = self.dialect.key(headers, exchange.request.query)
+        if not key:
+            return self.dialect.missing_key(exchange.request_id)
+        if key in self._terms.rejected_keys:
+            return self.dialect.wrong(exchange.trouble(Strike(Fault.WRONG_KEY)))
+        return None
+
+    def _asked(self, exchange: _Exchange) -> Asked:
+        document = _parsed(exchange.body)
+        path = {**exchange.request.query, **exchange.request.match_info}
+        asked = self.dialect.read(document, path)
+        received = exchange.received
+        received.document, received.model, received.streams = document, asked.model, asked.streams
+        return asked
+
+    def _strike(self, endpoint: Endpoint) -> Strike | None:
+        """What is scripted, else the limit if it is reached, else nothing."""
+        now = self._terms.clock.monotonic()
+        scripted = self.script.next(endpoint, now)
+        if scripted is not None or endpoint is Endpoint.MODELS or self._meter.admits(now):
+            return scripted
+        return Strike(Fault.RATE_LIMIT, self._limits().reset_after)
+
+    async def _fulfil(
+        self, exchange: _Exchange, strike: Strike | None, good: Callable[[], Delivery]
+    ) -> web.StreamResponse:
+        if strike is None:
+            return await self._send(exchange, good(), None)
+        exchange.received.fault = strike.fault
+        await self._suffer(exchange, strike)
+        if strike.fault in ANSWERED or _breaks_stream(strike, exchange.received):
+            return await self._send(exchange, good(), strike.fault)
+        wrong = PAGES.get(strike.fault) or self.dialect.wrong(exchange.trouble(strike))
+        return await self._refuse(exchange, wrong, strike)
+
+    async def _suffer(self, exchange: _Exchange, strike: Strike) -> None:
+        """What happens before a byte of the answer."""
+        match strike.fault:
+            case Fault.HANG:
+                await hang()
+            case Fault.RESET:
+                await hang_up(exchange.request)
+            case Fault.SLOW:
+                await self._terms.clock.sleep(strike.delay)
+            case _:
+                pass
+
+    async def _refuse(
+        self, exchange: _Exchange, wrong: Wrong, strike: Strike | None = None
+    ) -> web.StreamResponse:
+        headers = {**self._headers(exchange, strike), **wrong.headers}
+        frames = in_halves(wrong.body)
+        delivery = Delivery(frames, wrong.content_type, headers, wrong.status)
+        return await self._send(exchange, delivery, None)
+
+    async def _send(
+        self, exchange: _Exchange, delivery: Delivery, fault: Fault | None
+    ) -> web.StreamResponse:
+        exchange.received.status = delivery.status
+        return await delivery.send(exchange.request, fault)
+
+    def _answer(self, exchange: _Exchange, asked: Asked, strike: Strike | None) -> Delivery:
+        reply = self._reply(exchange, asked, strike)
+        received = exchange.received
+        received.input_tokens, received.output_tokens = reply.input_tokens, reply.output_tokens
+        self._meter.add_tokens(reply.input_tokens + reply.output_tokens)
+        if not asked.streams:
+            return self._whole(exchange, json.dumps(self.dialect.answer(reply)).encode())
+        frames = self.dialect.events(reply, asked)
+        if strike is not None and strike.fault is Fault.STREAM_ERROR:
+            begun = frames[: len(frames) // 2]
+            frames = [*begun, self.dialect.stream_error(exchange.trouble(strike))]
+        headers = self._headers(exchange)
+        return Delivery(tuple(frames), asked.stream_type, headers, streams=True)
+
+    def _whole(self, exchange: _Exchange, body: bytes) -> Delivery:
+        return Delivery(in_halves(body), "application/json", self._headers(exchange))
+
+    def _reply(self, exchange: _Exchange, asked: Asked, strike: Strike | None) -> Reply:
+        text = self._terms.answer(asked.prompt)
+        tokens = count_tokens(text)
+        is_cut_off = tokens > asked.max_tokens
+        return Reply(
+            exchange.request_id,
+            asked.model,
+            first_tokens(text, asked.max_tokens) if is_cut_off else text,
+            count_tokens(asked.prompt),
+            min(tokens, asked.max_tokens),
+            self._terms.clock.time(),
+            is_cut_off,
+            strike is not None and strike.fault is Fault.REFUSED,
+        )
+
+    def _headers(self, exchange: _Exchange, strike: Strike | None = None) -> Mapping[str, str]:
+        limits = self._limits()
+        if strike is not None and strike.fault is Fault.RATE_LIMIT:
+            limits = replace(
+                limits,
+                remaining_requests=0,
+                reset_after=strike.retry_after,
+                resets_at=self._terms.clock.time() + strike.retry_after,
+            )
+        return self.dialect.headers(exchange.request_id, limits)
+
+    def _limits(self) -> Limits:
+        return self._meter.limits(self._terms.clock.monotonic(), self._terms.clock.time())
+
+
+def _parsed(body: bytes) -> Document:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise Unreadable("The request body is not valid JSON.")
+    return document
+
+
+def _breaks_stream(strike: Strike, received: Received) -> bool:
+    return strike.fault is Fault.STREAM_ERROR and received.streams
