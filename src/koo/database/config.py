@@ -1,0 +1,144 @@
+"""What a database manager is told at birth: where the database is, and how much of everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Final
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from ..resilience import BreakerConfig, RetryBudget, RetryConfig
+
+__all__ = ["DatabaseConfig"]
+
+_DRIVERS: Final = {
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+    "postgresql+psycopg": "postgresql+psycopg",
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "mysql": "mysql+asyncmy",
+    "mysql+asyncmy": "mysql+asyncmy",
+    "mariadb": "mariadb+asyncmy",
+    "mariadb+asyncmy": "mariadb+asyncmy",
+}
+_EXTRAS: Final = {
+    "asyncpg": "database",
+    "psycopg": "psycopg",
+    "aiosqlite": "sqlite",
+    "asyncmy": "mysql",
+}
+_KNOWN: Final = "postgresql, postgresql+psycopg, sqlite, mysql or mariadb"
+_NEVER: Final = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseConfig:
+    """Where the database is, how many connections, and how long everything may take.
+
+    *url* is an SQLAlchemy URL; without a driver it gets the one we know best
+    (``postgres://`` and ``postgresql://`` mean asyncpg). *pool_size* connections
+    are kept, *max_overflow* more may be opened and are closed on return;
+    *pool_timeout* is the wait for one, *pool_recycle* the age at which one is
+    replaced (-1: never). *timeout* bounds a whole ``transact`` and each statement
+    of a session, *attempt_timeout* one attempt, *check_timeout* whatever only
+    finds out whether the server is there (connecting, the ping before use, the
+    health check), *check_interval* is the time between health checks. All in
+    seconds. *retry_budget* is shared by all transactions; None turns it off.
+
+    Raises ValueError with a sentence that names the field and never the URL.
+    """
+
+    url: str = field(repr=False)
+    pool_size: int = 10
+    max_overflow: int = 20
+    pool_timeout: float = 30.0
+    pool_recycle: float = 3600.0
+    timeout: float = 60.0
+    attempt_timeout: float = 30.0
+    check_timeout: float = 5.0
+    check_interval: float = 30.0
+    breaker: BreakerConfig = field(default=BreakerConfig())
+    retry: RetryConfig = field(default=RetryConfig())
+    retry_budget: RetryBudget | None = field(default_factory=RetryBudget, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what could never work; complete the URL with its driver."""
+        object.__setattr__(self, "url", _completed(self.url))
+        if self.pool_size < 1:
+            raise ValueError(_message("pool_size", "must be at least 1"))
+        if self.max_overflow < 0:
+            raise ValueError(_message("max_overflow", "can't be negative; use 0 for none"))
+        for name in ("pool_timeout", "timeout", "attempt_timeout", "check_timeout"):
+            if not getattr(self, name) > 0:
+                raise ValueError(_message(name, "must be above 0 seconds"))
+        if not self.check_interval > 0:
+            raise ValueError(_message("check_interval", "must be above 0 seconds"))
+        if not (self.pool_recycle > 0 or self.pool_recycle == _NEVER):
+            raise ValueError(_message("pool_recycle", "must be above 0 seconds, or -1 for never"))
+
+    @property
+    def location(self) -> URL:
+        """The URL in its parts; printed, it hides the password."""
+        return make_url(self.url)
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether the database lives in one SQLite connection and dies with it."""
+        location = self.location
+        if location.get_backend_name() != "sqlite":
+            return False
+        name = location.database or ":memory:"
+        return ":memory:" in name or location.query.get("mode") == "memory"
+
+    @property
+    def kept(self) -> int:
+        """How many connections are kept: what is in memory has room for one."""
+        return 1 if self.is_memory else self.pool_size
+
+    @property
+    def overflow(self) -> int:
+        """How many more connections may be opened."""
+        return 0 if self.is_memory else self.max_overflow
+
+
+def _completed(text: str) -> str:
+    url = _with_driver(_parsed(text))
+    _check_driver(url.get_driver_name())
+    sslmode = url.query.get("sslmode")
+    if sslmode and url.get_driver_name() == "asyncpg":
+        # What libpq calls sslmode, and every provider's URL carries, asyncpg calls ssl.
+        url = url.difference_update_query(["sslmode"]).update_query_dict({"ssl": sslmode})
+    return url.render_as_string(hide_password=False)
+
+
+def _parsed(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or not url.drivername:
+        raise ValueError(
+            _message("url", "is not a database URL; write dialect://user:password@host:port/name")
+        )
+    return url
+
+
+def _with_driver(url: URL) -> URL:
+    complete = _DRIVERS.get(url.drivername)
+    if complete is None:
+        raise ValueError(_message("url", f"has a dialect or driver we don't know; use {_KNOWN}"))
+    return url.set(drivername=complete)
+
+
+def _check_driver(driver: str) -> None:
+    if find_spec(driver) is None:
+        cure = f"pip install 'koo-platform[{_EXTRAS[driver]}]'"
+        raise ValueError(_message("url", f"needs the driver {driver}, which is missing; {cure}"))
+
+
+def _message(name: str, rule: str) -> str:
+    return f"DatabaseConfig: {name} {rule}"

@@ -1,0 +1,341 @@
+"""The database: sessions from a watched pool, behind a circuit that closes itself.
+
+    session_scope() --permit--> transaction ----------------------> settle: the database's doing?
+    transact(fn) --> Policy: [permit -> transaction(fn) -> settle] again on transient errors
+    check() --> Examiner            report(), stats() only look
+
+Connects on first use, on whatever loop is running. A caller's own exception is
+no failure of the database; a transaction that never reached the server says
+nothing about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar, cast
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from ..errors import CircuitOpen, DatabaseUnavailable, DeadlineExceeded, Rejected
+from ..resilience import (
+    ABANDONED,
+    ONE_REQUEST,
+    RANDOM,
+    SUCCESS,
+    SYSTEM_CLOCK,
+    CircuitBreaker,
+    Clock,
+    Event,
+    Listener,
+    Permit,
+    Policy,
+    Random,
+    Report,
+    RollingCount,
+    State,
+    StateChanged,
+    ignore,
+    tell,
+)
+from .checks import Examiner
+from .commit import Scope, commit_outcome_unknown, transaction
+from .config import DatabaseConfig
+from .engines import Engines
+from .pool import PoolCounts, PoolStats, calling_line
+from .report import DatabaseStats, summarize
+from .verdicts import Kind, StatementTimedOut, Verdict, classify, judge, seal
+
+__all__ = ["DatabaseManager"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_FIVE_MINUTES: Final = 300.0
+_QUESTIONS: Final = {"sqlite": "SELECT count(*) FROM sqlite_master"}
+
+
+class DatabaseManager:
+    """One database of a process: its pool, its circuit breaker and its checks."""
+
+    name: Final = "database"
+
+    def __init__(
+        self,
+        config: DatabaseConfig,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        random: Random = RANDOM,
+        on_event: Listener = ignore,
+    ) -> None:
+        self.config = config
+        self._clock = clock
+        self._random = random
+        self._on_event = on_event
+        self._counts = PoolCounts()
+        self._engines = Engines(config, self._counts, clock)
+        self._breaker = CircuitBreaker(
+            self.name, config.breaker, clock=clock, random=random, on_event=self._hear
+        )
+        self._examiner = Examiner(
+            self._ask, config, self._breaker, clock=clock, random=random, on_event=on_event
+        )
+        self._policies: dict[int, Policy] = {}
+        self._errors: Counter[Kind] = Counter()
+        self._attempts = RollingCount(_FIVE_MINUTES)
+        self._failures = RollingCount(_FIVE_MINUTES)
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The running loop's SQLAlchemy engine; what is done with it directly passes no breaker."""
+        return self._engines.current().pooled
+
+    @property
+    def breaker(self) -> CircuitBreaker:
+        """The circuit breaker before the database."""
+        return self._breaker
+
+    # -- transactions --------------------------------------------------------------
+
+    @asynccontextmanager
+    async def session_scope(
+        self, *, readonly: bool = False, isolation_level: str | None = None
+    ) -> AsyncIterator[AsyncSession]:
+        """A session in a transaction: committed at the end, rolled back on any error.
+
+        Raises DatabaseUnavailable at once while the circuit is open, PoolExhausted
+        when no connection came free, CommitOutcomeUnknown when the connection broke
+        during COMMIT, and what SQLAlchemy raises. Each statement may take
+        ``timeout`` seconds (DeadlineExceeded).
+        """
+        scope = Scope(calling_line(), readonly=readonly, isolation_level=isolation_level)
+        permit = self._admit()
+        try:
+            async with self._transaction(scope) as session:
+                yield session
+        except Exception as error:
+            self._settle(permit, scope, error)
+            raise
+        except BaseException:
+            permit.settle(ABANDONED)
+            raise
+        self._settle(permit, scope)
+
+    async def transact(
+        self,
+        fn: Callable[[AsyncSession], Awaitable[T]],
+        *,
+        max_retries: int | None = None,
+        isolation_level: str | None = None,
+        readonly: bool = False,
+    ) -> T:
+        """What *fn* returns, run with a session in a transaction that has committed.
+
+        The whole of *fn* is run again, in a new transaction, after errors that
+        allow it: at most *max_retries* + 1 times (default: the configuration's),
+        never when something may have been committed. Raises as
+        :meth:`session_scope` does, and DeadlineExceeded after ``timeout`` seconds.
+        """
+        where = calling_line(fn)
+        scope = Scope(where)
+
+        async def attempt() -> T:
+            nonlocal scope
+            scope = Scope(where, readonly=readonly, isolation_level=isolation_level)
+            return await self._attempt(fn, scope)
+
+        try:
+            return await self._policy(max_retries).run(attempt)
+        except CircuitOpen as refusal:
+            if refusal.gate != self.name:
+                raise
+            self._refuse(refusal)
+        except DeadlineExceeded as late:
+            if scope.in_doubt:
+                raise commit_outcome_unknown() from late
+            if scope.is_done:
+                return cast("T", scope.value)
+            raise
+
+    def transactional(
+        self, max_retries: int | None = None
+    ) -> Callable[
+        [Callable[Concatenate[AsyncSession, P], Awaitable[T]]],
+        Callable[P, Coroutine[Any, Any, T]],
+    ]:
+        """A decorator for ``async def f(session, ...)``: call it without the session.
+
+        Each call is a :meth:`transact`. Raises TypeError for anything but a
+        coroutine function, ValueError for negative *max_retries*.
+        """
+        if callable(max_retries):
+            raise TypeError("database: transactional needs parentheses; write @transactional()")
+        self._policy(max_retries)
+
+        def decorate(
+            function: Callable[Concatenate[AsyncSession, P], Awaitable[T]],
+        ) -> Callable[P, Coroutine[Any, Any, T]]:
+            if not iscoroutinefunction(function):
+                raise TypeError(f"database: {function!r} is not async; decorate an async function")
+
+            @wraps(function)
+            async def in_transaction(*args: P.args, **kwargs: P.kwargs) -> T:
+                return await self.transact(
+                    lambda session: function(session, *args, **kwargs), max_retries=max_retries
+                )
+
+            return in_transaction
+
+        return decorate
+
+    # -- looking and asking ----------------------------------------------------------
+
+    async def check(self) -> Report:
+        """Ask the server now, and report. Never raises because of the answer."""
+        await self._examiner.check()
+        return self.report()
+
+    def report(self) -> Report:
+        """How the database is doing. Only looks."""
+        return summarize(self.stats())
+
+    def stats(self) -> DatabaseStats:
+        """A photograph."""
+        now = self._clock.monotonic()
+        attempts = self._attempts.total(now)
+        return DatabaseStats(
+            name=self.name,
+            pool=self._pool_stats(now),
+            breaker=self._breaker.stats(),
+            check=self._examiner.last,
+            failure_rate=self._failures.total(now) / attempts if attempts else None,
+            errors=tuple((kind.value, number) for kind, number in self._errors.most_common()),
+        )
+
+    def reset(self) -> None:
+        """Close the circuit, ramped, and forget the errors and the last check."""
+        self._breaker.reset()
+        self._examiner.forget()
+        self._errors.clear()
+        self._attempts = RollingCount(_FIVE_MINUTES)
+        self._failures = RollingCount(_FIVE_MINUTES)
+
+    # -- life --------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Check the server every ``check_interval`` seconds, on the running loop."""
+        self._examiner.start()
+
+    async def close(self) -> None:
+        """End the background checks and close the connections; the next use opens new ones."""
+        await self._examiner.stop()
+        await self._engines.close()
+
+    # -- inside ------------------------------------------------------------------------
+
+    def _admit(self) -> Permit:
+        permit = self._breaker.admit(ONE_REQUEST)
+        if isinstance(permit, CircuitOpen):
+            self._refuse(permit)
+        return permit
+
+    def _refuse(self, refusal: CircuitOpen) -> NoReturn:
+        self._examiner.watch()
+        raise DatabaseUnavailable(self.name, refusal.retry_after, refusal.cause) from refusal
+
+    def _transaction(
+        self, scope: Scope, *, eager: bool = False
+    ) -> AbstractAsyncContextManager[AsyncSession]:
+        return transaction(self.engine, scope, timeout=self.config.attempt_timeout, eager=eager)
+
+    async def _attempt(self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope) -> T:
+        try:
+            value = await self._in_time(fn, scope)
+        except Exception as error:
+            if scope.is_partly_done:
+                seal(error)
+            self._count(scope, judge(error))
+            raise
+        self._count(scope)
+        return value
+
+    async def _in_time(self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope) -> T:
+        seconds = self.config.attempt_timeout
+        try:
+            async with (
+                asyncio.timeout(seconds) as limit,
+                self._transaction(scope, eager=True) as session,
+            ):
+                scope.value = value = await fn(session)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            if scope.in_doubt:
+                raise commit_outcome_unknown() from error
+            if not scope.is_done:
+                message = (
+                    f"database: the transaction took longer than {seconds:g} s; make it shorter"
+                )
+                raise StatementTimedOut(message) from error
+            return cast("T", scope.value)
+        return value
+
+    def _settle(self, permit: Permit, scope: Scope, error: Exception | None = None) -> None:
+        verdict = None if error is None else judge(error)
+        self._count(scope, verdict)
+        if isinstance(error, Rejected) or not (scope.touched or _is_evidence(verdict)):
+            permit.cancel()
+        else:
+            permit.settle(SUCCESS if verdict is None else verdict.failure)
+
+    def _count(self, scope: Scope, verdict: Verdict | None = None) -> None:
+        now = self._clock.monotonic()
+        if verdict is not None and verdict.kind is not Kind.CALLER:
+            self._errors[verdict.kind] += 1
+        if verdict is not None and verdict.kind.blames_database:
+            self._attempts.add(now)
+            self._failures.add(now)
+        elif scope.touched:
+            self._attempts.add(now)
+            self._examiner.note_success(now)
+
+    def _policy(self, max_retries: int | None) -> Policy:
+        config = self.config
+        number = config.retry.max_retries if max_retries is None else max_retries
+        if number not in self._policies:
+            self._policies[number] = Policy(
+                self.name,
+                gates=[self._breaker],
+                classify=classify,
+                retry=replace(config.retry, max_retries=number),
+                retry_budget=config.retry_budget,
+                timeout=config.timeout,
+                clock=self._clock,
+                random=self._random,
+                on_event=self._on_event,
+            )
+        return self._policies[number]
+
+    async def _ask(self) -> None:
+        engine = self._engines.current().asker
+        question = text(_QUESTIONS.get(engine.dialect.name, "SELECT 1"))
+        async with engine.connect() as connection:
+            await connection.execute(question)
+
+    def _hear(self, event: Event) -> None:
+        tell(self._on_event, event)
+        if isinstance(event, StateChanged) and event.after == State.OPEN:
+            self._examiner.watch()
+
+    def _pool_stats(self, now: float) -> PoolStats:
+        return self._counts.photograph(self._engines.rosters(), self.config, now)
+
+
+def _is_evidence(verdict: Verdict | None) -> bool:
+    return verdict is not None and verdict.kind is not Kind.CALLER

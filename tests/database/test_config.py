@@ -1,0 +1,98 @@
+import pytest
+
+from koo.database import DatabaseConfig
+
+
+def config(url="sqlite:////tmp/app.db", **changes):
+    return DatabaseConfig(url=url, **changes)
+
+
+@pytest.mark.parametrize(
+    ("given", "complete"),
+    [
+        ("postgres://u@h/d", "postgresql+asyncpg://u@h/d"),
+        ("postgresql://u@h:5433/d", "postgresql+asyncpg://u@h:5433/d"),
+        ("postgresql+asyncpg://u@h/d", "postgresql+asyncpg://u@h/d"),
+        ("postgresql+psycopg://u@h/d", "postgresql+psycopg://u@h/d"),
+        ("sqlite:////var/app.db", "sqlite+aiosqlite:////var/app.db"),
+        ("sqlite://", "sqlite+aiosqlite://"),
+        ("mysql://u@h/d", "mysql+asyncmy://u@h/d"),
+        ("mariadb://u@h/d", "mariadb+asyncmy://u@h/d"),
+        ("postgres://u@h/d?sslmode=require", "postgresql+asyncpg://u@h/d?ssl=require"),
+        (
+            "postgresql+psycopg://u@h/d?sslmode=require",
+            "postgresql+psycopg://u@h/d?sslmode=require",
+        ),
+    ],
+)
+def test_a_url_is_completed_with_the_driver_we_know_best(given, complete):
+    assert config(given).url == complete
+
+
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "postgresql", "postgresql://u@h:port/d", "://u@h/d"]
+)
+def test_a_malformed_url_is_refused_with_the_shape_it_should_have(url):
+    with pytest.raises(ValueError, match=r"^DatabaseConfig: url .*dialect://user"):
+        config(url)
+
+
+@pytest.mark.parametrize("dialect", ["oracle", "postgresql+psycopg2", "mysql+pymysql", "http"])
+def test_a_dialect_we_do_not_know_is_refused_and_the_known_ones_are_named(dialect):
+    with pytest.raises(ValueError, match="use postgresql, postgresql.psycopg, sqlite, mysql"):
+        config(f"{dialect}://u@h/d")
+
+
+def test_a_missing_driver_is_named_with_its_cure(monkeypatch):
+    monkeypatch.setattr("koo.database.config.find_spec", lambda _: None)
+    with pytest.raises(ValueError, match=r"needs the driver asyncmy.*'koo-platform\[mysql\]'"):
+        config("mysql://u@h/d")
+
+
+@pytest.mark.parametrize("url", ["oracle://u:open-sesame@h/d", "postgres://u:open-sesame@h:x/d"])
+def test_neither_errors_nor_the_printed_form_show_the_password(url):
+    with pytest.raises(ValueError) as caught:
+        config(url)
+    assert "sesame" not in f"{caught.value!r} {caught.value.__context__!r}"
+    good = config("postgres://u:open-sesame@h/d")
+    assert "sesame" not in f"{good!r} {good.location}"
+
+
+def test_a_password_with_every_awkward_character_survives():
+    awkward = "p%40ss%3Aw%2Frd%25"
+    assert config(f"postgres://u:{awkward}@h/d").location.password == "p@ss:w/rd%"
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"pool_size": 0}, "pool_size must be at least 1"),
+        ({"max_overflow": -1}, "max_overflow can't be negative; use 0 for none"),
+        ({"pool_timeout": 0}, "pool_timeout must be above 0 seconds"),
+        ({"timeout": -1}, "timeout must be above 0 seconds"),
+        ({"attempt_timeout": 0}, "attempt_timeout must be above 0 seconds"),
+        ({"check_timeout": 0}, "check_timeout must be above 0 seconds"),
+        ({"check_interval": 0}, "check_interval must be above 0 seconds"),
+        ({"check_interval": float("nan")}, "check_interval must be above 0 seconds"),
+        ({"pool_recycle": 0}, "pool_recycle must be above 0 seconds, or -1 for never"),
+    ],
+)
+def test_what_can_never_work_is_refused_by_name(changes, sentence):
+    with pytest.raises(ValueError, match=f"^DatabaseConfig: {sentence}$"):
+        config(**changes)
+
+
+def test_connections_may_live_for_ever():
+    assert config(pool_recycle=-1).pool_recycle == -1
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"]
+)
+def test_a_database_in_memory_has_one_connection(url):
+    assert (config(url).is_memory, config(url).kept, config(url).overflow) == (True, 1, 0)
+
+
+@pytest.mark.parametrize("url", ["sqlite:////var/app.db", "postgres://u@h/d"])
+def test_any_other_has_as_many_as_configured(url):
+    assert (config(url).is_memory, config(url).kept, config(url).overflow) == (False, 10, 20)

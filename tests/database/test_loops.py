@@ -1,0 +1,109 @@
+"""One manager, many event loops, and programs that end without a word."""
+
+import asyncio
+import gc
+import subprocess
+import sys
+import textwrap
+import warnings
+
+import pytest
+from sqlalchemy import text
+
+from koo.database import DatabaseConfig, DatabaseManager
+
+pytestmark = pytest.mark.integration
+
+
+async def one(manager):
+    async with manager.session_scope() as session:
+        return (await session.execute(text("SELECT 1"))).scalar_one()
+
+
+def test_a_manager_survives_several_runs(url):
+    manager = DatabaseManager(DatabaseConfig(url=url))
+    for run in range(1, 4):
+        assert asyncio.run(one(manager)) == 1
+        pool = manager.stats().pool
+        assert (pool.created_total, pool.closed_total, pool.total) == (run, run, 0)
+
+
+def test_a_loop_that_was_closed_rudely_costs_nothing_but_its_connections(url):
+    manager = DatabaseManager(DatabaseConfig(url=url))
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(one(manager))
+    loop.close()
+    with warnings.catch_warnings():
+        # What asyncio says of a transport whose loop was closed under it.
+        warnings.simplefilter("ignore", ResourceWarning)
+        assert asyncio.run(one(manager)) == 1
+        gc.collect()
+    assert len(manager._engines._by_loop) == 0
+
+
+def test_looking_needs_no_loop_and_makes_no_engine(sqlite_url):
+    manager = DatabaseManager(DatabaseConfig(url=sqlite_url))
+    report = manager.report()
+    assert (report.state, report.value("pool.size"), report.value("pool.total")) == (
+        "healthy",
+        10,
+        0,
+    )
+    manager.reset()
+
+
+def test_closing_what_was_never_opened_does_nothing(sqlite_url):
+    manager = DatabaseManager(DatabaseConfig(url=sqlite_url))
+    asyncio.run(manager.close())
+
+
+def test_after_closing_the_next_use_opens_again(url):
+    async def program():
+        manager = DatabaseManager(DatabaseConfig(url=url))
+        await one(manager)
+        await manager.close()
+        assert manager.stats().pool.total == 0
+        assert await one(manager) == 1
+
+    asyncio.run(program())
+
+
+def test_the_engine_itself_can_be_used_and_disposed_of(sqlite_url):
+    async def program():
+        manager = DatabaseManager(DatabaseConfig(url=sqlite_url))
+        async with manager.engine.begin() as connection:
+            assert (await connection.execute(text("SELECT 1"))).scalar_one() == 1
+            assert [holder.where for holder in manager.stats().pool.holders] == ["?"]
+        await manager.engine.dispose()
+        assert manager.stats().pool.total == 0
+        assert await one(manager) == 1
+
+    asyncio.run(program())
+
+
+SCRIPT = """
+    import asyncio
+    from sqlalchemy import text
+    from koo.database import DatabaseConfig, DatabaseManager
+
+    manager = DatabaseManager(DatabaseConfig(url={url!r}))
+
+    async def main():
+        async with manager.session_scope() as session:
+            print((await session.execute(text("SELECT 1"))).scalar_one())
+        manager.start()
+        await manager.check()
+
+    asyncio.run(main())
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("strict", [(), ("-W", "error", "-X", "dev")])
+def test_a_plain_script_ends_by_itself_and_says_nothing_on_stderr(url, strict):
+    script = textwrap.dedent(SCRIPT).format(url=url)
+    ended = subprocess.run(
+        [sys.executable, *strict, "-c", script], capture_output=True, text=True, timeout=30
+    )
+    said = [line for line in ended.stderr.splitlines() if not line.startswith("Executing ")]
+    assert (ended.returncode, ended.stdout, said) == (0, "1\n1\n", [])

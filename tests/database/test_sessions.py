@@ -1,0 +1,439 @@
+"""Sessions and transactions, against each database by each driver."""
+
+import asyncio
+import contextlib
+import random
+
+import pytest
+from sqlalchemy import exc, text
+
+from koo import errors
+from koo.database import PoolExhausted, StatementTimedOut, classify
+from koo.resilience import BreakerConfig, Policy, State, current_attempt
+
+pytestmark = pytest.mark.integration
+
+SLOW = {
+    "postgresql": "SELECT pg_sleep(3)",
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000000)"
+    " SELECT count(*) FROM n",
+}
+
+
+@contextlib.asynccontextmanager
+async def with_table(manager, name="items"):
+    async with manager.session_scope() as session:
+        await session.execute(text(f"DROP TABLE IF EXISTS {name}"))
+        await session.execute(text(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, n INTEGER)"))
+    yield
+    async with manager.session_scope() as session:
+        await session.execute(text(f"DROP TABLE {name}"))
+
+
+async def insert(session, number):
+    await session.execute(text("INSERT INTO items (id, n) VALUES (:i, 0)"), {"i": number})
+
+
+async def insert_and_raise(manager, error, **options):
+    async with manager.session_scope(**options) as session:
+        await insert(session, 1)
+        raise error
+
+
+async def ask_and_raise(manager, error):
+    async with manager.session_scope() as session:
+        await session.execute(text("SELECT 1"))
+        raise error
+
+
+async def count(manager):
+    async with manager.session_scope(readonly=True) as session:
+        return (await session.execute(text("SELECT count(*) FROM items"))).scalar_one()
+
+
+async def test_a_scope_commits_at_its_end(url, opened):
+    async with opened(url) as manager, with_table(manager):
+        async with manager.session_scope() as session:
+            await insert(session, 1)
+        assert await count(manager) == 1
+
+
+async def test_a_scope_rolls_back_when_the_caller_raises(url, opened):
+    async with opened(url) as manager, with_table(manager):
+        with pytest.raises(KeyError, match="mine"):
+            await insert_and_raise(manager, KeyError("mine"))
+        assert await count(manager) == 0
+
+
+async def test_a_result_can_be_read_after_its_transaction(url, opened):
+    async with opened(url) as manager:
+
+        @manager.transactional()
+        async def answer(session):
+            return await session.execute(text("SELECT 42"))
+
+        assert (await answer()).scalar_one() == 42
+
+
+async def test_a_transactional_function_keeps_its_name_and_takes_its_arguments(sqlite_url, opened):
+    async with opened(sqlite_url) as manager:
+
+        @manager.transactional(max_retries=5)
+        async def add(session, left, *, right):
+            """Add in the database."""
+            pair = {"l": left, "r": right}
+            return (await session.execute(text("SELECT :l + :r"), pair)).scalar_one()
+
+        assert await add(1, right=2) == 3
+        assert (add.__name__, add.__doc__) == ("add", "Add in the database.")
+
+
+async def test_only_async_functions_can_be_transactional(sqlite_url, opened):
+    async with opened(sqlite_url) as manager:
+        with pytest.raises(TypeError, match="is not async; decorate an async function"):
+            manager.transactional()(lambda session: session)
+        with pytest.raises(TypeError, match="needs parentheses; write @transactional()"):
+
+            @manager.transactional
+            async def bare(session): ...
+
+        with pytest.raises(ValueError, match="max_retries can't be negative"):
+            manager.transactional(max_retries=-1)
+
+
+async def test_a_conflict_is_retried_at_most_max_retries_times(url, opened):
+    async with opened(url) as manager, with_table(manager):
+        attempts = []
+
+        async def conflict(session):
+            attempts.append(current_attempt())
+            await insert(session, len(attempts))
+            if manager.config.location.get_backend_name() == "sqlite":
+                raise busy()
+            await session.execute(text("DO $$ BEGIN RAISE serialization_failure; END $$"))
+
+        with pytest.raises(exc.DBAPIError):
+            await manager.transact(conflict, max_retries=2)
+        assert attempts == [1, 2, 3]
+        assert await count(manager) == 0
+        assert manager.report().value("errors_total", kind="conflict") == 3
+        assert manager.breaker.stats().failures == 0
+
+
+def busy():
+    orig = Exception("database is locked")
+    orig.sqlite_errorcode = 517
+    return exc.OperationalError("UPDATE", {}, orig)
+
+
+async def test_the_whole_function_is_replayed_in_a_new_transaction(url, opened):
+    async with opened(url) as manager, with_table(manager):
+        attempts = []
+
+        async def work(session):
+            attempts.append(session)
+            await insert(session, 1)
+            if len(attempts) < 3:
+                raise busy()
+            return "done"
+
+        assert await manager.transact(work) == "done"
+        assert await count(manager) == 1
+        assert len({id(session) for session in attempts}) == 3
+
+
+async def test_lost_updates_are_prevented_by_retrying_serialization_failures(url, opened):
+    async with opened(url, max_overflow=0, retry_budget=None) as manager, with_table(manager):
+        async with manager.session_scope() as session:
+            await insert(session, 1)
+
+        async def increment(session):
+            n = (await session.execute(text("SELECT n FROM items WHERE id = 1"))).scalar_one()
+            await session.execute(text("UPDATE items SET n = :n WHERE id = 1"), {"n": n + 1})
+
+        await asyncio.gather(
+            *(
+                manager.transact(increment, max_retries=200, isolation_level="SERIALIZABLE")
+                for _ in range(16)
+            )
+        )
+        async with manager.session_scope() as session:
+            assert (await session.execute(text("SELECT n FROM items"))).scalar_one() == 16
+
+
+async def test_an_integrity_error_is_raised_at_once_and_is_no_failure_of_the_database(url, opened):
+    async with opened(url) as manager, with_table(manager):
+        attempts = []
+
+        async def twice(session):
+            attempts.append(1)
+            await insert(session, 1)
+            await insert(session, 1)
+
+        with pytest.raises(exc.IntegrityError) as caught:
+            await manager.transact(twice)
+        assert len(attempts) == 1
+        assert "[SQL parameters hidden" in str(caught.value)
+        stats = manager.stats()
+        assert (stats.breaker.failures, stats.failure_rate) == (0, 0.0)
+        assert ("integrity", 1) in stats.errors
+
+
+async def test_a_callers_exception_is_not_counted(url, opened):
+    async with opened(url, breaker=BreakerConfig(failure_threshold=1)) as manager:
+        for error in (ValueError, ConnectionRefusedError, TimeoutError, errors.DeadlineExceeded):
+            with pytest.raises(error, match="mine"):
+                await ask_and_raise(manager, error("mine"))
+        stats = manager.stats()
+        assert (stats.breaker.state, stats.errors) == (State.CLOSED, ())
+        assert stats.failure_rate == 0.0
+
+
+async def test_a_scope_that_never_asked_the_database_says_nothing_about_it(sqlite_url, opened):
+    async with opened(sqlite_url) as manager:
+        async with manager.session_scope():
+            pass
+        with pytest.raises(KeyError):
+            async with manager.session_scope():
+                raise KeyError("mine")
+        assert manager.breaker.stats().outcomes == 0
+        assert manager.stats().failure_rate is None
+        assert manager.stats().pool.checkouts_total == 0
+
+
+async def test_a_readonly_transaction_cannot_write_and_the_next_one_can(url, opened):
+    async with opened(url, pool_size=1, max_overflow=0) as manager, with_table(manager):
+        with pytest.raises(exc.DBAPIError):
+            async with manager.session_scope(readonly=True) as session:
+                await insert(session, 1)
+        assert manager.report().value("errors_total", kind="read_only") == 1
+        async with manager.session_scope() as session:
+            await insert(session, 1)
+        assert await count(manager) == 1
+        assert manager.stats().pool.created_total == 1
+
+
+async def test_a_scope_can_choose_its_isolation_level(postgres, driver, opened):
+    async with opened(postgres.url(driver)) as manager:
+        for level in ("SERIALIZABLE", "REPEATABLE READ"):
+            async with manager.session_scope(isolation_level=level) as session:
+                shown = await session.execute(text("SHOW transaction_isolation"))
+                assert shown.scalar_one() == level.lower()
+
+
+async def test_autocommit_works_on_sqlite_too(sqlite_url, opened):
+    async with opened(sqlite_url) as manager, with_table(manager):
+        with pytest.raises(KeyError, match="too late"):
+            await insert_and_raise(manager, KeyError("too late"), isolation_level="AUTOCOMMIT")
+        assert await count(manager) == 1
+
+
+async def test_a_statement_that_takes_too_long_is_cut(postgres, driver, opened):
+    async with opened(postgres.url(driver), timeout=0.2) as manager:
+        with pytest.raises(StatementTimedOut, match="no answer to a statement in 0.2 s"):
+            async with manager.session_scope() as session:
+                await session.execute(text(SLOW["postgresql"]))
+        stats = manager.stats()
+        assert stats.errors == (("timeout", 1),)
+        assert stats.breaker.failures == 1
+        assert stats.pool.active == 0
+        async with manager.session_scope() as session:
+            assert (await session.execute(text("SELECT 1"))).scalar_one() == 1
+
+
+async def test_a_transaction_that_takes_too_long_is_tried_again(url, opened):
+    async with opened(url, attempt_timeout=0.2) as manager:
+        attempts = []
+
+        async def slow_at_first(session):
+            attempts.append(1)
+            await session.execute(text("SELECT 1"))
+            if len(attempts) == 1:
+                await asyncio.sleep(5)
+            return len(attempts)
+
+        assert await manager.transact(slow_at_first) == 2
+        assert manager.stats().errors == (("timeout", 1),)
+
+
+async def test_a_timeout_inside_the_callers_function_is_the_callers(sqlite_url, opened):
+    async with opened(sqlite_url) as manager:
+        attempts = []
+
+        async def impatient(session):
+            attempts.append(1)
+            async with asyncio.timeout(0.01):
+                await asyncio.sleep(1)
+
+        with pytest.raises(TimeoutError) as caught:
+            await manager.transact(impatient)
+        assert not isinstance(caught.value, errors.KooError)
+        assert len(attempts) == 1
+
+
+async def test_a_whole_transaction_is_bounded_too(sqlite_url, opened):
+    async with opened(sqlite_url, timeout=0.2) as manager:
+        with pytest.raises(errors.DeadlineExceeded):
+            await manager.transact(lambda _: asyncio.sleep(5))
+        assert manager.stats().pool.active == 0
+
+
+async def test_an_exhausted_pool_names_who_holds_it_and_trips_nothing(url, opened):
+    async with opened(url, pool_size=1, max_overflow=1, pool_timeout=0.1) as manager:
+
+        async def hold(release):
+            async with manager.session_scope() as session:
+                await session.execute(text("SELECT 1"))
+                await release.wait()
+
+        release = asyncio.Event()
+        held = [asyncio.create_task(hold(release), name=f"report {n}") for n in range(2)]
+        while manager.stats().pool.active < 2:
+            await asyncio.sleep(0.01)
+        with pytest.raises(
+            PoolExhausted, match=r"report 0 at .*test_sessions.py:\d+ for 0\."
+        ) as caught:
+            async with manager.session_scope() as session:
+                await session.execute(text("SELECT 1"))
+        assert "report 1 at" in str(caught.value)
+        assert caught.value.retry_after is None
+        with pytest.raises(PoolExhausted):
+            await manager.transact(lambda session: session.execute(text("SELECT 1")))
+        stats = manager.stats()
+        assert (stats.pool.timeouts_total, stats.breaker.failures, stats.breaker.outcomes) == (
+            2,
+            0,
+            0,
+        )
+        assert stats.errors == (("pool_exhausted", 2),)
+        assert manager.report().value("pool.oldest_checkout") > 0.1
+        release.set()
+        await asyncio.gather(*held)
+
+
+async def test_who_waits_for_a_connection_gets_the_first_that_is_free(url, opened):
+    async with opened(url, pool_size=1, max_overflow=0) as manager:
+        order = []
+
+        async def visit(name):
+            async with manager.session_scope() as session:
+                await session.execute(text("SELECT 1"))
+                order.append(name)
+                await asyncio.sleep(0.01)
+
+        visits = [asyncio.create_task(visit(number)) for number in range(5)]
+        await asyncio.sleep(0.02)
+        assert manager.stats().pool.waiting > 0
+        await asyncio.gather(*visits)
+        assert order == [0, 1, 2, 3, 4]
+        pool = manager.stats().pool
+        assert (pool.waiting, pool.active, pool.idle, pool.created_total) == (0, 0, 1, 1)
+        assert (pool.checkouts_total, pool.checkins_total) == (5, 5)
+        assert pool.wait_time.count == pool.use_time.count == 5
+
+
+async def test_overflow_is_counted_and_closed_on_return(url, opened):
+    async with opened(url, pool_size=1, max_overflow=2) as manager:
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(3):
+                session = await stack.enter_async_context(manager.session_scope())
+                await session.execute(text("SELECT 1"))
+            pool = manager.stats().pool
+            assert (pool.total, pool.active, pool.idle, pool.overflow) == (3, 3, 0, 2)
+        pool = manager.stats().pool
+        assert (pool.total, pool.active, pool.idle, pool.overflow) == (1, 0, 1, 0)
+        assert (pool.created_total, pool.closed_total) == (3, 2)
+
+
+async def test_no_cancellation_leaks_a_connection_or_a_place(url, opened, seed):
+    dice = random.Random(seed)
+    async with opened(url, pool_size=2, max_overflow=1) as manager:
+
+        async def work():
+            async with manager.session_scope() as session:
+                for _ in range(3):
+                    await session.execute(text("SELECT 1"))
+
+        async def impatient_work():
+            async with asyncio.timeout(dice.random() * 0.01):
+                await (work() if dice.random() < 0.5 else manager.transact(work_in))
+
+        async def work_in(session):
+            await session.execute(text("SELECT 1"))
+            await asyncio.sleep(0)
+
+        for _ in range(30):
+            await asyncio.gather(*(impatient_work() for _ in range(6)), return_exceptions=True)
+        async with asyncio.timeout(5):
+            await asyncio.gather(*(work() for _ in range(6)))
+        pool = manager.stats().pool
+        assert (pool.active, pool.waiting) == (0, 0)
+        assert pool.total <= 2
+        (roster,) = manager._engines.rosters()
+        assert roster.free == 3
+        assert pool.created_total - pool.closed_total == pool.total
+
+
+async def test_a_connection_is_recycled_when_it_is_old(url, opened):
+    async with opened(url, pool_size=1, pool_recycle=0.05) as manager:
+        for _ in range(2):
+            async with manager.session_scope() as session:
+                await session.execute(text("SELECT 1"))
+            await asyncio.sleep(0.1)
+        pool = manager.stats().pool
+        assert (pool.recycled_total, pool.invalidated_total, pool.created_total) == (1, 0, 2)
+
+
+async def test_a_refusal_inside_keeps_its_own_name(sqlite_url, opened):
+    async with opened(sqlite_url) as manager:
+
+        async def refused(session):
+            raise errors.CircuitOpen("ai:claude", 3.0)
+
+        with pytest.raises(errors.CircuitOpen, match="ai:claude"):
+            await manager.transact(refused)
+        with pytest.raises(errors.CircuitOpen, match="ai:claude"):
+            async with manager.session_scope() as session:
+                await refused(session)
+
+
+async def test_an_outer_policy_does_not_retry_what_was_given_up_inside(sqlite_url, opened):
+    async with opened(sqlite_url) as manager:
+        attempts = []
+
+        async def conflict(session):
+            attempts.append(1)
+            raise busy()
+
+        outer = Policy(
+            "outer",
+            retry=manager.config.retry,
+            classify=classify,
+        )
+        with pytest.raises(exc.OperationalError):
+            await outer(manager.transact)(conflict, max_retries=1)
+        assert len(attempts) == 2
+
+
+async def test_a_session_in_memory_belongs_to_one_task_at_a_time(opened):
+    async with opened("sqlite://") as manager, with_table(manager):
+
+        async def write(number):
+            async with manager.session_scope() as session:
+                await insert(session, number)
+                await asyncio.sleep(0)
+                if number % 2:
+                    raise KeyError(number)
+
+        await asyncio.gather(*(write(n) for n in range(6)), return_exceptions=True)
+        assert await count(manager) == 3
+
+
+async def test_many_first_connections_to_a_new_file_do_not_trip_over_each_other(sqlite_url, opened):
+    async with opened(sqlite_url) as manager:
+
+        async def look():
+            async with manager.session_scope() as session:
+                return (await session.execute(text("PRAGMA journal_mode"))).scalar_one()
+
+        assert set(await asyncio.gather(*(look() for _ in range(30)))) == {"wal"}
