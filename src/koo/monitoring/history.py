@@ -1,0 +1,52 @@
+"""The last quarter of an hour of the connection pool, for a curve.
+
+Looked at every second, kept every ten: of the looks in between the highest stays,
+so that a short queue is still seen.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from ..resilience import Report
+
+__all__ = ["EVERY", "History", "Sample"]
+
+EVERY: Final = 10.0
+_KEPT: Final = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The most connections in use, and tasks waiting, in the ten seconds from *at*."""
+
+    at: float
+    active: int
+    waiting: int
+
+
+class History:
+    """The samples of the last fifteen minutes."""
+
+    def __init__(self) -> None:
+        self._samples: deque[Sample] = deque(maxlen=_KEPT)
+
+    def note(self, report: Report, now: float) -> None:
+        """Add a look at the database at epoch second *now*."""
+        active, waiting = report.value("pool.active"), report.value("pool.waiting")
+        if active is None:
+            return
+        sample = Sample(now // EVERY * EVERY, int(active), int(waiting or 0))
+        if self._samples and self._samples[-1].at == sample.at:
+            sample = _highest(self._samples.pop(), sample)
+        self._samples.append(sample)
+
+    def samples(self) -> tuple[Sample, ...]:
+        """Oldest first."""
+        return tuple(self._samples)
+
+
+def _highest(one: Sample, other: Sample) -> Sample:
+    return Sample(one.at, max(one.active, other.active), max(one.waiting, other.waiting))

@@ -1,0 +1,148 @@
+"""What looks at every component, remembers the alerts, and never touches anything.
+
+    components --reports()--> alerts (previous alerts, notices of the journal) --> views
+
+Looking is free of effects on what is looked at. The alerts' memory moves only in
+``observe``, which ``watch`` calls every second: a page that is opened twice sees
+the same as a page that is opened once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from ..resilience import SYSTEM_CLOCK, Clock, Component, Report
+from .alerts import Alert, find_alerts
+from .history import History
+from .journal import Journal
+from .naming import DATABASE, SERVICE_PREFIX
+from .views import (
+    Dashboard,
+    DatabaseHealth,
+    DetailedStatus,
+    Past,
+    PoolMetrics,
+    ServiceHealth,
+    SystemHealth,
+    dashboard,
+    database_health,
+    detailed_status,
+    pool_metrics,
+    service_health,
+    service_healths,
+    system_health,
+)
+
+__all__ = ["Configuration", "Monitor"]
+
+Configuration = Callable[[], Mapping[str, object]]
+
+_SHOWN_EVENTS: Final = 50
+
+
+def _no_configuration() -> Mapping[str, object]:
+    return {}
+
+
+class Monitor:
+    """The state of all *components* in the documented shapes.
+
+    *configuration* gives the documented variables and their values, without
+    secrets, for the detailed status. *journal* is the listener that the
+    components were made with; without one nothing has changed yet.
+    """
+
+    def __init__(
+        self,
+        components: Iterable[Component],
+        *,
+        journal: Journal | None = None,
+        configuration: Configuration = _no_configuration,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.journal = journal or Journal(clock=clock)
+        self._components = {component.name: component for component in components}
+        self._configuration = configuration
+        self._clock = clock
+        self._known: tuple[Alert, ...] = ()
+        self._history = History()
+
+    # -- who is watched -------------------------------------------------------------
+
+    @property
+    def database(self) -> Component | None:
+        """The component called ``database``."""
+        return self._components.get(DATABASE)
+
+    def service(self, name: str) -> Component | None:
+        """The AI service called *name*; None if there is none, and none is made."""
+        return self._components.get(f"{SERVICE_PREFIX}{name}")
+
+    def component(self, name: str) -> Component | None:
+        """The component called *name*."""
+        return self._components.get(name)
+
+    # -- what is --------------------------------------------------------------------
+
+    def reports(self) -> tuple[Report, ...]:
+        """A report of each component. Only looks."""
+        return tuple(component.report() for component in self._components.values())
+
+    def alerts(self) -> tuple[Alert, ...]:
+        """Everything worth knowing now, the most urgent first. Only looks."""
+        return self._judge(self.reports())
+
+    def observe(self) -> tuple[Alert, ...]:
+        """As :meth:`alerts`, and remember them and the pool: what ends is seen to end."""
+        reports = self.reports()
+        for report in reports:
+            self._history.note(report, self._clock.time())
+        self._known = self._judge(reports)
+        return self._known
+
+    async def watch(self, every: float = 1.0) -> None:
+        """Observe every so many seconds until cancelled."""
+        while True:
+            self.observe()
+            await self._clock.sleep(every)
+
+    def _judge(self, reports: Iterable[Report]) -> tuple[Alert, ...]:
+        return find_alerts(reports, self._known, self._clock.time(), self.journal.notices())
+
+    def service_reports(self) -> tuple[Report, ...]:
+        """A report of each AI service. Only looks."""
+        return tuple(item for item in self.reports() if item.component.startswith(SERVICE_PREFIX))
+
+    # -- what is shown --------------------------------------------------------------
+
+    def system_health(self) -> SystemHealth:
+        """The health of everything."""
+        reports = self.reports()
+        return system_health(reports, self._judge(reports), self._clock.time())
+
+    def dashboard(self) -> Dashboard:
+        """All that the page shows."""
+        reports = self.reports()
+        past = Past(self.journal.entries(_SHOWN_EVENTS), self._history.samples())
+        return dashboard(reports, self._judge(reports), past, self._clock.time())
+
+    def service_healths(self) -> dict[str, ServiceHealth]:
+        """The health of each service by its name."""
+        return service_healths(self.reports(), self._clock.time())
+
+    def service_health(self, report: Report) -> ServiceHealth:
+        """A service's *report* in the documented shape."""
+        return service_health(report, self._clock.time())
+
+    def database_health(self, report: Report) -> DatabaseHealth:
+        """The database's *report* in the documented shape."""
+        return database_health(report, self._clock.time())
+
+    def pool_metrics(self, report: Report) -> PoolMetrics:
+        """The database's *report* as pool metrics."""
+        return pool_metrics(report, self._clock.time())
+
+    def detailed_status(self, report: Report) -> DetailedStatus:
+        """The database's *report* in full, with the configuration."""
+        return detailed_status(report, self._configuration(), self._clock.time())

@@ -1,0 +1,40 @@
+"""How components are called, and the two questions that alerts, words and probes all ask."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..resilience import Health, Report
+
+__all__ = [
+    "DATABASE",
+    "SERVICE_PREFIX",
+    "is_configured",
+    "is_lost",
+    "is_unanswered",
+    "service_name",
+]
+
+DATABASE: Final = "database"
+SERVICE_PREFIX: Final = "ai:"
+
+
+def service_name(component: str) -> str:
+    """The name of a service without the prefix of its component; other names as they are."""
+    return component.removeprefix(SERVICE_PREFIX)
+
+
+def is_configured(report: Report) -> bool:
+    """False for a service without a key, which nobody can expect to work."""
+    return report.details.get("configured", True) is True
+
+
+def is_unanswered(report: Report) -> bool:
+    """Whether the last check failed and no call has succeeded since."""
+    check = report.check
+    return check is not None and not check.ok and not check.success_since
+
+
+def is_lost(report: Report) -> bool:
+    """Whether nothing can be had of it now: its circuit is open, or it does not answer."""
+    return report.state is Health.CIRCUIT_OPEN or is_unanswered(report)

@@ -1,0 +1,128 @@
+"""The bodies of the documented endpoints, around the views of koo.monitoring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..monitoring.views import (
+    AlertCounts,
+    AlertView,
+    DatabaseHealth,
+    DetailedStatus,
+    PoolMetrics,
+    ServiceHealth,
+)
+
+__all__ = [
+    "AboutView",
+    "AlertsAnswer",
+    "CheckAnswer",
+    "CircuitResetAnswer",
+    "DatabaseAnswer",
+    "ErrorsResetAnswer",
+    "PoolMetricsAnswer",
+    "ServiceAnswer",
+    "ServicesAnswer",
+    "ServicesHealthAnswer",
+    "SignInAnswer",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsAnswer:
+    """Everything worth knowing now."""
+
+    alerts: tuple[AlertView, ...]
+    alert_count: int
+    counts: AlertCounts
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAnswer:
+    """All that is known of the database."""
+
+    database_monitoring: DetailedStatus
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolMetricsAnswer:
+    """What the connection pool has counted."""
+
+    pool_metrics: PoolMetrics
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAnswer:
+    """What the database answered when it was asked."""
+
+    health_check_result: DatabaseHealth
+    detailed_status: DetailedStatus
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitResetAnswer:
+    """What a reset of the database's circuit changed."""
+
+    message: str
+    previous_state: str
+    new_state: str
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesAnswer:
+    """Every AI service."""
+
+    ai_services_monitoring: Mapping[str, ServiceHealth]
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAnswer:
+    """One AI service."""
+
+    service_metrics: ServiceHealth
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesHealthAnswer:
+    """Every AI service, and the word for all of them."""
+
+    overall_health: str
+    services: Mapping[str, ServiceHealth]
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorsResetAnswer:
+    """What a reset of a service's errors changed."""
+
+    success: bool
+    service: str
+    previous_state: str
+    new_state: str
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class AboutView:
+    """What the page may know before anybody signs in."""
+
+    title: str
+    version: str
+    has_runbooks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignInAnswer:
+    """Who the visitor is: null as scope means nobody."""
+
+    scope: str | None
+    signed_in: bool
+    about: AboutView

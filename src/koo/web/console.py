@@ -1,0 +1,142 @@
+"""Everything of this room in one piece, to be put into a FastAPI application.
+
+    console = Console(monitor, Access(AccessConfig(host)))
+    app = FastAPI(docs_url=None, redoc_url=None, lifespan=...console.running()...)
+    console.install(app)
+
+Outermost first: security headers, host list, body limit, routes behind doors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from pydantic import TypeAdapter
+
+from ..monitoring import Monitor
+from ..monitoring.views import Dashboard
+from ..resilience import SYSTEM_CLOCK, Clock, Listener, ignore
+from .access import Access
+from .answers import AboutView
+from .desk import Desk
+from .doors import POSTS_PER_MINUTE, Doors
+from .feed import Feed
+from .guards import LOOPBACK_HOSTS, BodyLimit, HostGuard, SecurityHeaders
+from .lifecycle import Lifecycle
+from .problems import handle_problems
+from .routes import (
+    load_page,
+    monitoring_router,
+    page_router,
+    probe_router,
+    runbook_router,
+    service_router,
+    sign_in_router,
+)
+
+__all__ = ["Console", "ConsoleConfig"]
+
+_DASHBOARD: Final = TypeAdapter(Dashboard)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleConfig:
+    """How the surface behaves.
+
+    *hosts* extends the loopback names that a request may ask for; *gates* are the
+    components without which ``/readyz`` answers 503; *title* and *version* are
+    what the page calls the application; *runbooks* is the Markdown text that the
+    alerts' runbooks are sections of.
+    """
+
+    hosts: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+    title: str = "koo"
+    version: str = ""
+    runbooks: str = ""
+    posts_per_minute: int = POSTS_PER_MINUTE
+    most_streams: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuse what would lock everybody out or let everybody in."""
+        if "*" in "".join(self.hosts):
+            raise ValueError("ConsoleConfig: hosts takes no wildcard; name each host")
+        for name in ("posts_per_minute", "most_streams"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"ConsoleConfig: {name} must be at least 1")
+
+    def about(self) -> AboutView:
+        """What the page may know before anybody signs in."""
+        return AboutView(self.title, self.version, has_runbooks=bool(self.runbooks))
+
+
+class Console:
+    """The HTTP surface of a *monitor*: routes, page, stream, doors and their keys."""
+
+    def __init__(
+        self,
+        monitor: Monitor,
+        access: Access,
+        config: ConsoleConfig | None = None,
+        *,
+        on_event: Listener = ignore,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.monitor = monitor
+        self.access = access
+        self.config = config or ConsoleConfig()
+        doors = Doors(access, per_minute=self.config.posts_per_minute, clock=clock)
+        self.desk = Desk(monitor, doors, on_event, clock)
+        self.feed = Feed(self._snapshot, most=self.config.most_streams, clock=clock)
+        self.lifecycle = Lifecycle(self.feed.end)
+
+    def routers(self) -> tuple[APIRouter, ...]:
+        """The routers of every part; :meth:`install` includes them."""
+        config, doors = self.config, self.desk.doors
+        return (
+            monitoring_router(self.desk, self.feed),
+            service_router(self.desk),
+            sign_in_router(self.access, doors, config.about()),
+            runbook_router(doors, config.runbooks),
+            probe_router(self.monitor, self.lifecycle, config.gates),
+            page_router(load_page()),
+        )
+
+    def install(self, app: FastAPI) -> None:
+        """Put routes, guards and the form of errors into *app*."""
+        for router in self.routers():
+            app.include_router(router)
+        app.router.redirect_slashes = False
+        hosts = (*LOOPBACK_HOSTS, *self.config.hosts)
+        # Starlette puts the last one added outermost.
+        app.add_middleware(BodyLimit)
+        app.add_middleware(HostGuard, hosts=hosts)
+        app.add_middleware(SecurityHeaders)
+        handle_problems(app)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Watched and ready inside; the first signal, or the end, drains and ends the streams."""
+        self.feed.begin()
+        watching = _in_empty_context(self.monitor.watch())
+        try:
+            async with self.lifecycle.running():
+                yield
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+    def _snapshot(self) -> bytes:
+        return _DASHBOARD.dump_json(self.monitor.dashboard(), by_alias=True)
+
+
+def _in_empty_context(work: Any) -> asyncio.Task[None]:  # noqa: ANN401 - any coroutine
+    """A task that inherits nobody's deadline."""
+    return asyncio.get_running_loop().create_task(work, context=contextvars.Context())

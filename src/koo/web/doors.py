@@ -1,0 +1,154 @@
+"""Who passes, as FastAPI dependencies. They run before anything reads the body.
+
+GET   nothing | Bearer | cookie ----------------> looks
+POST  Bearer ------------------------------+
+cookie + same-origin + JSON body ----+----> acts, at most 60 a minute and token
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import StringConstraints, TypeAdapter, ValidationError
+
+from ..errors import Rejected
+from ..resilience import (
+    ONE_REQUEST,
+    SUCCESS,
+    SYSTEM_CLOCK,
+    Clock,
+    Limit,
+    RateLimiter,
+    RateLimiterConfig,
+)
+from .access import Access, Principal
+from .problems import Problem
+
+__all__ = ["POSTS_PER_MINUTE", "Doors", "cookie_name", "read_body", "reason_of"]
+
+POSTS_PER_MINUTE: Final = 60
+
+_MINUTE: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _ReasonBody:
+    reason: Annotated[str, StringConstraints(max_length=500)] | None = None
+
+
+_REASON: Final = TypeAdapter(_ReasonBody)
+
+# Only says in the OpenAPI document that there are tokens; we read the header ourselves, because
+# a wrong scheme must be an error too.
+_Documented = Annotated[
+    HTTPAuthorizationCredentials | None,
+    Security(HTTPBearer(auto_error=False, scheme_name="token", description="A koo token.")),
+]
+
+
+def cookie_name(request: Request) -> str:
+    """The name of the sign-in cookie; browsers share cookies between the ports of a host."""
+    return f"koo_{request.url.port or request.url.scheme}"
+
+
+class Doors:
+    """The dependencies ``looks`` and ``acts``, and the allowance of POSTs."""
+
+    def __init__(
+        self, access: Access, *, per_minute: int = POSTS_PER_MINUTE, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._access = access
+        self._clock = clock
+        self._allowance = RateLimiterConfig(limits=(Limit(per_minute, _MINUTE),))
+        self._limiters: dict[str, RateLimiter] = {}
+
+    async def looks(self, request: Request, _: _Documented = None) -> None:
+        """Let pass who may look."""
+        self.principal(request)
+
+    async def acts(self, request: Request, _: _Documented = None) -> None:
+        """Let pass who may act, and comes from our own page if by cookie."""
+        principal = self.principal(request)
+        if principal.key == "anonymous":
+            raise _unknown("this needs the operate token; sign in, or send it as a Bearer token")
+        if not principal.operates:
+            raise Problem(403, "read_only", "this token may look, not act; use the operate token")
+        if principal.by_cookie:
+            check_same_origin(request)
+
+    async def spends(self, request: Request) -> None:
+        """Take this POST from the allowance of whoever sends it."""
+        self.spend(self.principal(request).key)
+
+    def principal(self, request: Request) -> Principal:
+        """Who is asking; raises the 401 if that is nobody."""
+        header = request.headers.get("authorization")
+        if header is not None:
+            principal = self._bearer(header)
+        else:
+            cookie = request.cookies.get(cookie_name(request))
+            principal = self._access.cookie(cookie) if cookie else None
+            principal = principal or self._access.anonymous()
+        if principal is None:
+            raise _unknown("sign in, or send a known token as Authorization: Bearer")
+        return principal
+
+    def spend(self, key: str) -> None:
+        """Take one POST of the allowance of *key*; raises the 429 when it is used up."""
+        limiter = self._limiters.get(key)
+        if limiter is None:
+            limiter = RateLimiter(f"posts of {key}", self._allowance, clock=self._clock)
+            self._limiters[key] = limiter
+        permit = limiter.admit(ONE_REQUEST)
+        if isinstance(permit, Rejected):
+            detail = "too many POSTs with this token; try again after the time in Retry-After"
+            raise Problem.retry(429, "too_many_posts", detail, permit.retry_after or 1)
+        permit.settle(SUCCESS)
+
+    def _bearer(self, header: str) -> Principal | None:
+        scheme, _, token = header.partition(" ")
+        return self._access.bearer(token.strip()) if scheme.lower() == "bearer" else None
+
+
+def _unknown(detail: str) -> Problem:
+    return Problem(401, "unauthorized", detail, {"WWW-Authenticate": 'Bearer realm="koo"'})
+
+
+def check_same_origin(request: Request) -> None:
+    """Raise the 403 for a cookie that another site made the browser send."""
+    if request.headers.get("sec-fetch-site") != "same-origin":
+        detail = "a signed-in POST must come from this page itself; use a Bearer token elsewhere"
+        raise Problem(403, "cross_site", detail)
+    if not _is_json(request):
+        raise _not_json()
+
+
+async def reason_of(request: Request) -> str | None:
+    """The reason that somebody gave for acting; the body may be absent."""
+    body = await read_body(request)
+    if not body:
+        return None
+    if not _is_json(request):
+        raise _not_json()
+    try:
+        reason = _REASON.validate_json(body).reason
+    except ValidationError:
+        detail = 'the body must be absent, or JSON like {"reason": "at most 500 characters"}'
+        raise Problem(422, "invalid_body", detail) from None
+    return reason.strip() or None if reason else None
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body, which the guard before us keeps small."""
+    return await request.body()
+
+
+def _is_json(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
+
+
+def _not_json() -> Problem:
+    return Problem(415, "not_json", "the body must be JSON: Content-Type: application/json")

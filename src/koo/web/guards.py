@@ -1,0 +1,126 @@
+"""What stands before every route: host list, body limit, security headers.
+
+Plain ASGI, so that streams pass untouched. A request with a foreign Host is
+answered before anything reads it (DNS rebinding); a body is counted as it comes,
+so that a chunked one without a length cannot grow either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .problems import Problem, answer_problem
+
+__all__ = ["BODY_LIMIT_BYTES", "LOOPBACK_HOSTS", "BodyLimit", "HostGuard", "SecurityHeaders"]
+
+BODY_LIMIT_BYTES: Final = 16 * 1024
+LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
+
+_DIGITS: Final = 12
+_EXEMPT: Final = frozenset({"/livez", "/readyz"})
+_SOURCES: Final = (
+    ("default-src", "'none'"),
+    ("script-src", "'self'"),
+    ("style-src", "'self'"),
+    ("connect-src", "'self'"),
+    ("img-src", "'self'"),
+    ("base-uri", "'none'"),
+    ("form-action", "'none'"),
+    ("frame-ancestors", "'none'"),
+    ("require-trusted-types-for", "'script'"),
+    ("trusted-types", "'none'"),
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": "; ".join(f"{name} {source}" for name, source in _SOURCES),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class SecurityHeaders:
+    """The headers that make a browser refuse what the page never does; JSON is not stored."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add the headers to the response."""
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, send_guarded if scope["type"] == "http" else send)
+
+
+class HostGuard:
+    """Answers 400 to a Host that is not on the list, whatever the port."""
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str] = LOOPBACK_HOSTS) -> None:
+        self._app = app
+        self._hosts = frozenset(host.strip().lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let known hosts and the probes pass."""
+        if scope["type"] != "http" or scope["path"] in _EXEMPT or self._knows(scope):
+            await self._app(scope, receive, send)
+            return
+        detail = "this Host is not served here; add it to KOO_ALLOWED_HOSTS if it should be"
+        await answer_problem(Problem(400, "unknown_host", detail))(scope, receive, send)
+
+    def _knows(self, scope: Scope) -> bool:
+        hosts = Headers(scope=scope).getlist("host")
+        return len(hosts) == 1 and _without_port(hosts[0].strip().lower()) in self._hosts
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
+
+
+class BodyLimit:
+    """Answers 413 to a body that is, or turns out to be, larger than *most* bytes."""
+
+    def __init__(self, app: ASGIApp, most: int = BODY_LIMIT_BYTES) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse what is declared too large, and count what is read of the rest."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif self._declares_too_much(scope):
+            detail = f"the body is larger than {self._most} bytes; send less"
+            await answer_problem(Problem(413, "body_too_large", detail))(scope, receive, send)
+        else:
+            await self._app(scope, self._counted(receive), send)
+
+    def _declares_too_much(self, scope: Scope) -> bool:
+        declared = Headers(scope=scope).get("content-length", "")
+        return declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > self._most)
+
+    def _counted(self, receive: Receive) -> Receive:
+        read = 0
+
+        async def receive_counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._most:
+                raise HTTPException(413)
+            return message
+
+        return receive_counted

@@ -1,0 +1,130 @@
+"""Every error of the HTTP surface, as RFC 9457 ``application/problem+json``.
+
+The body says what kind of error it is, in words what to do, and a stable code.
+It never repeats what the visitor sent, and never what an exception said of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from math import ceil
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from ..errors import Rejected
+
+__all__ = ["PROBLEM_TYPE", "Problem", "ProblemBody", "answer_problem", "handle_problems"]
+
+PROBLEM_TYPE: Final = "application/problem+json"
+
+_SERVER_ERROR: Final = 500
+_DETAILS: Final = {
+    401: "sign in, or send a token as Authorization: Bearer",
+    403: "this needs the operate token",
+    404: "there is nothing at this address",
+    405: "this address takes another method; see the Allow header",
+    413: "the body is larger than 16 KiB; send less",
+    500: "something unexpected happened here; the log says what",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemBody:
+    """An error in the form of RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+@dataclass(slots=True)
+class Problem(Exception):
+    """An answer that is an error: status, stable *code*, and what to do."""
+
+    status: int
+    code: str
+    detail: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def retry(cls, status: int, code: str, detail: str, after: float) -> Problem:
+        """A problem that time solves: says after how many seconds, at least one."""
+        return cls(status, code, detail, {"Retry-After": str(max(1, ceil(after)))})
+
+
+def answer_problem(problem: Problem, extra: Mapping[str, object] | None = None) -> Response:
+    """The response for *problem*."""
+    body = {
+        "type": f"urn:koo:problem:{problem.code}",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+        **(extra or {}),
+    }
+    return Response(
+        json.dumps(body).encode(),
+        problem.status,
+        {**problem.headers, "Cache-Control": "no-store"},
+        PROBLEM_TYPE,
+    )
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Give every error of *app* the form of a problem."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(Rejected, _on_rejected)
+    app.add_exception_handler(_SERVER_ERROR, _on_unexpected)
+
+
+async def _on_problem(_: Request, error: Any) -> Response:  # noqa: ANN401 - as starlette's handlers
+    return answer_problem(error)
+
+
+async def _on_http(_: Request, error: Any) -> Response:  # noqa: ANN401
+    status = HTTPStatus(error.status_code)
+    detail = _DETAILS.get(status, status.description or status.phrase)
+    return answer_problem(Problem(status, _code(status), detail, dict(error.headers or {})))
+
+
+async def _on_invalid(_: Request, error: Any) -> Response:  # noqa: ANN401
+    detail = "the request is not as documented; see errors"
+    return answer_problem(
+        Problem(422, "invalid_request", detail), {"errors": _places(error.errors())}
+    )
+
+
+async def _on_rejected(_: Request, error: Any) -> Response:  # noqa: ANN401
+    """Refused by a gate: come back later."""
+    detail = f"{error.gate} refuses for now; try again after the time that Retry-After says"
+    return answer_problem(Problem.retry(503, "unavailable", detail, error.retry_after or 1))
+
+
+async def _on_unexpected(_: Request, error: Exception) -> Response:
+    del error  # what it says belongs in the log, which the server writes
+    return answer_problem(Problem(500, "internal_error", _DETAILS[500]))
+
+
+def _places(errors: Sequence[Any]) -> list[dict[str, str]]:
+    """Where the request is wrong and in what way, never with which value."""
+    return [
+        {"where": ".".join(str(part) for part in error["loc"][:3]), "what": str(error["type"])}
+        for error in errors[:10]
+    ]
+
+
+def _code(status: HTTPStatus) -> str:
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return "body_too_large"
+    return status.phrase.lower().replace(" ", "_").replace("-", "_").replace("'", "")

@@ -1,0 +1,20 @@
+"""The routes, one module for each part of the surface."""
+
+from __future__ import annotations
+
+from .monitoring import monitoring_router
+from .page import load_page, page_router
+from .probes import probe_router
+from .runbooks import runbook_router
+from .services import service_router
+from .sign_in import sign_in_router
+
+__all__ = [
+    "load_page",
+    "monitoring_router",
+    "page_router",
+    "probe_router",
+    "runbook_router",
+    "service_router",
+    "sign_in_router",
+]

@@ -1,0 +1,120 @@
+"""``/api/v1/monitoring``: everything there is to see, and the database's two buttons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import StreamingResponse
+
+from ...monitoring.views import Dashboard, SystemHealth, alert_views, count_alerts
+from ..answers import (
+    AlertsAnswer,
+    CheckAnswer,
+    CircuitResetAnswer,
+    DatabaseAnswer,
+    PoolMetricsAnswer,
+)
+from ..desk import Desk
+from ..feed import Feed
+from .texts import ACTING, LOOKING, NOT_FOUND, REASON
+
+__all__ = ["monitoring_router"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Monitoring:
+    desk: Desk
+    feed: Feed
+
+    async def health(self) -> SystemHealth:
+        """The health of the database and of every service with a key; 200 whatever it is."""
+        return self.desk.monitor.system_health()
+
+    async def dashboard(self) -> Dashboard:
+        """Everything that the page shows, in one answer."""
+        return self.desk.monitor.dashboard()
+
+    async def alerts(self) -> AlertsAnswer:
+        """Everything worth knowing now, the most urgent first."""
+        alerts = self.desk.monitor.alerts()
+        return AlertsAnswer(alert_views(alerts), len(alerts), count_alerts(alerts), self.desk.now())
+
+    async def database(self) -> DatabaseAnswer:
+        """The database in full: health, metrics, configuration, who holds connections."""
+        report = self.desk.database().report()
+        return DatabaseAnswer(self.desk.monitor.detailed_status(report), self.desk.now())
+
+    async def pool_metrics(self) -> PoolMetricsAnswer:
+        """What the connection pool has counted."""
+        report = self.desk.database().report()
+        return PoolMetricsAnswer(self.desk.monitor.pool_metrics(report), self.desk.now())
+
+    async def stream(self) -> StreamingResponse:
+        """The dashboard as server-sent events, once a second."""
+        headers = {"X-Accel-Buffering": "no"}
+        return StreamingResponse(
+            self.feed.frames(), media_type="text/event-stream", headers=headers
+        )
+
+    async def check(self, request: Request) -> CheckAnswer:
+        """Ask the database now. Joins a check in flight; an answer is used for a second."""
+        monitor = self.desk.monitor
+        report = await self.desk.check(self.desk.database(), request)
+        return CheckAnswer(
+            monitor.database_health(report), monitor.detailed_status(report), self.desk.now()
+        )
+
+    async def reset(self, request: Request) -> CircuitResetAnswer:
+        """Close the database's circuit, ramped, and clear its counts; touches no data."""
+        database = self.desk.database()
+        before, after = await self.desk.reset(database, "circuit reset", request)
+        message = f"database: the circuit was reset ({before} to {after}); calls pass again"
+        return CircuitResetAnswer(message, before, after, self.desk.now())
+
+
+def monitoring_router(desk: Desk, feed: Feed) -> APIRouter:
+    """The routes under ``/api/v1/monitoring``, without those of single services."""
+    router = APIRouter(prefix="/api/v1/monitoring", tags=["monitoring"])
+    routes = _Monitoring(desk, feed)
+    looks = [Depends(desk.doors.looks)]
+    add = router.add_api_route
+    add("/health", routes.health, dependencies=looks, responses=LOOKING)
+    add("/dashboard", routes.dashboard, dependencies=looks, responses=LOOKING)
+    add("/alerts", routes.alerts, dependencies=looks, responses=LOOKING)
+    add("/database", routes.database, dependencies=looks, responses=LOOKING | NOT_FOUND)
+    add(
+        "/database/pool-metrics",
+        routes.pool_metrics,
+        dependencies=looks,
+        responses=LOOKING | NOT_FOUND,
+    )
+    add(
+        "/stream",
+        routes.stream,
+        dependencies=looks,
+        responses=LOOKING,
+        response_class=StreamingResponse,
+    )
+    _add_actions(router, routes)
+    return router
+
+
+def _add_actions(router: APIRouter, routes: _Monitoring) -> None:
+    doors = routes.desk.doors
+    router.add_api_route(
+        "/database/health-check",
+        routes.check,
+        methods=["POST"],
+        dependencies=[Depends(doors.acts)],
+        responses=ACTING | NOT_FOUND,
+        openapi_extra=REASON,
+    )
+    router.add_api_route(
+        "/database/reset-circuit-breaker",
+        routes.reset,
+        methods=["POST"],
+        dependencies=[Depends(doors.acts), Depends(doors.spends)],
+        responses=ACTING | NOT_FOUND,
+        openapi_extra=REASON,
+    )

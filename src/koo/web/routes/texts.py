@@ -1,0 +1,47 @@
+"""What the OpenAPI document says of every route: who may, and how it may fail."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from ..problems import PROBLEM_TYPE, ProblemBody
+
+__all__ = ["ACTING", "LOOKING", "NOT_FOUND", "REASON"]
+
+_SCHEMA: Final = TypeAdapter(ProblemBody).json_schema(mode="serialization")
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {PROBLEM_TYPE: {"schema": _SCHEMA}}}
+
+
+_UNKNOWN_HOST: Final = _problem("The Host is not served here.")
+_NOBODY: Final = _problem("No token, or an unknown one.")
+
+LOOKING: Final[dict[int | str, dict[str, Any]]] = {400: _UNKNOWN_HOST, 401: _NOBODY}
+ACTING: Final[dict[int | str, dict[str, Any]]] = {
+    **LOOKING,
+    403: _problem("This token may only look, or the request came from another site."),
+    413: _problem("The body is larger than 16 KiB."),
+    415: _problem("The body is not JSON."),
+    422: _problem("The body is not as documented."),
+    429: _problem("Too many POSTs in the last minute; Retry-After says when."),
+}
+NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {404: _problem("Nothing of this name.")}
+
+REASON: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": False,
+        "description": "Why; it is kept in the journal.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"reason": {"type": "string", "maxLength": 500}},
+                }
+            }
+        },
+    }
+}

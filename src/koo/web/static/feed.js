@@ -1,0 +1,122 @@
+// Getting the data: the stream, polling where streams do not pass, and the POSTs.
+
+const API = "/api/v1";
+const STREAM_SILENT = 6000;
+const RETRY = [1000, 2000, 4000, 8000];
+
+export class Refused extends Error {
+  constructor(status, problem) {
+    super(problem.detail ?? `the server answered ${status}`);
+    this.status = status;
+  }
+}
+
+async function ask(path, options = {}) {
+  const answer = await fetch(API + path, { credentials: "same-origin", cache: "no-store", ...options });
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Refused(answer.status, body);
+  return body;
+}
+
+const post = (path, body, method = "POST") =>
+  ask(path, { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+
+export const whoAmI = () => ask("/session");
+export const signIn = (proof) => post("/session", proof);
+export const signOut = () => post("/session", {}, "DELETE");
+export const checkDatabase = (reason) => post("/monitoring/database/health-check", { reason });
+export const resetDatabase = (reason) => post("/monitoring/database/reset-circuit-breaker", { reason });
+export const resetService = (name, reason) => post(`/ai/services/${encodeURIComponent(name)}/reset-errors`, { reason });
+
+/** The text of "docs/runbooks.md#anchor". */
+export async function readRunbook(runbook) {
+  const answer = await fetch(`/runbooks/${encodeURIComponent(runbook.split("#")[1])}`);
+  if (!answer.ok) throw new Error(`The server has no such section; see ${runbook}.`);
+  return answer.text();
+}
+
+/** Follow the dashboard: calls onFrame for each, onState with live | polling | offline | refused. */
+export class Follower {
+  constructor(onFrame, onState) {
+    this.onFrame = onFrame;
+    this.onState = onState;
+    this.failures = 0;
+    this.stopped = true;
+  }
+
+  start() {
+    if (!this.stopped) return;
+    this.stopped = false;
+    this.follow();
+  }
+
+  stop() {
+    this.stopped = true;
+    this.cut?.abort();
+  }
+
+  async follow() {
+    while (!this.stopped) {
+      try {
+        await this.stream();
+      } catch (error) {
+        if (this.stopped) return;
+        if (error instanceof Refused && error.status === 401) return this.refuse();
+        await this.poll().catch((lost) => this.lose(lost));
+      }
+      if (!this.stopped) await new Promise((resume) => setTimeout(resume, RETRY[Math.min(this.failures, 3)]));
+    }
+  }
+
+  refuse() {
+    this.stopped = true;
+    this.onState("refused");
+  }
+
+  lose(error) {
+    if (error instanceof Refused && error.status === 401) return this.refuse();
+    this.failures += 1;
+    this.onState("offline");
+  }
+
+  async poll() {
+    this.onFrame(await ask("/monitoring/dashboard"));
+    this.failures = 0;
+    this.onState("polling");
+  }
+
+  async stream() {
+    const cut = (this.cut = new AbortController());
+    let silence = setTimeout(() => cut.abort(), STREAM_SILENT);
+    try {
+      const answer = await fetch(`${API}/monitoring/stream`, { signal: cut.signal, cache: "no-store" });
+      if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => ({})));
+      for await (const text of events(answer.body)) {
+        clearTimeout(silence);
+        silence = setTimeout(() => cut.abort(), STREAM_SILENT);
+        this.failures = 0;
+        this.onFrame(JSON.parse(text));
+        this.onState("live");
+      }
+      throw new Error("the stream ended");
+    } finally {
+      clearTimeout(silence);
+    }
+  }
+}
+
+/** The data of each server-sent event in a body. */
+async function* events(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const parts = (rest + value).split("\n\n");
+    rest = parts.pop();
+    for (const part of parts) {
+      const data = part.split("\n").find((line) => line.startsWith("data: "));
+      if (data) yield data.slice(6);
+    }
+  }
+}

@@ -1,0 +1,137 @@
+// One state, one drawing of it, one clock. Data comes in by the feed, actions go out by dialogs.
+import { render } from "./vendor/preact.mjs";
+import { html, level } from "./shapes.js";
+import { Follower, readRunbook, signIn, signOut, whoAmI } from "./feed.js";
+import { epoch } from "./words.js";
+import { Header, Tiles, Verdict } from "./panels/verdict.js";
+import { Database } from "./panels/database.js";
+import { Services } from "./panels/services.js";
+import { Alerts, Changes } from "./panels/alerts.js";
+import { Confirm, Help, Runbook, SignIn } from "./panels/dialogs.js";
+
+const state = {
+  who: null, data: null, link: "connecting", received: 0, paused: false,
+  dialog: null, failure: null, news: "",
+};
+const root = document.getElementById("page");
+const follower = new Follower(receive, (link) => change({ link }));
+
+/** The server's clock, carried on from the last frame. */
+const now = () => epoch(state.data.timestamp) + (performance.now() - state.received) / 1000;
+
+function change(part) {
+  Object.assign(state, part);
+  draw();
+}
+
+function receive(data) {
+  if (state.paused) return;
+  const before = state.data?.verdict.headline;
+  const news = before && before !== data.verdict.headline ? data.verdict.headline : state.news;
+  change({ data, received: performance.now(), news });
+}
+
+const app = {
+  state,
+  open: (dialog) => change({ dialog, failure: null }),
+  close: () => change({ dialog: null, failure: null }),
+  pause: () => change({ paused: !state.paused }),
+  canAct: () => state.who?.scope === "operate",
+  async act(work, said) {
+    change({ failure: null });
+    try {
+      await work();
+      change({ dialog: null, news: said });
+    } catch (error) {
+      change({ failure: error.message });
+    }
+  },
+  async read(runbook) {
+    const text = await readRunbook(runbook).catch((error) => error.message);
+    change({ dialog: { kind: "runbook", text } });
+  },
+  async enter(proof) {
+    try {
+      change({ who: await signIn(proof), dialog: null, failure: null, link: "connecting" });
+      follower.start();
+    } catch (error) {
+      change({ failure: error.message });
+    }
+  },
+  async leave() {
+    await signOut();
+    location.reload();
+  },
+};
+
+function Page() {
+  const { data, who } = state;
+  const stale = state.link === "offline" || (data && performance.now() - state.received > 5000 && !state.paused);
+  const clock = data ? now() : 0;
+  return html`
+    <${Header} app=${app} stale=${stale} />
+    ${data && html`<main class=${stale ? "stale" : ""}>
+      <${Verdict} app=${app} now=${clock} />
+      <${Tiles} data=${data} now=${clock} />
+      ${data.database && html`<${Database} app=${app} now=${clock} />`}
+      <div class="side"><${Alerts} app=${app} now=${clock} /><${Changes} data=${data} /></div>
+      <${Services} app=${app} now=${clock} />
+    </main>`}
+    ${!data && state.link !== "refused" && html`<p class="waiting-page">Asking the server…</p>`}
+    ${(state.link === "refused" || state.dialog?.kind === "sign-in") && html`<${SignIn} app=${app} must=${!who?.scope} />`}
+    ${state.dialog?.kind === "confirm" && html`<${Confirm} app=${app} key=${state.dialog.title} />`}
+    ${state.dialog?.kind === "runbook" && html`<${Runbook} app=${app} />`}
+    ${state.dialog?.kind === "help" && html`<${Help} app=${app} />`}
+    <p class="hidden" role="status">${state.news}</p>`;
+}
+
+function draw() {
+  render(html`<${Page} />`, root);
+  const verdict = state.data?.verdict;
+  const title = state.who?.about.title ?? "koo";
+  const lost = state.link === "offline" || state.link === "refused";
+  const mark = lost || !verdict ? "unknown" : verdict.level;
+  document.title = verdict && verdict.level !== "ok" ? `${verdict.headline} · ${title}` : title;
+  const icon = document.getElementById("icon");
+  const href = `/static/icons/${mark}.svg`;
+  if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
+  document.documentElement.dataset.level = level(mark);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input,textarea,dialog")) return;
+  const press = (name) => document.querySelector(`[data-key="${name}"]`)?.click();
+  switch (event.key) {
+    case "?": return app.open({ kind: "help" });
+    case "p": return app.pause();
+    case "c": case "r": case "s": return press(event.key);
+    case "j": case "k": return step(event.key === "j" ? 1 : -1);
+  }
+});
+
+function step(by) {
+  const rows = [...document.querySelectorAll(".services tbody tr")];
+  const here = rows.indexOf(document.activeElement.closest?.("tr"));
+  rows[(here + by + rows.length) % rows.length]?.focus();
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) follower.stop();
+  else if (state.who?.scope) follower.start();
+});
+
+async function begin() {
+  const code = /^#code=([\w-]+)$/.exec(location.hash)?.[1];
+  if (code) {
+    history.replaceState(null, "", location.pathname);
+    await app.enter({ code });
+  }
+  const who = state.who ?? (await whoAmI().catch(() => null));
+  change({ who, failure: null, link: who && !who.scope ? "refused" : state.link });
+  if (who?.scope) follower.start();
+  else if (!who) setTimeout(begin, 2000);
+}
+
+setInterval(() => state.data && draw(), 500);
+draw();
+begin();

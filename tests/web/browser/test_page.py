@@ -1,0 +1,177 @@
+"""The page as a person sees it, in a real Chromium against a real server."""
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+PICTURE = Path(__file__).parents[3] / "docs" / "page.png"
+SIGN_IN = "document.querySelector('dialog[open] input[name=token]') !== null"
+
+
+def nothing_foreign(page):
+    assert page.requested
+    assert all(url.startswith(page.base) for url in page.requested), page.requested
+    assert page.complaints == []
+
+
+async def test_the_first_glance_says_what_since_when_why_what_it_costs_and_what_to_press(
+    night, serve, browse
+):
+    """Also the picture in docs/."""
+    stage = night(read=None, operate=None)
+    with serve(stage.app) as server:
+        link = stage.access.sign_in_link("")
+        async with browse(server.base) as page:
+            await page.dress(height=1240)
+            await page.open(link)
+            for words in (
+                "Database circuit open",
+                "The system is unhealthy",
+                "5 of the last 8 calls failed; last: connection refused",
+                "412 calls refused",
+                "Do not reset yet",
+                "Check the database",
+                "12 waiting",
+                "next probe in",
+                "set PERPLEXITY_API_KEY",
+                "Circuit open claude",
+                "Sign out",
+            ):
+                await page.see(words)
+            assert await page.js("location.hash") == ""
+            assert await page.js("document.title") == "Database circuit open · koo test"
+            rows = "[...document.querySelectorAll('.services tbody th')].map(row => row.innerText)"
+            assert [row.split("\n")[0] for row in await page.js(rows)] == [
+                "claude", "gemini", "openai", "perplexity",
+            ]  # fmt: skip
+            await page.photograph(PICTURE)
+            nothing_foreign(page)
+
+
+async def test_the_page_fits_a_phone_and_a_dark_room(night, serve, browse, tmp_path):
+    stage = night(read=None, operate=None)
+    with serve(stage.app) as server:
+        async with browse(server.base) as page:
+            await page.open()
+            for dark in (False, True):
+                await page.dress(dark=dark, width=390, height=844, phone=True)
+                await page.see("Database circuit open")
+                assert await page.js("document.documentElement.scrollWidth") == 390
+                ground = await page.js("getComputedStyle(document.body).backgroundColor")
+                assert ground == ("rgb(12, 15, 19)" if dark else "rgb(244, 246, 248)")
+
+
+async def test_with_tokens_the_page_shows_nothing_until_somebody_signs_in(
+    night, serve, browse, tokens
+):
+    stage = night()
+    with serve(stage.app) as server:
+        async with browse(server.base) as page:
+            await page.open()
+            await page.until(SIGN_IN)
+            assert "circuit" not in (await page.js("document.body.innerText")).lower()
+            await page.fill("token", "wrong-key")
+            await page.click("Sign in")
+            await page.see("is not known")
+            await page.fill("token", tokens["read"])
+            await page.click("Sign in")
+            await page.see("Database circuit open")
+            buttons = "[...document.querySelectorAll('.database button')].map(it => it.disabled)"
+            assert await page.js(buttons) == [True, True]
+            stage.access.sign_out("anything")
+            await page.click("Sign out")
+            await page.until(SIGN_IN)
+
+
+async def test_a_button_says_its_consequence_asks_for_a_reason_and_acts(night, serve, browse):
+    stage = night(read=None, operate=None)
+    with serve(stage.app) as server:
+        async with browse(server.base) as page:
+            await page.open(stage.access.sign_in_link(""))
+            await page.see("Database circuit open")
+            await page.click("Reset circuit")
+            await page.see("Calls go at once instead of in")
+            await page.see("No data and no connection is touched")
+            await page.click("Reset the circuit")
+            assert stage.database.resets == 0, "a reason is required"
+            await page.fill("reason", "server is back")
+            await page.click("Reset the circuit")
+            await page.see("“server is back”")
+            await page.see("database circuit reset")
+            assert stage.database.resets == 1
+            await page.until("document.querySelector('dialog[open]') === null")
+            await page.see("claude: circuit open")
+            nothing_foreign(page)
+
+
+async def test_the_page_is_worked_by_keys_alone(night, serve, browse):
+    stage = night(read=None, operate=None)
+    with serve(stage.app) as server:
+        async with browse(server.base) as page:
+            await page.open(stage.access.sign_in_link(""))
+            await page.see("Sign out")
+            await page.key("?")
+            await page.see("Keys and shapes")
+            await page.key("Escape")
+            await page.until("document.querySelector('dialog') === null")
+            await page.key("j")
+            row = "document.activeElement.closest('tr').innerText"
+            assert (await page.js(row)).startswith("claude")
+            await page.key("c")
+            await page.see("One short query goes to the server")
+            await page.js("document.querySelector('dialog form').requestSubmit()")
+            await page.until("document.querySelector('dialog') === null")
+            assert stage.database.asked == 1
+
+
+async def test_the_page_is_live_and_says_so_when_it_is_not(night, serve, browse):
+    stage = night(read=None, operate=None)
+    with serve(stage.app) as server:
+        async with browse(server.base) as page:
+            await page.open()
+            await page.see("Database circuit open")
+            stage.database.reset()
+            await page.see("claude: circuit open", seconds=3)
+            server.crash()
+            await page.see("no connection", seconds=10)
+            await page.until("document.querySelector('main.stale') !== null")
+
+
+async def test_without_a_stream_the_page_polls(night, serve, browse):
+    from koo.web import ConsoleConfig
+
+    stage = night(read=None, operate=None, config=ConsoleConfig(most_streams=1))
+    with serve(stage.app) as server:
+        stage.console.feed.visitors = 1
+        async with browse(server.base) as page:
+            await page.open()
+            await page.see("live, by polling")
+            stage.database.reset()
+            await page.see("claude: circuit open", seconds=5)
+
+
+async def test_a_runbook_opens_over_the_page(night, serve, browse):
+    from koo.web import ConsoleConfig
+
+    text = "# Runbooks\n\n## Service circuit open\n\nLook at the provider first.\n"
+    stage = night(read=None, operate=None, config=ConsoleConfig(runbooks=text))
+    with serve(stage.app) as server:
+        async with browse(server.base) as page:
+            await page.open()
+            await page.click("Runbook")
+            await page.see("Look at the provider first.")
+
+
+async def test_a_quiet_day_says_so(make_stage, serve, browse):
+    from koo.resilience import SYSTEM_CLOCK
+
+    stage = make_stage(read=None, operate=None, clock=SYSTEM_CLOCK)
+    with serve(stage.app) as server:
+        async with browse(server.base) as page:
+            await page.open()
+            await page.see("Everything works")
+            await page.see("3 of 3 components healthy; nothing to do.")
+            await page.see("Nothing fires.")
+            nothing_foreign(page)
