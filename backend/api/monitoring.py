@@ -1,0 +1,26 @@
+"""What the platform says about itself; the endpoints of :mod:`koo.web` say the same."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.ai_error_handling import ai_error_handler
+from core.answers import SystemHealth
+from core.config import get_settings
+from core.database import db_manager
+from core.events import journal
+from koo.monitoring import Monitor, views
+
+__all__ = ["get_system_health", "monitor"]
+
+monitor: Final = Monitor(
+    (db_manager, *ai_error_handler.services.values()),
+    journal=journal,
+    configuration=get_settings().shown,
+)
+
+
+async def get_system_health() -> SystemHealth:
+    """The health of everything. Only looks."""
+    health: SystemHealth = views.plain(monitor.system_health())
+    return health

@@ -1,0 +1,107 @@
+"""A web server for the application that begins with an open port and ends in time.
+
+listen() --> a socket, before anything else is started
+serve() ---> answers until SIGINT or SIGTERM; streams end at once, requests get their grace
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import signal
+import socket
+import sys
+from copy import deepcopy
+from types import FrameType
+from typing import Any, Final, Never
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.config import LOGGING_CONFIG
+
+from koo.web import Access
+
+__all__ = ["address_of", "announce", "end_quietly", "listen", "make_server", "port_number"]
+
+_BACKLOG: Final = 2048
+_LAST_PORT: Final = 65535
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on *host* and *port* (0: any); OSError with a sentence if that can't be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise OSError(f"can't listen on {host}, port {port}: {_cure(error)}") from None
+
+
+def address_of(host: str, listener: socket.socket) -> str:
+    """The address of what *listener* serves, as a browser takes it."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listener.getsockname()[1]}"
+
+
+def announce(address: str, access: Access) -> None:
+    """Print where the page is, and how to sign in if a token was made for this run."""
+    lines = [f"the page: {address}"]
+    if access.operate_token:
+        lines += [
+            f"sign in (works once): {access.sign_in_link(address)}",
+            f"operate token, made for this run: {access.operate_token}",
+        ]
+    sys.stdout.write("\n".join([*lines, ""]))
+    sys.stdout.flush()
+
+
+def port_number(text: str) -> int:
+    """A port, 0 for any."""
+    if not (text.isdecimal() and int(text) <= _LAST_PORT):
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to {_LAST_PORT}")
+    return int(text)
+
+
+def make_server(app: FastAPI, *, grace: float, log_level: str = "info") -> uvicorn.Server:
+    """The server; at its end requests in flight get *grace* seconds."""
+    logging: dict[str, Any] = deepcopy(LOGGING_CONFIG)
+    logging["loggers"]["koo.events"] = {
+        "handlers": ["default"],
+        "level": log_level.upper(),
+        "propagate": False,
+    }
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        lifespan="on",
+        log_config=logging,
+        log_level=log_level,
+        server_header=False,
+        timeout_graceful_shutdown=grace,  # type: ignore[arg-type] # fractions work as well
+        ws="none",
+    )
+    return uvicorn.Server(config)
+
+
+def end_quietly() -> None:
+    """Let SIGINT and SIGTERM end this program without a traceback, with exit code 0.
+
+    uvicorn has handlers of its own while it serves, and sends itself the signal again
+    when it has ended.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> Never:
+    del number, frame
+    sys.exit(0)
+
+
+def _cure(error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "it is taken; choose another with --port, 0 for any"
+        case errno.EACCES:
+            return "not allowed; ports below 1024 belong to root"
+        case _:
+            return "this machine has no such address"

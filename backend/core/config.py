@@ -1,0 +1,143 @@
+"""What the application runs with, and the only reader of the environment.
+
+    environment, .env --read_settings()--> Settings --> DatabaseConfig, ServiceConfig ...
+                              |
+                              +--> SettingsError, one sentence --get_settings()--> exit code 2
+
+`.env` and relative paths belong to the root of the repository, whatever the working
+directory. The environment wins over `.env`; an empty variable is an unset one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from functools import cache
+from typing import Final, Self
+
+from pydantic import SecretStr, ValidationError, field_validator, model_validator
+
+from .settings import (
+    ROOT,
+    VAR,
+    AISettings,
+    ApplicationVariables,
+    DatabaseSettings,
+    ServiceVariables,
+    SettingsError,
+    Variables,
+    explain,
+)
+
+__all__ = [
+    "ROOT",
+    "VAR",
+    "Settings",
+    "SettingsError",
+    "get_settings",
+    "isolate",
+    "read_settings",
+]
+
+_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]", re.IGNORECASE)
+_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+_FAMILIES: Final = ("AI_", "DATABASE_", "DB_", "KOO_")
+
+
+class Settings(ApplicationVariables, AISettings, DatabaseSettings):
+    """Every variable, by its name in small letters; `core.settings.variables` explains each."""
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """The names in KOO_ALLOWED_HOSTS."""
+        return tuple(host.strip() for host in self.koo_allowed_hosts.split(",") if host.strip())
+
+    @property
+    def read_token(self) -> str | None:
+        """KOO_READ_TOKEN in plain text."""
+        return _plain(self.koo_read_token)
+
+    @property
+    def operate_token(self) -> str | None:
+        """KOO_OPERATE_TOKEN in plain text."""
+        return _plain(self.koo_operate_token)
+
+    def texts(self) -> dict[str, str]:
+        """Each variable's value as text, secrets too: to be hashed, never to be shown."""
+        values = _values(self)
+        for config, own in zip(self.services, self.own.values(), strict=True):
+            values |= {config.variable(name): value for name, value in _values(own).items()}
+        return values
+
+    @field_validator("koo_allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, text: str) -> str:
+        if not all(_HOST.fullmatch(host.strip()) for host in text.split(",")):
+            raise ValueError("must list host names without port or wildcard, separated by commas")
+        return text
+
+    @field_validator("koo_read_token", "koo_operate_token")
+    @classmethod
+    def _check_token(cls, token: SecretStr | None) -> SecretStr | None:
+        if token and not _TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError("must be printable ASCII without spaces")
+        return token
+
+    @model_validator(mode="after")
+    def _check_tokens(self) -> Self:
+        if self.read_token and self.read_token == self.operate_token:
+            raise ValueError("KOO_READ_TOKEN must not be the same as KOO_OPERATE_TOKEN")
+        return self
+
+
+def read_settings() -> Settings:
+    """The settings of the environment and `.env`; SettingsError names what is wrong."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise explain(error) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f".env can't be read ({type(error).__name__}); correct it") from None
+    # Built at once, so that what is wrong with them stops the start.
+    _ = settings.database, settings.services
+    return settings
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process; what is wrong with them ends it with one sentence."""
+    try:
+        return read_settings()
+    except SettingsError as error:
+        sys.stderr.write(f"settings: {error}\n")
+        raise SystemExit(2) from None
+
+
+def isolate(variables: Mapping[str, str]) -> None:
+    """Let *variables* alone count from now on, neither `.env` nor what the environment says.
+
+    For a program that must not reach anybody's real keys or data, before it imports what
+    is built from the settings.
+    """
+    names = {name.upper() for name in Settings.model_fields}
+    for name in [name for name in os.environ if name.startswith(_FAMILIES) or name in names]:
+        del os.environ[name]
+    os.environ.update(variables)
+    for kind in (Settings, ServiceVariables):
+        kind.model_config["env_file"] = None
+    get_settings.cache_clear()
+
+
+def _values(variables: Variables) -> dict[str, str]:
+    values = {name: getattr(variables, name) for name in type(variables).model_fields}
+    return {name.upper(): _text(value) for name, value in values.items()}
+
+
+def _text(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None

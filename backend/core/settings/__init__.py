@@ -1,0 +1,33 @@
+"""The environment variables, and what each room makes of its own."""
+
+from __future__ import annotations
+
+from .database import DatabaseSettings
+from .fingerprint import Fingerprint
+from .refusals import SettingsError, explain
+from .services import DOCUMENTED, AISettings
+from .variables import (
+    ROOT,
+    VAR,
+    AIVariables,
+    ApplicationVariables,
+    DatabaseVariables,
+    ServiceVariables,
+    Variables,
+)
+
+__all__ = [
+    "DOCUMENTED",
+    "ROOT",
+    "VAR",
+    "AISettings",
+    "AIVariables",
+    "ApplicationVariables",
+    "DatabaseSettings",
+    "DatabaseVariables",
+    "Fingerprint",
+    "ServiceVariables",
+    "SettingsError",
+    "Variables",
+    "explain",
+]

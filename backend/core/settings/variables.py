@@ -1,0 +1,190 @@
+"""Every environment variable of the application: its type, its default, its meaning.
+
+The names in the environment are those of the fields in capitals. What a field says of
+itself is what `docs/configuration.md` prints. Reading them is the business of `core.config`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = [
+    "ROOT",
+    "VAR",
+    "AIVariables",
+    "ApplicationVariables",
+    "DatabaseVariables",
+    "ServiceVariables",
+    "Variables",
+]
+
+ROOT: Final = Path(__file__).resolve().parents[3]
+VAR: Final = ROOT / "var"
+
+_DEAREST_DAY: Final = 10**9
+_NEVER: Final = -1
+
+
+def _check_age(seconds: float) -> float:
+    if not (seconds > 0 or seconds == _NEVER):
+        raise ValueError("must be above 0, or -1 for never")
+    return seconds
+
+
+AtLeastOne: TypeAlias = Annotated[int, Field(ge=1)]
+ZeroOrMore: TypeAlias = Annotated[int, Field(ge=0)]
+Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Age: TypeAlias = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_check_age)]
+Factor: TypeAlias = Annotated[float, Field(ge=1, allow_inf_nan=False)]
+Dollars: TypeAlias = Annotated[Decimal, Field(ge=0, le=_DEAREST_DAY, allow_inf_nan=False)]
+Switch: TypeAlias = Literal["on", "off"]
+
+
+class Variables(BaseSettings):
+    """Variables of the environment; an empty one is an unset one."""
+
+    model_config = SettingsConfigDict(
+        env_file=ROOT / ".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        str_strip_whitespace=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class DatabaseVariables(Variables):
+    """The database."""
+
+    database_url: SecretStr | None = None
+    """SQLAlchemy URL; `postgres://` and `postgresql://` mean asyncpg. Unset: SQLite, var/koo.db."""
+    database_pool_size: AtLeastOne = 10
+    """Connections kept open."""
+    database_max_overflow: ZeroOrMore = 20
+    """Connections that may be opened beyond them, and are closed on return."""
+    database_pool_timeout: Seconds = 30
+    """Seconds to wait for a free connection."""
+    database_pool_recycle: Age = 3600
+    """Seconds after which a connection is replaced; -1: never."""
+    db_circuit_breaker_failure_threshold: AtLeastOne = 5
+    """Failures that open the circuit."""
+    db_circuit_breaker_recovery_timeout: Seconds = 60
+    """Seconds until the first probe of an open circuit."""
+    db_circuit_breaker_success_threshold: AtLeastOne = 2
+    """Successful probes that close the circuit."""
+    db_max_retries: ZeroOrMore = 3
+    """Attempts beyond the first of a `transactional_with_retry`."""
+    db_retry_base_delay: Seconds = 1.0
+    """Seconds before the first retry, at most."""
+    db_retry_max_delay: Seconds = 30.0
+    """Seconds before any retry, at most; not below the base delay."""
+    db_retry_backoff_multiplier: Factor = 2.0
+    """By how much the delay grows with each retry."""
+    db_health_check_interval: Seconds = 30
+    """Seconds between health checks in the background."""
+    health_check_timeout: Seconds = 5
+    """Seconds that a health check, a ping or a new connection may take; AI services too."""
+    db_timeout: Seconds = 60
+    """Seconds for a whole `transactional_with_retry`, and for each statement of a session."""
+    db_attempt_timeout: Seconds = 30
+    """Seconds for one attempt of a `transactional_with_retry`."""
+    db_retry_budget: Switch = "on"
+    """Whether retries must be earned by successes: on or off."""
+    db_commit_tokens: Literal["auto", "off"] = "auto"
+    """auto or off. Read, but without effect in this version."""
+
+
+class AIVariables(Variables):
+    """All AI services, unless one has a variable of its own."""
+
+    anthropic_api_key: SecretStr | None = None
+    """The key of claude. A service without a key exists, but is not configured."""
+    openai_api_key: SecretStr | None = None
+    """The key of openai."""
+    gemini_api_key: SecretStr | None = None
+    """The key of gemini."""
+    perplexity_api_key: SecretStr | None = None
+    """The key of perplexity."""
+    ai_services: str = ""
+    """Names of further OpenAI-compatible services, comma separated, like `groq,local`."""
+    ai_circuit_breaker_failure_threshold: AtLeastOne = 5
+    """Failures that open the circuit of a service."""
+    ai_circuit_breaker_recovery_timeout: Seconds = 60
+    """Seconds until the first probe of an open circuit."""
+    ai_circuit_breaker_success_threshold: AtLeastOne = 2
+    """Successful probes that close the circuit."""
+    ai_max_retries: ZeroOrMore = 3
+    """Attempts beyond the first of a `query_ai`."""
+    ai_retry_base_delay: Seconds = 1.0
+    """Seconds before the first retry, at most."""
+    ai_retry_max_delay: Seconds = 30.0
+    """Seconds before any retry, at most; not below the base delay."""
+    ai_retry_backoff_multiplier: Factor = 2.0
+    """By how much the delay grows with each retry."""
+    ai_default_requests_per_minute: AtLeastOne = 60
+    """Requests in any minute, for each service."""
+    ai_default_requests_per_hour: AtLeastOne = 1000
+    """Requests in any hour, for each service."""
+    ai_default_requests_per_day: AtLeastOne = 10000
+    """Requests in any day, for each service."""
+    ai_default_daily_budget: Dollars = Decimal("10.0")
+    """USD that each service may cost in a day (UTC)."""
+    ai_health_check_interval: Seconds = 60
+    """Seconds between health checks of a service, at least."""
+    ai_default_timeout: Seconds = 60
+    """Seconds for a whole `query_ai`: waiting, attempts and backoff."""
+    ai_default_patience: Seconds | None = None
+    """Seconds that a call may wait to be admitted. Unset: what is left of its timeout."""
+    ai_default_max_tokens: AtLeastOne = 1024
+    """Tokens that an answer may have."""
+    ai_attempt_timeout: Seconds = 30
+    """Seconds for one attempt of a `query_ai`."""
+    ai_retry_budget: Switch = "on"
+    """Whether retries must be earned by successes: on or off."""
+
+
+class ServiceVariables(Variables):
+    """One AI service, as `AI_<SERVICE>_...`; for those of AI_SERVICES too."""
+
+    api_key: SecretStr | None = None
+    """The key, for services of AI_SERVICES."""
+    base_url: str = ""
+    """The address, as the official SDK takes it. Unset: the vendor's."""
+    model: str = ""
+    """The model that answers when a call names none."""
+    requests_per_minute: AtLeastOne | None = None
+    """Unset: AI_DEFAULT_REQUESTS_PER_MINUTE."""
+    requests_per_hour: AtLeastOne | None = None
+    """Unset: AI_DEFAULT_REQUESTS_PER_HOUR."""
+    requests_per_day: AtLeastOne | None = None
+    """Unset: AI_DEFAULT_REQUESTS_PER_DAY."""
+    daily_budget: Dollars | None = None
+    """Unset: AI_DEFAULT_DAILY_BUDGET."""
+    timeout: Seconds | None = None
+    """Unset: AI_DEFAULT_TIMEOUT."""
+    price: str = ""
+    """USD per million tokens as `input,output`, for a model that the price table lacks."""
+
+
+class ApplicationVariables(Variables):
+    """The application."""
+
+    state_url: Literal["memory:"] = "memory:"
+    """Where limits and budgets are kept; only `memory:` in this version."""
+    koo_read_token: SecretStr | None = None
+    """Who sends it may look."""
+    koo_operate_token: SecretStr | None = None
+    """Who sends it may look and act. Unset on a loopback address: made at the start."""
+    koo_call_token: SecretStr | None = None
+    """For calling AI services over HTTP. Read, but without effect in this version."""
+    koo_allowed_hosts: str = "localhost,127.0.0.1,[::1]"
+    """Host names that requests may ask for, beside those of this machine."""
+    shutdown_grace: Seconds = 10
+    """Seconds that requests in flight get when the application ends."""

@@ -1,0 +1,1 @@
+"""The whole system on real parts: `python -m demo`, which `scripts/demo` calls."""

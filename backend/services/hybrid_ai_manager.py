@@ -1,0 +1,78 @@
+"""The platform's AI services.
+
+response = await query_ai("claude", "Your prompt here")
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.ai_error_handling import AIErrorHandler, ExternalServiceError, ai_error_handler
+from core.answers import ServiceHealth
+from koo.ai import AIManager
+from koo.resilience import SYSTEM_CLOCK, Clock
+
+__all__ = [
+    "ExternalServiceError",
+    "HybridAIManager",
+    "get_ai_service_health",
+    "hybrid_ai_manager",
+    "query_ai",
+    "reset_ai_service_errors",
+]
+
+
+class HybridAIManager(AIManager):
+    """The services of *handler*, which also report as plain dicts."""
+
+    def __init__(self, handler: AIErrorHandler, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        super().__init__(handler.services.values(), clock=clock)
+        self._handler = handler
+
+    def get_service_health(self, service: str) -> ServiceHealth:
+        """The health of *service*. Only looks. ExternalServiceError if there is none."""
+        return self._handler.get_service_status(self.find(service))
+
+    def get_all_services_status(self) -> dict[str, ServiceHealth]:
+        """The health of every service by its name. Only looks."""
+        return self._handler.get_all_services_status()
+
+
+hybrid_ai_manager: Final = HybridAIManager(ai_error_handler)
+
+
+async def query_ai(
+    service: str,
+    prompt: str,
+    *,
+    system: str | None = None,
+    model: str | None = None,
+    max_tokens: int | None = None,
+    temperature: float | None = None,
+    timeout: float | None = None,
+) -> str:
+    """The text that *service* answers to *prompt*.
+
+    Every failure is an ExternalServiceError: an unknown service, a missing key
+    (ApiKeyError naming the variable), a refusal of our own limits, a vendor in trouble.
+    *timeout* bounds the whole query in seconds: waiting, attempts and backoff.
+    """
+    return await hybrid_ai_manager.query(
+        service,
+        prompt,
+        system=system,
+        model=model,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        timeout=timeout,
+    )
+
+
+def get_ai_service_health(service: str) -> ServiceHealth:
+    """The health of *service*. Only looks. ExternalServiceError if there is none."""
+    return hybrid_ai_manager.get_service_health(service)
+
+
+def reset_ai_service_errors(service: str) -> bool:
+    """Close the circuit of *service*, forget its errors and its dead key; False if unknown."""
+    return hybrid_ai_manager.reset_service_errors(service)
