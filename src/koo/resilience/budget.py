@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from ..errors import BudgetExhausted, Rejected
 from .clock import SYSTEM_CLOCK, Clock
 from .gate import Permit
-from .line import LinedGate
+from .line import LinedGate, Waiter
 from .outcome import Ask, Outcome
 
 __all__ = ["DailyBudget", "DailyBudgetConfig", "DailyBudgetStats"]
@@ -127,8 +127,8 @@ class DailyBudget(LinedGate):
         self._rejected_total += not self._serving
         if ask.nanousd > self._config.limit_nanousd:
             return BudgetExhausted(self.name, None, "the call may cost more than the day's budget")
-        wait = max(0.0, self._ends_at - self._clock.time())
-        return BudgetExhausted(self.name, wait, "what is left of the day is too little")
+        cause = "what is left of the day is too little"
+        return BudgetExhausted(self.name, self._until_midnight(), cause)
 
     def _debit(self, permit: Permit, spent: int) -> None:
         self._begin_day_if_over()
@@ -145,6 +145,17 @@ class DailyBudget(LinedGate):
             self._ends_at = self._midnight_after(wall)
             self._day += 1
             self._spent = self._reserved = 0
+            self.serve()
+
+    def _serve(self, head: Waiter) -> bool:
+        """Serve *head*; if only midnight can be counted on, have it ask again then."""
+        is_served = super()._serve(head)
+        if not is_served:
+            head.serve_in(self._until_midnight(), self)
+        return is_served
+
+    def _until_midnight(self) -> float:
+        return max(0.0, self._ends_at - self._clock.time())
 
     def _midnight_after(self, wall: float) -> float:
         zone = self._config.zone

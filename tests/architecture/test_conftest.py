@@ -1,0 +1,56 @@
+"""The guard over the tests themselves: whoever waits for real is found."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+CASES = """
+import asyncio, threading, time
+import pytest
+
+async def test_virtual_time_passes():
+    await asyncio.sleep(3600)
+
+def test_waking_a_loop_from_a_thread_passes():
+    async def hop():
+        await asyncio.to_thread(lambda: None)
+    asyncio.run(hop())
+
+@pytest.mark.integration
+async def test_marked_passes():
+    await asyncio.sleep(0.03)
+
+def test_sleeping_fails():
+    time.sleep(0.03)
+
+def test_a_real_loop_fails():
+    asyncio.run(asyncio.sleep(0.03))
+
+async def test_a_coroutine_that_fails_fails():
+    assert False
+
+def test_seed_is_the_same_in_every_run_passes(seed):
+    assert seed == 1664225121
+"""
+
+
+def test_only_tests_that_own_their_time_pass(root, tmp_path):
+    shutil.copy(root / "tests/conftest.py", tmp_path)
+    shutil.copy(root / "pyproject.toml", tmp_path)
+    (tmp_path / "test_cases.py").write_text(CASES)
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rA", "test_cases.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    judged = re.findall(r"^(PASSED|FAILED|ERROR) test_cases.py::(\w+)", ran.stdout, re.MULTILINE)
+    passed = {name for verdict, name in judged if verdict == "PASSED"}
+    stopped = {name for verdict, name in judged if verdict != "PASSED"}
+    assert len(passed | stopped) == CASES.count("def test_"), ran.stdout
+    assert stopped == {name for name in passed | stopped if name.endswith("fails")}, ran.stdout

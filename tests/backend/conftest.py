@@ -1,0 +1,73 @@
+"""The application with settings of its own: nobody's `.env`, nobody's database, nobody's keys."""
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from core.config import ROOT, isolate
+
+FOLDER = Path(tempfile.mkdtemp(prefix="koo-backend-"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+# Before anything imports the singletons, which are built from the settings.
+isolate({"DATABASE_URL": f"sqlite:///{FOLDER / 'koo.db'}"})
+
+
+@pytest.fixture
+def variables(monkeypatch):
+    """A setter of variables, in an environment that has none of ours; undone after the test."""
+    monkeypatch.delenv("DATABASE_URL")
+
+    def set_all(**values):
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    return set_all
+
+
+class Program:
+    """A Python program in an environment of its own, started in a given folder."""
+
+    def __init__(self, folder):
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "DATABASE_URL": f"sqlite:///{folder / 'koo.db'}",
+            "PYTHONDEVMODE": "1",
+            "PYTHONWARNINGS": "error",
+        }
+
+    def command(self, *arguments):
+        return [sys.executable, *map(str, arguments)]
+
+    def run(self, *arguments, cwd=ROOT / "backend", timeout=30, **variables):
+        """Run to its end; what it said and how it ended."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=cwd,
+            env=self.environment | variables,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    def start(self, *arguments, cwd=ROOT / "backend", **variables):
+        """Start; standard output and errors are pipes."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=cwd,
+            env=self.environment | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def program(tmp_path):
+    return Program(tmp_path)

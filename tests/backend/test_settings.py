@@ -1,0 +1,219 @@
+"""What the application runs with: the documented variables, read without surprises."""
+
+import json
+import re
+from decimal import Decimal
+
+import pytest
+
+from core.config import ROOT, Settings, SettingsError, isolate, read_settings
+from core.settings import DOCUMENTED, ServiceVariables, Variables
+
+from . import configuration_page
+
+CONTRACT = json.loads((ROOT / "tests/contract.json").read_text())
+LISTED = CONTRACT["settings_documented"] | CONTRACT["settings_more"]
+COMMON = {name: told for name, told in LISTED.items() if "<SERVICE>" not in name}
+PER_SERVICE = {name.removeprefix("AI_<SERVICE>_").lower() for name in set(LISTED) - set(COMMON)}
+
+
+def shown(value):
+    """A default as the contract writes it."""
+    return float(value) if isinstance(value, Decimal) else value
+
+
+@pytest.mark.parametrize("name", COMMON)
+def test_a_variable_of_the_contract_has_its_default(name):
+    assert shown(Settings.model_fields[name.lower()].default) == COMMON[name]["default"]
+
+
+def test_there_is_no_variable_beside_those_of_the_contract():
+    assert {name.upper() for name in Settings.model_fields} == set(COMMON)
+    assert set(ServiceVariables.model_fields) == PER_SERVICE
+
+
+def test_every_variable_says_what_it_means():
+    fields = {**Settings.model_fields, **ServiceVariables.model_fields}
+    assert not [name for name, info in fields.items() if not info.description]
+
+
+def test_the_example_file_is_that_of_the_settings():
+    """To write it anew: `.venv/bin/python tests/backend/configuration_page.py`."""
+    assert configuration_page.EXAMPLE.read_text() == configuration_page.example()
+
+
+def test_the_tables_of_the_documentation_are_those_of_the_settings():
+    """To write them anew: `.venv/bin/python tests/backend/configuration_page.py`."""
+    text = configuration_page.PAGE.read_text()
+    assert text == configuration_page.page(text)
+    documented = set(re.findall(r"^\| `([^`]+)`", text, re.MULTILINE))
+    assert documented == set(LISTED)
+
+
+def test_the_example_file_as_it_is_means_the_defaults(variables, monkeypatch):
+    default = read_settings()
+    monkeypatch.setitem(Settings.model_config, "env_file", configuration_page.EXAMPLE)
+    monkeypatch.setitem(ServiceVariables.model_config, "env_file", configuration_page.EXAMPLE)
+    assert read_settings().texts() == default.texts()
+
+
+def test_the_environment_wins_over_the_file(variables, monkeypatch, tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("DB_MAX_RETRIES=7\nAI_MAX_RETRIES=8\n")
+    monkeypatch.setitem(Settings.model_config, "env_file", file)
+    variables(AI_MAX_RETRIES="9")
+    settings = read_settings()
+    assert (settings.db_max_retries, settings.ai_max_retries) == (7, 9)
+
+
+def test_the_file_is_that_of_the_repository():
+    assert Variables.model_config["env_file"] == ROOT / ".env"
+
+
+def test_an_unreadable_file_is_a_sentence(variables, monkeypatch, tmp_path):
+    file = tmp_path / ".env"
+    file.write_bytes(b"DB_MAX_RETRIES=\xff\xfe")
+    monkeypatch.setitem(Settings.model_config, "env_file", file)
+    with pytest.raises(SettingsError, match=r"^\.env can't be read"):
+        read_settings()
+
+
+def test_an_empty_variable_is_an_unset_one(variables):
+    variables(DB_MAX_RETRIES="", AI_CLAUDE_TIMEOUT="", KOO_OPERATE_TOKEN="")
+    settings = read_settings()
+    assert settings.db_max_retries == 3
+    assert settings.services[0].timeout == 60
+    assert settings.operate_token is None
+
+
+def test_isolated_settings_are_those_given_alone(variables, monkeypatch, tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("DB_MAX_RETRIES=7\n")
+    for kind in (Settings, ServiceVariables):
+        monkeypatch.setitem(kind.model_config, "env_file", file)
+    variables(AI_SERVICES="groq", ANTHROPIC_API_KEY="test-key", SHUTDOWN_GRACE="3")
+    monkeypatch.setenv("AI_MAX_RETRIES", "0")
+    isolate({"AI_MAX_RETRIES": "2"})
+    settings = read_settings()
+    assert (settings.db_max_retries, settings.ai_max_retries) == (3, 2)
+    assert (settings.ai_services, settings.shutdown_grace) == ("", 10)
+    assert not settings.services[0].is_configured
+
+
+# -- the database ---------------------------------------------------------------------------
+
+
+def test_without_a_url_the_database_is_a_file_of_the_repository(variables):
+    database = read_settings().database
+    assert database.location.get_backend_name() == "sqlite"
+    assert database.location.database == str(ROOT / "var/koo.db")
+
+
+def test_a_relative_file_belongs_to_the_repository(variables):
+    variables(DATABASE_URL="sqlite:///data/shop.db")
+    assert read_settings().database.location.database == str(ROOT / "data/shop.db")
+
+
+@pytest.mark.parametrize("url", ["sqlite:////tmp/shop.db", "sqlite://", "sqlite:///:memory:"])
+def test_what_is_not_relative_stays_as_it_is(variables, url):
+    variables(DATABASE_URL=url)
+    assert read_settings().database.location.database in {"/tmp/shop.db", None, ":memory:"}
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
+def test_postgres_means_asyncpg(variables, scheme):
+    variables(DATABASE_URL=f"{scheme}://koo@localhost/koo")
+    assert read_settings().database.location.drivername == "postgresql+asyncpg"
+
+
+def test_the_database_is_told_every_number(variables):
+    variables(
+        DATABASE_POOL_SIZE="3",
+        DATABASE_POOL_RECYCLE="-1",
+        DB_CIRCUIT_BREAKER_FAILURE_THRESHOLD="7",
+        DB_RETRY_BASE_DELAY="0.5",
+        DB_RETRY_BUDGET="off",
+        HEALTH_CHECK_TIMEOUT="2.5",
+    )
+    database = read_settings().database
+    assert (database.pool_size, database.pool_recycle) == (3, -1)
+    assert database.breaker.failure_threshold == 7
+    assert database.retry.backoff.base_delay == 0.5
+    assert database.retry_budget is None
+    assert database.check_timeout == 2.5
+
+
+def test_what_is_shown_of_the_database_has_no_secret(variables):
+    variables(DATABASE_URL="postgresql://ann:hush@db:5433/shop?password=hush&ssl=require")
+    settings = read_settings()
+    assert settings.shown()["DATABASE_URL"] == "postgresql+asyncpg://db:5433/shop"
+    assert "hush" not in f"{settings!r} {settings.database!r}"
+    assert settings.shown().keys() >= {
+        name for name in CONTRACT["settings_documented"] if not name.startswith("AI_")
+    }
+
+
+# -- the services ---------------------------------------------------------------------------
+
+
+def test_the_documented_services_are_always_there_and_have_no_key(variables):
+    services = read_settings().services
+    assert tuple(service.name for service in services) == tuple(DOCUMENTED)
+    assert not any(service.is_configured for service in services)
+
+
+@pytest.mark.parametrize(
+    ("service", "variable"),
+    [
+        ("claude", "ANTHROPIC_API_KEY"),
+        ("openai", "OPENAI_API_KEY"),
+        ("gemini", "GEMINI_API_KEY"),
+        ("perplexity", "PERPLEXITY_API_KEY"),
+    ],
+)
+def test_a_key_configures_its_service_alone(variables, service, variable):
+    variables(**{variable: "test-key"})
+    configured = [one for one in read_settings().services if one.is_configured]
+    assert [(one.name, one.key_variable) for one in configured] == [(service, variable)]
+
+
+def test_a_service_has_the_defaults_but_for_its_own_variables(variables):
+    variables(
+        AI_DEFAULT_REQUESTS_PER_MINUTE="30",
+        AI_DEFAULT_DAILY_BUDGET="2.5",
+        AI_OPENAI_REQUESTS_PER_MINUTE="5",
+        AI_OPENAI_DAILY_BUDGET="0",
+        AI_OPENAI_TIMEOUT="7.5",
+        AI_OPENAI_MODEL="gpt-5-mini",
+        AI_OPENAI_BASE_URL="http://127.0.0.1:9/v1",
+        AI_OPENAI_PRICE="1,2",
+    )
+    claude, openai, *_ = read_settings().services
+    assert (claude.requests_per_minute, claude.daily_budget_nanousd) == (30, 2_500_000_000)
+    assert (openai.requests_per_minute, openai.daily_budget_nanousd) == (5, 0)
+    assert (openai.timeout, openai.model) == (7.5, "gpt-5-mini")
+    assert openai.base_url == "http://127.0.0.1:9/v1"
+    assert openai.price.output_usd == 2
+
+
+def test_further_services_come_by_name(variables):
+    variables(
+        AI_SERVICES="groq, my-llm",
+        AI_GROQ_API_KEY="test-key",
+        AI_GROQ_BASE_URL="https://groq.example/v1",
+        AI_GROQ_MODEL="llama",
+        AI_MY_LLM_BASE_URL="http://127.0.0.1:9/v1",
+        AI_MY_LLM_MODEL="local",
+    )
+    *_, groq, local = read_settings().services
+    assert (groq.name, groq.vendor, groq.is_configured) == ("groq", "compatible", True)
+    assert (local.name, local.key_variable, local.is_configured) == (
+        "my-llm",
+        "AI_MY_LLM_API_KEY",
+        False,
+    )
+
+
+def test_a_budget_is_exact(variables):
+    variables(AI_DEFAULT_DAILY_BUDGET="0.1")
+    assert read_settings().services[0].daily_budget_nanousd == 100_000_000

@@ -1,0 +1,166 @@
+"""Slow calls: counted when they end, and while they have not."""
+
+import gc
+
+import pytest
+
+from koo.resilience import ABANDONED, SUCCESS, State
+from koo.testing import FakeClock
+
+from ..tools import FAILED, admitted, breaker, call, calls, refused, trip
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def gate(clock):
+    return breaker(clock, slow_threshold=2.0)
+
+
+def slow_call(gate, clock, seconds=3.0, outcome=SUCCESS):
+    permit = admitted(gate)
+    clock.advance(seconds)
+    permit.settle(outcome)
+
+
+def test_five_slow_successes_of_five_trip(gate, clock):
+    for _ in range(4):
+        slow_call(gate, clock)
+    assert (gate.stats().slow, gate.stats().failures) == (4, 0)
+    slow_call(gate, clock)
+    assert gate.stats().state is State.OPEN
+    assert gate.stats().cause == "calls take longer than 2 s"
+
+
+def test_a_call_as_long_as_the_threshold_is_not_slow(gate, clock):
+    for _ in range(10):
+        slow_call(gate, clock, 2.0)
+    assert (gate.stats().slow, gate.stats().state) == (0, State.CLOSED)
+
+
+def test_slow_calls_that_are_less_than_their_rate_do_not_trip(gate, clock):
+    for _ in range(20):
+        slow_call(gate, clock)
+        calls(gate, 2)
+    assert gate.stats().state is State.CLOSED
+
+
+def test_without_a_threshold_nothing_is_slow(clock):
+    gate = breaker(clock)
+    for _ in range(10):
+        slow_call(gate, clock, 1000)
+    assert (gate.stats().slow, gate.stats().state) == (0, State.CLOSED)
+
+
+def test_calls_in_flight_trip_before_they_end(gate, clock):
+    hung = [admitted(gate) for _ in range(5)]
+    clock.advance(2.001)
+    assert "calls take longer than 2 s" in str(refused(gate))
+    assert gate.stats().state is State.OPEN
+    assert gate.stats().outcomes == 0
+    del hung
+
+
+def test_four_hung_calls_do_not_trip(gate, clock):
+    hung = [admitted(gate) for _ in range(4)]
+    clock.advance(100)
+    fifth = admitted(gate)
+    assert gate.stats().state is State.CLOSED
+    del hung, fifth
+
+
+def test_hung_calls_among_many_quick_ones_do_not_trip(gate, clock):
+    hung = [admitted(gate) for _ in range(5)]
+    calls(gate, 50)
+    clock.advance(3)
+    call(gate)
+    assert gate.stats().state is State.CLOSED
+    del hung
+
+
+def test_a_quick_answer_may_show_that_the_others_hang(gate, clock):
+    """The verdict is asked for at every outcome, not only at admission."""
+    hung = [admitted(gate) for _ in range(5)]
+    clock.advance(1.9)
+    quick = admitted(gate)
+    clock.advance(0.2)
+    quick.settle(SUCCESS)
+    assert gate.stats().state is State.OPEN
+    del hung
+
+
+def test_what_hung_and_ended_is_no_longer_in_flight(gate, clock):
+    hung = [admitted(gate) for _ in range(5)]
+    for permit in hung:
+        permit.settle(ABANDONED)
+    clock.advance(100)
+    admitted(gate)
+    assert gate.stats().state is State.CLOSED
+
+
+def test_a_dropped_permit_is_no_longer_in_flight(gate, clock):
+    hung = [admitted(gate) for _ in range(5)]
+    hung.clear()
+    gc.collect()
+    clock.advance(100)
+    admitted(gate)
+    assert gate.stats().state is State.CLOSED
+
+
+def test_a_slow_probe_fails(gate, clock):
+    trip(gate)
+    clock.advance(60)
+    slow_call(gate, clock, 2.5)
+    assert gate.stats().state is State.OPEN
+    assert gate.stats().retry_after == 120
+
+
+def test_a_quick_probe_counts_as_ever(gate, clock):
+    trip(gate)
+    clock.advance(60)
+    slow_call(gate, clock, 1.5)
+    slow_call(gate, clock, 1.5)
+    assert gate.stats().state is State.CLOSED
+
+
+def test_calls_that_hang_since_the_ramp_are_not_forgotten_when_it_ends(clock):
+    gate = breaker(clock, slow_threshold=2.0, ramp_start=5, ramp_timeout=2.0)
+    trip(gate)
+    clock.advance(60)
+    calls(gate, 2)
+    hung = [admitted(gate) for _ in range(5)]
+    clock.advance(2.0)
+    admitted(gate).cancel()
+    clock.advance(0.1)
+    refused(gate)
+    assert gate.stats().state is State.OPEN
+    del hung
+
+
+@pytest.mark.parametrize("mode", ["force_close", "disable"])
+def test_slowness_does_not_open_what_a_person_holds_closed(gate, clock, mode):
+    getattr(gate, mode)()
+    hung = [admitted(gate) for _ in range(10)]
+    clock.advance(100)
+    for permit in hung:
+        admitted(gate).settle(SUCCESS)
+        permit.settle(SUCCESS)
+    assert gate.stats().state is State.CLOSED
+
+
+def test_failures_and_slowness_are_counted_apart(gate, clock):
+    calls(gate, 20)
+    slow_call(gate, clock, outcome=FAILED)
+    assert (gate.stats().failures, gate.stats().slow) == (1, 1)
+
+
+def test_no_more_overdue_calls_are_looked_at_than_the_window_holds(clock):
+    gate = breaker(clock, slow_threshold=2.0, failure_threshold=101, slow_rate=1.0)
+    hung = [admitted(gate) for _ in range(500)]
+    clock.advance(3)
+    refused(gate)
+    assert gate.stats().state is State.OPEN
+    del hung

@@ -1,0 +1,180 @@
+"""The order of service before a gate."""
+
+import pytest
+
+from koo.errors import Saturated
+from koo.resilience import (
+    SUCCESS,
+    Ask,
+    Bulkhead,
+    BulkheadConfig,
+    Limit,
+    LinedGate,
+    RateLimiter,
+    RateLimiterConfig,
+)
+from koo.testing import FakeClock
+
+from ..tools import admitted, refused
+from .waiters import Visitor, queue
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def gate(clock):
+    return Bulkhead("dep", BulkheadConfig(max_concurrent=1), clock=clock)
+
+
+def served(visitors, first):
+    """The order in which *visitors* are served, once *first* is given back."""
+    order, permit = [], first
+    while permit is not None:
+        before = {id(visitor) for visitor in visitors if visitor.permit is not None}
+        permit.settle(SUCCESS)
+        new = [
+            number
+            for number, visitor in enumerate(visitors)
+            if visitor.permit is not None and id(visitor) not in before
+        ]
+        order += new
+        permit = visitors[new[0]].permit if new else None
+    return order
+
+
+def test_whoever_came_first_is_served_first(gate):
+    first = admitted(gate)
+    visitors = queue(gate, *[Ask() for _ in range(5)])
+    assert served(visitors, first) == [0, 1, 2, 3, 4]
+
+
+def test_a_lower_number_goes_first_and_equals_in_order_of_arrival(gate):
+    first = admitted(gate)
+    visitors = queue(gate, *[Ask(priority=priority) for priority in (5, 0, 5, -1, 0)])
+    assert served(visitors, first) == [3, 1, 4, 0, 2]
+
+
+def test_a_place_is_kept_by_time_of_arrival_and_not_of_joining(gate):
+    first = admitted(gate)
+    visitors = queue(gate, Ask(), Ask(), Ask(), arrived=[5.0, 9.0, 7.0])
+    assert served(visitors, first) == [0, 2, 1]
+
+
+def test_who_leaves_the_line_is_not_served(gate):
+    first = admitted(gate)
+    visitors = queue(gate, Ask(), Ask(), Ask())
+    gate.leave(visitors[1])
+    gate.leave(visitors[1])
+    assert gate.waiting == 2
+    assert served(visitors, first) == [0, 2]
+
+
+def test_leaving_a_line_that_does_not_exist_is_nothing(gate):
+    gate.leave(Visitor())
+    assert gate.waiting == 0
+
+
+def test_the_place_of_a_stranger_is_not_lost(gate):
+    first = admitted(gate)
+    (visitor,) = queue(gate, Ask())
+    gate.leave(Visitor(Ask(priority=3)))
+    assert gate.waiting == 1
+    first.cancel()
+    assert visitor.permit is not None
+
+
+def test_a_grant_whose_waiter_has_gone_goes_to_the_next(gate):
+    first = admitted(gate)
+    departed, present = Visitor(gone=True), Visitor(arrived=1)
+    gate.join(departed)
+    gate.join(present)
+    first.cancel()
+    assert present.permit is not None
+    assert gate.stats().in_flight == 1
+
+
+def test_a_grant_whose_waiter_has_gone_is_cancelled_and_not_debited(clock):
+    """Abandoned would keep the tokens; nothing was sent."""
+    limits = (Limit(10, 60, "tokens"),)
+    gate = RateLimiter("dep", RateLimiterConfig(limits), clock=clock)
+    first = admitted(gate, Ask(tokens=10))
+    gate.join(Visitor(Ask(tokens=10), gone=True))
+    first.cancel()
+    assert gate.stats().windows[0].used == 0
+
+
+def test_a_thousand_may_wait_and_no_more(gate):
+    first = admitted(gate)
+    visitors = queue(gate, *[Ask() for _ in range(1000)])
+    refusal = gate.join(Visitor(arrived=2000))
+    assert isinstance(refusal, Saturated)
+    assert str(refusal) == (
+        "dep: too many calls at once (1000 calls are waiting); waiting alone does not help"
+    )
+    assert refusal.line is None
+    gate.leave(visitors[500])
+    assert gate.join(Visitor(arrived=2000)) is None
+    del first
+
+
+def test_a_line_without_anybody_costs_nothing(gate):
+    assert gate._line is None
+    first = admitted(gate)
+    (visitor,) = queue(gate, Ask())
+    assert gate._line is not None
+    gate.leave(visitor)
+    assert gate._line is None
+    del first
+
+
+def test_the_head_alone_is_told_when_to_ask_again(clock):
+    gate = RateLimiter("dep", RateLimiterConfig((Limit(1, 60),)), clock=clock)
+    first = admitted(gate)
+    visitors = queue(gate, Ask(), Ask())
+    assert visitors[0].due == pytest.approx(60, abs=1)
+    assert visitors[1].due is None
+    del first
+
+
+def test_a_large_request_is_not_starved_by_small_ones(clock):
+    """Small ones that come later stand behind it, even if they would fit."""
+    gate = RateLimiter("dep", RateLimiterConfig((Limit(10, 60),)), clock=clock)
+    held = [admitted(gate) for _ in range(5)]
+    large, *small = queue(gate, Ask(requests=10), *[Ask() for _ in range(300)])
+    assert all(visitor.permit is None for visitor in small)
+    refused(gate)
+    clock.advance(large.due)
+    gate.serve()
+    assert large.permit is not None
+    del held
+
+
+def test_an_urgent_request_goes_before_a_large_one(clock):
+    gate = RateLimiter("dep", RateLimiterConfig((Limit(10, 60),)), clock=clock)
+    held = [admitted(gate) for _ in range(5)]
+    large, urgent = queue(gate, Ask(requests=10), Ask(priority=-1))
+    assert large.permit is None
+    assert urgent.permit is not None
+    del held
+
+
+def test_who_stood_behind_may_be_served_when_the_first_gives_up(clock):
+    gate = RateLimiter("dep", RateLimiterConfig((Limit(10, 60),)), clock=clock)
+    held = [admitted(gate) for _ in range(5)]
+    large, small = queue(gate, Ask(requests=10), Ask())
+    gate.leave(large)
+    assert small.permit is not None
+    del held
+
+
+def test_the_base_of_gates_with_a_line_leaves_the_decision_to_them(clock):
+    with pytest.raises(NotImplementedError):
+        LinedGate("dep", clock).admit(Ask())
+
+
+def test_serving_nobody_is_nothing(gate):
+    gate.serve()
+    admitted(gate)

@@ -1,0 +1,37 @@
+"""Someone in line, without a loop: takes what it is given and remembers it."""
+
+from koo.resilience import Ask, Permit
+
+
+class Visitor:
+    """A waiter that a test owns."""
+
+    def __init__(self, ask=None, arrived=0.0, *, gone=False):
+        self.ask = ask or Ask()
+        self.arrived = arrived
+        self.gone = gone
+        self.permit: Permit | None = None
+        self.refusal = None
+        self.due = None
+
+    def grant(self, permit):
+        if self.gone:
+            return False
+        self.permit = permit
+        return True
+
+    def refuse(self, rejection):
+        self.refusal = rejection
+
+    def serve_in(self, seconds, gate):
+        self.due = seconds
+
+
+def queue(gate, *asks, arrived=None):
+    """Visitors with these asks, in line in this order."""
+    visitors = []
+    for number, ask in enumerate(asks):
+        visitor = Visitor(ask, number if arrived is None else arrived[number])
+        assert gate.join(visitor) is None
+        visitors.append(visitor)
+    return visitors

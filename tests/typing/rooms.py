@@ -1,0 +1,57 @@
+"""What a type checker knows of the rooms. Checked by mypy strict in the gate, never run."""
+
+from typing import assert_type
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from koo.ai import AIManager
+from koo.database import DatabaseConfig, DatabaseManager, DatabaseStats
+from koo.errors import ExternalServiceError, Rejected
+from koo.resilience import Component, Report
+
+database = DatabaseManager(DatabaseConfig(url="sqlite+aiosqlite:///:memory:"))
+
+
+@database.transactional(max_retries=5)
+async def count(session: AsyncSession, table: str, *, strict: bool = False) -> int:
+    result = await session.execute(text("select count(*) from :table"), {"table": table})
+    return int(result.scalar_one()) if strict else 0
+
+
+async def a_transaction_keeps_its_signature_without_the_session() -> None:
+    assert_type(await count("orders", strict=True), int)
+    await count()  # type: ignore[call-arg]
+    await count("orders", strict="yes")  # type: ignore[arg-type]
+
+
+async def a_scope_gives_a_session() -> None:
+    async with database.session_scope() as session:
+        assert_type(session, AsyncSession)
+
+
+async def transact_gives_what_its_function_gives() -> None:
+    async def total(session: AsyncSession) -> float:
+        return float((await session.execute(text("select 1.5"))).scalar_one())
+
+    assert_type(await database.transact(total), float)
+    assert_type(database.stats(), DatabaseStats)
+
+
+async def every_room_is_a_component(ai: AIManager) -> None:
+    components: list[Component] = [database, ai.find("claude")]
+    for component in components:
+        assert_type(component.report(), Report)
+        assert_type(await component.check(), Report)
+
+
+async def an_answer_is_text(ai: AIManager) -> None:
+    assert_type(await ai.query("claude", "hello", temperature=0.2), str)
+    await ai.query("claude", 5)  # type: ignore[arg-type]
+
+
+def an_error_says_what_to_do_with_it(error: ExternalServiceError, refusal: Rejected) -> None:
+    assert_type(error.retryable, bool)
+    assert_type(error.trips, bool)
+    assert_type(error.retry_after, float | None)
+    assert_type(refusal.retry_after, float | None)
