@@ -39,6 +39,10 @@ class CircuitBreaker(TypedDict):
     retry_after: float | None
     since: str | None
     cause: str | None
+    outcomes: int
+    mode: str
+    rejected_total: int
+    opened_total: int
 
 
 class PoolStatus(TypedDict):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.config import ROOT, isolate
+from koo.testing import free_port as draw_port
 
 FOLDER = Path(tempfile.mkdtemp(prefix="koo-backend-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
@@ -38,7 +39,6 @@ class Program:
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "DATABASE_URL": f"sqlite:///{folder / 'koo.db'}",
-            "PYTHONDEVMODE": "1",
             "PYTHONWARNINGS": "error",
         }
 
@@ -71,3 +71,9 @@ class Program:
 @pytest.fixture
 def program(tmp_path):
     return Program(tmp_path)
+
+
+@pytest.fixture
+def free_port():
+    """A port of this machine that nobody has now."""
+    return draw_port()

@@ -125,6 +125,12 @@ class _Meter:
         self.credit -= amount
         self.pending += amount
 
+    def put_late(self, amount: int, now: float) -> None:
+        """Count what nobody was asked for, in the bucket of *now* whatever it held before."""
+        if now >= self.edge:
+            self.roll(now)
+        self.put(amount)
+
     def take_back(self, stamp: float, amount: int) -> None:
         if stamp >= self._since:
             self.put(-amount)
@@ -227,7 +233,8 @@ class RateLimiter(LinedGate):
 
     def pause(self, seconds: float) -> None:
         """Admit nothing for *seconds* (at most ``pause_cap``); never shortens a pause."""
-        until = self._clock.monotonic() + min(seconds, self._config.pause_cap)
+        seconds = min(seconds, self._config.pause_cap)
+        until = self._clock.monotonic() + seconds
         if seconds > 0 and until > self._paused_until:
             self._paused_until = until
             tell(self._on_event, LimitPaused(self.name, seconds))
@@ -262,10 +269,11 @@ class RateLimiter(LinedGate):
         return self._may_wait(RateLimited(self.name, max(0.0, due - now), cause))
 
     def _correct(self, permit: Permit, spent: Spent) -> None:
+        now = self._clock.monotonic()
         for meter in self._meters:
             excess = meter.weigh(spent) - meter.weigh(permit.ask)
             if excess > 0:
-                meter.put(excess)
+                meter.put_late(excess, now)
             elif excess < 0:
                 meter.take_back(permit.stamp, -excess)
         self.serve()

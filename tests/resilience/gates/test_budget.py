@@ -1,7 +1,7 @@
 """Money for a day."""
 
 from datetime import UTC, datetime, timedelta, timezone
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytest
 
@@ -194,7 +194,10 @@ def test_the_day_is_the_zones_own(clock):
 )
 def test_a_day_is_as_long_as_the_clocks_make_it(place, month, day, hours):
     """Also where midnight does not exist (Cairo in April) or comes twice (Havana in November)."""
-    zone = ZoneInfo(place)
+    try:
+        zone = ZoneInfo(place)
+    except ZoneInfoNotFoundError:
+        pytest.skip("this machine has no time zones")
     begins = datetime(2026, month, day, tzinfo=zone).timestamp()
     gate = DailyBudget("dep", DailyBudgetConfig(1, zone), clock=FakeClock(epoch=begins))
     assert gate.stats().resets_at - begins == hours * 3600

@@ -268,6 +268,10 @@ def play(stage):
                 claude.succeed(4)
                 claude.fail(7, "529 overloaded")
                 claude.refuse(118)
+    for service in list(stage.services.values())[:3]:
+        set_reading(service, "budget.resets_at", clock.time() + 34_000)
+    set_reading(claude, "success_rate", 0.412)
+    set_reading(database, "failure_rate", 0.093)
     stage.services["openai"].succeed(40)
     stage.services["openai"].fail(1)
     database.succeed(3)

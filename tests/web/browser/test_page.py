@@ -19,7 +19,7 @@ def nothing_foreign(page):
 async def test_the_first_glance_says_what_since_when_why_what_it_costs_and_what_to_press(
     night, serve, browse
 ):
-    """Also the picture in docs/."""
+    """Also takes the picture in docs/: delete it, and the next run takes a new one."""
     stage = night(read=None, operate=None)
     with serve(stage.app) as server:
         link = stage.access.sign_in_link("")
@@ -46,7 +46,8 @@ async def test_the_first_glance_says_what_since_when_why_what_it_costs_and_what_
             assert [row.split("\n")[0] for row in await page.js(rows)] == [
                 "claude", "gemini", "openai", "perplexity",
             ]  # fmt: skip
-            await page.photograph(PICTURE)
+            if not PICTURE.exists():
+                await page.photograph(PICTURE)
             nothing_foreign(page)
 
 

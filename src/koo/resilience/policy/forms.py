@@ -16,7 +16,7 @@ from ..deadline import CURRENT, Deadline, Progress
 from ..outcome import SUCCESS, Outcome
 from .call import Call
 from .journey import Journey
-from .stream import stream
+from .generators import stream
 
 __all__ = ["Attempt", "Attempts", "protect"]
 

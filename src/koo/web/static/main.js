@@ -98,15 +98,24 @@ function draw() {
   document.documentElement.dataset.level = level(mark);
 }
 
+const KEYS = {
+  "?": () => app.open({ kind: "help" }),
+  p: () => app.pause(),
+  c: () => press("c"),
+  r: () => press("r"),
+  s: () => press("s"),
+  j: () => step(1),
+  k: () => step(-1),
+};
+
+const press = (name) => document.querySelector(`[data-key="${name}"]`)?.click();
+
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input,textarea,dialog")) return;
-  const press = (name) => document.querySelector(`[data-key="${name}"]`)?.click();
-  switch (event.key) {
-    case "?": return app.open({ kind: "help" });
-    case "p": return app.pause();
-    case "c": case "r": case "s": return press(event.key);
-    case "j": case "k": return step(event.key === "j" ? 1 : -1);
-  }
+  const typing = event.target.closest("input,dialog");
+  const act = KEYS[event.key];
+  if (!act || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault(); // or the key would be typed into the dialog that it opens
+  act();
 });
 
 function step(by) {
