@@ -78,7 +78,7 @@ class Settings(ApplicationVariables, AISettings, DatabaseSettings):
             raise ValueError("must list host names without port or wildcard, separated by commas")
         return text
 
-    @field_validator("koo_read_token", "koo_operate_token")
+    @field_validator("koo_read_token", "koo_operate_token", "koo_call_token")
     @classmethod
     def _check_token(cls, token: SecretStr | None) -> SecretStr | None:
         if token and not _TOKEN.fullmatch(token.get_secret_value()):
@@ -87,8 +87,10 @@ class Settings(ApplicationVariables, AISettings, DatabaseSettings):
 
     @model_validator(mode="after")
     def _check_tokens(self) -> Self:
-        if self.read_token and self.read_token == self.operate_token:
-            raise ValueError("KOO_READ_TOKEN must not be the same as KOO_OPERATE_TOKEN")
+        tokens = [self.read_token, self.operate_token, _plain(self.koo_call_token)]
+        given = [token for token in tokens if token]
+        if len(set(given)) < len(given):
+            raise ValueError("KOO_READ_TOKEN, KOO_OPERATE_TOKEN and KOO_CALL_TOKEN must differ")
         return self
 
 
@@ -109,10 +111,12 @@ def read_settings() -> Settings:
 def get_settings() -> Settings:
     """The settings of this process; what is wrong with them ends it with one sentence."""
     try:
-        return read_settings()
+        settings = read_settings()
+        settings.make_folder()
     except SettingsError as error:
         sys.stderr.write(f"settings: {error}\n")
         raise SystemExit(2) from None
+    return settings
 
 
 def isolate(variables: Mapping[str, str]) -> None:
@@ -121,9 +125,10 @@ def isolate(variables: Mapping[str, str]) -> None:
     For a program that must not reach anybody's real keys or data, before it imports what
     is built from the settings.
     """
-    names = {name.upper() for name in Settings.model_fields}
-    for name in [name for name in os.environ if name.startswith(_FAMILIES) or name in names]:
-        del os.environ[name]
+    ours = {name.upper() for name in Settings.model_fields}
+    for name in list(os.environ):
+        if name.upper().startswith(_FAMILIES) or name.upper() in ours:
+            del os.environ[name]
     os.environ.update(variables)
     for kind in (Settings, ServiceVariables):
         kind.model_config["env_file"] = None

@@ -10,7 +10,6 @@ How it works: :mod:`koo.database`; its numbers: `core.config`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,7 +19,7 @@ from koo.monitoring import views
 from koo.resilience import SYSTEM_CLOCK, Clock, Health, Listener, Report
 
 from .answers import DatabaseHealth, DetailedStatus, PoolMetrics
-from .config import VAR, Settings, get_settings
+from .config import Settings, get_settings
 from .events import listener
 
 __all__ = ["Database", "check_database_health", "db_manager", "transactional_with_retry"]
@@ -37,7 +36,6 @@ class Database(DatabaseManager):
     ) -> None:
         super().__init__(settings.database, on_event=on_event, clock=clock)
         self._settings = settings
-        self._make_folder()
 
     @property
     def circuit_breaker_state(self) -> Health:
@@ -66,10 +64,6 @@ class Database(DatabaseManager):
     def _health(self, report: Report) -> DatabaseHealth:
         health: DatabaseHealth = views.plain(views.database_health(report, self._clock.time()))
         return health
-
-    def _make_folder(self) -> None:
-        if Path(self.config.location.database or "").parent == VAR:
-            VAR.mkdir(exist_ok=True)
 
 
 db_manager: Final = Database(get_settings(), on_event=listener)

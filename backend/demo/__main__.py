@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import sys
 from collections.abc import Mapping, Sequence
 from socket import socket
 from typing import Final
 
 from api.server import end_quietly, listen, port_number
-from core.config import VAR, isolate
+from core.config import isolate
 from koo.testing import PostgresServer, Simulator
+
+from .place import Place
 
 __all__ = ["main"]
 
 _HOST: Final = "127.0.0.1"
-_FOLDER: Final = VAR / "demo" / "postgres"
 _LATENCY: Final = 0.3
 _KEYS: Final[Mapping[str, str]] = {
     "claude": "ANTHROPIC_API_KEY",
@@ -38,10 +40,13 @@ _HASTE: Final[Mapping[str, str]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run until Ctrl-C, SIGTERM or the end of the seconds; one sentence for what can't work."""
     end_quietly()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     options = _parser().parse_args(arguments)
     try:
         listener = listen(_HOST, options.port)
-        postgres = PostgresServer(_FOLDER)
+        place = Place()
+        postgres = PostgresServer(place.data)
         postgres.start()
     except (OSError, RuntimeError) as error:
         sys.stderr.write(f"demo: {error}\n")
@@ -50,13 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _run(postgres, listener, options.seconds)
     finally:
         postgres.stop()
-    print("PostgreSQL stopped; nothing is left behind, its data are in", _FOLDER)
+        place.leave()
+    print("PostgreSQL     stopped; no process is left behind")
 
 
 def _run(postgres: PostgresServer, listener: socket, seconds: float | None) -> None:
     simulator = Simulator(latency=_LATENCY)
     isolate(_variables(postgres, simulator))
-    print(f"PostgreSQL     process {postgres.pid}, port {postgres.port}, data in {_FOLDER}")
+    print(f"PostgreSQL     process {postgres.pid}, port {postgres.port}, data in {postgres.folder}")
     print(f"AI providers   simulated on port {simulator.port}: {', '.join(_KEYS)}")
     print("settings       the defaults, but", *(f"{k}={v}" for k, v in _HASTE.items()))
     # Built from the settings, so it must not be imported before they are made.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import suppress
+from math import inf
 from socket import socket
 from typing import Final
 
@@ -56,11 +57,13 @@ class Performance:
         async with self._simulator:
             serving = asyncio.create_task(_serve(server, listener))
             playing = asyncio.create_task(self._play())
-            await self._until_enough(server, serving, seconds)
+            await self._until_enough(server, {serving, playing}, seconds)
             playing.cancel()
-            await asyncio.wait({playing})
+            with suppress(asyncio.CancelledError):
+                await playing
             print_summary()
-            if not server.should_exit:
+            if not (server.should_exit or serving.done()):
+                # As if by Ctrl-C, so that the streams of open pages end too.
                 signal.raise_signal(signal.SIGINT)
             await serving
 
@@ -73,11 +76,11 @@ class Performance:
             tasks.create_task(use_services(clock=self._clock))
 
     async def _until_enough(
-        self, server: uvicorn.Server, serving: asyncio.Task[None], seconds: float | None
+        self, server: uvicorn.Server, tasks: set[asyncio.Task[None]], seconds: float | None
     ) -> None:
-        end = None if seconds is None else self._clock.monotonic() + seconds
-        while not (server.should_exit or serving.done()):
-            if end is not None and self._clock.monotonic() >= end:
+        end = self._clock.monotonic() + (inf if seconds is None else seconds)
+        while not (server.should_exit or any(task.done() for task in tasks)):
+            if self._clock.monotonic() >= end:
                 return
             await self._clock.sleep(_GLANCE)
 

@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+import koo
+import koo.testing
+
 # What each door may bring along; the standard library is free. Third parties of third parties
 # are theirs to choose, so only those that koo declares are judged.
 DECLARED = {
@@ -50,6 +53,17 @@ def test_importing_koo_loads_no_room():
     program = "import koo, sys; print([name for name in sys.modules if name.startswith('koo.')])"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert ran.stdout == b"[]\n"
+
+
+@pytest.mark.parametrize("door", [koo, koo.testing])
+def test_lazy_names_are_there_before_they_are_fetched(door):
+    assert set(door.__all__) <= set(dir(door))
+
+
+@pytest.mark.parametrize("door", [koo, koo.testing])
+def test_an_unknown_name_is_said_to_be_unknown(door):
+    with pytest.raises(AttributeError, match=f"'{door.__name__}' has no attribute 'Nothing'"):
+        door.Nothing  # noqa: B018
 
 
 def _overridden_hooks(modules):

@@ -32,9 +32,11 @@ def variables(monkeypatch):
 
 
 class Program:
-    """A Python program in an environment of its own, started in a given folder."""
+    """A Python program beside a fresh copy of the application: no `.env`, its own `var/`."""
 
     def __init__(self, folder):
+        self.backend = folder / "clone/backend"
+        shutil.copytree(ROOT / "backend", self.backend, ignore=shutil.ignore_patterns("__py*"))
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -45,22 +47,22 @@ class Program:
     def command(self, *arguments):
         return [sys.executable, *map(str, arguments)]
 
-    def run(self, *arguments, cwd=ROOT / "backend", timeout=30, **variables):
+    def run(self, *arguments, cwd=None, timeout=30, **variables):
         """Run to its end; what it said and how it ended."""
         return subprocess.run(
             self.command(*arguments),
-            cwd=cwd,
+            cwd=cwd or self.backend,
             env=self.environment | variables,
             capture_output=True,
             text=True,
             timeout=timeout,
         )
 
-    def start(self, *arguments, cwd=ROOT / "backend", **variables):
+    def start(self, *arguments, **variables):
         """Start; standard output and errors are pipes."""
         return subprocess.Popen(
             self.command(*arguments),
-            cwd=cwd,
+            cwd=self.backend,
             env=self.environment | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

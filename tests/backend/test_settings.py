@@ -196,6 +196,19 @@ def test_a_service_has_the_defaults_but_for_its_own_variables(variables):
     assert openai.price.output_usd == 2
 
 
+def test_database_and_services_do_not_get_each_others_numbers(variables):
+    variables(
+        DB_CIRCUIT_BREAKER_FAILURE_THRESHOLD="7",
+        AI_CIRCUIT_BREAKER_FAILURE_THRESHOLD="9",
+        DB_MAX_RETRIES="1",
+        AI_MAX_RETRIES="2",
+    )
+    settings = read_settings()
+    configs = (settings.database, settings.services[0])
+    assert [config.breaker.failure_threshold for config in configs] == [7, 9]
+    assert [config.retry.max_retries for config in configs] == [1, 2]
+
+
 def test_further_services_come_by_name(variables):
     variables(
         AI_SERVICES="groq, my-llm",

@@ -56,7 +56,7 @@ WRONG = [
     *[("AI_SERVICES", value) for value in ("Groq", "a b", "groq,groq", "claude", "1x", "a-b,a_b")],
     *[("AI_SERVICES", value) for value in ("default", "attempt")],
     *[("KOO_ALLOWED_HOSTS", value) for value in ("*", "*.example.com", "host:8000", "a b", ",")],
-    *[(name, "two words") for name in ("KOO_READ_TOKEN", "KOO_OPERATE_TOKEN")],
+    *[(name, "two words") for name in ("KOO_READ_TOKEN", "KOO_CALL_TOKEN")],
     *[("AI_CLAUDE_BASE_URL", value) for value in ("koo.test", "ftp://x", "http://")],
     *[("AI_CLAUDE_PRICE", value) for value in ("1", "1,2,3", "cheap", "-1,1", "nan,1")],
     ("ANTHROPIC_API_KEY", "half a key"),
@@ -88,11 +88,12 @@ def test_the_longest_delay_is_not_below_the_shortest(variables, room):
     assert sentence().startswith(f"{room}_RETRY_MAX_DELAY must be at least {room}_RETRY_BASE_DELAY")
 
 
-def test_one_token_has_one_role(variables):
-    variables(KOO_READ_TOKEN="test-key", KOO_OPERATE_TOKEN="test-key")
+@pytest.mark.parametrize("other", ["KOO_OPERATE_TOKEN", "KOO_CALL_TOKEN"])
+def test_one_token_has_one_role(variables, other):
+    variables(KOO_READ_TOKEN="test-key", **{other: "test-key"})
     said = sentence()
     assert "KOO_READ_TOKEN" in said
-    assert "KOO_OPERATE_TOKEN" in said
+    assert other in said
     assert "test-key" not in said
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from koo.monitoring import RULES, RUNBOOKS, AlertState, Notice, Severity, find_alerts
-from koo.resilience import Health, Reading
+from koo.resilience import Health, Mode, Reading
 
 CRITICAL, WARNING = Severity.CRITICAL, Severity.WARNING
 
@@ -14,11 +14,15 @@ def table(made):
     """Every rule, with a report that it finds something in."""
     spent = replace(made.service(state=Health.RATE_LIMITED), cause="budget")
     full = tuple(
-        replace(reading, value=10_000_000_000) if reading.name == "budget.spent" else reading
+        replace(reading, value=0) if reading.name == "budget.remaining" else reading
         for reading in spent.readings
     )
     return {
         "database:circuit-open": (CRITICAL, made.database(Health.CIRCUIT_OPEN)),
+        "database:out-of-service": (
+            CRITICAL,
+            made.database(Health.CIRCUIT_OPEN, breaker=made.breaker(mode=Mode.ISOLATED)),
+        ),
         "database:unavailable": (
             CRITICAL,
             made.database(Health.UNHEALTHY, check=made.FAILED_CHECK),
@@ -33,7 +37,7 @@ def table(made):
         ),
         "ai:claude:degraded": (WARNING, made.service(state=Health.DEGRADED)),
         "ai:claude:unhealthy": (WARNING, made.service(state=Health.UNHEALTHY)),
-        "ai:claude:out-of-service": (WARNING, made.service(state=Health.MAINTENANCE)),
+        "ai:claude:out-of-service": (CRITICAL, made.service(state=Health.MAINTENANCE)),
         "ai:claude:limit-reached": (WARNING, made.service(state=Health.RATE_LIMITED)),
         "ai:claude:limit-near": (WARNING, made.service(used=(48, 10, 10))),
         "ai:claude:budget-spent": (WARNING, replace(spent, readings=full)),
@@ -139,6 +143,14 @@ def test_recovering_is_not_yet_recovered(made):
     assert [alert.id for alert in after] == ["database:degraded"]
 
 
+def test_a_queue_at_the_moment_of_recovery_does_not_hide_it(made):
+    """When a database comes back everybody wants a connection at once."""
+    broken = find_alerts([made.database(Health.CIRCUIT_OPEN)], (), made.NOW)
+    crowded = made.database(readings={"pool.waiting": 9})
+    after = find_alerts([crowded], broken, made.NOW + 1)
+    assert [alert.id for alert in after] == ["database:recovered", "database:pool-near"]
+
+
 def test_new_trouble_ends_the_news_of_recovery(made):
     broken = find_alerts([made.database(Health.CIRCUIT_OPEN)], (), made.NOW)
     news = find_alerts([made.database()], broken, made.NOW + 1)
@@ -186,10 +198,21 @@ def test_a_service_without_a_budget_has_no_budget_alert(made):
     assert alert.id == "ai:claude:limit-reached"
 
 
-def test_too_little_money_for_one_more_call_is_spent(made):
-    report = made.service(state=Health.RATE_LIMITED, spent=9_999_000_000)
+def test_a_day_that_is_spent_to_the_last_dollar_is_spent_whatever_else_is_known(made):
+    readings = (Reading("budget.spent", 10_000_000_000, limit=10_000_000_000),)
+    report = replace(made.service(state=Health.RATE_LIMITED), readings=readings)
     [alert] = find_alerts([report], (), made.NOW)
     assert alert.id == "ai:claude:budget-spent"
+
+
+def test_a_dead_key_needs_a_person_and_says_so(made):
+    """Its circuit is open, but nothing probes: waiting would be the wrong advice."""
+    report = made.service(
+        state=Health.CIRCUIT_OPEN, breaker=made.breaker(mode=Mode.ISOLATED), cause="key refused"
+    )
+    [alert] = find_alerts([report], (), made.NOW)
+    assert (alert.id, alert.cause) == ("ai:claude:out-of-service", "key refused")
+    assert "does not heal by itself" in alert.message
 
 
 def test_a_check_that_failed_before_the_last_success_is_old_news(made):

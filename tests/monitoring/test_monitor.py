@@ -112,9 +112,9 @@ async def test_watching_observes_every_second(database, made):
     watching.cancel()
 
 
-def test_the_pools_history_keeps_the_highest_of_ten_seconds(made):
+def test_the_pools_history_keeps_the_highest_of_five_seconds(made):
     history = History()
-    for second, active, waiting in ((0, 3, 0), (4, 9, 5), (9, 4, 0), (10, 2, 0)):
+    for second, active, waiting in ((0, 3, 0), (2, 9, 5), (4, 4, 0), (5, 2, 0)):
         readings = {"pool.active": active, "pool.waiting": waiting}
         history.note(made.database(readings=readings), made.NOW + second)
     assert [(it.active, it.waiting) for it in history.samples()] == [(9, 5), (2, 0)]
@@ -123,9 +123,9 @@ def test_the_pools_history_keeps_the_highest_of_ten_seconds(made):
 def test_the_pools_history_ends_after_fifteen_minutes(made):
     history = History()
     for step in range(200):
-        history.note(made.database(), made.NOW + 10 * step)
-    assert len(history.samples()) == 90
-    assert history.samples()[0].at == made.NOW + 1100
+        history.note(made.database(), made.NOW + 5 * step)
+    assert len(history.samples()) == 180
+    assert history.samples()[0].at == made.NOW + 100
 
 
 def test_a_component_without_a_pool_has_no_history(made):

@@ -6,7 +6,7 @@ import pytest
 
 from koo.monitoring import find_alerts
 from koo.monitoring.views import moment, verdict
-from koo.resilience import CheckStats, Health
+from koo.resilience import CheckStats, Health, Mode
 
 
 @pytest.fixture
@@ -69,6 +69,15 @@ def test_a_service_whose_provider_answers_may_be_reset(judge, made):
     assert (
         judge(made.service(state=Health.CIRCUIT_OPEN, check=check)).safe_action == "reset_service"
     )
+
+
+def test_what_only_a_person_can_end_is_not_waited_for(judge, made):
+    report = made.service(
+        state=Health.CIRCUIT_OPEN, breaker=made.breaker(mode=Mode.ISOLATED), cause="key refused"
+    )
+    view = judge(report)
+    assert (view.headline, view.why) == ("claude: out of service", "key refused")
+    assert view.advice.startswith("Put right what the cause says")
 
 
 @pytest.mark.parametrize(

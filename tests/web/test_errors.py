@@ -53,7 +53,17 @@ def test_the_wrong_method_is_405_and_names_the_right_one(quiet):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "", "localhost:8000:1", "evil@localhost"]
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "",
+        "localhost:8000:1",
+        "evil@localhost",
+        "localhost:99999",
+        "localhost:\u00b2",
+        "localhost:",
+    ],
 )
 def test_a_foreign_host_is_400_before_anything_else(quiet, host):
     answer = quiet.ask("GET", "/api/v1/monitoring/health", token="test-key-for-reading", host=host)

@@ -32,6 +32,17 @@ class DatabaseSettings(DatabaseVariables):
         absolute = location.set(database=str(ROOT / path))
         return self._configured(absolute.render_as_string(hide_password=False))
 
+    def make_folder(self) -> None:
+        """Make the folder of the file that is used when DATABASE_URL is unset."""
+        if self.database_url is not None:
+            return
+        try:
+            VAR.mkdir(exist_ok=True)
+        except OSError:
+            raise SettingsError(
+                f"DATABASE_URL is unset and {VAR} can't be made; set it, or let that be made"
+            ) from None
+
     def shown(self) -> dict[str, object]:
         """The variables and their values for people: of the URL no user, password or option."""
         values = {name.upper(): getattr(self, name) for name in DatabaseVariables.model_fields}

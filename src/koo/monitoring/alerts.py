@@ -80,7 +80,8 @@ def find_alerts(
         for rule in RULES
         if (alert := _judge(rule, report, known, now))
     ]
-    recovered = _recovered(known.values(), {alert.component for alert in troubles}, now)
+    troubled = {alert.component for alert in troubles if alert.state is AlertState.FIRING}
+    recovered = _recovered(known.values(), troubled, now)
     changed = (_changed(notice) for notice in notices if now - notice.at < KEPT_NOTICE)
     return tuple(sorted(chain(troubles, recovered, changed), key=_urgency))
 

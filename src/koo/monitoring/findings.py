@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..resilience import Health, Reading, Report
-from .naming import is_unanswered
+from .naming import is_isolated, is_unanswered
 
 __all__ = [
     "Finding",
@@ -33,7 +33,7 @@ class Finding:
 
 def find_circuit_open(report: Report, _: float) -> Finding | None:
     """Calls are refused at once."""
-    if report.state is not Health.CIRCUIT_OPEN:
+    if report.state is not Health.CIRCUIT_OPEN or is_isolated(report):
         return None
     return Finding("circuit open, calls refused at once", report.cause, report.since)
 
@@ -61,10 +61,10 @@ def find_recovering(report: Report, _: float) -> Finding | None:
 
 
 def find_out_of_service(report: Report, _: float) -> Finding | None:
-    """Taken out by hand, or for a reason that only a person can remove."""
-    if report.state is not Health.MAINTENANCE:
+    """Taken out for a reason that only a person can remove: by hand, a dead key, no quota."""
+    if report.state is not Health.MAINTENANCE and not is_isolated(report):
         return None
-    return Finding("taken out of service", report.cause)
+    return Finding("out of service, calls refused at once", report.cause, report.since)
 
 
 def find_pool_near(report: Report, share: float) -> Finding | None:
@@ -120,10 +120,10 @@ def find_budget_near(report: Report, share: float) -> Finding | None:
 
 
 def _is_spent(report: Report, spent: Reading) -> bool:
-    """The service refuses, and it is the money: nothing is left, or too little for a call."""
-    next_call = report.value("cost.last") or 0
-    limit = spent.limit or 0
-    return report.state is Health.RATE_LIMITED and spent.value + next_call >= limit
+    """The service refuses, and it is the money: all of it is spent or reserved."""
+    left = report.value("budget.remaining")
+    nothing_left = (spent.limit or 0) <= spent.value if left is None else left <= 0
+    return report.state is Health.RATE_LIMITED and nothing_left
 
 
 def _budget_words(spent: Reading) -> str:

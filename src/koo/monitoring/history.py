@@ -1,6 +1,6 @@
 """The last quarter of an hour of the connection pool, for a curve.
 
-Looked at every second, kept every ten: of the looks in between the highest stays,
+Looked at every second, kept every five: of the looks in between the highest stays,
 so that a short queue is still seen.
 """
 
@@ -14,13 +14,13 @@ from ..resilience import Report
 
 __all__ = ["EVERY", "History", "Sample"]
 
-EVERY: Final = 10.0
-_KEPT: Final = 90
+EVERY: Final = 5.0
+_KEPT: Final = 180
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The most connections in use, and tasks waiting, in the ten seconds from *at*."""
+    """The most connections in use, and tasks waiting, in the five seconds from *at*."""
 
     at: float
     active: int

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..resilience import Health, Report
+from ..resilience import Health, Mode, Report
 
 __all__ = [
     "DATABASE",
     "SERVICE_PREFIX",
     "is_configured",
+    "is_isolated",
     "is_lost",
     "is_unanswered",
     "service_name",
@@ -33,6 +34,12 @@ def is_unanswered(report: Report) -> bool:
     """Whether the last check failed and no call has succeeded since."""
     check = report.check
     return check is not None and not check.ok and not check.success_since
+
+
+def is_isolated(report: Report) -> bool:
+    """Whether its circuit is open until a person closes it; nothing probes."""
+    breaker = report.breaker
+    return breaker is not None and breaker.mode is Mode.ISOLATED
 
 
 def is_lost(report: Report) -> bool:

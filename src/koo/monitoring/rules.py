@@ -92,6 +92,15 @@ RULES: Final = (
     ),
     Rule(
         kind="database",
+        name="out-of-service",
+        severity=Severity.CRITICAL,
+        title="Database out of service",
+        advice="put right what the cause says, then reset the circuit; it does not heal by itself",
+        runbook=RUNBOOKS["database-circuit-open"],
+        find=find_out_of_service,
+    ),
+    Rule(
+        kind="database",
         name="unavailable",
         severity=Severity.CRITICAL,
         title="Database unavailable",
@@ -166,9 +175,9 @@ RULES: Final = (
     Rule(
         kind="ai",
         name="out-of-service",
-        severity=Severity.WARNING,
+        severity=Severity.CRITICAL,
         title="Out of service",
-        advice="put right what the cause says, then reset the service's errors",
+        advice="put right what the cause says, then reset its errors; it does not heal by itself",
         runbook=RUNBOOKS["service-out-of-service"],
         find=find_out_of_service,
     ),

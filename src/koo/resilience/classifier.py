@@ -40,10 +40,12 @@ def _named(error: ExternalServiceError, retry_class: RetryClass) -> Failure:
 
 def _of_group(group: ExceptionGroup[Exception]) -> Failure:
     verdicts = [classify_by_type(error) for error in group.exceptions]
+    classes = [verdict.retry_class for verdict in verdicts]
     waits = [verdict.retry_after for verdict in verdicts if verdict.retry_after is not None]
     return Failure(
         retryable=all(verdict.retryable for verdict in verdicts),
         trips=any(verdict.trips for verdict in verdicts),
         retry_after=max(waits, default=None),
+        retry_class=RetryClass.THROTTLED if RetryClass.THROTTLED in classes else classes[0],
         cause=verdicts[0].cause,
     )

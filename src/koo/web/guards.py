@@ -22,6 +22,8 @@ BODY_LIMIT_BYTES: Final = 16 * 1024
 LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 
 _DIGITS: Final = 12
+_PORT_DIGITS: Final = 5
+_LAST_PORT: Final = 65535
 _EXEMPT: Final = frozenset({"/livez", "/readyz"})
 _SOURCES: Final = (
     ("default-src", "'none'"),
@@ -87,8 +89,9 @@ class HostGuard:
 
 
 def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
+    name, _, port = host.rpartition(":")
+    is_port = port.isascii() and port.isdecimal() and len(port) <= _PORT_DIGITS
+    return name if is_port and int(port) <= _LAST_PORT else host
 
 
 class BodyLimit:

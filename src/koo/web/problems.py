@@ -46,7 +46,7 @@ class ProblemBody:
     code: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Problem(Exception):
     """An answer that is an error: status, stable *code*, and what to do."""
 

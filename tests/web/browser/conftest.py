@@ -22,6 +22,7 @@ import uvicorn
 
 from koo.monitoring import Journal
 from koo.resilience import SYSTEM_CLOCK, Holder, OperatorAction, Reading
+from koo.web import ConsoleConfig
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 FLAGS = (
@@ -224,9 +225,10 @@ def browse(tmp_path):
 def night(make_stage, make_service, make_database):
     """A bad night: the database is down, one provider too, another nearly out of money."""
 
-    def build(**access):
+    def build(read=None, operate=None, **config):
         clock = PastClock()
-        stage = make_stage(clock=clock, **access)
+        config = ConsoleConfig(title="orders", version="1.4.0", **config)
+        stage = make_stage(clock=clock, config=config, read=read, operate=operate)
         journal = Journal(clock=clock)
         stage.journal = journal
         stage.database = make_database(clock, journal, active=28, overflow=18, waiting=12)
@@ -257,7 +259,9 @@ def play(stage):
         set_reading(database, "pool.active", used)
         set_reading(database, "pool.waiting", min(12, queue))
         stage.monitor.observe()
-        clock.advance(10)
+        clock.advance(5)
+        stage.monitor.observe()
+        clock.advance(5)
         match used:
             case 17:
                 claude.succeed(3)

@@ -20,11 +20,11 @@ async def test_the_first_glance_says_what_since_when_why_what_it_costs_and_what_
     night, serve, browse
 ):
     """Also takes the picture in docs/: delete it, and the next run takes a new one."""
-    stage = night(read=None, operate=None)
+    stage = night(runbooks="## Database circuit open\n")
     with serve(stage.app) as server:
         link = stage.access.sign_in_link("")
         async with browse(server.base) as page:
-            await page.dress(height=1240)
+            await page.dress(height=1500)
             await page.open(link)
             for words in (
                 "Database circuit open",
@@ -41,7 +41,7 @@ async def test_the_first_glance_says_what_since_when_why_what_it_costs_and_what_
             ):
                 await page.see(words)
             assert await page.js("location.hash") == ""
-            assert await page.js("document.title") == "Database circuit open · koo test"
+            assert await page.js("document.title") == "Database circuit open · orders"
             rows = "[...document.querySelectorAll('.services tbody th')].map(row => row.innerText)"
             assert [row.split("\n")[0] for row in await page.js(rows)] == [
                 "claude", "gemini", "openai", "perplexity",
@@ -52,7 +52,7 @@ async def test_the_first_glance_says_what_since_when_why_what_it_costs_and_what_
 
 
 async def test_the_page_fits_a_phone_and_a_dark_room(night, serve, browse, tmp_path):
-    stage = night(read=None, operate=None)
+    stage = night()
     with serve(stage.app) as server:
         async with browse(server.base) as page:
             await page.open()
@@ -67,7 +67,7 @@ async def test_the_page_fits_a_phone_and_a_dark_room(night, serve, browse, tmp_p
 async def test_with_tokens_the_page_shows_nothing_until_somebody_signs_in(
     night, serve, browse, tokens
 ):
-    stage = night()
+    stage = night(read=tokens["read"], operate=tokens["operate"])
     with serve(stage.app) as server:
         async with browse(server.base) as page:
             await page.open()
@@ -87,7 +87,7 @@ async def test_with_tokens_the_page_shows_nothing_until_somebody_signs_in(
 
 
 async def test_a_button_says_its_consequence_asks_for_a_reason_and_acts(night, serve, browse):
-    stage = night(read=None, operate=None)
+    stage = night()
     with serve(stage.app) as server:
         async with browse(server.base) as page:
             await page.open(stage.access.sign_in_link(""))
@@ -108,7 +108,7 @@ async def test_a_button_says_its_consequence_asks_for_a_reason_and_acts(night, s
 
 
 async def test_the_page_is_worked_by_keys_alone(night, serve, browse):
-    stage = night(read=None, operate=None)
+    stage = night()
     with serve(stage.app) as server:
         async with browse(server.base) as page:
             await page.open(stage.access.sign_in_link(""))
@@ -128,7 +128,7 @@ async def test_the_page_is_worked_by_keys_alone(night, serve, browse):
 
 
 async def test_the_page_is_live_and_says_so_when_it_is_not(night, serve, browse):
-    stage = night(read=None, operate=None)
+    stage = night()
     with serve(stage.app) as server:
         async with browse(server.base) as page:
             await page.open()
@@ -141,9 +141,7 @@ async def test_the_page_is_live_and_says_so_when_it_is_not(night, serve, browse)
 
 
 async def test_without_a_stream_the_page_polls(night, serve, browse):
-    from koo.web import ConsoleConfig
-
-    stage = night(read=None, operate=None, config=ConsoleConfig(most_streams=1))
+    stage = night(most_streams=1)
     with serve(stage.app) as server:
         stage.console.feed.visitors = 1
         async with browse(server.base) as page:
@@ -154,10 +152,8 @@ async def test_without_a_stream_the_page_polls(night, serve, browse):
 
 
 async def test_a_runbook_opens_over_the_page(night, serve, browse):
-    from koo.web import ConsoleConfig
-
     text = "# Runbooks\n\n## Service circuit open\n\nLook at the provider first.\n"
-    stage = night(read=None, operate=None, config=ConsoleConfig(runbooks=text))
+    stage = night(runbooks=text)
     with serve(stage.app) as server:
         async with browse(server.base) as page:
             await page.open()

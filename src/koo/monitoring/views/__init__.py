@@ -15,6 +15,7 @@ from .database import (
     detailed_status,
     pool_metrics,
 )
+from .glance import VerdictView, verdict
 from .news import AlertCounts, AlertView, EventView, alert_views, count_alerts, event_views
 from .overview import (
     Dashboard,
@@ -39,7 +40,6 @@ from .service import (
     service_health,
 )
 from .shape import dollars, moment, plain
-from .verdict import VerdictView, verdict
 
 __all__ = [
     "AlertCounts",

@@ -19,10 +19,10 @@ from .database import (
     holder_views,
     pool_metrics,
 )
+from .glance import VerdictView, verdict
 from .news import AlertCounts, AlertView, EventView, alert_views, count_alerts, event_views
 from .service import ServiceHealth, service_health
 from .shape import dollars, moment, told
-from .verdict import VerdictView, verdict
 
 __all__ = [
     "Dashboard",

@@ -17,7 +17,7 @@ marks the error that it gives up on; an outer one never retries a marked error.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, Final, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
 from ...errors import Rejected
 from ..deadline import CURRENT
@@ -32,8 +32,6 @@ __all__ = ["Policy"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_NOT_ASKED: Final = Rejected("")
 
 
 class Policy(Journey):
@@ -57,9 +55,9 @@ class Policy(Journey):
 
         Raises the last real error, a Rejected if nothing was ever sent, or
         DeadlineExceeded. *timeout* replaces the policy's own for this call; its
-        time runs from here.
+        time runs from when it is awaited, in the context of whoever awaits it.
         """
-        return self._drive(Call(self, ask, timeout), operation, _NOT_ASKED)
+        return self._drive((ask, timeout), operation)
 
     async def outcome(
         self,
@@ -110,9 +108,13 @@ class Policy(Journey):
         return explain(self)
 
     async def _drive(
-        self, call: Call, operation: Callable[[], Awaitable[T]], refusal: Rejected | None
+        self,
+        call: Call | tuple[Ask, float | None],
+        operation: Callable[[], Awaitable[T]],
+        refusal: Rejected | None = None,
     ) -> T:
-        if refusal is _NOT_ASKED:
+        if isinstance(call, tuple):
+            call = Call(self, *call)
             refusal = call.admit()
         if refusal is not None or call.is_late:
             await self.enter(call, refusal)

@@ -41,35 +41,36 @@ export class Follower {
     this.onFrame = onFrame;
     this.onState = onState;
     this.failures = 0;
-    this.stopped = true;
+    this.turn = null;
   }
 
   start() {
-    if (!this.stopped) return;
-    this.stopped = false;
-    this.follow();
+    if (this.turn) return;
+    this.turn = {};
+    this.follow(this.turn);
   }
 
   stop() {
-    this.stopped = true;
+    this.turn = null;
     this.cut?.abort();
   }
 
-  async follow() {
-    while (!this.stopped) {
+  /** One loop for each start; an older one notices that its turn is over. */
+  async follow(turn) {
+    while (this.turn === turn) {
       try {
         await this.stream();
       } catch (error) {
-        if (this.stopped) return;
+        if (this.turn !== turn) return;
         if (error instanceof Refused && error.status === 401) return this.refuse();
         await this.poll().catch((lost) => this.lose(lost));
       }
-      if (!this.stopped) await new Promise((resume) => setTimeout(resume, RETRY[Math.min(this.failures, 3)]));
+      await new Promise((resume) => setTimeout(resume, RETRY[Math.min(this.failures, 3)]));
     }
   }
 
   refuse() {
-    this.stopped = true;
+    this.turn = null;
     this.onState("refused");
   }
 

@@ -50,9 +50,12 @@ export const Outcomes = ({ breaker }) => {
     </span><small>${words}</small>`;
 };
 
+const SHORTEST = 24;
+
 /** Two lines on one axis under a dotted limit; newest at the right. */
 export const Lines = ({ used, waiting, most, label }) => {
-  const [width, height, places] = [600, 64, 90];
+  const [width, height] = [600, 64];
+  const places = Math.max(SHORTEST, used.length);
   const top = Math.max(most, ...used, ...waiting, 1);
   const x = (i) => (width * (i + places - used.length)) / (places - 1);
   const y = (value) => height - 3 - (value / top) * (height - 8);

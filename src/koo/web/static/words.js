@@ -13,14 +13,14 @@ export const count = (number) => (number === null || number === undefined ? NONE
 export function span(seconds) {
   if (seconds === null || seconds === undefined) return NONE;
   const total = Math.max(0, Math.round(seconds));
-  if (total < 60) return `${total} s`;
+  if (total < 60) return `${total}\u00a0s`;
   if (total < 600) return two(Math.floor(total / 60), "min", total % 60, "s");
-  if (total < 3600) return `${Math.floor(total / 60)} min`;
+  if (total < 3600) return `${Math.floor(total / 60)}\u00a0min`;
   if (total < 86400) return two(Math.floor(total / 3600), "h", Math.floor((total % 3600) / 60), "min");
   return two(Math.floor(total / 86400), "d", Math.floor((total % 86400) / 3600), "h");
 }
 
-const two = (most, unit, rest, small) => (rest ? `${most} ${unit} ${rest} ${small}` : `${most} ${unit}`);
+const two = (most, unit, rest, small) => (rest ? `${most}\u00a0${unit} ${rest}\u00a0${small}` : `${most}\u00a0${unit}`);
 
 /** Seconds as a countdown: "00:41". */
 export function countdown(seconds) {
@@ -33,17 +33,17 @@ export function countdown(seconds) {
 /** Milliseconds with the unit that fits: "0.8 ms", "41 ms", "1.2 s". */
 export function duration(ms) {
   if (ms === null || ms === undefined) return NONE;
-  if (ms < 10) return `${ms.toFixed(1)} ms`;
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  return `${(ms / 1000).toFixed(ms < 9950 ? 1 : 0)} s`;
+  if (ms < 10) return `${ms.toFixed(1)}\u00a0ms`;
+  if (ms < 1000) return `${Math.round(ms)}\u00a0ms`;
+  return `${(ms / 1000).toFixed(ms < 9950 ? 1 : 0)}\u00a0s`;
 }
 
 /** A share of 0 to 1 as a percentage that never rounds a loss away. */
 export function percent(share) {
   if (share === null || share === undefined) return NONE;
   const value = share * 100;
-  if (value === 100 || value === 0) return `${value} %`;
-  return `${(value > 99.9 ? Math.floor(value * 100) / 100 : value).toFixed(value > 99 || value < 1 ? 2 : 1)} %`;
+  if (value === 100 || value === 0) return `${value}\u00a0%`;
+  return `${(value > 99.9 ? Math.floor(value * 100) / 100 : value).toFixed(value > 99 || value < 1 ? 2 : 1)}\u00a0%`;
 }
 
 /** A decimal string of dollars: "$10.46", and small amounts with what they need. */

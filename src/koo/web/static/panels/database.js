@@ -32,8 +32,8 @@ export function Database({ app, now }) {
 }
 
 const Curve = ({ history, most }) => html`
-  <${Lines} used=${history.active} waiting=${history.waiting} most=${most} label="connections in use and waiting, the last 15 minutes" />
-  <p class="legend"><span><i class="used"></i>in use</span><span><i class="waiting"></i>waiting</span><span><i class="limit"></i>limit ${most}</span><span>the last 15 min</span></p>`;
+  <${Lines} used=${history.active} waiting=${history.waiting} most=${most} label=${`connections in use and waiting, the last ${span(history.active.length * history.every_s)}`} />
+  <p class="legend"><span><i class="used"></i>in use</span><span><i class="waiting"></i>waiting</span><span><i class="limit"></i>limit ${most}</span><span>the last ${span(history.active.length * history.every_s)}</span></p>`;
 
 /** A breaker in words: state, countdown or since, and its window. */
 export function Breaker({ breaker, now, stamp }) {
@@ -42,6 +42,7 @@ export function Breaker({ breaker, now, stamp }) {
 }
 
 function when(breaker, now, stamp) {
+  if (breaker.mode === "isolated") return "until somebody resets it";
   if (breaker.mode !== "normal") return `${plain(breaker.mode)} by hand`;
   if (breaker.state === "open" && breaker.retry_after !== null) {
     const wait = breaker.retry_after - (now - epoch(stamp));

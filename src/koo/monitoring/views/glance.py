@@ -12,7 +12,7 @@ from typing import Final
 
 from ...resilience import Health, Report
 from ..alerts import Alert, AlertState
-from ..naming import DATABASE, is_configured, service_name
+from ..naming import DATABASE, is_configured, is_isolated, service_name
 from ..rules import Severity
 from .shape import moment, told
 
@@ -130,19 +130,23 @@ def _spending(report: Report) -> str | None:
 # -- which button is safe -----------------------------------------------------------------
 
 
+_ADVICE: Final = {
+    Health.DEGRADED: "Wait: probes decide in a moment. A reset would let all calls in.",
+    Health.RATE_LIMITED: "No button helps: a reset never touches limits or spend.",
+    Health.MAINTENANCE: "Put right what the cause says; then reset the service's errors.",
+}
+_NO_ADVICE: Final = "No button helps here; see what the alert says."
+
+
 def _advise(report: Report, now: float) -> _Advice:
     match report.state:
+        case Health.CIRCUIT_OPEN if is_isolated(report):
+            return _Advice("Put right what the cause says; then reset. Nothing heals by itself.")
         case Health.CIRCUIT_OPEN | Health.UNHEALTHY if report.component == DATABASE:
             return _advise_database(report, now)
         case Health.CIRCUIT_OPEN:
             return _advise_service(report, now)
-        case Health.DEGRADED:
-            return _Advice("Wait: probes decide in a moment. A reset would let all calls in.")
-        case Health.RATE_LIMITED:
-            return _Advice("No button helps: a reset never touches limits or spend.")
-        case Health.MAINTENANCE:
-            return _Advice("Put right what the cause says; then reset the service's errors.")
-    return _Advice("No button helps here; see what the alert says.")
+    return _Advice(_ADVICE.get(report.state, _NO_ADVICE))
 
 
 def _advise_database(report: Report, now: float) -> _Advice:

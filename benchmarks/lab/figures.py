@@ -1,0 +1,124 @@
+"""Figures: a JSON line each on standard output, and a table each on the page."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+__all__ = ["Figure", "Section", "environment", "publish", "write_page"]
+
+_PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured value. *best* and *worst* of *rounds*, where there were rounds."""
+
+    what: str
+    value: float
+    unit: str
+    goal: str = ""
+    best: float | None = None
+    worst: float | None = None
+    rounds: int = 1
+    times: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table of the page: its title, a sentence on how it was measured, its figures."""
+
+    title: str
+    method: str
+    figures: Sequence[Figure]
+
+
+def environment(peers: Iterable[str]) -> dict[str, object]:
+    """Where and with what the figures came about."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "machine": f"{os.cpu_count()} x {_processor()}, {platform.system()}",
+        "command": "scripts/bench",
+        "peers": {name: version(name) for name in peers},
+    }
+
+
+def publish(benchmark: str, section: Section) -> None:
+    """A JSON line for each figure of *section*."""
+    for figure in section.figures:
+        known = {name: value for name, value in asdict(figure).items() if value not in {None, ""}}
+        print(json.dumps({"benchmark": benchmark, "section": section.title, **known}), flush=True)
+
+
+def write_page(marker: str, where: dict[str, object], sections: Sequence[Section]) -> None:
+    """Replace what stands between the *marker*s of docs/performance.md."""
+    begin, end = f"<!-- {marker} -->", f"<!-- end of {marker} -->"
+    before, _, rest = _PAGE.read_text("utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    body = "\n\n".join([_told(where), *(_table(section) for section in sections)])
+    _PAGE.write_text(f"{before}{begin}\n\n{body}\n\n{end}{after}", "utf-8")
+    print(f"{_PAGE} written", file=sys.stderr)
+
+
+def _told(where: dict[str, object]) -> str:
+    peers = where["peers"]
+    assert isinstance(peers, dict)
+    named = ", ".join(f"{name} {number}" for name, number in sorted(peers.items()))
+    return (
+        f"Measured on {where['date']} with {where['python']} on {where['machine']}"
+        f" by `{where['command']}`.\n\nPeers: {named}."
+    )
+
+
+def _table(section: Section) -> str:
+    columns = _columns(section.figures)
+    rows = [[_cell(figure, column) for column in columns] for figure in section.figures]
+    lines = [" | ".join(row) for row in [list(columns), ["---"] * len(columns), *rows]]
+    return "\n".join([f"### {section.title}", "", section.method, "", *(f"| {x} |" for x in lines)])
+
+
+def _columns(figures: Sequence[Figure]) -> dict[str, None]:
+    columns = dict.fromkeys(["what", "measured"])
+    if any(figure.best is not None for figure in figures):
+        columns["best round"] = None
+    if any(figure.times is not None for figure in figures):
+        columns["times koo"] = None
+    if any(figure.goal for figure in figures):
+        columns["goal"] = None
+    return columns
+
+
+def _cell(figure: Figure, column: str) -> str:
+    match column:
+        case "what":
+            return figure.what
+        case "measured":
+            return _number(figure.value, figure.unit)
+        case "best round":
+            return "" if figure.best is None else _number(figure.best, figure.unit)
+        case "times koo":
+            return "" if figure.times is None else f"{figure.times:.2g}"
+    return figure.goal
+
+
+def _number(value: float, unit: str) -> str:
+    if float(value).is_integer() or abs(value) >= 100:
+        return f"{value:,.0f} {unit}".rstrip()
+    return f"{value:.3g} {unit}".rstrip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())

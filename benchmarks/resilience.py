@@ -1,0 +1,153 @@
+"""The resilience floor beside its peers: one run, JSON lines on standard output, docs/performance.md.
+
+scripts/bench resilience
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+
+from lab.figures import Figure, Section, environment, publish, write_page
+from lab.memory import MANY, SOME, bytes_per_service
+from lab.parts import differences, growing
+from lab.refusals import refusals
+from lab.rounds import ROUNDS, Contender, Timing, race
+from lab.services import noop, service
+from lab.stacks import FULL_STACKS, PARTIAL_STACKS, PEERS
+from lab.turning import LOOP, SIZES, turning
+
+_BARE = "bare `await`"
+_KOO = "koo, `Policy.run`"
+_TURNING_ROUNDS = 9
+
+
+def main() -> None:
+    sections = [
+        asyncio.run(success()),
+        asyncio.run(parts()),
+        asyncio.run(refusal()),
+        memory(),
+        background(),
+    ]
+    where = environment(PEERS)
+    for section in sections:
+        publish("resilience", section)
+    write_page("Resilience", where, sections)
+
+
+async def success() -> Section:
+    policy = service("service")
+    contenders = [
+        Contender(_BARE, noop),
+        Contender(_KOO, partial(policy.run, noop)),
+        *(Contender(name, made()) for name, made in (FULL_STACKS | PARTIAL_STACKS).items()),
+    ]
+    timings = await race(contenders)
+    bare = timings[_BARE]
+    koo = timings[_KOO].median - bare.median
+    fastest = min(timings[name].median - bare.median for name in FULL_STACKS)
+    figures = [
+        Figure("koo over the fastest stack with three windows", koo / fastest, "", "<= 0.4"),
+        *(_net(name, timing, bare, koo) for name, timing in timings.items() if name != _BARE),
+    ]
+    return Section(
+        "A call that succeeds",
+        "Circuit breaker, exact windows of a minute, an hour and a day, retry, an armed deadline"
+        " and a latency histogram around a coroutine that returns at once; no window is ever full."
+        " Nanoseconds per call beyond a bare `await`, medians of"
+        f" {bare.rounds} interleaved rounds in one process (the bare `await`: {bare.median:.0f} ns)."
+        " No peer keeps a histogram; only moving windows are exact.",
+        figures,
+    )
+
+
+def _net(name: str, timing: Timing, bare: Timing, koo: float) -> Figure:
+    net = timing.median - bare.median
+    goal = "<= 2,000 ns" if name == _KOO else ""
+    return Figure(
+        name, net, "ns", goal, timing.best - bare.best, timing.worst, timing.rounds, net / koo
+    )
+
+
+async def parts() -> Section:
+    timings = await race(growing())
+    figures = [Figure(name, value, "ns") for name, value in differences(timings).items()]
+    return Section(
+        "Its parts",
+        "What the same call takes more with each part added; medians as above.",
+        figures,
+    )
+
+
+async def refusal() -> Section:
+    timings = await race(await refusals())
+    koo = next(iter(timings.values())).median
+    goals = {next(iter(timings)): "<= 1,000 ns"}
+    figures = [
+        Figure(
+            name, it.median, "ns", goals.get(name, ""), it.best, it.worst, it.rounds, it.median / koo
+        )
+        for name, it in timings.items()
+    ]
+    return Section(
+        "A call that an open breaker refuses",
+        "Whole nanoseconds per refused call, the caller's own `try` included where the peer raises;"
+        f" medians of {ROUNDS} interleaved rounds.",
+        figures,
+    )
+
+
+def memory() -> Section:
+    rows = [
+        (f"koo: breaker, three windows, retry, histogram; {MANY:,} services, 50 calls each",
+         "koo", MANY, "<= 2,048 bytes"),
+        (f"the same with all three documented windows full after a day; {SOME:,} services",
+         "koo, a day", SOME, "<= 4,096 bytes"),
+        ("limits, three moving windows alone, 20 calls", "limits moving", MANY, ""),
+        ("limits, three fixed windows alone, 50 calls", "limits fixed", MANY, ""),
+        ("pyrate-limiter, three rates alone, 50 calls", "pyrate", MANY, ""),
+        ("aiolimiter x3 alone, 50 calls", "aiolimiter", MANY, ""),
+        ("prometheus-client, a histogram's child alone", "prometheus", MANY, ""),
+        ("for scale: a full ring of 10,000 time stamps", "ring", 100, ""),
+    ]
+    measured = [bytes_per_service(name, services) for _, name, services, _ in rows]
+    figures = [
+        Figure(what, value, "bytes", goal, times=value / measured[0])
+        for (what, _, _, goal), value in zip(rows, measured, strict=True)
+    ]
+    return Section(
+        "Memory per service",
+        "Bytes that tracemalloc counts, each row in a fresh process.",
+        figures,
+    )
+
+
+def background() -> Section:
+    by_size = {size: turning(size, _TURNING_ROUNDS) for size in SIZES}
+    names = list(by_size[SIZES[0]])
+    rows = [row for name in names for row in _growth(name, by_size)]
+    return Section(
+        "Process CPU per call, with many services",
+        "Nanoseconds of the whole process per call while the loop turns once after each, so that"
+        f" background work counts; services take turns; medians of {_TURNING_ROUNDS} interleaved"
+        " rounds. The growth is the CPU with the most services over the CPU with one.",
+        rows,
+    )
+
+
+def _growth(name: str, by_size: Mapping[int, Mapping[str, Timing]]) -> list[Figure]:
+    medians = [by_size[size][name].median for size in SIZES]
+    goal = "<= 3" if name.startswith("koo") else ""
+    rows = [
+        Figure(f"{name}; services: {size:,}", median, "ns")
+        for size, median in zip(SIZES, medians, strict=True)
+    ]
+    if name != LOOP:
+        rows.append(Figure(f"{name}; growth", medians[-1] / medians[0], "times", goal))
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""`scripts/serve`: a start that says what is wrong, an end that is clean and in time."""
+
+import argparse
+import json
+import re
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+
+import pytest
+
+from api.server import listen, port_number
+
+pytestmark = pytest.mark.integration
+
+TOKENS = {"KOO_READ_TOKEN": "test-key-for-reading", "KOO_OPERATE_TOKEN": "test-key-for-operating"}
+GENTLY = {"SHUTDOWN_GRACE": "5"}
+
+
+@contextmanager
+def serving(program, *arguments, **variables):
+    """The started application: its process, and what it said when it was ready."""
+    process = program.start("-m", "api", "--port", "0", *arguments, **GENTLY, **variables)
+    try:
+        said = {}
+        for line in process.stdout:
+            name, _, value = line.strip().partition(": ")
+            said[name] = value
+            if "operate token" in name or (TOKENS.keys() <= variables.keys()):
+                break
+        yield process, said
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def ask(address, body=None, **headers):
+    data = None if body is None else json.dumps(body).encode()
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(address, data, fields)
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return json.loads(answer.read()), answer.headers
+
+
+def end(process, number):
+    """How long the process took to end at a signal, and its exit code."""
+    began = time.monotonic()
+    process.send_signal(number)
+    code = process.wait(10)
+    return time.monotonic() - began, code
+
+
+def test_the_link_signs_in_once_and_the_token_acts(program):
+    with serving(program) as (_, said):
+        page, _, code = said["sign in (works once)"].partition("/#code=")
+        assert page == said["the page"]
+        proof, origin = {"code": code}, {"Sec_Fetch_Site": "same-origin"}
+        session = f"{page}/api/v1/session"
+        answer, headers = ask(session, proof, Content_Type="application/json", **origin)
+        assert answer["scope"] == "operate"
+        assert "HttpOnly" in headers["Set-Cookie"]
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            ask(session, proof, Content_Type="application/json", **origin)
+        token = said["operate token, made for this run"]
+        reset = f"{page}/api/v1/monitoring/database/reset-circuit-breaker"
+        answer, _ = ask(reset, {}, Content_Type="application/json", Authorization=f"Bearer {token}")
+        assert answer["new_state"] == "healthy"
+
+
+def test_configured_tokens_are_not_printed(program):
+    with serving(program, **TOKENS) as (process, said):
+        assert list(said) == ["the page"]
+        end(process, signal.SIGTERM)
+        output, errors = process.communicate()
+    assert not any(token in output + errors for token in TOKENS.values())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_within_a_second_although_streams_are_open(program, number):
+    with serving(program) as (process, said):
+        streams = [
+            urllib.request.urlopen(f"{said['the page']}/api/v1/monitoring/stream", timeout=5)
+            for _ in range(3)
+        ]
+        assert all(stream.readline() for stream in streams)
+        took, code = end(process, number)
+        output, errors = process.communicate()
+        for stream in streams:
+            stream.close()
+    assert code == 0
+    assert took < 1.0
+    assert "Traceback" not in output + errors
+
+
+def test_an_ipv6_address_serves_too(program):
+    with serving(program, "--host", "::1") as (_, said):
+        assert said["the page"].startswith("http://[::1]:")
+        answer, _ = ask(f"{said['the page']}/api/v1/monitoring/health")
+    assert answer["overall_health"] == "healthy"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1"])
+def test_a_public_address_without_tokens_is_refused(program, host):
+    ran = program.run("-m", "api", "--port", "0", "--host", host)
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert re.fullmatch(r"serve: .*KOO_READ_TOKEN and KOO_OPERATE_TOKEN.*\n", ran.stderr)
+
+
+def test_a_taken_port_is_a_sentence(program):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ran = program.run("-m", "api", "--port", taken.getsockname()[1])
+    assert ran.returncode == 2
+    assert re.fullmatch(r"serve: can't listen on 127.0.0.1, port \d+: it is taken;.*\n", ran.stderr)
+
+
+@pytest.mark.parametrize("text", ["-1", "65536", "http", "1.5", ""])
+def test_a_port_is_a_number_of_sixteen_bits(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="must be a number from 0 to 65535"):
+        port_number(text)
+    assert (port_number("0"), port_number("65535")) == (0, 65535)
+
+
+def test_a_wrong_argument_is_a_sentence(program):
+    ran = program.run("-m", "api", "--port", "http")
+    assert ran.returncode == 2
+    assert ran.stderr.endswith("error: argument --port: must be a number from 0 to 65535\n")
+
+
+def test_an_address_of_somebody_else_is_a_sentence():
+    with pytest.raises(OSError, match=r"192\.0\.2\.1, port 0: this machine has no such address"):
+        listen("192.0.2.1", 0)
+
+
+def test_any_asgi_server_can_run_it(program, free_port):
+    process = program.start("-m", "uvicorn", "api.app:app", "--port", free_port)
+    try:
+        assert process.stdout.readline().startswith("operate token, made for this run: ")
+        assert "/#code=" in process.stdout.readline()
+        address = f"http://127.0.0.1:{free_port}"
+        answer = _patiently(f"{address}/api/v1/monitoring/health")
+        assert answer["overall_health"] == "healthy"
+    finally:
+        process.terminate()
+        _, errors = process.communicate(timeout=5)
+    assert "Traceback" not in errors
+
+
+def _patiently(address):
+    while True:
+        try:
+            return ask(address)[0]
+        except urllib.error.URLError:
+            time.sleep(0.05)

@@ -1,0 +1,274 @@
+"""Several windows and weights, admitted all or none."""
+
+import gc
+
+import pytest
+
+from koo.errors import RateLimited
+from koo.resilience import (
+    ABANDONED,
+    SUCCESS,
+    Ask,
+    Failure,
+    Limit,
+    RateLimiter,
+    RateLimiterConfig,
+    Spent,
+    Success,
+)
+from koo.testing import FakeClock
+
+from ..tools import admitted, call, refused
+from .waiters import queue
+
+MINUTE, HOUR = 60.0, 3600.0
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+def limiter(clock, *limits, **config):
+    return RateLimiter("dep", RateLimiterConfig(limits, **config), clock=clock)
+
+
+def used(gate):
+    return [window.used for window in gate.stats().windows]
+
+
+def test_the_limit_is_admitted_and_not_one_more(clock):
+    gate = limiter(clock, Limit(60, MINUTE))
+    for _ in range(60):
+        call(gate)
+    refusal = refused(gate)
+    assert isinstance(refusal, RateLimited)
+    assert refusal.line is gate
+    assert refusal.retry_after == pytest.approx(MINUTE, rel=1 / 60)
+
+
+def test_a_refusal_says_when_the_call_would_fit(clock):
+    gate = limiter(clock, Limit(2, MINUTE))
+    call(gate)
+    clock.advance(30)
+    call(gate)
+    wait = refused(gate).retry_after
+    clock.advance(wait - 0.01)
+    assert refused(gate).retry_after == pytest.approx(0.01)
+    clock.advance(0.01)
+    call(gate)
+
+
+def test_what_was_admitted_leaves_when_it_is_as_old_as_the_window_and_not_before(clock):
+    gate = limiter(clock, Limit(1, MINUTE))
+    call(gate)
+    clock.advance(59.999)
+    refused(gate)
+    clock.advance(0.001 + MINUTE / 64)
+    call(gate)
+
+
+def test_a_call_counts_in_every_window_or_in_none(clock):
+    gate = limiter(clock, Limit(5, MINUTE), Limit(8, HOUR), Limit(100, MINUTE, "tokens"))
+    call(gate, ask=Ask(tokens=90))
+    refused(gate, Ask(tokens=11))
+    assert used(gate) == [1, 1, 90]
+    for _ in range(4):
+        call(gate, ask=Ask())
+    refused(gate)
+    assert used(gate) == [5, 5, 90]
+    clock.advance(62)
+    for _ in range(3):
+        call(gate)
+    refused(gate)
+    assert used(gate) == [3, 8, 0]
+
+
+def test_the_longest_wait_of_all_windows_is_named(clock):
+    gate = limiter(clock, Limit(1, MINUTE), Limit(1, HOUR))
+    call(gate)
+    assert refused(gate).retry_after == pytest.approx(HOUR, rel=1 / 60)
+
+
+def test_weights_are_counted_apart(clock):
+    gate = limiter(clock, Limit(10, MINUTE), Limit(50, MINUTE, "tokens"), Limit(7, 1.0, "nanousd"))
+    call(gate, ask=Ask(requests=2, tokens=30, nanousd=5))
+    assert used(gate) == [2, 30, 5]
+    refused(gate, Ask(nanousd=3))
+    refused(gate, Ask(tokens=21))
+    call(gate, ask=Ask(tokens=20, nanousd=2))
+
+
+def test_more_than_a_limit_is_refused_at_once_and_for_ever(clock):
+    gate = limiter(clock, Limit(10, MINUTE), Limit(50, MINUTE, "tokens"))
+    refusal = refused(gate, Ask(tokens=51))
+    assert (refusal.line, refusal.retry_after) == (None, None)
+    assert str(refusal) == (
+        "dep: rate limit reached (the request is larger than the limit);"
+        " waiting alone does not help"
+    )
+    call(gate, ask=Ask(tokens=50))
+
+
+def test_a_cancelled_call_is_refunded_in_full(clock):
+    gate = limiter(clock, Limit(2, MINUTE), Limit(100, HOUR, "tokens"))
+    for _ in range(50):
+        admitted(gate, Ask(requests=2, tokens=100)).cancel()
+        clock.advance(0.7)
+    assert used(gate) == [0, 0]
+
+
+def test_a_refund_goes_to_the_bucket_it_was_taken_from(clock):
+    gate = limiter(clock, Limit(10, MINUTE))
+    early = admitted(gate, Ask(requests=4))
+    clock.advance(30)
+    call(gate, ask=Ask(requests=6))
+    early.cancel()
+    assert used(gate) == [6]
+    clock.advance(31)
+    assert used(gate) == [6]
+    clock.advance(30)
+    assert used(gate) == [0]
+
+
+def test_a_refund_of_what_has_left_the_window_gives_nothing(clock):
+    gate = limiter(clock, Limit(10, MINUTE), Limit(10, HOUR))
+    early = admitted(gate, Ask(requests=4))
+    clock.advance(100)
+    call(gate, ask=Ask(requests=5))
+    early.cancel()
+    assert used(gate) == [5, 5]
+
+
+@pytest.mark.parametrize("outcome", [SUCCESS, ABANDONED, Failure(retryable=True, trips=True)])
+def test_what_was_sent_stays_counted(clock, outcome):
+    gate = limiter(clock, Limit(10, MINUTE), Limit(100, MINUTE, "tokens"))
+    call(gate, outcome, Ask(tokens=40))
+    assert used(gate) == [1, 40]
+
+
+def test_a_dropped_permit_stays_counted(clock):
+    gate = limiter(clock, Limit(10, MINUTE))
+    admitted(gate)
+    gc.collect()
+    assert used(gate) == [1]
+
+
+def test_what_was_not_spent_is_refunded(clock):
+    gate = limiter(clock, Limit(10, MINUTE), Limit(100, MINUTE, "tokens"))
+    permit = admitted(gate, Ask(tokens=80))
+    clock.advance(20)
+    permit.settle(Success(spent=Spent(requests=1, tokens=30)))
+    assert used(gate) == [1, 30]
+
+
+def test_what_was_spent_beyond_the_estimate_is_counted_when_it_is_known(clock):
+    gate = limiter(clock, Limit(100, MINUTE, "tokens"))
+    permit = admitted(gate, Ask(tokens=10))
+    clock.advance(59)
+    permit.settle(Success(spent=Spent(tokens=95)))
+    assert used(gate) == [95]
+    clock.advance(3)
+    assert used(gate) == [85]
+    clock.advance(55)
+    assert used(gate) == [85]
+    refused(gate, Ask(tokens=16))
+    clock.advance(3)
+    assert used(gate) == [0]
+
+
+def test_an_overdraft_is_paid_off_before_anything_is_admitted(clock):
+    gate = limiter(clock, Limit(100, MINUTE, "tokens"))
+    call(gate, Success(spent=Spent(tokens=250)), Ask(tokens=10))
+    assert gate.stats().windows[0].remaining == 0
+    assert used(gate) == [250]
+    refused(gate, Ask(tokens=1))
+    clock.advance(62)
+    call(gate, ask=Ask(tokens=100))
+
+
+def test_settling_twice_corrects_once(clock):
+    gate = limiter(clock, Limit(100, MINUTE, "tokens"))
+    permit = admitted(gate, Ask(tokens=80))
+    permit.settle(Success(spent=Spent(tokens=30)))
+    permit.settle(Success(spent=Spent(tokens=30)))
+    permit.cancel()
+    assert used(gate) == [30]
+    assert gate.stats().double_settled_total == 2
+
+
+def test_a_refund_calls_the_line(clock):
+    gate = limiter(clock, Limit(100, MINUTE, "tokens"))
+    permit = admitted(gate, Ask(tokens=80))
+    (visitor,) = queue(gate, Ask(tokens=60))
+    permit.settle(Success(spent=Spent(tokens=40)))
+    assert visitor.permit is not None
+
+
+def test_a_photograph_tells_what_is_left_and_when_all_is_free(clock):
+    gate = limiter(clock, Limit(10, MINUTE))
+    (window,) = gate.stats().windows
+    assert (window.remaining, window.reset_after) == (10, 0)
+    call(gate)
+    clock.advance(30)
+    call(gate)
+    (window,) = gate.stats().windows
+    assert (window.limit, window.per, window.weight) == (10, 60, "requests")
+    assert (window.used, window.remaining) == (2, 8)
+    assert window.reset_after == pytest.approx(60, rel=1 / 60)
+    clock.advance(window.reset_after)
+    assert used(gate) == [0]
+
+
+def test_looking_changes_nothing(clock):
+    gate, twin = (limiter(clock, Limit(3, MINUTE), Limit(5, HOUR)) for _ in range(2))
+    for _ in range(300):
+        clock.advance(1.7)
+        for _ in range(3):
+            assert gate.stats() == gate.stats()
+        assert type(gate.admit(Ask())) is type(twin.admit(Ask()))
+        assert gate.stats() == twin.stats()
+
+
+def test_refusals_are_counted(clock):
+    gate = limiter(clock, Limit(1, MINUTE))
+    call(gate)
+    for _ in range(3):
+        refused(gate)
+    assert gate.stats().rejected_total == 3
+
+
+def test_while_somebody_waits_a_newcomer_joins_the_end_even_if_it_would_fit(clock):
+    gate = limiter(clock, Limit(10, MINUTE))
+    call(gate, ask=Ask(requests=5))
+    queue(gate, Ask(requests=10))
+    assert refused(gate).line is gate
+    assert gate.stats().waiting == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (
+            lambda: Limit(0, 60),
+            "Limit: limit must be at least 1; leave the limit out to admit everything",
+        ),
+        (lambda: Limit(1, 0), "Limit: per must be above 0 seconds"),
+        (lambda: Limit(1, float("nan")), "Limit: per must be above 0 seconds"),
+        (
+            lambda: Limit(1, 1, "bytes"),
+            "Limit: weight must be one of requests, tokens, nanousd",
+        ),
+        (
+            lambda: RateLimiterConfig(()),
+            "RateLimiterConfig: limits is empty; name at least one Limit",
+        ),
+        (
+            lambda: RateLimiterConfig((Limit(1, 1),), pause_cap=0),
+            "RateLimiterConfig: pause_cap must be above 0 seconds",
+        ),
+    ],
+)
+def test_a_limiter_that_makes_no_sense_is_refused_at_birth(make, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        make()

@@ -1,0 +1,95 @@
+"""What an error means unless its owner says otherwise."""
+
+import socket
+import ssl
+
+import pytest
+
+from koo import errors
+from koo.errors import ContentRefusedError, DeadlineExceeded, RateLimitError, ServiceTimeoutError
+from koo.resilience import Failure, RetryClass, classify_by_type
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(5, "i/o"),
+        ConnectionError(),
+        ConnectionResetError(),
+        ConnectionRefusedError(),
+        BrokenPipeError(),
+        TimeoutError(),
+        socket.gaierror(-2, "unknown"),
+        ssl.SSLError("handshake"),
+        DeadlineExceeded("too late"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_the_network_and_the_clock_raise_is_worth_a_retry_and_trips(error):
+    verdict = classify_by_type(error)
+    assert (verdict.retryable, verdict.trips) == (True, True)
+    assert verdict.cause == type(error).__name__
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError(), KeyError(), TypeError(), AssertionError(), RuntimeError(), LookupError()],
+)
+def test_a_callers_own_mistake_says_nothing_about_the_dependency(error):
+    verdict = classify_by_type(error)
+    assert (verdict.retryable, verdict.trips) == (False, False)
+
+
+SERVICE_ERRORS = [
+    getattr(errors, name)
+    for name in errors.__all__
+    if issubclass(getattr(errors, name), errors.ExternalServiceError)
+]
+
+
+@pytest.mark.parametrize("kind", SERVICE_ERRORS)
+def test_a_service_error_carries_its_own_verdict(kind):
+    verdict = classify_by_type(kind("claude", "detail", retry_after=3.0))
+    assert (verdict.retryable, verdict.trips) == (kind.retryable, kind.trips)
+    assert (verdict.retry_after, verdict.cause) == (3.0, kind.kind)
+
+
+@pytest.mark.parametrize("kind", SERVICE_ERRORS)
+def test_only_a_429_is_throttled(kind):
+    throttled = classify_by_type(kind("claude", "")).retry_class is RetryClass.THROTTLED
+    assert throttled is (kind is RateLimitError)
+
+
+def test_a_group_is_retryable_only_if_all_of_it_is():
+    both = ExceptionGroup("", [OSError(), OSError()])
+    mixed = ExceptionGroup("", [OSError(), ValueError()])
+    assert classify_by_type(both).retryable
+    assert not classify_by_type(mixed).retryable
+
+
+def test_a_group_trips_if_any_of_it_does():
+    assert classify_by_type(ExceptionGroup("", [ValueError(), OSError()])).trips
+    assert not classify_by_type(ExceptionGroup("", [ValueError(), KeyError()])).trips
+
+
+def test_a_group_waits_as_long_as_its_most_patient_member():
+    group = ExceptionGroup(
+        "",
+        [
+            RateLimitError("a", "", retry_after=3.0),
+            ServiceTimeoutError("b", ""),
+            RateLimitError("c", "", retry_after=7.0),
+        ],
+    )
+    assert classify_by_type(group).retry_after == 7.0
+
+
+def test_a_group_in_a_group_is_looked_into():
+    group = ExceptionGroup("", [ExceptionGroup("", [ContentRefusedError("a", "")]), OSError()])
+    assert classify_by_type(group) == Failure(retryable=False, trips=True, cause="content_refused")
+
+
+def test_a_group_that_was_only_throttled_is_throttled():
+    """Its calls were answered; a breaker must not take them for anything else."""
+    group = ExceptionGroup("", [RateLimitError("a", ""), RateLimitError("b", "")])
+    assert classify_by_type(group).retry_class is RetryClass.THROTTLED

@@ -1,0 +1,171 @@
+"""Counters, histograms and rolling counts."""
+
+import itertools
+import math
+import random
+import statistics
+
+import pytest
+
+from koo.resilience import Counter, Histogram, HistogramStats, RollingCount
+
+
+def recorded(*seconds):
+    histogram = Histogram()
+    for value in seconds:
+        histogram.record(value)
+    return histogram.stats()
+
+
+def test_a_counter_only_grows():
+    counter = Counter()
+    counter.add()
+    counter.add(4)
+    assert counter.value == 5
+
+
+def test_an_empty_histogram_knows_nothing():
+    stats = Histogram().stats()
+    assert (stats.count, stats.total, stats.mean, stats.quantile(0.5)) == (0, 0, None, None)
+    assert stats == HistogramStats()
+
+
+def test_count_total_and_mean_are_exact():
+    stats = recorded(0.1, 0.2, 0.6)
+    assert (stats.count, stats.total) == (3, pytest.approx(0.9))
+    assert stats.mean == pytest.approx(0.3)
+
+
+def test_the_count_can_be_asked_for_without_a_photograph():
+    histogram = Histogram()
+    assert histogram.count == 0
+    for _ in range(5):
+        histogram.record(0.1)
+    assert histogram.count == 5
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.95, 0.99])
+def test_a_quantile_is_off_by_at_most_one_bucket(share, seed):
+    draw = random.Random(seed)
+    values = sorted(draw.lognormvariate(-2, 1.5) for _ in range(5000))
+    exact = statistics.quantiles(values, n=1000)[int(share * 1000) - 1]
+    assert recorded(*values).quantile(share) == pytest.approx(exact, rel=0.25)
+
+
+@pytest.mark.parametrize("value", [2.0**-20, 1e-3, 0.1, 1.0, 7.3, 600.0])
+def test_a_single_value_lies_in_its_own_bucket(value):
+    stats = recorded(value)
+    bounds = (0.0, *HistogramStats.bounds())
+    (index,) = [number for number, count in enumerate(stats.buckets) if count]
+    assert bounds[index] < value <= bounds[index + 1]
+    assert bounds[index] <= stats.quantile(0.0) <= stats.quantile(1.0) <= bounds[index + 1]
+
+
+def test_there_are_four_buckets_to_an_octave_from_a_microsecond_to_a_quarter_of_an_hour():
+    bounds = HistogramStats.bounds()
+    assert len(bounds) == 120
+    assert bounds[3] == 2.0**-19
+    assert bounds[-1] == 2.0**10
+    ratios = [later / earlier for earlier, later in itertools.pairwise(bounds)]
+    assert max(ratios) == 1.25
+    assert math.prod(ratios[:4]) == pytest.approx(2)
+
+
+@pytest.mark.parametrize(("value", "bucket"), [(0.0, 0), (1e-9, 0), (1e6, 119)])
+def test_what_is_too_short_or_too_long_counts_at_the_end(value, bucket):
+    stats = recorded(value)
+    assert stats.buckets[bucket] == 1
+    assert stats.count == 1
+
+
+def test_a_merger_is_as_if_one_histogram_had_seen_it_all(seed):
+    draw = random.Random(seed)
+    ours, theirs = ([draw.expovariate(3) for _ in range(200)] for _ in range(2))
+    merged = recorded(*ours).merge(recorded(*theirs))
+    together = recorded(*ours, *theirs)
+    assert merged.buckets == together.buckets
+    assert (merged.count, merged.total) == (400, pytest.approx(together.total))
+
+
+def test_a_merger_with_nothing_changes_nothing():
+    stats = recorded(0.1, 0.2)
+    assert stats.merge(HistogramStats()) == stats
+    assert HistogramStats().merge(stats) == stats
+
+
+def test_a_quantile_beyond_all_values_is_the_highest_bound():
+    assert recorded(0.1).quantile(2.0) == 2.0**10
+
+
+def test_a_rolling_count_forgets_after_its_span():
+    count = RollingCount(60, 60)
+    count.add(0.0, 5)
+    count.add(30.0, 2)
+    assert count.total(59.9) == 7
+    assert count.total(61.1) == 2
+    assert count.total(200) == 0
+    assert count.per_second(59.9) == pytest.approx(7 / 60)
+
+
+def test_a_rolling_count_never_misses_what_is_younger_than_its_span(seed):
+    draw, now, log = random.Random(seed), 0.0, []
+    count = RollingCount(10, 7)
+    for _ in range(2000):
+        now += draw.choice([0, 0.01, 0.5, 2, 30]) * draw.random()
+        amount = draw.randrange(1, 5)
+        count.add(now, amount)
+        log.append((now, amount))
+        young = sum(amount for at, amount in log if at > now - 10)
+        not_old = sum(amount for at, amount in log if at >= now - 10 - 2 * 10 / 7)
+        assert young <= count.total(now) <= not_old
+
+
+def test_looking_at_a_rolling_count_changes_nothing():
+    count = RollingCount(60, 60)
+    count.add(0.0, 5)
+    assert (count.total(500), count.kept, count.total(1)) == (0, 5, 5)
+
+
+def test_a_rolling_count_keeps_what_it_has_not_been_told_to_forget():
+    count = RollingCount(60, 60)
+    count.add(0.0, 5)
+    count.forget(61.5)
+    assert count.kept == 0
+
+
+def test_taking_back_uncounts_at_its_own_moment():
+    count = RollingCount(60, 60)
+    count.add(0.0, 5)
+    count.add(30.0, 2)
+    assert count.take_back(0.5, 3) == 3
+    assert count.take_back(0.5, 3) == 2
+    assert count.take_back(15.0, 1) == 0
+    assert count.take_back(-5.0, 1) == 0
+    assert count.kept == 2
+
+
+def test_it_says_when_enough_will_have_left():
+    count = RollingCount(60, 60)
+    assert count.leaves_at(0) == 0
+    assert count.leaves_at(5) == 0
+    count.add(0.0, 5)
+    count.add(30.0, 2)
+    assert count.leaves_at(5) == pytest.approx(61)
+    assert count.leaves_at(6) == pytest.approx(91)
+    moment = count.leaves_at(6)
+    assert count.total(moment) == 0
+
+
+def test_a_copy_can_be_counted_on_without_touching_the_original():
+    count = RollingCount(60, 60)
+    count.add(0.0, 5)
+    copy = count.copy()
+    copy.add(1.0, 2)
+    copy.forget(500)
+    assert (count.kept, count.total(1), copy.kept) == (5, 5, 0)
+
+
+def test_the_bucket_of_a_moment_ends_after_it():
+    count = RollingCount(60, 64)
+    assert count.next_edge(0.0) == pytest.approx(60 / 64)
+    assert count.next_edge(60 / 64) == pytest.approx(120 / 64)
