@@ -25,7 +25,7 @@ from ..errors import CircuitOpen
 from .breaker_config import BreakerConfig, BreakerStats, Mode, State
 from .clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from .events import Listener, StateChanged, ignore, tell
-from .gate import Permit
+from .gate import HeldPermit, Permit
 from .outcome import SUCCESS, Ask, Failure, Outcome, is_evidence
 from .window import OutcomeWindow
 
@@ -51,6 +51,7 @@ class CircuitBreaker:
         "_generation",
         "_leases",
         "_mode",
+        "_monotonic",
         "_on_event",
         "_open_until",
         "_opened_total",
@@ -81,6 +82,7 @@ class CircuitBreaker:
         self.double_settled_total = 0
         self._config = config or BreakerConfig()
         self._clock = clock
+        self._monotonic = clock.monotonic
         self._random = random
         self._on_event = on_event
         self._window = OutcomeWindow(self._config.window)
@@ -105,7 +107,7 @@ class CircuitBreaker:
         """Let a call through, or say when the next may try."""
         if self._plain:
             return Permit(self, ask, 0.0, self._generation)
-        now = self._clock.monotonic()
+        now = self._monotonic()
         refusal = self._refusal(now)
         if refusal is None:
             return self._issue(ask, now)
@@ -119,7 +121,7 @@ class CircuitBreaker:
         """Learn how a call ended; what began in an older generation changes nothing."""
         if permit.generation != self._generation:
             return
-        now = self._clock.monotonic()
+        now = self._monotonic()
         if outcome is SUCCESS and self._plain:
             self._window.add_success(now)
             return
@@ -136,7 +138,7 @@ class CircuitBreaker:
 
     def stats(self) -> BreakerStats:
         """A photograph."""
-        now = self._clock.monotonic()
+        now = self._monotonic()
         tally = self._window.tally(now)
         return BreakerStats(
             name=self.name,
@@ -177,7 +179,7 @@ class CircuitBreaker:
         """
         if self._mode not in {Mode.NORMAL, Mode.SHADOW}:
             return
-        until = self._clock.monotonic() + seconds
+        until = self._monotonic() + seconds
         if self._state is State.OPEN:
             self._open_until = max(until, self._open_until)
             self._cause = cause
@@ -187,7 +189,7 @@ class CircuitBreaker:
     def isolate(self, reason: str) -> None:
         """Refuse every call until :meth:`release` or :meth:`reset`, whatever the time."""
         self._mode = Mode.ISOLATED
-        self._open(self._clock.monotonic(), reason)
+        self._open(self._monotonic(), reason)
 
     def release(self) -> None:
         """End any special mode; an isolated breaker closes, ramped."""
@@ -245,7 +247,7 @@ class CircuitBreaker:
         return CircuitOpen(self.name, min(self._leases.values()) - now, "probing")
 
     def _issue(self, ask: Ask, now: float) -> Permit:
-        permit = Permit(self, ask, now, self._generation)
+        permit = HeldPermit(self, ask, now, self._generation)
         if self._state is State.HALF_OPEN:
             self._leases[id(permit)] = self._lease_end(ask, now)
         elif self._mode is not Mode.DISABLED:
@@ -351,7 +353,7 @@ class CircuitBreaker:
     def _close(self, cause: str) -> None:
         self._failed_probes = 0
         self._ramp = self._config.ramp_start
-        self._ramp_until = self._clock.monotonic() + self._config.ramp_timeout
+        self._ramp_until = self._monotonic() + self._config.ramp_timeout
         self._window.clear()
         self._enter(State.CLOSED, cause)
 

@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from ..errors import BudgetExhausted, Rejected
 from .clock import SYSTEM_CLOCK, Clock
-from .gate import Permit
+from .gate import HeldPermit, Permit
 from .line import LinedGate, Waiter
 from .outcome import Ask, Outcome
 
@@ -89,7 +89,7 @@ class DailyBudget(LinedGate):
         if spent_after + self._reserved > self._config.limit_nanousd or self.must_line_up:
             return self._refuse_for_now()
         self._reserved += ask.nanousd
-        return Permit(self, ask, 0.0, self._day)
+        return HeldPermit(self, ask, 0.0, self._day)
 
     def settled(self, permit: Permit, outcome: Outcome) -> None:
         """Debit what was spent, in full; the whole reservation if nobody knows."""

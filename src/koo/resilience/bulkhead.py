@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import Rejected, Saturated
 from .clock import SYSTEM_CLOCK, Clock
-from .gate import Permit
+from .gate import HeldPermit, Permit
 from .line import LinedGate
 from .outcome import Ask, Outcome
 
@@ -57,7 +57,7 @@ class Bulkhead(LinedGate):
         if self._in_flight >= self._config.max_concurrent or self.must_line_up:
             return self._full()
         self._in_flight += 1
-        return Permit(self, ask, 0.0, 0)
+        return HeldPermit(self, ask, 0.0, 0)
 
     def settled(self, permit: Permit, outcome: Outcome) -> None:
         """Make room, however the call ended."""

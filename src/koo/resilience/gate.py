@@ -2,7 +2,7 @@
 
     gate.admit(ask) --> Permit ----settle(outcome)----> the gate learns how it ended
                    +                +--cancel()-------> nothing was sent, refunded in full
-                    +-> Rejected     +--(collected)---> settled as Abandoned
+                    +-> Rejected     +--(collected)---> settled as Abandoned, if it holds anything
 
 A gate answers at once and never waits, so no other task can run between its
 check and its decision. It returns its refusal; only a policy raises.
@@ -15,7 +15,7 @@ from typing import Protocol
 from ..errors import Rejected
 from .outcome import ABANDONED, Ask, Outcome
 
-__all__ = ["Gate", "Issuer", "Permit"]
+__all__ = ["Gate", "HeldPermit", "Issuer", "Permit"]
 
 
 class Issuer(Protocol):
@@ -36,8 +36,7 @@ class Permit:
     """Leave to make one call. Settle it or cancel it, once.
 
     *stamp* is the moment of admission, *generation* the gate's era in which it
-    was issued. A second settlement is ignored and counted; a permit that is
-    collected unsettled settles itself as ``Abandoned``.
+    was issued. A second settlement is ignored and counted.
     """
 
     __slots__ = ("ask", "done", "gate", "generation", "stamp")
@@ -64,6 +63,15 @@ class Permit:
             return
         self.done = True
         self.gate.cancelled(self)
+
+
+class HeldPermit(Permit):
+    """A permit that holds a slot or money; collected unsettled, it settles itself as Abandoned.
+
+    A permit that holds nothing needs no finalizer, which would cost every call.
+    """
+
+    __slots__ = ()
 
     def __del__(self) -> None:
         if not self.done:

@@ -200,7 +200,7 @@ class RateLimiter(LinedGate):
 
     def admit(self, ask: Ask) -> Permit | Rejected:
         """Count *ask* in every window, or in none and say when it would fit."""
-        now = self._clock.monotonic()
+        now = self._monotonic()
         if now < self._paused_until or (self._line is not None and not self._serving):
             return self._refuse(ask, now)
         for meter in self._meters:
@@ -234,14 +234,14 @@ class RateLimiter(LinedGate):
     def pause(self, seconds: float) -> None:
         """Admit nothing for *seconds* (at most ``pause_cap``); never shortens a pause."""
         seconds = min(seconds, self._config.pause_cap)
-        until = self._clock.monotonic() + seconds
+        until = self._monotonic() + seconds
         if seconds > 0 and until > self._paused_until:
             self._paused_until = until
             tell(self._on_event, LimitPaused(self.name, seconds))
 
     def stats(self) -> RateLimiterStats:
         """A photograph."""
-        now = self._clock.monotonic()
+        now = self._monotonic()
         return RateLimiterStats(
             name=self.name,
             windows=tuple(stats for meter in self._meters for stats in meter.stats(now)),
@@ -269,7 +269,7 @@ class RateLimiter(LinedGate):
         return self._may_wait(RateLimited(self.name, max(0.0, due - now), cause))
 
     def _correct(self, permit: Permit, spent: Spent) -> None:
-        now = self._clock.monotonic()
+        now = self._monotonic()
         for meter in self._meters:
             excess = meter.weigh(spent) - meter.weigh(permit.ask)
             if excess > 0:

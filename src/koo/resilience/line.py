@@ -90,12 +90,21 @@ class Line:
 class LinedGate:
     """What gates share that let callers wait: the order of service."""
 
-    __slots__ = ("__weakref__", "_clock", "_line", "_serving", "double_settled_total", "name")
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_line",
+        "_monotonic",
+        "_serving",
+        "double_settled_total",
+        "name",
+    )
 
     def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
         self.double_settled_total = 0
         self._clock = clock
+        self._monotonic = clock.monotonic
         self._line: Line | None = None
         self._serving = False
 

@@ -147,9 +147,9 @@ class RetryBudget:
         self._successes = self._counted = self._credited = 0
         self._withdrawals_total = self._refusals_total = 0
 
-    def deposit(self, now: float) -> None:
-        """A call succeeded at its first attempt."""
-        self._successes += 1
+    def deposit(self, now: float, number: int = 1) -> None:
+        """*number* calls have succeeded at their first attempt; tell it now and then."""
+        self._successes += number
         if now >= self._due:
             self._count(now)
 

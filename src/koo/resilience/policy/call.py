@@ -20,6 +20,8 @@ from .timers import SLACK, AnyTask, Lane
 
 __all__ = ["Call", "Terms"]
 
+_running_call = CURRENT.get
+
 
 class Terms(Protocol):
     """What a policy sets for each of its calls."""
@@ -76,10 +78,12 @@ class Call:
         self.timer: TimerHandle | None = None
         self.has_expired = self.is_late = self.ends_with_deadline = False
         self.is_ours = True
-        self.began = began = policy.monotonic()
+        # Bound first: the interpreter is slow to call a function that it finds on an instance.
+        monotonic = policy.monotonic
+        self.began = began = monotonic()
         limit = policy.timeout if timeout is None else timeout
         self.deadline_at = None if limit is None else began + limit
-        outer = CURRENT.get()
+        outer = _running_call()
         if outer is not None:
             self._inherit(outer)
         if ask.deadline is not None:
@@ -193,11 +197,11 @@ class Call:
             self.timer.cancel()
             self.timer = None
 
-    def forgive(self) -> None:
+    def forgive_if_expired(self) -> None:
         """The operation ended in the instant that its time was over: take the cancellation back."""
-        self.has_expired = False
-        if self.task is not None:
+        if self.has_expired and self.task is not None:
             self.task.uncancel()
+        self.has_expired = False
 
     def timed_out(self, error: BaseException) -> bool:
         """Whether *error* is our own timer's doing and not the caller's cancellation."""

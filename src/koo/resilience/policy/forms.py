@@ -15,8 +15,8 @@ from typing import Any, ParamSpec, Self
 from ..deadline import CURRENT, Deadline, Progress
 from ..outcome import SUCCESS, Outcome
 from .call import Call
-from .journey import Journey
 from .generators import stream
+from .journey import Journey
 
 __all__ = ["Attempt", "Attempts", "protect"]
 

@@ -30,6 +30,7 @@ __all__ = ["Journey"]
 _GAVE_UP: Final = "__koo_gave_up__"
 _OWN: Final = RetryBudget()
 _ENOUGH_CALLS: Final = 100
+_FEED_INTERVAL: Final = 0.125
 _TIMED_OUT: Final = Failure(retryable=True, trips=True, cause="timeout")
 
 
@@ -72,6 +73,8 @@ class Journey:
         self._rejected_total = self._abandoned_total = self._retries_total = 0
         self._appraiser_errors_total = 0
         self._latency = Histogram()
+        self._feed_at = float("-inf") if self.retry_budget else float("inf")
+        self._fed_total = self._late_successes_total = 0
         self._quickest = 0.0
         self._look_again_at = _ENOUGH_CALLS
         self._hurried_total = 0
@@ -111,19 +114,17 @@ class Journey:
 
     def succeed(self, call: Call, outcome: Outcome) -> None:
         """Settle an attempt that did not raise."""
-        if (lane := call.lane) is not None:
-            # disarm(), spelled out for the usual case.
-            call.lane = None
-            lane.calls.pop(call, None)
-        else:
+        if (lane := call.lane) is None or lane.calls.pop(call, None) is None:
             call.disarm()
-        if call.has_expired:
-            call.forgive()
-        now = self.monotonic()
+            call.forgive_if_expired()
+        monotonic = self.monotonic
+        now = monotonic()
         self._latency.record(now - call.began)
         self._successes_total += 1
-        if call.number == 1 and self.retry_budget is not None:
-            self.retry_budget.deposit(now)
+        if call.number > 1:
+            self._late_successes_total += 1
+        if now >= self._feed_at:
+            self._feed_budget(now)
         permits, call.permits = call.permits, ()
         for permit in permits:
             # permit.settle(outcome), spelled out too.
@@ -213,10 +214,25 @@ class Journey:
         if call.deadline_at is not None and self.monotonic() + delay >= call.deadline_at:
             error.add_note(f"{self.name}: the next attempt in {delay:.1f} s is past the deadline")
             return None
-        if self.retry_budget and not self.retry_budget.withdraw(failure.retry_class.cost):
+        if not self._can_afford(failure):
             error.add_note(f"{self.name}: no retry; the retry budget is used up")
             return None
         return delay
+
+    def _can_afford(self, failure: Failure) -> bool:
+        if self.retry_budget is None:
+            return True
+        self._feed_budget(self.monotonic())
+        return self.retry_budget.withdraw(failure.retry_class.cost)
+
+    def _feed_budget(self, now: float) -> None:
+        """Deposit the first-try successes since the last time; not at each, they are too many."""
+        if self.retry_budget is None:
+            return
+        first_tries = self._successes_total - self._late_successes_total
+        self.retry_budget.deposit(now, first_tries - self._fed_total)
+        self._fed_total = first_tries
+        self._feed_at = now + _FEED_INTERVAL
 
     def _abandon(self, call: Call) -> None:
         self._abandoned_total += 1
