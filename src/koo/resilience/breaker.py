@@ -49,6 +49,7 @@ class CircuitBreaker:
         "_failed_probes",
         "_flying",
         "_generation",
+        "_is_shut",
         "_leases",
         "_mode",
         "_monotonic",
@@ -99,7 +100,7 @@ class CircuitBreaker:
         self._ramp = 0
         self._ramp_until = 0.0
         self._rejected_total = self._would_reject_total = self._opened_total = 0
-        self._plain = self._config.slow_threshold is None
+        self._settle_pace()
 
     # -- the gate ------------------------------------------------------------------
 
@@ -108,6 +109,9 @@ class CircuitBreaker:
         if self._plain:
             return Permit(self, ask, 0.0, self._generation)
         now = self._monotonic()
+        if self._is_shut and now < self._open_until:
+            self._rejected_total += 1
+            return CircuitOpen(self.name, self._open_until - now, self._cause)
         refusal = self._refusal(now)
         if refusal is None:
             return self._issue(ask, now)
@@ -380,7 +384,8 @@ class CircuitBreaker:
         self._settle_pace()
 
     def _settle_pace(self) -> None:
-        """Closed and in charge, without ramp or slow rule: nothing to ask at admission."""
+        """Know beforehand the two usual answers: closed without a doubt, and open in charge."""
+        self._is_shut = self._state is State.OPEN and self._mode is Mode.NORMAL
         self._plain = (
             self._state is State.CLOSED
             and not self._ramp
