@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from fastapi import APIRouter, Depends
 from sqlalchemy import func, select
@@ -12,6 +13,10 @@ from sqlalchemy import func, select
 from core.database import db_manager
 
 __all__ = ["DatabaseVersion", "database_router"]
+
+#: The ping, a new connection and the statement may each take one check's time. Less would
+#: give up before the circuit breaker learns what is wrong.
+_PATIENCE: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,7 @@ async def version() -> DatabaseVersion:
     dialect = db_manager.engine.dialect.name
     name = func.sqlite_version() if dialect == "sqlite" else func.version()
     async with (
-        asyncio.timeout(db_manager.config.check_timeout),
+        asyncio.timeout(_PATIENCE * db_manager.config.check_timeout),
         db_manager.session_scope(readonly=True) as session,
     ):
         answer = (await session.execute(select(name))).scalar_one()

@@ -37,7 +37,7 @@ _CUSTOMERS: Final = 4
 _READERS: Final = 2
 _RUSH: Final = 14
 #: Seconds between the questions of one clerk; each service has two.
-_PACES: Final = {"claude": 3.0, "openai": 2.6, "gemini": 3.5, "perplexity": 4.0}
+_PACES: Final = {"claude": 3.0, "openai": 2.0, "gemini": 3.5, "perplexity": 4.0}
 _CLERKS: Final = 2
 _QUESTION: Final = "Summarize what customer {} has ordered, in two sentences."
 

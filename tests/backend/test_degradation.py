@@ -134,3 +134,24 @@ def under_load(client, holds, seconds):
         assert time.monotonic() < end
         client.get("/api/v1/database/version")
         time.sleep(0.05)
+
+
+def test_a_database_that_does_not_answer_costs_nobody_half_a_minute(program):
+    with PostgresServer(settings={"fsync": "off"}) as postgres:
+        variables = {
+            "DATABASE_URL": postgres.url(),
+            "HEALTH_CHECK_TIMEOUT": "0.5",
+            "DB_CIRCUIT_BREAKER_RECOVERY_TIMEOUT": "5",
+            "SHUTDOWN_GRACE": "1",
+        }
+        with application(program, **variables) as client:
+            under_load(client, lambda: state(client) == "healthy", 5)
+            postgres.freeze()
+            for _ in range(8):
+                began = time.monotonic()
+                answer = client.get("/api/v1/database/version", timeout=30)
+                assert answer.status_code == 503
+                assert time.monotonic() - began < 4
+            assert state(client) == "circuit_open"
+            postgres.thaw()
+            under_load(client, lambda: state(client) == "healthy", 10)

@@ -252,9 +252,7 @@ class RateLimiter(LinedGate):
         )
 
     def _undo(self, ask: Ask, full: _Meter) -> None:
-        for meter in self._meters:
-            if meter is full:
-                return
+        for meter in self._meters[: self._meters.index(full)]:
             meter.put(-meter.weigh(ask))
 
     def _refuse(self, ask: Ask, now: float) -> Rejected:

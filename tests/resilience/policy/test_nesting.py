@@ -1,6 +1,7 @@
 """Policies inside policies: one layer retries, time and numbers are inherited."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -89,10 +90,8 @@ async def test_an_error_that_was_given_up_on_and_dealt_with_stops_no_retry():
     dependency = Dependency(OSError("dead"), "fine")
 
     async def service():
-        try:
+        with contextlib.suppress(OSError):
             await inner.run(cache)
-        except OSError:
-            pass
         return await dependency()
 
     assert await policy("outer", retry=QUICK).run(service) == "fine"

@@ -43,11 +43,8 @@ async def test_the_delays_grow_up_to_the_cap():
 
 
 async def test_the_last_error_is_raised_as_it_was_with_its_own_cause():
-    try:
-        raise LookupError("deeper")
-    except LookupError as deeper:
-        error = OSError("the last one")
-        error.__cause__ = deeper
+    error = OSError("the last one")
+    error.__cause__ = LookupError("deeper")
     with pytest.raises(OSError, match="the last one") as caught:
         await policy(retry=QUICK).run(Dependency(OSError("first"), OSError("second"), error))
     assert caught.value is error
@@ -174,7 +171,8 @@ async def test_only_a_success_at_the_first_attempt_pays_in():
     await through.run(Dependency(OSError(), "fine"))
     assert budget.stats().balance == 9
     await through.run(Dependency("fine"))
-    assert budget.stats().balance == pytest.approx(9.2)
+    await through.run(Dependency(OSError(), "fine"))
+    assert budget.stats().balance == pytest.approx(8.2)
 
 
 async def test_a_refused_second_attempt_raises_the_first_error_with_a_note():
@@ -245,7 +243,7 @@ async def test_an_error_that_is_kept_does_not_collect_notes_without_end():
 async def test_the_attempts_own_timeout_is_retried():
     dependency = Dependency(9.0, "fine")
     assert await policy(retry=QUICK, attempt_timeout=2).run(dependency) == "fine"
-    assert dependency.calls == [0, 3]
+    assert dependency.calls == pytest.approx([0, 3], abs=1e-3)
     assert dependency.cut == 1
 
 

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from koo.resilience import ABANDONED, ONE_REQUEST, RANDOM, SUCCESS, SYSTEM_CLOCK, Permit
+from koo.resilience.gate import HeldPermit
 
 
 class Recorder:
@@ -27,8 +28,8 @@ def gate():
     return Recorder()
 
 
-def permit_of(gate):
-    return Permit(gate, ONE_REQUEST, 0.0, 0)
+def permit_of(gate, kind=HeldPermit):
+    return kind(gate, ONE_REQUEST, 0.0, 0)
 
 
 def test_a_permit_is_settled_once(gate):
@@ -49,11 +50,17 @@ def test_a_permit_is_cancelled_once(gate):
     assert gate.double_settled_total == 2
 
 
-def test_a_permit_that_is_dropped_settles_itself_as_abandoned(gate):
+def test_a_permit_that_holds_something_and_is_dropped_settles_itself_as_abandoned(gate):
     permit_of(gate)
     gc.collect()
     assert gate.told == [ABANDONED]
     assert gate.double_settled_total == 0
+
+
+def test_a_permit_that_holds_nothing_has_nothing_to_give_back(gate):
+    permit_of(gate, Permit)
+    gc.collect()
+    assert not gate.told
 
 
 def test_a_permit_that_was_settled_and_is_dropped_stays_as_it_was(gate):

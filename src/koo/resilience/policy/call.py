@@ -29,6 +29,7 @@ class Terms(Protocol):
     name: str
     gates: tuple[Gate, ...]
     timeout: float | None
+    attempt_timeout: float | None
     patience: float | None
     lane_timeout: float | None
     lane: Lane | None
@@ -59,6 +60,7 @@ class Call:
         "lane",
         "last_error",
         "number",
+        "outer",
         "permits",
         "policy",
         "task",
@@ -83,7 +85,7 @@ class Call:
         self.began = began = monotonic()
         limit = policy.timeout if timeout is None else timeout
         self.deadline_at = None if limit is None else began + limit
-        outer = _running_call()
+        self.outer = outer = _running_call()
         if outer is not None:
             self._inherit(outer)
         if ask.deadline is not None:
@@ -143,7 +145,11 @@ class Call:
                 self.arm_until(deadline_at)
             return
         expires_at = self.began + timeout
-        if deadline_at is not None and deadline_at < expires_at:
+        # Later than the lane's end, without a limit for attempts: the call brought its own timeout.
+        if deadline_at is not None and (
+            deadline_at < expires_at
+            or (deadline_at > expires_at and policy.attempt_timeout is None)
+        ):
             self.arm_until(deadline_at)
             return
         # The running loop costs a system call to ask for; a task of the lane's loop in this
@@ -177,16 +183,21 @@ class Call:
         left = max(0.0, moment - self.policy.monotonic())
         self.timer = loop.call_later(left + SLACK, self.expire)
 
+    def is_past(self, now: float) -> bool:
+        """Whether the time of the whole call is over."""
+        return self.deadline_at is not None and now >= self.deadline_at
+
+    def resume(self, paused_at: float, now: float) -> None:
+        """Go on after a time that was the consumer's; a deadline it used up is not our failure."""
+        self.began += now - paused_at
+        if self.is_past(now):
+            self.is_ours = False
+
     def expire(self) -> None:
         """The attempt's time is over: end it where it waits."""
         self.has_expired = True
         if self.task is not None:
             self.task.cancel()
-
-    def _watch(self, loop: AbstractEventLoop) -> None:
-        self.task = task = current_task(loop)
-        if task is not None:
-            self.cancelling = task.cancelling()
 
     def disarm(self) -> None:
         """Stop the attempt's clock."""

@@ -41,11 +41,20 @@ def explain(policy: Composition) -> str:
     if policy.timeout is not None:
         steps.append(f"  deadline: the whole call takes at most {policy.timeout:g} s")
     steps += [f"  gate: {type(gate).__name__} {gate.name!r} admits" for gate in policy.gates]
+    if policy.gates and (line := _explain_line(policy)):
+        steps.append(line)
     if policy.attempt_timeout is not None:
         steps.append(f"  attempt: at most {policy.attempt_timeout:g} s each")
     steps.append("  settle: every permit learns how the attempt ended")
     steps.append(f"  retry: {_explain_retry(policy)}")
     return "\n".join(steps)
+
+
+def _explain_line(policy: Composition) -> str | None:
+    waits = "  line: who is refused for now waits"
+    if policy.patience is not None:
+        return f"{waits} at most {policy.patience:g} s"
+    return f"{waits} as long as the deadline allows" if policy.timeout is not None else None
 
 
 def _explain_retry(policy: Composition) -> str:
@@ -90,8 +99,7 @@ def _bad_retry(policy: Composition) -> str | None:
 def _twice(policy: Composition) -> str | None:
     if len({id(gate) for gate in policy.gates}) < len(policy.gates):
         return "the same gate stands in it twice and would count every call twice; name it once"
-    names = [gate.name for gate in policy.gates if gate.name]
-    kinds = [(type(gate), gate.name) for gate in policy.gates]
-    if len(set(kinds)) < len(names):
+    kinds = [(type(gate), gate.name) for gate in policy.gates if gate.name]
+    if len(set(kinds)) < len(kinds):
         return "two gates of one kind have the same name; give each its own"
     return None

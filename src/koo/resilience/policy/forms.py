@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 from contextvars import Token
 from functools import wraps
 from types import TracebackType
@@ -26,11 +27,13 @@ P = ParamSpec("P")
 class Attempt:
     """One attempt around a block; settled when the block ends."""
 
+    _token: Token[Progress | None]
+
     def __init__(self, journey: Journey, call: Call) -> None:
         self._journey = journey
         self._call = call
-        self._token: Token[Progress | None] | None = None
         self._outcome: Outcome = SUCCESS
+        self._is_used = False
 
     @property
     def number(self) -> int:
@@ -53,6 +56,13 @@ class Attempt:
         self._outcome = outcome
 
     async def __aenter__(self) -> Self:
+        if self._is_used:
+            message = (
+                f"Policy {self._journey.name!r}: this permit was used already;"
+                " take a new one for each block"
+            )
+            raise RuntimeError(message)
+        self._is_used = True
         await self._journey.enter(self._call, self._call.admit())
         self._token = CURRENT.set(self._call)
         self._call.arm()
@@ -66,7 +76,7 @@ class Attempt:
     ) -> bool:
         self._leave_context()
         if error is None:
-            self._journey.succeed(self._call, self._outcome)
+            self._journey.conclude(self._call, self._outcome)
             return True
         return await self._fail(error)
 
@@ -78,14 +88,9 @@ class Attempt:
         raise failed
 
     def _leave_context(self) -> None:
-        token, self._token = self._token, None
-        if token is None:
-            return
-        try:
-            CURRENT.reset(token)
-        except ValueError:
-            # Entered in one task and left in another: that context has gone its own way.
-            return
+        # Entered in one task and left in another: that context has gone its own way.
+        with suppress(ValueError):
+            CURRENT.reset(self._token)
 
 
 class _Repeatable(Attempt):

@@ -32,22 +32,36 @@ async def stream(
     while True:
         await journey.enter(call, call.admit())
         items = function()
-        has_yielded = False
+        has_yielded, paused_at = False, None
         try:
             while True:
                 item = await _next(call, items)
-                has_yielded = True
+                has_yielded, paused_at = True, journey.monotonic()
                 yield item
+                call.resume(paused_at, journey.monotonic())
+                paused_at = None
         except StopAsyncIteration:
             journey.succeed(call, SUCCESS)
             return
-        except BaseException as error:  # noqa: BLE001 - judged there, raised if it ends the call
-            await items.aclose()
+        except BaseException as error:
+            if paused_at is not None:
+                await _leave(journey, call, items)
+                raise
             if has_yielded:
                 failed, _ = journey.judge(call, error)
                 journey.give_up(call, failed)
-                raise failed from error.__cause__
+                if failed is error:
+                    raise
+                raise failed from error
             await journey.back_off(call, error)
+
+
+async def _leave(journey: Journey, call: Call, items: AsyncGenerator[T, None]) -> None:
+    """The consumer goes away: nobody will know how the stream would have ended."""
+    try:
+        await items.aclose()
+    finally:
+        journey.abandon(call)
 
 
 async def _next(call: Call, items: AsyncGenerator[T, None]) -> T:

@@ -8,8 +8,8 @@ enter --> (work) --> succeed
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Sequence
+from typing import Final, TypeVar
 
 from ...errors import Rejected
 from ..classifier import classify_by_type
@@ -17,7 +17,16 @@ from ..clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from ..events import CallRejected, GaveUp, Listener, RetryScheduled, ignore, tell
 from ..gate import Gate
 from ..measure import Histogram
-from ..outcome import ABANDONED, SUCCESS, Appraiser, Classifier, Failure, Outcome
+from ..outcome import (
+    ABANDONED,
+    SUCCESS,
+    Abandoned,
+    Appraiser,
+    Classifier,
+    Failure,
+    Outcome,
+    Success,
+)
 from ..retry import RetryBudget, RetryConfig
 from .call import Call
 from .compose import check_composition
@@ -27,7 +36,10 @@ from .timers import Lane
 
 __all__ = ["Journey"]
 
+T = TypeVar("T")
+
 _GAVE_UP: Final = "__koo_gave_up__"
+_MOST_NOTES: Final = 8
 _OWN: Final = RetryBudget()
 _ENOUGH_CALLS: Final = 100
 _FEED_INTERVAL: Final = 0.125
@@ -71,7 +83,7 @@ class Journey:
         self._on_event = on_event
         self._successes_total = self._failures_total = 0
         self._rejected_total = self._abandoned_total = self._retries_total = 0
-        self._appraiser_errors_total = 0
+        self._appraiser_errors_total = self._cut_attempts_total = 0
         self._latency = Histogram()
         self._feed_at = float("-inf") if self.retry_budget else float("inf")
         self._fed_total = self._late_successes_total = 0
@@ -89,7 +101,7 @@ class Journey:
             failures_total=self._failures_total,
             rejected_total=self._rejected_total,
             abandoned_total=self._abandoned_total,
-            attempts_total=latency.count + self._abandoned_total,
+            attempts_total=latency.count + self._cut_attempts_total,
             retries_total=self._retries_total,
             appraiser_errors_total=self._appraiser_errors_total,
             latency=latency,
@@ -101,15 +113,13 @@ class Journey:
 
     async def enter(self, call: Call, refusal: Rejected | None) -> None:
         """Return with every permit in hand, after a wait in line if need be, or raise."""
-        if call.is_late:
+        if call.is_late or call.is_past(self.monotonic()):
             call.give_back()
-            self._failures_total += 1
-            raise call.too_late_error()
-        if refusal is None:
-            return
-        standing = await wait_for_permits(call, refusal)
-        if standing is not None:
-            raise self._refuse(call, standing) from call.last_error
+            raise self._too_late(call)
+        if refusal is not None:
+            standing = await self._patiently(wait_for_permits(call, refusal))
+            if standing is not None:
+                raise self._refuse(call, standing)
         call.began = self.monotonic()
 
     def succeed(self, call: Call, outcome: Outcome) -> None:
@@ -123,13 +133,26 @@ class Journey:
         self._successes_total += 1
         if call.number > 1:
             self._late_successes_total += 1
-        if now >= self._feed_at:
-            self._feed_budget(now)
+        if now >= self._feed_at and self.retry_budget:
+            self._feed(self.retry_budget, now)
         permits, call.permits = call.permits, ()
         for permit in permits:
             # permit.settle(outcome), spelled out too.
             permit.done = True
             permit.gate.settled(permit, outcome)
+
+    def conclude(self, call: Call, outcome: Outcome) -> None:
+        """Settle an attempt whose owner has said how it ended."""
+        if isinstance(outcome, Success):
+            self.succeed(call, outcome)
+            return
+        call.disarm()
+        call.forgive_if_expired()
+        if isinstance(outcome, Failure):
+            self._failures_total += 1
+            self._settle_failure(call, outcome)
+        else:
+            self.abandon(call, outcome)
 
     def appraise_safely(self, value: object) -> Outcome:
         """What *value* says of its cost; a bad appraiser costs the whole reservation."""
@@ -150,9 +173,8 @@ class Journey:
         self._retries_total += 1
         call.last_error = failed
         call.waited += delay
-        await self.clock.sleep(delay)
+        await self._patiently(self.clock.sleep(delay))
         call.number += 1
-        call.began = self.monotonic()
 
     def judge(self, call: Call, error: BaseException) -> tuple[Exception, Failure]:
         """Settle an attempt that raised *error*; the error for the caller and the verdict.
@@ -164,7 +186,7 @@ class Journey:
         if call.timed_out(error):
             return self._judge_timeout(call, error)
         if not isinstance(error, Exception):
-            self._abandon(call)
+            self.abandon(call)
             raise error
         if isinstance(error, Rejected):
             call.give_back()
@@ -175,18 +197,20 @@ class Journey:
         """Count a call that failed for good, and mark its error against retries further out."""
         self._failures_total += 1
         call.last_error = None
+        if self.retry is None and not _was_given_up(call, error):
+            return
+        _mark(call, error)
         if self.retry is None:
             return
-        setattr(error, _GAVE_UP, True)
         if call.number > 1:
-            error.add_note(f"{self.name}: gave up after {call.number} attempts")
+            _note(error, f"{self.name}: gave up after {call.number} attempts")
         tell(self._on_event, GaveUp(self.name, call.number, error))
 
     def _judge_timeout(self, call: Call, error: BaseException) -> tuple[Exception, Failure]:
         late = call.deadline_error()
         late.__cause__ = error
         if not call.timeout_is_ours:
-            self._abandon(call)
+            self.abandon(call)
             raise late
         return late, self._settle_failure(call, _TIMED_OUT)
 
@@ -199,56 +223,75 @@ class Journey:
         try:
             return self._classify(error)
         except Exception as mistake:  # noqa: BLE001 - the caller must get the error that counts
-            error.add_note(f"{self.name}: the classifier raised {type(mistake).__name__}; mend it")
+            _note(error, f"{self.name}: the classifier raised {type(mistake).__name__}; mend it")
             return Failure(retryable=False, trips=False, cause="classifier")
 
     def _next_delay(self, call: Call, error: Exception, failure: Failure) -> float | None:
         retry = self.retry
-        if retry is None or _was_given_up(error):
+        if retry is None or _was_given_up(call, error):
             return None
         if not retry.allows(failure, call.number):
             if failure.retry_after and failure.retry_after > retry.max_retry_after:
-                error.add_note(f"{self.name}: not waiting {failure.retry_after:.0f} s; try then")
+                _note(error, f"{self.name}: not waiting {failure.retry_after:.0f} s; try then")
             return None
         delay = retry.backoff.delay(failure, call.number, self._random)
         if call.deadline_at is not None and self.monotonic() + delay >= call.deadline_at:
-            error.add_note(f"{self.name}: the next attempt in {delay:.1f} s is past the deadline")
+            _note(error, f"{self.name}: the next attempt in {delay:.1f} s is past the deadline")
             return None
         if not self._can_afford(failure):
-            error.add_note(f"{self.name}: no retry; the retry budget is used up")
+            _note(error, f"{self.name}: no retry; the retry budget is used up")
             return None
         return delay
 
     def _can_afford(self, failure: Failure) -> bool:
         if self.retry_budget is None:
             return True
-        self._feed_budget(self.monotonic())
+        self._feed(self.retry_budget, self.monotonic())
         return self.retry_budget.withdraw(failure.retry_class.cost)
 
-    def _feed_budget(self, now: float) -> None:
+    def _feed(self, budget: RetryBudget, now: float) -> None:
         """Deposit the first-try successes since the last time; not at each, they are too many."""
-        if self.retry_budget is None:
-            return
         first_tries = self._successes_total - self._late_successes_total
-        self.retry_budget.deposit(now, first_tries - self._fed_total)
+        budget.deposit(now, first_tries - self._fed_total)
         self._fed_total = first_tries
         self._feed_at = now + _FEED_INTERVAL
 
-    def _abandon(self, call: Call) -> None:
+    def abandon(self, call: Call, outcome: Abandoned = ABANDONED) -> None:
+        """Settle an attempt that was given up before its end."""
         self._abandoned_total += 1
-        call.settle(ABANDONED)
+        self._cut_attempts_total += 1
+        call.settle(outcome)
+
+    async def _patiently(self, wait: Awaitable[T]) -> T:
+        """The end of *wait*; a caller that goes away meanwhile is counted."""
+        try:
+            return await wait
+        except BaseException:
+            self._abandoned_total += 1
+            raise
+
+    def _too_late(self, call: Call) -> Exception:
+        """What the caller gets when the time is over before an attempt: the last real error."""
+        call.number -= 1
+        error = call.last_error
+        if error is None:
+            self._failures_total += 1
+            return call.too_late_error()
+        self.give_up(call, error)
+        return error
 
     def _refuse(self, call: Call, refusal: Rejected) -> Exception:
         """What the caller gets when a gate says no: the last real error, if there was one."""
         self._rejected_total += 1
+        call.number -= 1
         if self._on_event is not ignore:
             event = CallRejected(self.name, refusal.gate, refusal.what, refusal.retry_after)
             tell(self._on_event, event)
         error, call.last_error = call.last_error, None
         if error is None:
             return refusal
-        error.add_note(f"{self.name}: no further attempt; {refusal}")
-        setattr(error, _GAVE_UP, True)
+        _note(error, f"{self.name}: no further attempt; {refusal}")
+        _mark(call, error)
         return error
 
     def cannot_finish_in(self, seconds: float) -> bool:
@@ -270,6 +313,27 @@ class Journey:
         return self.lane
 
 
-def _was_given_up(error: BaseException | None) -> bool:
-    """Whether a policy further in has given up on *error*, or on what it was raised from."""
-    return error is not None and (getattr(error, _GAVE_UP, False) or _was_given_up(error.__cause__))
+def _mark(call: Call, error: Exception) -> None:
+    """Tell the call around *call*, and no other, that *error* is not worth another attempt.
+
+    One error may be raised for many callers, so the mark says for whom it is.
+    Into the dict, because an error may refuse to be written on.
+    """
+    vars(error)[_GAVE_UP] = call.outer
+
+
+def _note(error: Exception, text: str) -> None:
+    """Add a note once; an error that is kept and raised again must not gather them for ever."""
+    notes = vars(error).setdefault("__notes__", [])
+    if text not in notes and len(notes) < _MOST_NOTES:
+        notes.append(text)
+
+
+def _was_given_up(call: Call, error: BaseException | None, depth: int = 8) -> bool:
+    """Whether a call inside *call* gave up on *error*, a part of it, or what it was raised from."""
+    if error is None or not depth:
+        return False
+    parts = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return vars(error).get(_GAVE_UP) is call or any(
+        _was_given_up(call, each, depth - 1) for each in (error.__cause__, *parts)
+    )

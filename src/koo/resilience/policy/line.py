@@ -99,6 +99,9 @@ async def wait_for_permits(call: Call, refusal: Rejected) -> Rejected | None:
                 return refusal
             case Rejected():
                 refusal = answer
+            case permit if call.policy.monotonic() >= until:
+                permit.cancel()
+                return refusal
             case permit:
                 beside = call.admit_beside(permit, gate)
                 if beside is None:

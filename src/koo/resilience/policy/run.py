@@ -74,8 +74,7 @@ class Policy(Journey):
         try:
             value = await self._drive(call, operation, refusal)
         except Exception as error:  # noqa: BLE001 - that is what an outcome is for
-            attempts = call.number - isinstance(error, Rejected)
-            return CallOutcome(None, error, attempts, call.waited)
+            return CallOutcome(None, error, call.number, call.waited)
         return CallOutcome(value, None, call.number, call.waited)
 
     @overload

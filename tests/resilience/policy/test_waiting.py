@@ -1,0 +1,312 @@
+"""Waiting in line, as a policy does it."""
+
+import asyncio
+
+import pytest
+
+from koo.errors import BudgetExhausted, RateLimited, Rejected, Saturated
+from koo.resilience import (
+    SUCCESS,
+    Ask,
+    Bulkhead,
+    BulkheadConfig,
+    CircuitBreaker,
+    DailyBudget,
+    DailyBudgetConfig,
+    Limit,
+    Permit,
+    RateLimiter,
+    RateLimiterConfig,
+    State,
+)
+from koo.testing import running_clock
+
+from ..tools import trip
+from .actors import Dependency, policy, started
+
+
+def bulkhead(places=1, name="bulkhead"):
+    return Bulkhead(name, BulkheadConfig(places), clock=running_clock())
+
+
+def limiter(*limits):
+    return RateLimiter("limiter", RateLimiterConfig(limits), clock=running_clock())
+
+
+async def test_without_a_deadline_nobody_waits():
+    gate = bulkhead()
+    held = gate.admit(Ask())
+    with pytest.raises(Saturated):
+        await policy(gates=[gate]).run(Dependency())
+    assert running_clock().monotonic() == 0
+    held.cancel()
+
+
+async def test_by_default_patience_is_what_is_left_of_the_deadline():
+    gate = bulkhead()
+    held = gate.admit(Ask())
+    with pytest.raises(Saturated):
+        await policy(gates=[gate], timeout=7).run(Dependency())
+    assert running_clock().monotonic() == pytest.approx(7)
+    assert gate.stats().waiting == 0
+    held.cancel()
+
+
+async def test_patience_ends_the_wait_before_the_deadline():
+    gate = bulkhead()
+    held = gate.admit(Ask())
+    with pytest.raises(Saturated):
+        await policy(gates=[gate], timeout=7, patience=2).run(Dependency())
+    assert running_clock().monotonic() == pytest.approx(2)
+    held.cancel()
+
+
+async def test_patience_works_without_a_deadline():
+    gate = bulkhead()
+    held = gate.admit(Ask())
+    asyncio.get_running_loop().call_later(1, held.cancel)
+    assert await policy(gates=[gate], patience=2).run(Dependency()) == "fine"
+
+
+async def test_callers_are_served_in_order_of_arrival():
+    gate, order = bulkhead(), []
+    through = policy(gates=[gate], timeout=100)
+
+    async def visit(number):
+        await asyncio.sleep(number / 100)
+        await through.run(Dependency(1.0))
+        order.append(number)
+
+    await asyncio.gather(*(visit(number) for number in range(20)))
+    assert order == list(range(20))
+    assert running_clock().monotonic() == pytest.approx(20, abs=0.01)
+
+
+async def test_a_due_time_beyond_the_patience_is_refused_at_once():
+    gate = limiter(Limit(1, 60))
+    through = policy(gates=[gate], timeout=30)
+    await through.run(Dependency())
+    with pytest.raises(RateLimited) as caught:
+        await through.run(Dependency())
+    assert running_clock().monotonic() == 0
+    assert caught.value.retry_after == pytest.approx(60, rel=1 / 60)
+
+
+async def test_a_due_time_within_the_patience_is_waited_for():
+    gate = limiter(Limit(1, 60))
+    through = policy(gates=[gate], timeout=100)
+    await through.run(Dependency())
+    await through.run(Dependency())
+    assert running_clock().monotonic() == pytest.approx(61, abs=0.1)
+
+
+async def test_the_wait_is_part_of_the_outcome_and_not_of_the_latency():
+    gate = bulkhead()
+    held = gate.admit(Ask())
+    asyncio.get_running_loop().call_later(3, held.cancel)
+    through = policy(gates=[gate], timeout=10)
+    ended = await through.outcome(Dependency(1.0))
+    assert ended.waited == pytest.approx(3)
+    assert through.stats().latency.total == pytest.approx(1)
+
+
+async def test_an_attempt_that_waited_has_its_own_time_in_full():
+    gate = bulkhead()
+    held = gate.admit(Ask())
+    asyncio.get_running_loop().call_later(3, held.cancel)
+    through = policy(gates=[gate], timeout=10, attempt_timeout=2)
+    assert await through.run(Dependency(1.9)) == "late"
+
+
+async def test_who_waits_holds_no_permit_of_another_gate():
+    first, second = bulkhead(5), limiter(Limit(1, 60))
+    through = policy(gates=[first, second], timeout=100)
+    await through.run(Dependency())
+    waiting = await started(through.run(Dependency()))
+    assert (first.stats().in_flight, second.stats().waiting) == (0, 1)
+    await waiting
+    assert first.stats().in_flight == 0
+
+
+async def test_the_one_called_asks_the_other_gates_again():
+    first, breaker = bulkhead(), CircuitBreaker("breaker", clock=running_clock())
+    through = policy(gates=[breaker, first], timeout=100)
+    held = first.admit(Ask())
+    waiting = await started(through.run(Dependency()))
+    trip(breaker)
+    held.cancel()
+    with pytest.raises(Rejected, match="circuit open"):
+        await waiting
+    assert first.stats().in_flight == 0
+
+
+async def test_refused_by_another_gate_it_takes_its_place_there_by_its_arrival():
+    clock, order = running_clock(), []
+    limit, room = limiter(Limit(1, 60)), bulkhead()
+    await policy("warm", gates=[limit]).run(Dependency())
+    held = room.admit(Ask())
+    both = policy("both", gates=[limit, room], timeout=200)
+    alone = policy("alone", gates=[room], timeout=200)
+
+    async def visit(through, name):
+        await through.run(Dependency())
+        order.append(name)
+
+    early = await started(visit(both, "early"))
+    await clock.sleep(1)
+    late = await started(visit(alone, "late"))
+    await clock.sleep(70)
+    assert (limit.stats().waiting, room.stats().waiting) == (0, 2)
+    held.cancel()
+    await asyncio.gather(early, late)
+    assert order == ["early", "late"]
+
+
+async def test_a_cancelled_waiter_leaves_the_line():
+    gate = bulkhead()
+    held = gate.admit(Ask())
+    through = policy(gates=[gate], timeout=100)
+    first = await started(through.run(Dependency()))
+    second = await started(through.run(Dependency()))
+    first.cancel()
+    await asyncio.sleep(0)
+    assert gate.stats().waiting == 1
+    held.cancel()
+    assert await second == "fine"
+
+
+async def test_a_waiter_cancelled_in_the_instant_of_its_grant_hands_it_on():
+    gate = bulkhead()
+    held = gate.admit(Ask())
+    through = policy(gates=[gate], timeout=100)
+    first, second = [await started(through.run(Dependency())) for _ in range(2)]
+    held.cancel()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert await second == "fine"
+    assert gate.stats().in_flight == 0
+
+
+async def test_a_grant_handed_on_is_cancelled_and_not_debited():
+    gate = limiter(Limit(10, 60, "tokens"))
+    held = gate.admit(Ask(tokens=10))
+    through = policy(gates=[gate], timeout=100)
+    waiter = await started(through.run(Dependency(), Ask(tokens=10)))
+    held.cancel()
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert gate.stats().windows[0].used == 0
+
+
+async def test_a_full_line_refuses_at_once():
+    gate = bulkhead()
+    held = gate.admit(Ask())
+    through = policy(gates=[gate], timeout=100)
+    waiting = [await started(through.run(Dependency())) for _ in range(1000)]
+    with pytest.raises(Saturated, match="1000 calls are waiting"):
+        await through.run(Dependency())
+    held.cancel()
+    assert len(await asyncio.gather(*waiting)) == 1000
+
+
+async def test_a_waiter_hears_at_once_that_waiting_has_become_useless():
+    gate = DailyBudget("budget", DailyBudgetConfig(100), clock=running_clock())
+    held = gate.admit(Ask(nanousd=100))
+    waiting = await started(policy(gates=[gate], timeout=100).run(Dependency(), Ask(nanousd=50)))
+    held.settle(SUCCESS)
+    with pytest.raises(BudgetExhausted, match="what is left of the day is too little"):
+        await waiting
+    assert running_clock().monotonic() == 0
+
+
+async def test_an_ask_larger_than_the_limit_is_refused_at_once():
+    gate = limiter(Limit(10, 60, "tokens"))
+    with pytest.raises(RateLimited, match="larger than the limit"):
+        await policy(gates=[gate], timeout=100).run(Dependency(), Ask(tokens=11))
+    assert running_clock().monotonic() == 0
+
+
+async def test_a_spent_day_is_not_waited_for():
+    gate = DailyBudget("budget", DailyBudgetConfig(0), clock=running_clock())
+    with pytest.raises(BudgetExhausted):
+        await policy(gates=[gate], timeout=1e6).run(Dependency(), Ask(nanousd=1))
+    assert running_clock().monotonic() == 0
+
+
+async def test_a_probing_breaker_is_not_waited_for():
+    breaker = CircuitBreaker("breaker", clock=running_clock())
+    trip(breaker)
+    breaker.half_open()
+    through = policy(gates=[breaker], timeout=100)
+    probe = await started(through.run(Dependency(5.0)))
+    with pytest.raises(Rejected, match="probing"):
+        await through.run(Dependency())
+    assert running_clock().monotonic() == 0
+    await probe
+    assert breaker.stats().state is State.HALF_OPEN
+
+
+async def test_a_gate_without_a_line_refuses_at_once():
+    class Stranger:
+        name = "stranger"
+
+        def admit(self, ask):
+            return Rejected(self.name, 1.0)
+
+    with pytest.raises(Rejected):
+        await policy(gates=[Stranger()], timeout=100).run(Dependency())
+    assert running_clock().monotonic() == 0
+
+
+async def test_a_line_of_a_stranger_is_not_joined():
+    class Stranger:
+        name = "stranger"
+
+        def admit(self, ask):
+            refusal = Rejected(self.name, 1.0)
+            refusal.line = self
+            return refusal
+
+    with pytest.raises(Rejected):
+        await policy(gates=[Stranger()], timeout=100).run(Dependency())
+
+
+async def test_midnight_serves_the_line_of_a_budget():
+    clock = running_clock()
+    gate = DailyBudget("budget", DailyBudgetConfig(100), clock=clock)
+    hung = gate.admit(Ask(nanousd=100))
+    until_midnight = gate.stats().resets_at - clock.time()
+    waiting = policy(gates=[gate], patience=1e6).run(Dependency(), Ask(nanousd=50))
+    assert await waiting == "fine"
+    assert clock.monotonic() == pytest.approx(until_midnight, abs=0.01)
+    del hung
+
+
+async def test_a_line_drains_at_the_rate_of_its_limit():
+    clock, ends = running_clock(), []
+    through = policy(gates=[limiter(Limit(10, 10))], patience=1000)
+
+    async def visit():
+        await through.run(Dependency())
+        ends.append(clock.monotonic())
+
+    await asyncio.gather(*(visit() for _ in range(100)))
+    assert len(ends) == 100
+    assert ends == sorted(ends)
+    for first, eleventh in zip(ends, ends[10:], strict=False):
+        assert eleventh - first >= 10 - 1e-6
+    assert clock.monotonic() <= 90 * (1 + 1 / 32) + 1
+
+
+async def test_the_permit_that_was_waited_for_is_settled_with_the_rest():
+    gate, other = bulkhead(), bulkhead(9, "other")
+    held = gate.admit(Ask())
+    waiting = await started(policy(gates=[other, gate], timeout=9).run(Dependency(1.0)))
+    held.cancel()
+    await asyncio.sleep(0.5)
+    assert (gate.stats().in_flight, other.stats().in_flight) == (1, 1)
+    await waiting
+    assert (gate.stats().in_flight, other.stats().in_flight) == (0, 0)
+    assert isinstance(gate.admit(Ask()), Permit)
