@@ -228,7 +228,7 @@ class CircuitBreaker:
         return self._closed_refusal(now)
 
     def _closed_refusal(self, now: float) -> CircuitOpen | None:
-        if self._overdue(now) and self._too_slow(now):
+        if self._is_any_overdue(now) and self._too_slow(now):
             self._trip(now, f"calls take longer than {self._config.slow_threshold:g} s")
             return CircuitOpen(self.name, self._wait(now), self._cause)
         if self._ramp and now >= self._ramp_until:
@@ -306,27 +306,26 @@ class CircuitBreaker:
         return threshold is not None and now - permit.stamp > threshold
 
     def _too_slow(self, now: float) -> bool:
-        config = self._config
-        if config.slow_threshold is None or self._mode in {Mode.FORCED_CLOSED, Mode.DISABLED}:
+        threshold = self._config.slow_threshold
+        if threshold is None or self._mode in {Mode.FORCED_CLOSED, Mode.DISABLED}:
             return False
-        overdue = self._overdue(now)
         tally = self._window.tally(now)
-        slow = tally.slow + overdue
-        return slow >= config.failure_threshold and slow >= config.slow_rate * (
-            tally.outcomes + overdue
-        )
-
-    def _overdue(self, now: float) -> int:
-        """How many calls in flight are slow already, counted no further than the window is long."""
-        if (threshold := self._config.slow_threshold) is None:
-            return 0
-        overdue = 0
+        slow, outcomes = tally.slow, tally.outcomes
         # In order of admission, so the first that is young enough ends the count.
         for stamp in self._flying.values():
-            if now - stamp <= threshold or overdue >= self._config.window.size:
+            if now - stamp <= threshold or self._too_many_slow(slow, outcomes):
                 break
-            overdue += 1
-        return overdue
+            slow, outcomes = slow + 1, outcomes + 1
+        return self._too_many_slow(slow, outcomes)
+
+    def _too_many_slow(self, slow: int, outcomes: int) -> bool:
+        config = self._config
+        return slow >= config.failure_threshold and slow >= config.slow_rate * outcomes
+
+    def _is_any_overdue(self, now: float) -> bool:
+        threshold = self._config.slow_threshold
+        oldest = next(iter(self._flying.values()), now)
+        return threshold is not None and now - oldest > threshold
 
     def _judge_probe(self, permit: Permit, outcome: Outcome, now: float) -> None:
         if not is_evidence(outcome):

@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from ..errors import BudgetExhausted, Rejected
 from .clock import SYSTEM_CLOCK, Clock
 from .gate import HeldPermit, Permit
-from .line import LinedGate, Waiter
+from .line import Line, LinedGate, Waiter
 from .outcome import Ask, Outcome
 
 __all__ = ["DailyBudget", "DailyBudgetConfig", "DailyBudgetStats"]
@@ -147,9 +147,9 @@ class DailyBudget(LinedGate):
             self._spent = self._reserved = 0
             self.serve()
 
-    def _serve(self, head: Waiter) -> bool:
+    def _serve(self, head: Waiter, line: Line) -> bool:
         """Serve *head*; if only midnight can be counted on, have it ask again then."""
-        is_served = super()._serve(head)
+        is_served = super()._serve(head, line)
         if not is_served:
             head.serve_in(self._until_midnight(), self)
         return is_served

@@ -142,35 +142,32 @@ class LinedGate:
 
     def serve(self) -> None:
         """Give permits to the head of the line while they last."""
-        if self._line is None or self._serving:
+        line = self._line
+        if line is None or self._serving:
             return
         self._serving = True
         try:
-            while (head := self._line.head()) is not None and self._serve(head):
+            while (head := line.head()) is not None and self._serve(head, line):
                 pass
         finally:
             self._serving = False
-        if not self._line.size:
+        if not line.size:
             self._line = None
 
-    def _serve(self, head: Waiter) -> bool:
+    def _serve(self, head: Waiter, line: Line) -> bool:
         answer = self.admit(head.ask)
         if isinstance(answer, Permit):
-            self._dismiss(head)
+            line.remove(head)
             if not head.grant(answer):
                 answer.cancel()
             return True
         if answer.line is None:
-            self._dismiss(head)
+            line.remove(head)
             head.refuse(answer)
             return True
         if answer.retry_after is not None:
             head.serve_in(answer.retry_after, self)
         return False
-
-    def _dismiss(self, head: Waiter) -> None:
-        if self._line is not None:
-            self._line.remove(head)
 
     def _may_wait(self, rejection: Rejected) -> Rejected:
         rejection.line = self

@@ -193,6 +193,18 @@ def test_a_probe_of_the_last_half_open_says_nothing_in_the_next(clock, late):
     assert gate.stats().state is State.CLOSED
 
 
+def test_a_probe_of_an_older_half_open_that_is_cancelled_frees_no_slot(gate):
+    old = admitted(gate)
+    gate.reset()
+    trip(gate)
+    gate.half_open()
+    probe = admitted(gate)
+    old.cancel()
+    refused(gate)
+    probe.cancel()
+    admitted(gate)
+
+
 def test_settling_a_probe_twice_is_ignored_and_counted(gate):
     probe = admitted(gate)
     probe.settle(SUCCESS)

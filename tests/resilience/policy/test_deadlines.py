@@ -1,6 +1,7 @@
 """One budget of time, and whose fault it is when it is over."""
 
 import asyncio
+import contextvars
 
 import pytest
 
@@ -242,6 +243,33 @@ async def test_a_cold_policy_refuses_no_hurry():
     assert await through.run(
         Dependency("quick"), Ask(deadline=Deadline(running_clock().monotonic() + 0.5))
     )
+
+
+async def test_a_call_that_no_task_drives_can_not_be_cut_short_and_is_not_lost():
+    """Some frameworks step a coroutine by hand; there is nobody to cancel then."""
+    loop, through = asyncio.get_running_loop(), policy(timeout=2)
+    gate, ended, context = asyncio.Event(), [], contextvars.copy_context()
+
+    async def operation():
+        await gate.wait()
+        return "driven by hand"
+
+    def drive(call):
+        try:
+            call.send(None)
+        except StopIteration as end:
+            ended.append(end.value)
+        else:
+            loop.call_later(5, drive_on, call, context=context)
+
+    def drive_on(call):
+        gate.set()
+        drive(call)
+
+    loop.call_soon(drive, through.run(operation), context=context)
+    await asyncio.sleep(10)
+    assert ended == ["driven by hand"]
+    assert through.stats().successes_total == 1
 
 
 async def test_many_calls_expire_from_one_timer_each_at_its_own_time():

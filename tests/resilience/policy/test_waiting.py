@@ -15,6 +15,7 @@ from koo.resilience import (
     DailyBudgetConfig,
     Limit,
     Permit,
+    Policy,
     RateLimiter,
     RateLimiterConfig,
     State,
@@ -185,6 +186,77 @@ async def test_a_waiter_cancelled_in_the_instant_of_its_grant_hands_it_on():
     with pytest.raises(asyncio.CancelledError):
         await first
     assert await second == "fine"
+    assert gate.stats().in_flight == 0
+
+
+async def test_a_waiter_cancelled_in_the_instant_of_its_refusal_is_cancelled():
+    gate = DailyBudget("budget", DailyBudgetConfig(100), clock=running_clock())
+    held = gate.admit(Ask(nanousd=100))
+    through = policy(gates=[gate], timeout=100)
+    waiter = await started(through.run(Dependency(), Ask(nanousd=50)))
+    held.settle(SUCCESS)
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+
+
+async def test_a_grant_in_the_instant_that_patience_ends_goes_to_the_next():
+    gate, loop = bulkhead(), asyncio.get_running_loop()
+    held = gate.admit(Ask())
+    hasty = await started(policy(gates=[gate], patience=3).run(Dependency()))
+    patient = await started(policy(gates=[gate], patience=9).run(Dependency()))
+    loop.call_at(3, held.cancel)
+    with pytest.raises(Saturated):
+        await hasty
+    assert await patient == "fine"
+    assert gate.stats().in_flight == 0
+
+
+async def test_patience_that_ends_in_the_instant_of_a_grant_has_ended():
+    """Whichever of the two timers fires first."""
+    gate, loop = bulkhead(), asyncio.get_running_loop()
+    held = gate.admit(Ask())
+    loop.call_at(3, held.cancel)
+    waiting = await started(policy(gates=[gate], patience=3).run(Dependency()))
+    with pytest.raises(Saturated):
+        await waiting
+    assert gate.stats().in_flight == 0
+
+
+async def test_a_refusal_in_the_instant_that_patience_ends_is_no_trouble():
+    gate, loop = bulkhead(), asyncio.get_running_loop()
+    budget = DailyBudget("budget", DailyBudgetConfig(100), clock=running_clock())
+    held = budget.admit(Ask(nanousd=100))
+    hasty = await started(
+        policy(gates=[gate, budget], patience=3).run(Dependency(), Ask(nanousd=50))
+    )
+    loop.call_at(3, held.settle, SUCCESS)
+    with pytest.raises(BudgetExhausted):
+        await hasty
+    assert gate.stats().in_flight == 0
+
+
+async def test_a_grant_that_the_loop_delivers_too_late_is_handed_on():
+    """The loop was busy between the grant and the waiter's next step."""
+    clock, skew = running_clock(), [0.0]
+
+    class Skewed:
+        time, sleep = staticmethod(clock.time), staticmethod(clock.sleep)
+
+        @staticmethod
+        def monotonic():
+            return clock.monotonic() + skew[0]
+
+    gate = bulkhead()
+    held = gate.admit(Ask())
+    through = Policy("late", gates=[gate], timeout=3, clock=Skewed())
+    dependency = Dependency()
+    waiting = await started(through.run(dependency))
+    held.cancel()
+    skew[0] = 5.0
+    with pytest.raises(Saturated):
+        await waiting
+    assert not dependency.calls
     assert gate.stats().in_flight == 0
 
 

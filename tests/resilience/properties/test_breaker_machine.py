@@ -63,6 +63,9 @@ configs = st.builds(
     ramp_timeout=st.sampled_from([0.0, 2.0, 20.0]),
     window=windows,
 )
+BY_HAND = (
+    "reset half_open open_until isolate release release force_close disable shadow shadow".split()
+)
 steps = st.sampled_from([0.001, 0.1, 0.4, 0.7, 1.0, 3.0, 11.0, 66.0, 400.0])
 outcomes = st.sampled_from([*EVERY_OUTCOME, FAILED, FAILED, HINTED, THROTTLED_AND_TRIPS])
 
@@ -102,6 +105,11 @@ class BreakerMachine(RuleBasedStateMachine):
         for _ in range(number):
             if self.begin_call(ONE_REQUEST):
                 self.end_call(-1, outcome)
+
+    @rule(number=st.integers(2, 12))
+    def hang(self, number):
+        for _ in range(number):
+            self.begin_call(ONE_REQUEST)
 
     @precondition(lambda self: self.open_calls)
     @rule(index=st.integers(0, 1000), outcome=outcomes)
@@ -184,38 +192,39 @@ class BreakerMachine(RuleBasedStateMachine):
 
     # -- by hand -----------------------------------------------------------------------------
 
-    @rule()
-    def reset(self):
+    @rule(action=st.sampled_from(BY_HAND), seconds=st.sampled_from([0.0, 5.0, 100.0]))
+    def intervene(self, action, seconds):
+        getattr(self, action)(seconds)
+
+    def reset(self, _):
         self.both("reset")
         self.oracle.reset(self.now)
 
-    @rule()
-    def half_open(self):
+    def half_open(self, _):
         self.both("half_open")
         self.oracle.half_open()
 
-    @rule(seconds=st.sampled_from([0.0, 5.0, 100.0]))
     def open_until(self, seconds):
         self.both("open_until", seconds, "asked for")
         self.oracle.open_until(seconds, self.now)
 
-    @rule()
-    def isolate(self):
+    def isolate(self, _):
         self.both("isolate", "by hand")
         self.oracle.isolate(self.now)
 
-    @rule()
-    def release(self):
+    def release(self, _):
         self.both("release")
         self.oracle.release(self.now)
 
-    @rule(mode=st.sampled_from([Mode.FORCED_CLOSED, Mode.DISABLED]))
-    def take_over(self, mode):
-        self.both("force_close" if mode is Mode.FORCED_CLOSED else "disable")
-        self.oracle.take_over(mode, self.now)
+    def force_close(self, _):
+        self.both("force_close")
+        self.oracle.take_over(Mode.FORCED_CLOSED, self.now)
 
-    @rule()
-    def shadow(self):
+    def disable(self, _):
+        self.both("disable")
+        self.oracle.take_over(Mode.DISABLED, self.now)
+
+    def shadow(self, _):
         self.both("shadow")
         self.oracle.mode = Mode.SHADOW
 
