@@ -30,6 +30,7 @@ Weight: TypeAlias = Literal["requests", "tokens", "nanousd"]
 
 _BUCKETS: Final = 64
 _WEIGHTS: Final[tuple[Weight, ...]] = ("requests", "tokens", "nanousd")
+_WEIGH: Final = {weight: attrgetter(weight) for weight in _WEIGHTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class _Meter:
     __slots__ = ("_limits", "_since", "_windows", "credit", "edge", "pending", "weigh")
 
     def __init__(self, weight: Weight, limits: tuple[Limit, ...]) -> None:
-        self.weigh = attrgetter(weight)
+        self.weigh = _WEIGH[weight]
         self._limits = limits
         self._windows = tuple(RollingCount(limit.per, _BUCKETS) for limit in limits)
         # What was admitted since the last bucket ended; younger than every window's bucket.

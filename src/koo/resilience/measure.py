@@ -18,6 +18,8 @@ _PER_OCTAVE: Final = 4
 _LOWEST: Final = -20
 _OCTAVES: Final = 30
 _BUCKETS: Final = _PER_OCTAVE * _OCTAVES
+_WIDER: Final = {"H": "I", "I": "Q"}
+_NO_COUNTS: Final = array("H")
 
 
 def _bound(index: int) -> float:
@@ -87,14 +89,18 @@ def _between(index: int, share: float) -> float:
     return low + (_bound(index + 1) - low) * share
 
 
+def _wider(counts: array[int]) -> array[int]:
+    return array(_WIDER[counts.typecode], counts)
+
+
 class Histogram:
-    """Where durations are recorded; half a kilobyte once the first has come."""
+    """Where durations are recorded; as long as the longest needs, as wide as the most frequent."""
 
     __slots__ = ("_buckets", "_total")
 
     def __init__(self) -> None:
         self._total = 0.0
-        self._buckets = array("I")
+        self._buckets = array("H")
 
     @property
     def count(self) -> int:
@@ -106,16 +112,22 @@ class Histogram:
         self._total += seconds
         try:
             self._buckets[bisect_left(_BOUNDS, seconds)] += 1
-        except IndexError:
-            self._record_first(seconds)
+        except (IndexError, OverflowError):
+            self._make_room(bisect_left(_BOUNDS, seconds))
+            self._buckets[bisect_left(_BOUNDS, seconds)] += 1
 
     def stats(self) -> HistogramStats:
         """A photograph."""
-        return HistogramStats(self.count, self._total, tuple(self._buckets))
+        buckets = tuple(self._buckets)
+        missing = _BUCKETS - len(buckets) if buckets else 0
+        return HistogramStats(sum(buckets), self._total, buckets + (0,) * missing)
 
-    def _record_first(self, seconds: float) -> None:
-        self._buckets = array("I", bytes(4 * _BUCKETS))
-        self._buckets[bisect_left(_BOUNDS, seconds)] += 1
+    def _make_room(self, index: int) -> None:
+        missing = index + 1 - len(self._buckets)
+        if missing > 0:
+            self._buckets.extend(array(self._buckets.typecode, [0]) * missing)
+        else:
+            self._buckets = _wider(self._buckets)
 
 
 class RollingCount:
@@ -123,60 +135,61 @@ class RollingCount:
 
     A bucket of ``span / ticks`` seconds leaves as a whole: the total never
     misses anything younger than the span, and keeps nothing older than one
-    bucket more. The log holds (tick, amount) pairs, so idleness costs nothing.
+    bucket more. The buckets are a ring, made with the first amount.
     """
 
-    __slots__ = ("_log", "_width", "kept", "span", "ticks")
+    __slots__ = ("_latest", "_ring", "kept", "span", "ticks")
 
     def __init__(self, span: float, ticks: int = 60) -> None:
         self.span = span
         self.ticks = ticks
         self.kept = 0
-        self._width = span / ticks
-        self._log = array("q")
+        self._latest = 0
+        self._ring = _NO_COUNTS
 
     def add(self, now: float, amount: int = 1) -> None:
         """Count *amount* at the moment *now* (monotonic seconds)."""
-        tick = int(now / self._width)
-        log = self._log
-        if log and log[-2] >= tick:
-            log[-1] += amount
-        else:
-            self.forget(now)
-            log.extend((tick, amount))
+        self.forget(now)
+        if not self._ring:
+            self._ring = array("H", bytes(2 * (self.ticks + 1)))
+        try:
+            self._ring[self._latest % (self.ticks + 1)] += amount
+        except OverflowError:
+            self._ring = _wider(self._ring)
+            self.add(now, amount)
+            return
         self.kept += amount
 
     def take_back(self, stamp: float, amount: int) -> int:
         """Uncount up to *amount* of what was counted at *stamp*; return how much that was."""
-        tick, log = int(stamp / self._width), self._log
-        for i in range(len(log) - 2, -1, -2):
-            if log[i] <= tick:
-                taken = min(amount, log[i + 1]) if log[i] == tick else 0
-                log[i + 1] -= taken
-                self.kept -= taken
-                return taken
-        return 0
+        tick = self._tick(stamp)
+        if not self.kept or not 0 <= self._latest - tick <= self.ticks:
+            return 0
+        slot = tick % (self.ticks + 1)
+        taken = min(amount, self._ring[slot])
+        self._ring[slot] -= taken
+        self.kept -= taken
+        return taken
 
     def forget(self, now: float) -> None:
         """Drop what has left the span; ``kept`` is exact afterwards."""
-        oldest = int(now / self._width) - self.ticks
-        log, end = self._log, 0
-        while end < len(log) and log[end] < oldest:
-            self.kept -= log[end + 1]
-            end += 2
-        del log[:end]
+        tick = self._tick(now)
+        if self.kept:
+            for slot in self._leaving(tick):
+                self.kept -= self._ring[slot]
+                self._ring[slot] = 0
+        self._latest = max(tick, self._latest)
 
     def total(self, now: float) -> int:
         """What was counted in the last *span* seconds. Looking changes nothing."""
-        oldest = int(now / self._width) - self.ticks
-        log = self._log
-        return sum(log[i + 1] for i in range(0, len(log), 2) if log[i] >= oldest)
+        if not self.kept:
+            return 0
+        return self.kept - sum(self._ring[slot] for slot in self._leaving(self._tick(now)))
 
     def copy(self) -> RollingCount:
         """A photograph that can be counted on without touching the original."""
         copy = RollingCount(self.span, self.ticks)
-        copy.kept = self.kept
-        copy._log = self._log[:]
+        copy.kept, copy._latest, copy._ring = self.kept, self._latest, self._ring[:]
         return copy
 
     def per_second(self, now: float) -> float:
@@ -185,15 +198,22 @@ class RollingCount:
 
     def leaves_at(self, amount: int) -> float:
         """The moment when at least *amount* of what is kept will have left."""
-        log, left, i = self._log, 0, -2
-        while left < amount and i + 2 < len(log):
-            i += 2
-            left += log[i + 1]
-        if i < 0:
+        left, tick = 0, self._latest - self.ticks
+        if amount <= 0 or not self.kept:
             return 0.0
+        while (left := left + self._ring[tick % (self.ticks + 1)]) < amount and tick < self._latest:
+            tick += 1
         # A hair more than the bucket's end, so that rounding can't wake a waiter too early.
-        return (log[i] + self.ticks + 1) * self._width * (1 + 1e-12)
+        return (tick + self.ticks + 1) * self.span / self.ticks * (1 + 1e-12)
 
     def next_edge(self, now: float) -> float:
         """The moment when the bucket of *now* ends."""
-        return (int(now / self._width) + 1) * self._width
+        return (self._tick(now) + 1) * self.span / self.ticks
+
+    def _tick(self, moment: float) -> int:
+        return int(moment * self.ticks / self.span)
+
+    def _leaving(self, tick: int) -> list[int]:
+        """The slots of the buckets that are over once *tick* has begun, oldest first."""
+        size = self.ticks + 1
+        return [slot % size for slot in range(self._latest + 1, min(tick, self._latest + size) + 1)]

@@ -119,6 +119,9 @@ class RetryBudgetStats:
     refusals_total: int
 
 
+_USUAL: Final = RetryBudgetConfig()
+
+
 class RetryBudget:
     """Retries paid for by successes, in proportion to traffic; share one among policies.
 
@@ -140,7 +143,7 @@ class RetryBudget:
     )
 
     def __init__(self, config: RetryBudgetConfig | None = None) -> None:
-        self._config = config or RetryBudgetConfig()
+        self._config = config or _USUAL
         self._balance = self._capacity = self._config.floor
         self._traffic = RollingCount(self._config.seconds, _TICKS)
         self._due = float("-inf")

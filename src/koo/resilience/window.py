@@ -16,13 +16,20 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = ["OutcomeWindow", "Tally", "WindowConfig"]
 
 _SPAN_MARKS: Final = 10
 _AGE_MARKS: Final = 20
 _NEVER: Final = float("-inf")
+
+
+class _Steps(NamedTuple):
+    """How far marks reach back, and how close they are."""
+
+    length: float
+    step: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,17 @@ class WindowConfig:
             message = "WindowConfig: age must be above 0 and at least span; raise age"
             raise ValueError(message)
 
+    @property
+    def span_steps(self) -> _Steps:
+        """The marks for *span*."""
+        length = self.span or self.age
+        return _Steps(length, length / _SPAN_MARKS)
+
+    @property
+    def age_steps(self) -> _Steps:
+        """The marks for *age*."""
+        return _Steps(self.age, self.age / _AGE_MARKS)
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -57,37 +75,37 @@ class Tally:
 
 
 class _Marks:
-    """How much had been counted at moments not closer than *step*, for the last *number* steps."""
+    """How much had been counted at moments not closer than a step."""
 
-    __slots__ = ("_counts", "_number", "_step", "_times", "due")
+    __slots__ = ("_log", "due")
 
-    def __init__(self, step: float, number: int) -> None:
-        self._step = step
-        self._number = number
-        self._times = array("d")
-        self._counts = array("q")
+    def __init__(self) -> None:
+        self._log = array("d")
         self.due = _NEVER
 
-    def put(self, now: float, counts: tuple[int, int, int]) -> None:
-        """Remember *counts*, as they stood just before *now*."""
-        self._times.append(now)
-        self._counts.extend(counts)
-        self.due = now + self._step
-        if len(self._times) > self._number + 1:
-            del self._times[0]
-            del self._counts[:3]
+    def put(self, now: float, counts: tuple[int, int, int], config: _Steps) -> None:
+        """Remember *counts*, as they stood just before *now*; forget what no look can reach."""
+        self.due = now + config.step
+        del self._log[: 4 * self._first_after(now - config.length - config.step)]
+        self._log.extend((now, *counts))
 
-    def before(self, moment: float, counts: tuple[int, int, int]) -> tuple[int, int, int]:
-        """How much of *counts*, the counts now, lies before *moment*, by at most one step less.
+    def before(
+        self, now: float, counts: tuple[int, int, int], config: _Steps
+    ) -> tuple[int, int, int]:
+        """How much of *counts*, the counts now, is older than the length, by at most one step less.
 
         What came after a mark came within one step of it, so all of it has left
-        once the mark is a step older than *moment*.
+        once the mark is a step older than that.
         """
-        index = bisect_right(self._times, moment - self._step)
-        if index == len(self._times):
+        index = 4 * self._first_after(now - config.length - config.step)
+        if index == len(self._log):
             return counts
-        first, second, third = self._counts[3 * index : 3 * index + 3]
+        first, second, third = map(int, self._log[index + 1 : index + 4])
         return first, second, third
+
+    def _first_after(self, moment: float) -> int:
+        log = self._log
+        return bisect_right(range(len(log) // 4), moment, key=lambda index: log[4 * index])
 
 
 class _Log:
@@ -108,6 +126,10 @@ class _Log:
 
     def after(self, number: int) -> int:
         return len(self._numbers) - bisect_right(self._numbers, number)
+
+
+#: The log of what has not happened yet; never written to.
+_NOTHING: Final = _Log(0)
 
 
 class OutcomeWindow:
@@ -131,14 +153,12 @@ class OutcomeWindow:
 
     def clear(self) -> None:
         """Start empty."""
-        config = self._config
         self.outcomes = 0
         self.streak = 0
         self.streak_since = 0.0
-        self._failures = _Log(config.size)
-        self._slow = _Log(config.size)
-        self._span = _Marks((config.span or config.age) / _SPAN_MARKS, _SPAN_MARKS)
-        self._age = _Marks(config.age / _AGE_MARKS, _AGE_MARKS)
+        self._failures = self._slow = _NOTHING
+        self._span = _Marks()
+        self._age = _Marks()
         self._due = _NEVER
 
     def add_success(self, now: float) -> None:
@@ -153,6 +173,8 @@ class OutcomeWindow:
         if now >= self._due:
             self._mark(now)
         self.outcomes += 1
+        if self._failures is _NOTHING:
+            self._failures = _Log(self._config.size)
         self._failures.add(self.outcomes)
         if not self.streak:
             self.streak_since = now
@@ -160,15 +182,17 @@ class OutcomeWindow:
 
     def note_slow(self) -> None:
         """The outcome counted last was also slow."""
+        if self._slow is _NOTHING:
+            self._slow = _Log(self._config.size)
         self._slow.add(self.outcomes)
 
     def tally(self, now: float) -> Tally:
         """What the window holds. Looking changes nothing."""
         config, counts = self._config, self._counts()
-        aged, _, _ = self._age.before(now - config.age, counts)
+        aged, _, _ = self._age.before(now, counts, config.age_steps)
         oldest = max(self.outcomes - config.size, aged)
         counted = self.outcomes - oldest
-        total, failures, slow = self._span.before(now - config.span, counts)
+        total, failures, slow = self._span.before(now, counts, config.span_steps)
         if config.span and self.outcomes - total > counted:
             return Tally(
                 self.outcomes - total, self._failures.count - failures, self._slow.count - slow
@@ -180,7 +204,10 @@ class OutcomeWindow:
 
     def _mark(self, now: float) -> None:
         counts = self._counts()
-        for marks in (self._span, self._age):
+        for marks, steps in (
+            (self._span, self._config.span_steps),
+            (self._age, self._config.age_steps),
+        ):
             if now >= marks.due:
-                marks.put(now, counts)
+                marks.put(now, counts, steps)
         self._due = min(self._span.due, self._age.due)

@@ -69,6 +69,7 @@ class BreakerOracle:
     rejected: int = 0
     would_reject: int = 0
     twice: int = 0
+    openings: int = 0
 
     # -- asking ------------------------------------------------------------------------------
 
@@ -237,6 +238,7 @@ class BreakerOracle:
 
     def _open(self, until):
         self.opens_until = until
+        self.openings += 1
         self._move(State.OPEN)
 
     def close(self, now):

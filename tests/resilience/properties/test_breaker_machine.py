@@ -18,7 +18,6 @@ from hypothesis.stateful import (
 from koo.errors import CircuitOpen
 from koo.resilience import (
     ONE_REQUEST,
-    SUCCESS,
     Ask,
     BreakerConfig,
     CircuitBreaker,
@@ -64,8 +63,18 @@ configs = st.builds(
     window=windows,
 )
 BY_HAND = (
-    "reset half_open open_until isolate release release force_close disable shadow shadow".split()
+    *("reset", "half_open", "open_until", "isolate", "force_close", "disable"),
+    *("release", "release", "shadow", "shadow"),
 )
+    "open_until",
+    "isolate",
+    "release",
+    "release",
+    "force_close",
+    "disable",
+    "shadow",
+    "shadow",
+]
 steps = st.sampled_from([0.001, 0.1, 0.4, 0.7, 1.0, 3.0, 11.0, 66.0, 400.0])
 outcomes = st.sampled_from([*EVERY_OUTCOME, FAILED, FAILED, HINTED, THROTTLED_AND_TRIPS])
 
@@ -242,6 +251,7 @@ class BreakerMachine(RuleBasedStateMachine):
         assert stats.rejected_total == oracle.rejected
         assert stats.would_reject_total == oracle.would_reject
         assert stats.double_settled_total == oracle.twice
+        assert stats.opened_total == oracle.openings
         assert stats.retry_after == approx(oracle.retry_after(now))
         probing = oracle.state is State.HALF_OPEN
         assert stats.probes == (len(oracle.live_probes(now)) if probing else 0)

@@ -32,7 +32,7 @@ from .call import Call
 from .compose import check_composition
 from .line import wait_for_permits
 from .stats import PolicyStats
-from .timers import Lane
+from .timers import Lane, lane_for
 
 __all__ = ["Journey"]
 
@@ -309,7 +309,7 @@ class Journey:
 
     def open_lane(self, loop: AbstractEventLoop, timeout: float) -> Lane:
         """The lane for this policy's timeout on *loop*."""
-        self.lane = Lane(loop, timeout, self.clock)
+        self.lane = lane_for(loop, timeout, self.clock)
         return self.lane
 
 

@@ -8,12 +8,13 @@ dict operation each, and only the oldest call needs the loop's timer.
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, Task
-from threading import get_ident
+from contextvars import Context
+from threading import get_ident, local
 from typing import Any, Final, Protocol
 
 from ..clock import Clock
 
-__all__ = ["Lane", "Timed"]
+__all__ = ["Lane", "Timed", "lane_for"]
 
 #: A timer may fire a hair early; what expires within this many seconds has expired.
 SLACK: Final = 1e-6
@@ -28,13 +29,13 @@ class Timed(Protocol):
 
 
 class Lane:
-    """The calls of one loop that may all take *timeout* seconds.
+    """The calls of one loop that may all take *timeout* seconds, whatever their policies.
 
     ``calls`` maps each to the moment at which it expires. Entering and leaving
     is done right there, by whoever owns the call.
     """
 
-    __slots__ = ("_clock", "calls", "is_armed", "loop", "thread", "timeout")
+    __slots__ = ("_clock", "_context", "calls", "is_armed", "loop", "thread", "timeout")
 
     def __init__(self, loop: AbstractEventLoop, timeout: float, clock: Clock) -> None:
         self.loop = loop
@@ -43,11 +44,13 @@ class Lane:
         self.calls: dict[Timed, float] = {}
         self.is_armed = False
         self._clock = clock
+        # Empty: a timer would keep the context of the call that armed it, and all that is in it.
+        self._context = Context()
 
     def arm(self) -> None:
         """Begin to watch: the first call has entered."""
         self.is_armed = True
-        self.loop.call_later(self.timeout + SLACK, self._fire)
+        self._fire_in(self.timeout)
 
     def _fire(self) -> None:
         self.is_armed = False
@@ -56,10 +59,37 @@ class Lane:
             oldest, expires_at = next(iter(calls.items()))
             if expires_at > now + SLACK:
                 self.is_armed = True
-                self.loop.call_later(expires_at - now + SLACK, self._fire)
+                self._fire_in(expires_at - now)
                 return
             del calls[oldest]
             oldest.expire()
+
+    def _fire_in(self, seconds: float) -> None:
+        self.loop.call_later(seconds + SLACK, self._fire, context=self._context)
+
+
+class _Thread(local):
+    """The lanes of the loop that runs in this thread."""
+
+    loop: AbstractEventLoop | None
+
+    def __init__(self) -> None:
+        self.loop = None
+        self.lanes: dict[tuple[float, int], Lane] = {}
+
+
+_THREAD: Final = _Thread()
+
+
+def lane_for(loop: AbstractEventLoop, timeout: float, clock: Clock) -> Lane:
+    """The lane that all policies with this *timeout* and *clock* share on *loop*, which runs."""
+    if _THREAD.loop is not loop:
+        _THREAD.loop, _THREAD.lanes = loop, {}
+    lanes = _THREAD.lanes
+    key = timeout, id(clock)
+    if key not in lanes:
+        lanes[key] = Lane(loop, timeout, clock)
+    return lanes[key]
 
 
 AnyTask = Task[Any]
