@@ -19,7 +19,7 @@ from typing import Final
 
 from fastapi import Depends, FastAPI, Request
 
-from core.config import VAR, get_settings
+from core.config import ROOT, VAR, get_settings
 from core.database import db_manager
 from core.events import listener, log_event
 from core.settings import Fingerprint
@@ -34,6 +34,7 @@ from .outages import answer_outages
 __all__ = ["access_of", "assemble", "tell_of_changes"]
 
 _FINGERPRINT: Final = VAR / "settings.json"
+_RUNBOOKS: Final = ROOT / "docs/runbooks.md"
 _PROBES: Final = {"/livez", "/readyz"}
 _WILDCARDS: Final = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not listened on
 
@@ -68,6 +69,8 @@ def assemble(
         hosts=(*get_settings().allowed_hosts, *named),
         title="KOO",
         version=version("koo-platform"),
+        # Whoever takes backend/ alone has none, and alerts name their section without a link.
+        runbooks=_RUNBOOKS.read_text(encoding="utf-8") if _RUNBOOKS.exists() else "",
     )
     console = Console(monitor, access, config, on_event=log_event)
 

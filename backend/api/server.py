@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import argparse
 import errno
-import signal
 import socket
 import sys
 from copy import deepcopy
-from types import FrameType
-from typing import Any, Final, Never
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -21,7 +19,7 @@ from uvicorn.config import LOGGING_CONFIG
 
 from koo.web import Access
 
-__all__ = ["address_of", "announce", "end_quietly", "listen", "make_server", "port_number"]
+__all__ = ["address_of", "announce", "listen", "make_server", "port_number"]
 
 _BACKLOG: Final = 2048
 _LAST_PORT: Final = 65535
@@ -80,21 +78,6 @@ def make_server(app: FastAPI, *, grace: float, log_level: str = "info") -> uvico
         ws="none",
     )
     return uvicorn.Server(config)
-
-
-def end_quietly() -> None:
-    """Let SIGINT and SIGTERM end this program without a traceback, with exit code 0.
-
-    uvicorn has handlers of its own while it serves, and sends itself the signal again
-    when it has ended.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
-
-
-def _end(number: int, frame: FrameType | None) -> Never:
-    del number, frame
-    sys.exit(0)
 
 
 def _cure(error: OSError) -> str:

@@ -36,9 +36,14 @@ _SLOW_SUM: Final = text("SELECT count(*), sum(cents), pg_sleep(0.3) FROM demo_or
 _CUSTOMERS: Final = 4
 _READERS: Final = 2
 _RUSH: Final = 14
-#: Seconds between the questions of one clerk; each service has two.
+#: Seconds between the questions of one busy clerk; each service has two.
 _PACES: Final = {"claude": 3.0, "openai": 2.0, "gemini": 3.5, "perplexity": 4.0}
 _CLERKS: Final = 2
+#: The first seconds of every five minutes are busy; then questions come ten times as slowly.
+#: All in all fewer than 15 a minute, so that an hour stays below its limit of 1,000 requests.
+_SHIFT: Final = 300.0
+_BUSY: Final = 50.0
+_LULL: Final = 10.0
 _QUESTION: Final = "Summarize what customer {} has ordered, in two sentences."
 
 _Work = Callable[[], Awaitable[None]]
@@ -60,9 +65,18 @@ async def use_database(*, clock: Clock) -> None:
 async def use_services(*, clock: Clock) -> None:
     """Ask the four services until cancelled, whatever they answer."""
     async with asyncio.TaskGroup() as tasks:
-        for service, pace in _PACES.items():
+        for service in _PACES:
             for _ in range(_CLERKS):
-                tasks.create_task(_repeat(_asking(service), pace, clock))
+                tasks.create_task(_ask_in_shifts(service, clock))
+
+
+async def _ask_in_shifts(service: str, clock: Clock) -> None:
+    opened, ask = clock.monotonic(), _asking(service)
+    while True:
+        is_busy = (clock.monotonic() - opened) % _SHIFT < _BUSY
+        pace = _PACES[service] * (1.0 if is_busy else _LULL)
+        await clock.sleep(pace * (0.5 + RANDOM()))
+        await _once(ask)
 
 
 async def _repeat(work: _Work, pace: float, clock: Clock) -> None:

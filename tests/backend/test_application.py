@@ -13,6 +13,7 @@ from api.assembly import access_of, assemble
 from core.config import ROOT
 from core.database import db_manager
 from core.exceptions import DatabaseUnavailable
+from koo.monitoring.rules import RUNBOOKS
 from koo.web import Access, AccessConfig
 
 pytestmark = pytest.mark.integration  # SQLite is asked in a thread
@@ -63,6 +64,17 @@ async def test_an_unknown_service_is_not_found_and_not_made():
         listed = (await stage.visitor.get("/api/v1/monitoring/ai-services")).json()
     assert answer.status_code == 404
     assert "nobody" not in listed["ai_services_monitoring"]
+
+
+async def test_every_alert_leads_to_a_section_that_the_page_can_show():
+    async with running() as stage:
+        about = (await stage.visitor.get("/api/v1/session")).json()["about"]
+        answers = {
+            anchor: (await stage.visitor.get(f"/runbooks/{anchor}")).status_code
+            for anchor in RUNBOOKS
+        }
+    assert about["has_runbooks"] is True
+    assert set(answers.values()) == {200}
 
 
 @pytest.mark.parametrize(("token", "status"), [(None, 401), (READ, 200), (OPERATE, 200)])

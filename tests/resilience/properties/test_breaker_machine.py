@@ -66,15 +66,6 @@ BY_HAND = (
     *("reset", "half_open", "open_until", "isolate", "force_close", "disable"),
     *("release", "release", "shadow", "shadow"),
 )
-    "open_until",
-    "isolate",
-    "release",
-    "release",
-    "force_close",
-    "disable",
-    "shadow",
-    "shadow",
-]
 steps = st.sampled_from([0.001, 0.1, 0.4, 0.7, 1.0, 3.0, 11.0, 66.0, 400.0])
 outcomes = st.sampled_from([*EVERY_OUTCOME, FAILED, FAILED, HINTED, THROTTLED_AND_TRIPS])
 

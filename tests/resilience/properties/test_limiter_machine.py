@@ -36,7 +36,7 @@ from koo.resilience import (
 from koo.testing import FakeClock
 
 BUCKET = 1 / 64
-EPSILON = 1e-6
+EPSILON = 1e-4
 PAUSE_CAP = 500.0
 
 limits = st.builds(
