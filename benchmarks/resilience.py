@@ -1,4 +1,4 @@
-"""The resilience floor beside its peers: one run, JSON lines on standard output, docs/performance.md.
+"""The resilience floor beside its peers: one run, JSON lines, and docs/performance.md.
 
 scripts/bench resilience
 """
@@ -57,7 +57,8 @@ async def success() -> Section:
         "Circuit breaker, exact windows of a minute, an hour and a day, retry, an armed deadline"
         " and a latency histogram around a coroutine that returns at once; no window is ever full."
         " Nanoseconds per call beyond a bare `await`, medians of"
-        f" {bare.rounds} interleaved rounds in one process (the bare `await`: {bare.median:.0f} ns)."
+        f" {bare.rounds} interleaved rounds in one process"
+        f" (the bare `await`: {bare.median:.0f} ns)."
         " No peer keeps a histogram; only moving windows are exact.",
         figures,
     )
@@ -87,7 +88,14 @@ async def refusal() -> Section:
     goals = {next(iter(timings)): "<= 1,000 ns"}
     figures = [
         Figure(
-            name, it.median, "ns", goals.get(name, ""), it.best, it.worst, it.rounds, it.median / koo
+            name,
+            it.median,
+            "ns",
+            goals.get(name, ""),
+            it.best,
+            it.worst,
+            it.rounds,
+            it.median / koo,
         )
         for name, it in timings.items()
     ]
@@ -101,10 +109,18 @@ async def refusal() -> Section:
 
 def memory() -> Section:
     rows = [
-        (f"koo: breaker, three windows, retry, histogram; {MANY:,} services, 50 calls each",
-         "koo", MANY, "<= 2,048 bytes"),
-        (f"the same with all three documented windows full after a day; {SOME:,} services",
-         "koo, a day", SOME, "<= 4,096 bytes"),
+        (
+            f"koo: breaker, three windows, retry, histogram; {MANY:,} services, 50 calls each",
+            "koo",
+            MANY,
+            "<= 2,048 bytes",
+        ),
+        (
+            f"the same with all three documented windows full after a day; {SOME:,} services",
+            "koo, a day",
+            SOME,
+            "<= 4,096 bytes",
+        ),
         ("limits, three moving windows alone, 20 calls", "limits moving", MANY, ""),
         ("limits, three fixed windows alone, 50 calls", "limits fixed", MANY, ""),
         ("pyrate-limiter, three rates alone, 50 calls", "pyrate", MANY, ""),

@@ -14,16 +14,17 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, Self
 
 import limits
 import prometheus_client
 from aiolimiter import AsyncLimiter
-from koo.resilience import Ask, Policy
-from koo.testing import FakeClock
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 from pyrate_limiter import Duration, InMemoryBucket, Rate, RateItem
+
+from koo.resilience import Ask, Policy
+from koo.testing import FakeClock
 
 from .services import DOCUMENTED, PLENTY, noop, service
 
@@ -109,7 +110,7 @@ class _Scales:
 
     bytes = 0
 
-    def __enter__(self) -> _Scales:
+    def __enter__(self) -> Self:
         gc.collect()
         tracemalloc.start()
         self._before, _ = tracemalloc.get_traced_memory()

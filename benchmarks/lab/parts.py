@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import pairwise
 
 from koo.resilience import CircuitBreaker, Policy, RateLimiter, RetryConfig
 
@@ -34,7 +35,4 @@ def growing() -> list[Contender]:
 def differences(timings: Mapping[str, Timing]) -> dict[str, float]:
     """What each part adds, in nanoseconds."""
     parts = list(timings.items())
-    return {
-        name: timing.median - before.median
-        for (_, before), (name, timing) in zip(parts, parts[1:], strict=False)
-    }
+    return {name: timing.median - before.median for (_, before), (name, timing) in pairwise(parts)}

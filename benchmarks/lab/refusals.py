@@ -12,6 +12,7 @@ import purgatory
 import pybreaker
 from hyx.circuitbreaker import consecutive_breaker
 from interlock import CircuitBreaker as InterlockBreaker
+
 from koo.resilience import CircuitBreaker, Policy
 
 from .rounds import Contender, refused
@@ -34,7 +35,7 @@ async def _fail() -> None:
 
 
 async def refusals() -> list[Contender]:
-    """koo first, then the peers; every breaker has been opened by failures."""
+    """Koo first, then the peers; every breaker has been opened by failures."""
     peers = {
         "circuitbreaker": circuitbreaker.circuit(
             failure_threshold=5, recovery_timeout=_LONG, expected_exception=DownError, name="open"

@@ -22,7 +22,6 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import (
     FixedWindowRateLimiter,
     MovingWindowRateLimiter,
-    SlidingWindowCounterRateLimiter,
 )
 
 from .services import noop
@@ -72,7 +71,7 @@ def _three_buckets() -> Operation:
     return limited
 
 
-def _three_windows(strategy: type[FixedWindowRateLimiter] | type[MovingWindowRateLimiter]) -> Operation:
+def _three_windows(strategy: type[FixedWindowRateLimiter | MovingWindowRateLimiter]) -> Operation:
     limiter = strategy(MemoryStorage())
     windows = [limits.parse(f"{_PLENTY} per {unit}") for unit in ("minute", "hour", "day")]
 

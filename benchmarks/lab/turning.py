@@ -78,7 +78,9 @@ def _koo(services: int) -> Use:
     return use
 
 
-def _limits(strategy: type[FixedWindowRateLimiter | MovingWindowRateLimiter]) -> Callable[[int], Use]:
+def _limits(
+    strategy: type[FixedWindowRateLimiter | MovingWindowRateLimiter],
+) -> Callable[[int], Use]:
     def contender(services: int) -> Use:
         limiter = strategy(MemoryStorage())
         keys = [f"service{number:05}" for number in range(services)]

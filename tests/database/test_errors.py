@@ -40,7 +40,7 @@ async def test_a_raised_sqlstate_arrives_by_each_driver(postgres, driver, opened
         ("SELECT nonsense", Kind.QUERY),
         ("SELECT 1 / 0", Kind.QUERY),
         ("SELECT * FROM no_such_table", Kind.QUERY),
-        ("SELEKT 1", Kind.QUERY),
+        ("SELEC 1", Kind.QUERY),
     ],
 )
 async def test_a_wrong_statement_is_the_callers_mistake(postgres, driver, opened, statement, kind):
@@ -48,7 +48,7 @@ async def test_a_wrong_statement_is_the_callers_mistake(postgres, driver, opened
         assert judge(await raised(manager, statement)).kind is kind
 
 
-@pytest.mark.parametrize("statement", ["SELEKT 1", "SELECT * FROM no_such_table"])
+@pytest.mark.parametrize("statement", ["SELEC 1", "SELECT * FROM no_such_table"])
 async def test_on_sqlite_operational_does_not_mean_retryable(sqlite_url, opened, statement):
     async with opened(sqlite_url) as manager:
         error = await raised(manager, statement)
@@ -105,10 +105,10 @@ async def test_a_server_without_a_connection_to_spare_is_overloaded(postgres, dr
         async with manager.session_scope() as session:
             await session.execute(text("DROP ROLE IF EXISTS guest"))
             await session.execute(text("CREATE ROLE guest LOGIN CONNECTION LIMIT 1"))
-        async with opened(postgres.url(driver).replace("postgres@", "guest@")) as guests:
-            async with guests.session_scope() as session:
-                await session.execute(text("SELECT 1"))
-                error = await raised(guests, "SELECT 1")
+        url = postgres.url(driver).replace("postgres@", "guest@")
+        async with opened(url) as guests, guests.session_scope() as session:
+            await session.execute(text("SELECT 1"))
+            error = await raised(guests, "SELECT 1")
         assert judge(error).kind is Kind.OVERLOADED
         assert judge(error).failure.retryable
 
@@ -161,16 +161,18 @@ async def test_a_deadlock_is_retried_and_both_transactions_end(postgres, driver,
 
 
 async def test_a_stale_plan_after_a_schema_change_is_retried(postgres, opened):
-    async with opened(postgres.url(), pool_size=1, max_overflow=0) as manager:
-        async with opened(postgres.url()) as other:
-            async with manager.session_scope() as session:
-                await session.execute(text("DROP TABLE IF EXISTS plans"))
-                await session.execute(text("CREATE TABLE plans (n INTEGER)"))
-                await session.execute(text("SELECT * FROM plans"))
-            async with other.session_scope() as session:
-                await session.execute(text("ALTER TABLE plans ALTER n TYPE BIGINT"))
+    async with (
+        opened(postgres.url(), pool_size=1, max_overflow=0) as manager,
+        opened(postgres.url()) as other,
+    ):
+        async with manager.session_scope() as session:
+            await session.execute(text("DROP TABLE IF EXISTS plans"))
+            await session.execute(text("CREATE TABLE plans (n INTEGER)"))
+            await session.execute(text("SELECT * FROM plans"))
+        async with other.session_scope() as session:
+            await session.execute(text("ALTER TABLE plans ALTER n TYPE BIGINT"))
 
-            async def look(session):
-                return (await session.execute(text("SELECT * FROM plans"))).all()
+        async def look(session):
+            return (await session.execute(text("SELECT * FROM plans"))).all()
 
-            assert await manager.transact(look) == []
+        assert await manager.transact(look) == []

@@ -3,7 +3,6 @@ import pickle
 import sys
 
 import greenlet
-
 import pytest
 from sqlalchemy import exc
 
