@@ -31,10 +31,6 @@ from .window import OutcomeWindow
 
 __all__ = ["BreakerConfig", "BreakerStats", "CircuitBreaker", "Mode", "State"]
 
-_JITTER: Final = 0.1
-_LONGEST_WAIT: Final = 5.0
-_DOUBLINGS: Final = 3
-_LONGEST_HINT: Final = 3600.0
 _NO_EVIDENCE: Final = -1
 
 
@@ -341,11 +337,8 @@ class CircuitBreaker:
     # -- transitions -------------------------------------------------------------------
 
     def _trip(self, now: float, cause: str, outcome: Outcome = SUCCESS) -> None:
-        doublings = min(self._failed_probes, _DOUBLINGS)
-        growth = min(2.0**doublings, _LONGEST_WAIT)
-        wait = self._config.recovery_timeout * growth * (1 + _JITTER * self._random())
-        if isinstance(outcome, Failure) and outcome.retry_after:
-            wait = max(wait, min(outcome.retry_after, _LONGEST_HINT))
+        hint = outcome.retry_after if isinstance(outcome, Failure) else None
+        wait = self._config.open_wait(self._failed_probes, self._random(), hint)
         self._open(now + wait, cause)
 
     def _open(self, until: float, cause: str) -> None:

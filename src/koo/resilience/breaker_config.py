@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from .window import WindowConfig
 
 __all__ = ["BreakerConfig", "BreakerStats", "Mode", "State"]
+
+_JITTER: Final = 0.1
+_LONGEST_WAIT: Final = 5.0
+_DOUBLINGS: Final = 3
+_LONGEST_HINT: Final = 3600.0
 
 
 class State(StrEnum):
@@ -72,6 +78,16 @@ class BreakerConfig:
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(_message(name, "must be above 0 and at most 1"))
         self._widen()
+
+    def open_wait(self, failed_probes: int, draw: float, hint: float | None) -> float:
+        """Seconds to stay open: doubled for each failed probe to five times, and up to 10 % more.
+
+        *draw* is uniform in [0, 1). What the dependency names as *hint* is a
+        floor, believed up to an hour.
+        """
+        growth = min(2.0 ** min(failed_probes, _DOUBLINGS), _LONGEST_WAIT)
+        wait = self.recovery_timeout * growth * (1 + _JITTER * draw)
+        return max(wait, min(hint or 0.0, _LONGEST_HINT))
 
     def _widen(self) -> None:
         if 0 < self.window.size < 2 * self.failure_threshold:

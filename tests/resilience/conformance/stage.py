@@ -30,32 +30,35 @@ class Stage:
         at = step.pop("at", None)
         if at is not None:
             self.clock.advance(at - self.clock.now)
-        match step.pop("do"):
-            case "admit":
-                self.permits[step["as"]] = self._admitted(step)
-            case "refuse":
-                self._refused(step)
-            case "call":
-                for _ in range(step.get("times", 1)):
-                    self._admitted(step).settle(outcome_of(step["outcome"]))
-            case "settle":
-                self.permits[step["permit"]].settle(outcome_of(step["outcome"]))
-            case "cancel":
-                self.permits[step["permit"]].cancel()
-            case "look":
-                self._compare(step["expect"])
-            case "step_wall":
-                self.clock.step_wall(step["seconds"])
-            case "isolate":
-                self.gate.isolate(step["reason"])
-            case "open_until":
-                self.gate.open_until(step["seconds"], "the other side said so")
-            case "pause":
-                self.gate.pause(step["seconds"])
-            case word if word in BY_HAND:
-                getattr(self.gate, word)()
-            case word:
-                pytest.fail(f"no such step: {word}")
+        word = step.pop("do")
+        if word in BY_HAND:
+            getattr(self.gate, word)()
+        elif word in self.deeds:
+            self.deeds[word](step)
+        else:
+            pytest.fail(f"no such step: {word}")
+
+    @property
+    def deeds(self):
+        return {
+            "admit": lambda step: self.permits.update({step["as"]: self._admitted(step)}),
+            "refuse": self._refused,
+            "call": self._called,
+            "settle": lambda step: self._permit(step).settle(outcome_of(step["outcome"])),
+            "cancel": lambda step: self._permit(step).cancel(),
+            "look": lambda step: self._compare(step["expect"]),
+            "step_wall": lambda step: self.clock.step_wall(step["seconds"]),
+            "isolate": lambda step: self.gate.isolate(step["reason"]),
+            "open_until": lambda step: self.gate.open_until(step["seconds"], "they said so"),
+            "pause": lambda step: self.gate.pause(step["seconds"]),
+        }
+
+    def _permit(self, step):
+        return self.permits[step["permit"]]
+
+    def _called(self, step):
+        for _ in range(step.get("times", 1)):
+            self._admitted(step).settle(outcome_of(step["outcome"]))
 
     def _admitted(self, step):
         answer = self.gate.admit(ask_of(step))

@@ -4,6 +4,7 @@ import itertools
 import math
 import random
 import statistics
+from array import array
 
 import pytest
 
@@ -169,3 +170,25 @@ def test_the_bucket_of_a_moment_ends_after_it():
     count = RollingCount(60, 64)
     assert count.next_edge(0.0) == pytest.approx(60 / 64)
     assert count.next_edge(60 / 64) == pytest.approx(120 / 64)
+
+
+@pytest.mark.parametrize("most", [2**16 - 1, 2**32 - 1])
+def test_a_histogram_widens_before_it_would_overflow(most):
+    histogram = Histogram()
+    histogram.record(1.0)
+    code = "H" if most == 2**16 - 1 else "I"
+    histogram._buckets = array(code, histogram._buckets)
+    place = histogram._buckets.index(1)
+    histogram._buckets[place] = most
+    histogram.record(1.0)
+    assert histogram.count == most + 1
+
+
+@pytest.mark.parametrize("amount", [2**16 - 1, 2**16, 2**32 - 1, 2**32, 2**40])
+def test_a_rolling_count_counts_any_amount(amount):
+    count = RollingCount(60.0)
+    count.add(1.0, amount)
+    count.add(1.5, 1)
+    assert count.total(2.0) == amount + 1
+    assert count.take_back(1.0, amount) == amount
+    assert count.total(2.0) == 1
