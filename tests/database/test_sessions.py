@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import exc, text
 
 from koo import errors
-from koo.database import StatementTimedOut
-from koo.resilience import BreakerConfig, State, current_attempt
+from koo.database import StatementTimedOut, classify
+from koo.resilience import BreakerConfig, Policy, State, current_attempt
 
 pytestmark = pytest.mark.integration
 
