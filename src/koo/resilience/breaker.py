@@ -25,7 +25,7 @@ from ..errors import CircuitOpen
 from .breaker_config import BreakerConfig, BreakerStats, Mode, State
 from .clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from .events import Listener, StateChanged, ignore, tell
-from .gate import HeldPermit, Permit
+from .gate import HeldPermit, Permit, issue
 from .outcome import SUCCESS, Ask, Failure, Outcome, is_evidence
 from .window import OutcomeWindow
 
@@ -103,7 +103,7 @@ class CircuitBreaker:
     def admit(self, ask: Ask) -> Permit | CircuitOpen:
         """Let a call through, or say when the next may try."""
         if self._plain:
-            return Permit(self, ask, 0.0, self._generation)
+            return issue(self, ask, 0.0, self._generation)
         now = self._monotonic()
         if self._is_shut and now < self._open_until:
             self._rejected_total += 1
@@ -123,7 +123,12 @@ class CircuitBreaker:
             return
         now = self._monotonic()
         if outcome is SUCCESS and self._plain:
-            self._window.add_success(now)
+            window = self._window
+            # add_success(), spelled out: it is most of what a breaker ever does.
+            if now >= window.due:
+                window.mark(now)
+            window.outcomes += 1
+            window.streak = 0
             return
         self._return_slot(permit)
         if self._state is State.HALF_OPEN:

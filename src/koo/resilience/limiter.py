@@ -19,7 +19,7 @@ from typing import Final, Literal, TypeAlias
 from ..errors import RateLimited, Rejected
 from .clock import SYSTEM_CLOCK, Clock
 from .events import LimitPaused, Listener, ignore, tell
-from .gate import Permit
+from .gate import Permit, issue
 from .line import LinedGate
 from .measure import RollingCount
 from .outcome import SUCCESS, Ask, Failure, Outcome, RetryClass, Spent
@@ -213,7 +213,7 @@ class RateLimiter(LinedGate):
                 return self._refuse(ask, now)
             meter.credit -= amount
             meter.pending += amount
-        return Permit(self, ask, now, 0)
+        return issue(self, ask, now, 0)
 
     def settled(self, permit: Permit, outcome: Outcome) -> None:
         """Replace the estimate by what was spent; pause if the other side asked for it."""

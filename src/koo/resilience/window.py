@@ -138,10 +138,10 @@ class OutcomeWindow:
     __slots__ = (
         "_age",
         "_config",
-        "_due",
         "_failures",
         "_slow",
         "_span",
+        "due",
         "outcomes",
         "streak",
         "streak_since",
@@ -159,19 +159,19 @@ class OutcomeWindow:
         self._failures = self._slow = _NOTHING
         self._span = _Marks()
         self._age = _Marks()
-        self._due = _NEVER
+        self.due = _NEVER
 
     def add_success(self, now: float) -> None:
         """Count one outcome that was no failure; it ends a run of failures."""
-        if now >= self._due:
-            self._mark(now)
+        if now >= self.due:
+            self.mark(now)
         self.outcomes += 1
         self.streak = 0
 
     def add_failure(self, now: float) -> None:
         """Count one failure."""
-        if now >= self._due:
-            self._mark(now)
+        if now >= self.due:
+            self.mark(now)
         self.outcomes += 1
         if self._failures is _NOTHING:
             self._failures = _Log(self._config.size)
@@ -202,7 +202,8 @@ class OutcomeWindow:
     def _counts(self) -> tuple[int, int, int]:
         return self.outcomes, self._failures.count, self._slow.count
 
-    def _mark(self, now: float) -> None:
+    def mark(self, now: float) -> None:
+        """Remember how much there was before *now*; whoever counts calls it when it is due."""
         counts = self._counts()
         for marks, steps in (
             (self._span, self._config.span_steps),
@@ -210,4 +211,4 @@ class OutcomeWindow:
         ):
             if now >= marks.due:
                 marks.put(now, counts, steps)
-        self._due = min(self._span.due, self._age.due)
+        self.due = min(self._span.due, self._age.due)
