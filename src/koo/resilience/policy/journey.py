@@ -49,6 +49,39 @@ _TIMED_OUT: Final = Failure(retryable=True, trips=True, cause="timeout")
 class Journey:
     """The parts of a policy and the steps between them."""
 
+    __slots__ = (
+        "__weakref__",
+        "_abandoned_total",
+        "_appraiser_errors_total",
+        "_classify",
+        "_cut_attempts_total",
+        "_failures_total",
+        "_fed_total",
+        "_feed_at",
+        "_hurried_total",
+        "_late_successes_total",
+        "_latency",
+        "_look_again_at",
+        "_on_event",
+        "_quickest",
+        "_random",
+        "_rejected_total",
+        "_retries_total",
+        "_successes_total",
+        "appraise",
+        "attempt_timeout",
+        "clock",
+        "gates",
+        "lane",
+        "lane_timeout",
+        "monotonic",
+        "name",
+        "patience",
+        "retry",
+        "retry_budget",
+        "timeout",
+    )
+
     def __init__(  # noqa: PLR0913 - one keyword for each thing that a call can meet
         self,
         name: str,

@@ -44,6 +44,8 @@ class Policy(Journey):
     ``None`` turns it off. Raises ValueError for a composition that makes no sense.
     """
 
+    __slots__ = ()
+
     def run(
         self,
         operation: Callable[[], Awaitable[T]],
