@@ -65,7 +65,7 @@ class Settings(ApplicationVariables, AISettings, DatabaseSettings):
         return _plain(self.koo_operate_token)
 
     def texts(self) -> dict[str, str]:
-        """Each variable's value as text, secrets too: to be hashed, never to be shown."""
+        """What is set, or has a default, as text; secrets too: to be hashed, never to be shown."""
         values = _values(self)
         for config, own in zip(self.services, self.own.values(), strict=True):
             values |= {config.variable(name): value for name, value in _values(own).items()}
@@ -137,7 +137,7 @@ def isolate(variables: Mapping[str, str]) -> None:
 
 def _values(variables: Variables) -> dict[str, str]:
     values = {name: getattr(variables, name) for name in type(variables).model_fields}
-    return {name.upper(): _text(value) for name, value in values.items()}
+    return {name.upper(): _text(value) for name, value in values.items() if value not in {None, ""}}
 
 
 def _text(value: object) -> str:

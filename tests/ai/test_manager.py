@@ -94,3 +94,11 @@ def test_closing_on_another_loop_leaves_the_old_checks_alone(serve):
 
     run(begin)
     run(made[0].close())
+
+
+@pytest.mark.parametrize("name", [None, 3, ["claude"], {}])
+async def test_what_is_no_name_is_an_unknown_service(name):
+    manager = AIManager.from_configs([ServiceConfig(name="claude")])
+    with pytest.raises(ExternalServiceError, match="no such service; known are: claude"):
+        await manager.query(name, "Why?")
+    assert manager.reset_service_errors(name) is False

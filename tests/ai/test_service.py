@@ -52,20 +52,26 @@ async def test_everything_asked_for_reaches_the_provider(serve):
     [
         ({"prompt": ""}, "empty"),
         ({"prompt": " \n\t"}, "empty"),
-        ({"prompt": None}, "empty"),
-        ({"prompt": b"bytes"}, "empty"),
-        ({"prompt": "x", "max_tokens": 0}, "max_tokens"),
-        ({"prompt": "x", "temperature": -1.0}, "temperature"),
-        ({"prompt": "x", "temperature": float("nan")}, "temperature"),
-        ({"prompt": "x", "timeout": 0}, "timeout"),
-        ({"prompt": "x", "timeout": float("inf")}, "timeout"),
+        ({"prompt": None}, "prompt must be text"),
+        ({"prompt": b"bytes"}, "prompt must be text"),
+        ({"system": 7}, "system must be text"),
+        ({"model": 7}, "model must be"),
+        ({"max_tokens": 1.5}, "max_tokens must be a whole number"),
+        ({"max_tokens": "5"}, "max_tokens must be a whole number"),
+        ({"temperature": "hot"}, "temperature must be 0 or more"),
+        ({"timeout": "5"}, "timeout must be above 0"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"temperature": -1.0}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"timeout": 0}, "timeout"),
+        ({"timeout": float("inf")}, "timeout"),
     ],
 )
 async def test_nonsense_is_refused_and_nothing_is_sent(serve, arguments, word):
     provider = ScriptedProvider()
     service = serve(provider)
     with pytest.raises(InvalidRequestError, match=word):
-        await service.query(**arguments)
+        await service.query(**{"prompt": "x"} | arguments)
     assert provider.requests == []
     assert service.report().value("limit.used", window="minute") == 0
     assert service.report().value("failures_total") == 1

@@ -159,3 +159,14 @@ async def test_a_refusal_that_was_billed_is_debited(serve, own_price):
     with pytest.raises(ContentRefusedError):
         await service.query("abc")
     assert service.report().value("budget.spent") == 4 * 10**6
+
+
+async def test_what_makes_it_unhealthy_is_said_before_the_circuit_opens(serve):
+    provider = ScriptedProvider("x", then=_down())
+    service = serve(provider, retry=RetryConfig(max_retries=0))
+    await service.query("Why?")
+    for _ in range(3):
+        with pytest.raises(ServiceUnavailableError):
+            await service.query("Why?")
+    report = service.report()
+    assert (report.state, report.cause) == ("unhealthy", "3 of the last 4 calls failed")

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from core.config import ROOT, Settings, SettingsError, isolate, read_settings
-from core.settings import DOCUMENTED, ServiceVariables, Variables
+from core.settings import DOCUMENTED, Fingerprint, ServiceVariables, Variables
 
 from . import configuration_page
 
@@ -194,6 +194,13 @@ def test_a_service_has_the_defaults_but_for_its_own_variables(variables):
     assert (openai.timeout, openai.model) == (7.5, "gpt-5-mini")
     assert openai.base_url == "http://127.0.0.1:9/v1"
     assert openai.price.output_usd == 2
+
+
+def test_a_further_service_changes_no_variable_that_nobody_set(variables):
+    before = Fingerprint.of(read_settings().texts())
+    given = {"AI_GROQ_MODEL": "llama", "AI_GROQ_BASE_URL": "https://groq.example/v1"}
+    variables(AI_SERVICES="groq", **given)
+    assert before.changed(read_settings().texts()) == tuple(sorted({"AI_SERVICES", *given}))
 
 
 def test_database_and_services_do_not_get_each_others_numbers(variables):

@@ -88,6 +88,14 @@ def test_the_longest_delay_is_not_below_the_shortest(variables, room):
     assert sentence().startswith(f"{room}_RETRY_MAX_DELAY must be at least {room}_RETRY_BASE_DELAY")
 
 
+@pytest.mark.parametrize(("room", "name"), [("DB", "DB_TIMEOUT"), ("AI", "AI_DEFAULT_TIMEOUT")])
+def test_a_timeout_leaves_room_for_a_retry(variables, room, name):
+    variables(**{f"{room}_RETRY_BASE_DELAY": "1", name: "0.4"})
+    assert sentence().startswith(f"{name} must be above half of {room}_RETRY_BASE_DELAY")
+    variables(**{f"{room}_MAX_RETRIES": "0"})
+    read_settings()
+
+
 @pytest.mark.parametrize("other", ["KOO_OPERATE_TOKEN", "KOO_CALL_TOKEN"])
 def test_one_token_has_one_role(variables, other):
     variables(KOO_READ_TOKEN="test-key", **{other: "test-key"})

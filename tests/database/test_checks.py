@@ -93,6 +93,19 @@ async def test_an_answer_stays_fresh_for_a_second():
     assert setting.server.asked == 2
 
 
+async def test_it_knows_whether_a_check_would_ask():
+    setting = Setting(takes=0.5)
+    assert not setting.examiner.is_fresh
+    asking = asyncio.create_task(setting.examiner.check())
+    await asyncio.sleep(0.25)
+    assert setting.examiner.is_fresh
+    await asking
+    await asyncio.sleep(0.9)
+    assert setting.examiner.is_fresh
+    await asyncio.sleep(0.2)
+    assert not setting.examiner.is_fresh
+
+
 async def test_a_failed_check_says_what_and_not_where():
     setting = Setting()
     setting.server.error = DOWN

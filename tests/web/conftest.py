@@ -45,6 +45,7 @@ class Component:
     readings: list[Reading] = field(default_factory=list)
     details: dict = field(default_factory=dict)
     answers: bool = True
+    asking: bool = False
     asked: int = 0
     resets: int = 0
     check_stats: CheckStats | None = None
@@ -84,8 +85,14 @@ class Component:
             check=self.check_stats,
             readings=tuple(self.readings),
             distributions=tuple(Distribution(k, v.stats()) for k, v in self.times.items()),
-            details=self.details,
+            details=self.details | {"fresh": self.is_fresh},
         )
+
+    @property
+    def is_fresh(self):
+        """Whether a check would be answered without asking."""
+        last = self.check_stats
+        return self.asking or (last is not None and self.clock.time() - last.at < 1)
 
     async def check(self):
         self.asked += 1

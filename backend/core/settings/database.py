@@ -56,6 +56,8 @@ class DatabaseSettings(DatabaseVariables):
     def _check_delays(self) -> Self:
         if self.db_retry_max_delay < self.db_retry_base_delay:
             raise ValueError("DB_RETRY_MAX_DELAY must be at least DB_RETRY_BASE_DELAY")
+        if self.db_max_retries and self.db_retry_base_delay >= 2 * self.db_timeout:
+            raise ValueError("DB_TIMEOUT must be above half of DB_RETRY_BASE_DELAY")
         return self
 
     def _configured(self, url: str) -> DatabaseConfig:

@@ -67,6 +67,8 @@ class AISettings(AIVariables, DatabaseVariables):
     def _check_backoff(self) -> Self:
         if self.ai_retry_max_delay < self.ai_retry_base_delay:
             raise ValueError("AI_RETRY_MAX_DELAY must be at least AI_RETRY_BASE_DELAY")
+        if self.ai_max_retries and self.ai_retry_base_delay >= 2 * self.ai_default_timeout:
+            raise ValueError("AI_DEFAULT_TIMEOUT must be above half of AI_RETRY_BASE_DELAY")
         return self
 
     def _service(self, name: str, own: ServiceVariables) -> ServiceConfig:

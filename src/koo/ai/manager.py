@@ -96,7 +96,7 @@ class AIManager:
 
     def find(self, service: str) -> AIService:
         """The service called *service*; ExternalServiceError naming the known ones otherwise."""
-        found = self.services.get(service)
+        found = self._known(service)
         if found is None:
             known = ", ".join(sorted(self.services)) or "none"
             raise ExternalServiceError(_shown(service), f"no such service; known are: {known}")
@@ -104,7 +104,7 @@ class AIManager:
 
     def reset_service_errors(self, service: str) -> bool:
         """Reset the service; False if there is none of that name."""
-        found = self.services.get(service)
+        found = self._known(service)
         if found is None:
             return False
         found.reset()
@@ -131,6 +131,9 @@ class AIManager:
         await gather(*tasks, return_exceptions=True)
         for service in self.services.values():
             await service.close()
+
+    def _known(self, name: object) -> AIService | None:
+        return self.services.get(name) if isinstance(name, str) else None
 
     async def _keep_checking(self, service: AIService) -> None:
         interval = service.config.check_interval

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from math import isfinite
 from types import MappingProxyType
 from typing import Final
 
@@ -59,6 +58,7 @@ from .config import ServiceConfig
 from .pricing import Price, PriceTable, flat_price
 from .provider import NOTHING, Completion, Prompt, Provider, Request, Usage
 from .providers import connect
+from .questions import complaint
 from .readings import WINDOWS, budget_readings, limit_cause, limit_readings
 from .tally import Tally
 from .verdicts import classify
@@ -210,7 +210,8 @@ class AIService:
 
     async def _ask(self, prompt: Prompt, timeout: float | None) -> Completion:
         self._refuse_in_vain(prompt.model)
-        self._refuse_nonsense(prompt, timeout)
+        if wrong := complaint(prompt, timeout):
+            raise self._invalid(wrong)
         request = self._provider.prepare(prompt)
         price = await self._price(prompt.model)
         limit = self.config.timeout if timeout is None else timeout
@@ -240,17 +241,6 @@ class AIService:
             raise ApiKeyError(self.config.name, f"no API key; set {self.config.key_variable}")
         if known := self._dead_key or self._denied.get(model):
             raise type(known)(self.config.name, known.detail, usage=NOTHING)
-
-    def _refuse_nonsense(self, prompt: Prompt, timeout: float | None) -> None:
-        text: object = prompt.text
-        if not isinstance(text, str) or not text.strip():
-            raise self._invalid("the prompt is empty; send some text")
-        if prompt.max_tokens < 1:
-            raise self._invalid("max_tokens must be at least 1")
-        if prompt.temperature is not None and not 0 <= prompt.temperature < float("inf"):
-            raise self._invalid("temperature must be 0 or more")
-        if timeout is not None and not (isfinite(timeout) and timeout > 0):
-            raise self._invalid("timeout must be above 0 seconds")
 
     async def _price(self, model: str) -> Price:
         config = self.config
@@ -326,8 +316,11 @@ class AIService:
                 return f"no API key; set {self.config.key_variable}"
             case Health.RATE_LIMITED:
                 return limited
+            case Health.UNHEALTHY if check and not check.ok and not check.success_since:
+                return check.error
             case Health.UNHEALTHY:
-                return check.error if check else None
+                calls = self._breaker.stats()
+                return f"{calls.failures} of the last {calls.outcomes} calls failed"
         return None
 
 

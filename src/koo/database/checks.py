@@ -83,6 +83,12 @@ class Examiner:
             return last
         return CheckStats(last.ok, last.at, last.response_time, last.error, success_since=True)
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether a check now would ask nobody: it would join, or get the last answer."""
+        is_asking = self._flight is not None and not self._flight.done()
+        return is_asking or self._clock.monotonic() - self._asked_at < _STAYS_FRESH
+
     def forget(self) -> None:
         """Drop the last answer, so that the next check asks."""
         self._last = self._failure = None

@@ -157,6 +157,9 @@ async def _close(session: AsyncSession, timeout: float) -> None:
         await asyncio.shield(closing)
     except asyncio.CancelledError:
         await asyncio.wait({closing})
+        if closing.cancelled():
+            # By a loop that ends and cancels everything, perhaps before this had begun.
+            await _close_in_time(session, timeout)
         raise
 
 

@@ -214,6 +214,7 @@ class DatabaseManager:
             pool=self._pool_stats(now),
             breaker=self._breaker.stats(),
             check=self._examiner.last,
+            fresh=self._examiner.is_fresh,
             failure_rate=self._failures.total(now) / attempts if attempts else None,
             errors=tuple((kind.value, number) for kind, number in self._errors.most_common()),
         )

@@ -25,6 +25,7 @@ __all__ = ["DatabaseStats", "summarize"]
 class DatabaseStats:
     """The pool, the circuit, the last check, and how calls have ended.
 
+    *fresh*: a check now would join the one in flight, or get the last answer.
     *failure_rate* is the share of transactions that the database failed in the
     last five minutes, None without any; *errors* counts by kind since the start
     or the last reset.
@@ -34,6 +35,7 @@ class DatabaseStats:
     pool: PoolStats
     breaker: BreakerStats
     check: CheckStats | None
+    fresh: bool
     failure_rate: float | None
     errors: tuple[tuple[str, int], ...]
 
@@ -58,7 +60,7 @@ def summarize(stats: DatabaseStats) -> Report:
             Distribution("wait_time", pool.wait_time),
             Distribution("use_time", pool.use_time),
         ),
-        details=MappingProxyType({"holders": pool.holders}),
+        details=MappingProxyType({"holders": pool.holders, "fresh": stats.fresh}),
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
 
 from fastapi import Request
 
@@ -15,8 +14,6 @@ from .problems import Problem
 
 __all__ = ["Desk"]
 
-_FRESH: Final = 1.0
-
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -26,7 +23,6 @@ class Desk:
     doors: Doors
     on_event: Listener
     clock: Clock
-    _asking: set[str] = field(default_factory=set)
 
     def now(self) -> str:
         """The time of an answer."""
@@ -62,24 +58,14 @@ class Desk:
         principal = self.doors.principal(request)
         reason = await reason_of(request)
         before = component.report()
-        if component.name not in self._asking and not self._is_fresh(before):
+        if not before.details.get("fresh"):
             self.doors.spend(principal.key)
-        report = await self._ask(component)
+        report = await component.check()
         if reason is not None:
             states = before.state.value, report.state.value
             action = OperatorAction(component.name, "checked", reason, principal.name, *states)
             self._tell(action)
         return report
-
-    async def _ask(self, component: Component) -> Report:
-        self._asking.add(component.name)
-        try:
-            return await component.check()
-        finally:
-            self._asking.discard(component.name)
-
-    def _is_fresh(self, report: Report) -> bool:
-        return report.check is not None and self.clock.time() - report.check.at < _FRESH
 
     def _tell(self, event: OperatorAction) -> None:
         tell(self.monitor.journal.record, event)

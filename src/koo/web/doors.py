@@ -138,7 +138,12 @@ async def reason_of(request: Request) -> str | None:
     except ValidationError:
         detail = 'the body must be absent, or JSON like {"reason": "at most 500 characters"}'
         raise Problem(422, "invalid_body", detail) from None
-    return reason.strip() or None if reason else None
+    return _one_line(reason or "") or None
+
+
+def _one_line(text: str) -> str:
+    """*text* without what could forge a line of the log, or steer the terminal that shows it."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 async def read_body(request: Request) -> bytes:
@@ -147,7 +152,8 @@ async def read_body(request: Request) -> bytes:
 
 
 def _is_json(request: Request) -> bool:
-    return request.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
+    kind = request.headers.get("content-type", "").partition(";")[0]
+    return kind.strip().lower() == "application/json"
 
 
 def _not_json() -> Problem:

@@ -17,7 +17,7 @@ from ..answers import (
 )
 from ..desk import Desk
 from ..feed import Feed
-from .texts import ACTING, LOOKING, NOT_FOUND, REASON
+from .texts import ACTING, FRAMES, LOOKING, NOT_FOUND, REASON
 
 __all__ = ["monitoring_router"]
 
@@ -93,7 +93,7 @@ def monitoring_router(desk: Desk, feed: Feed) -> APIRouter:
         "/stream",
         routes.stream,
         dependencies=looks,
-        responses=LOOKING,
+        responses=LOOKING | FRAMES,
         response_class=StreamingResponse,
     )
     _add_actions(router, routes)

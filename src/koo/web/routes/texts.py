@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from ..problems import PROBLEM_TYPE, ProblemBody
 
-__all__ = ["ACTING", "LOOKING", "NOT_FOUND", "REASON"]
+__all__ = ["ACTING", "FRAMES", "LOOKING", "NOT_FOUND", "REASON"]
 
 _SCHEMA: Final = TypeAdapter(ProblemBody).json_schema(mode="serialization")
 
@@ -28,6 +28,13 @@ ACTING: Final[dict[int | str, dict[str, Any]]] = {
     415: _problem("The body is not JSON."),
     422: _problem("The body is not as documented."),
     429: _problem("Too many POSTs in the last minute; Retry-After says when."),
+}
+FRAMES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "Events named dashboard, each with a Dashboard as JSON.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+    503: _problem("Too many streams, or the server is stopping; Retry-After says when."),
 }
 NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {404: _problem("Nothing of this name.")}
 

@@ -1,0 +1,34 @@
+"""A task cancelled just before its loop ended left its connection to the garbage collector."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+
+from koo.database import DatabaseConfig, DatabaseManager
+
+pytestmark = pytest.mark.integration
+
+
+async def hold(manager):
+    async with manager.session_scope() as session:
+        await session.execute(text("SELECT 1"))
+        await asyncio.sleep(60)
+
+
+async def test_a_session_that_everything_cancels_gives_its_connection_back(tmp_path):
+    manager = DatabaseManager(DatabaseConfig(url=f"sqlite:///{tmp_path}/app.db"))
+    holding = asyncio.create_task(hold(manager))
+    while manager.stats().pool.active == 0 or manager.stats().pool.response_time.count == 0:
+        await asyncio.sleep(0.01)
+    before = asyncio.all_tasks()
+    holding.cancel()
+    while not (closing := asyncio.all_tasks() - before):
+        await asyncio.sleep(0)
+    # As asyncio.run does at its end: everything, and the closing before it has begun.
+    for task in {holding, *closing}:
+        task.cancel()
+    await asyncio.wait({holding})
+    assert holding.cancelled()
+    assert manager.stats().pool.active == 0
+    await manager.close()
