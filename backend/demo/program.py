@@ -15,6 +15,7 @@ from socket import socket
 from typing import Final
 
 from api.server import listen, port_number
+from core import garbage
 from core.config import isolate
 from core.signals import end_quietly, finish
 from koo.testing import PostgresServer, Simulator
@@ -70,6 +71,7 @@ def _run(postgres: PostgresServer, listener: socket, seconds: float | None) -> N
     # Built from the settings, so it must not be imported before they are made.
     from .performance import Performance  # noqa: PLC0415
 
+    garbage.settle()
     asyncio.run(Performance(postgres, simulator).run(listener, seconds))
 
 
