@@ -67,6 +67,7 @@ def _run(postgres: PostgresServer, listener: socket, seconds: float | None) -> N
     isolate(_variables(postgres, simulator))
     print(f"PostgreSQL     process {postgres.pid}, port {postgres.port}, data in {postgres.folder}")
     print(f"AI providers   simulated on port {simulator.port}: {', '.join(_KEYS)}")
+    print("workload       orders and reports in the database, questions to the AI services")
     print("settings       the defaults, but", *(f"{k}={v}" for k, v in _HASTE.items()))
     # Built from the settings, so it must not be imported before they are made.
     from .performance import Performance  # noqa: PLC0415
