@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from core import garbage
 from core.signals import end_at_once
 
 if __name__ == "__main__":
     end_at_once()
+    garbage.postpone()
 
     from .program import main
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from core import garbage
 from core.config import get_settings
 from core.signals import end_quietly
 
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(2) from None
     address = address_of(options.host, listener)
     app = assemble(access, host=options.host, on_ready=lambda _: announce(address, access))
+    garbage.settle()
     make_server(app, grace=get_settings().shutdown_grace).run(sockets=[listener])
 
 

@@ -1,7 +1,8 @@
 """A web server for the application that begins with an open port and ends in time.
 
 listen() --> a socket, before anything else is started
-serve() ---> answers until SIGINT or SIGTERM; streams end at once, requests get their grace
+serve() ---> answers until SIGINT or SIGTERM; streams end at once, requests get their grace,
+             which a second signal ends; the application always ends in order
 """
 
 from __future__ import annotations
@@ -59,6 +60,15 @@ def port_number(text: str) -> int:
     return int(text)
 
 
+class _Server(uvicorn.Server):
+    """Ends the application in order after a second signal too, where uvicorn just drops it."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit and not self.lifespan.shutdown_event.is_set():
+            await self.lifespan.shutdown()
+
+
 def make_server(app: FastAPI, *, grace: float, log_level: str = "info") -> uvicorn.Server:
     """The server; at its end requests in flight get *grace* seconds."""
     logging: dict[str, Any] = deepcopy(LOGGING_CONFIG)
@@ -77,7 +87,7 @@ def make_server(app: FastAPI, *, grace: float, log_level: str = "info") -> uvico
         timeout_graceful_shutdown=grace,  # type: ignore[arg-type] # fractions work as well
         ws="none",
     )
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 def _cure(error: OSError) -> str:

@@ -27,7 +27,7 @@ def end_at_once() -> None:
 
 
 def end_quietly() -> None:
-    """Let a signal end this program by SystemExit, so that it cleans up behind itself.
+    """Let a signal end this program by SystemExit, so that it cleans up behind itself undisturbed.
 
     uvicorn has handlers of its own while it serves, and sends itself the signal again
     when it has ended.
@@ -52,4 +52,5 @@ def _leave(number: int, frame: FrameType | None) -> Never:
 
 def _exit(number: int, frame: FrameType | None) -> Never:
     del number, frame
+    finish()
     sys.exit(0)

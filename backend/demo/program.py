@@ -15,6 +15,7 @@ from socket import socket
 from typing import Final
 
 from api.server import listen, port_number
+from core import garbage
 from core.config import isolate
 from core.signals import end_quietly, finish
 from koo.testing import PostgresServer, Simulator
@@ -66,10 +67,12 @@ def _run(postgres: PostgresServer, listener: socket, seconds: float | None) -> N
     isolate(_variables(postgres, simulator))
     print(f"PostgreSQL     process {postgres.pid}, port {postgres.port}, data in {postgres.folder}")
     print(f"AI providers   simulated on port {simulator.port}: {', '.join(_KEYS)}")
+    print("workload       orders and reports in the database, questions to the AI services")
     print("settings       the defaults, but", *(f"{k}={v}" for k, v in _HASTE.items()))
     # Built from the settings, so it must not be imported before they are made.
     from .performance import Performance  # noqa: PLC0415
 
+    garbage.settle()
     asyncio.run(Performance(postgres, simulator).run(listener, seconds))
 
 
@@ -78,7 +81,9 @@ def _variables(postgres: PostgresServer, simulator: Simulator) -> dict[str, str]
         f"AI_{name.upper()}_BASE_URL": address for name, address in simulator.base_urls.items()
     }
     keys = dict.fromkeys(_KEYS.values(), "demo-key")
-    return {"DATABASE_URL": postgres.url(), **addresses, **keys, **_HASTE}
+    # The server has no TLS; asked for it, asyncpg leaves a complaint when Ctrl-C cuts the question.
+    url = f"{postgres.url()}?ssl=disable"
+    return {"DATABASE_URL": url, **addresses, **keys, **_HASTE}
 
 
 def _parser() -> argparse.ArgumentParser:

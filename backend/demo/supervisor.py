@@ -16,7 +16,7 @@ _PAUSE: Final = 10.0
 
 async def supervise(postgres: PostgresServer, *, clock: Clock) -> None:
     """Look after *postgres* until cancelled; whoever killed it sees ten seconds of outage."""
-    print(f"to see an outage: kill -9 {postgres.pid}")
+    print(f"to see an outage: kill -9 {postgres.pid}; Ctrl-C ends everything")
     while True:
         await clock.sleep(_GLANCE)
         if not postgres.running:

@@ -136,7 +136,9 @@ async def test_an_unhealthy_service_says_why(serve):
     for _ in range(3):
         with pytest.raises(ServiceUnavailableError):
             await service.query("Why?")
-    assert service.report().state is Health.UNHEALTHY
+    report = service.report()
+    assert report.state is Health.UNHEALTHY
+    assert report.cause == "3 of the last 3 calls failed"
 
 
 async def test_closing_a_service_closes_its_provider(serve):

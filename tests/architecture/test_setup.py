@@ -2,7 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
+import sys
+import time
 
 import pytest
 
@@ -59,6 +62,36 @@ def test_a_python_without_venv_is_told_what_to_install(copy):
 
 def test_a_missing_python_is_named(copy):
     assert "python-that-is-not" in _sentence(_setup(copy, "python-that-is-not"))
+
+
+def test_interrupted_it_ends_at_once_in_one_sentence_and_leaves_nothing_outside(
+    copy, tmp_path_factory
+):
+    """As by Ctrl-C, which reaches every process of the terminal, in the middle of `venv`."""
+    outside = tmp_path_factory.mktemp("outside")
+    process = subprocess.Popen(
+        # Whoever runs this test in the background ignores the signal, and a shell can't trap that.
+        ["env", "--default-signal=INT", copy / "scripts/setup"],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(outside),
+            "TMPDIR": str(outside),
+            "PYTHON": sys.executable,
+        },
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr.readline() == "setup: installing into .venv\n"
+    time.sleep(0.5)
+    began = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert said == "setup: interrupted; the next run goes on\n"
+    assert time.monotonic() - began < 2
+    assert process.returncode in {130, -signal.SIGINT}
+    assert not (copy / ".venv/.stamp").exists()
+    assert list(outside.iterdir()) == []
 
 
 def test_what_is_already_set_up_is_left_alone(root):

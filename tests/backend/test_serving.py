@@ -96,6 +96,21 @@ def test_a_signal_ends_it_within_a_second_although_streams_are_open(program, num
     assert "Traceback" not in output + errors
 
 
+@pytest.mark.parametrize("gap", [0.0, 0.05, 0.15])
+def test_an_impatient_second_signal_still_ends_it_in_order(program, gap):
+    with serving(program) as (process, said):
+        stream = urllib.request.urlopen(f"{said['the page']}/api/v1/monitoring/stream", timeout=5)
+        assert stream.readline()
+        process.send_signal(signal.SIGINT)
+        time.sleep(gap)
+        took, code = end(process, signal.SIGINT)
+        output, errors = process.communicate()
+        stream.close()
+    assert (code, took < 1.0) == (0, True)
+    assert "Traceback" not in output + errors
+    assert "Application shutdown complete" in errors
+
+
 def test_an_ipv6_address_serves_too(program):
     with serving(program, "--host", "::1") as (_, said):
         assert said["the page"].startswith("http://[::1]:")

@@ -51,7 +51,13 @@ WRONG = [
     *[("DATABASE_POOL_RECYCLE", value) for value in ("0", "-2", "never", "nan")],
     *[
         ("DATABASE_URL", value)
-        for value in ("x", "oracle://db", "http://db", "postgresql+none://d")
+        for value in (
+            "x",
+            "oracle://db",
+            "http://db",
+            "postgresql+none://d",
+            "postgres://h:65536/d",
+        )
     ],
     *[("AI_SERVICES", value) for value in ("Groq", "a b", "groq,groq", "claude", "1x", "a-b,a_b")],
     *[("AI_SERVICES", value) for value in ("default", "attempt")],

@@ -49,6 +49,13 @@ def test_a_missing_driver_is_named_with_its_cure(monkeypatch):
         config("mysql://u@h/d")
 
 
+@pytest.mark.parametrize("port", [0, 65536, 99999])
+def test_a_port_that_is_none_is_refused(port):
+    with pytest.raises(ValueError, match=r"^DatabaseConfig: url has a port .*use 1 to 65535$"):
+        config(f"postgres://u@h:{port}/d")
+    assert config("postgres://u@h:65535/d").location.port == 65535
+
+
 @pytest.mark.parametrize("url", ["oracle://u:open-sesame@h/d", "postgres://u:open-sesame@h:x/d"])
 def test_neither_errors_nor_the_printed_form_show_the_password(url):
     with pytest.raises(ValueError) as caught:

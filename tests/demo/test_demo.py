@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,13 @@ class Demo:
     def interrupt(self):
         """Ctrl-C in its terminal; how long it took to end, and its exit code."""
         began = time.monotonic()
-        os.killpg(self._process.pid, signal.SIGINT)
+        self.press()
         return self.end(began)
+
+    def press(self):
+        """Ctrl-C alone; nothing if it has ended already."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGINT)
 
     def end(self, began, seconds=30):
         code = self._process.wait(seconds)
@@ -135,6 +141,20 @@ def test_two_can_run_at_the_same_time(demo):
     for run in (first, second):
         assert run.interrupt()[1] == 0
         assert not run.left_behind()
+
+
+def test_an_impatient_visitor_gets_the_same_clean_end(demo):
+    run = demo()
+    run.wait_for("Ctrl-C ends everything", 20)
+    began = time.monotonic()
+    for _ in range(3):
+        run.press()
+        time.sleep(0.05)
+    took, code = run.end(began)
+    assert (code, took < 2.0) == (0, True)
+    assert run.said.endswith("stopped; no process is left behind\n")
+    assert "Traceback" not in run.said
+    assert not run.left_behind()
 
 
 def test_a_killed_server_is_seen_started_again_and_healthy_by_itself(demo):

@@ -32,6 +32,7 @@ from ..resilience import (
     RANDOM,
     SYSTEM_CLOCK,
     Ask,
+    BreakerStats,
     CheckStats,
     CircuitBreaker,
     Clock,
@@ -164,7 +165,7 @@ class AIService:
             kind="ai",
             state=state,
             since=breaker.since,
-            cause=self._cause(state, limited, check) or breaker.cause,
+            cause=self._cause(state, limited, breaker, check),
             next_try=breaker.retry_after,
             breaker=breaker,
             check=check,
@@ -310,18 +311,19 @@ class AIService:
             }
         )
 
-    def _cause(self, state: Health, limited: str | None, check: CheckStats | None) -> str | None:
+    def _cause(
+        self, state: Health, limited: str | None, breaker: BreakerStats, check: CheckStats | None
+    ) -> str | None:
         match state:
             case Health.MAINTENANCE:
                 return f"no API key; set {self.config.key_variable}"
             case Health.RATE_LIMITED:
                 return limited
-            case Health.UNHEALTHY if check and not check.ok and not check.success_since:
-                return check.error
             case Health.UNHEALTHY:
-                calls = self._breaker.stats()
-                return f"{calls.failures} of the last {calls.outcomes} calls failed"
-        return None
+                if check is not None and not check.ok and not check.success_since:
+                    return check.error
+                return f"{breaker.failures} of the last {breaker.outcomes} calls failed"
+        return breaker.cause
 
 
 def _least(patience: float | None, timeout: float) -> float | None:

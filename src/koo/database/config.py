@@ -33,6 +33,7 @@ _EXTRAS: Final = {
 }
 _KNOWN: Final = "postgresql, postgresql+psycopg, sqlite, mysql or mariadb"
 _NEVER: Final = -1
+_LAST_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,8 @@ def _parsed(text: str) -> URL:
         raise ValueError(
             _message("url", "is not a database URL; write dialect://user:password@host:port/name")
         )
+    if url.port is not None and not 0 < url.port <= _LAST_PORT:
+        raise ValueError(_message("url", f"has a port that is none; use 1 to {_LAST_PORT}"))
     return url
 
 
