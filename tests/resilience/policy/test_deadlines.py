@@ -211,6 +211,16 @@ async def test_a_call_that_has_no_time_left_is_not_begun():
     assert through.stats().failures_total == 1
 
 
+@pytest.mark.parametrize("timeout", [0, 0.0, -3.0])
+async def test_a_call_that_is_given_no_time_is_not_begun(timeout):
+    dependency = Dependency()
+    gate = Bulkhead("bulkhead", BulkheadConfig(1), clock=running_clock())
+    with pytest.raises(DeadlineExceeded, match="too little time to begin"):
+        await policy(gates=[gate], timeout=5).run(dependency, timeout=timeout)
+    assert dependency.calls == []
+    assert gate.stats().in_flight == 0
+
+
 async def test_what_can_not_finish_in_the_time_that_is_left_is_not_begun():
     through = policy()
     for _ in range(100):

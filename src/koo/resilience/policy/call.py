@@ -83,7 +83,9 @@ class Call:
         # Bound first: the interpreter is slow to call a function that it finds on an instance.
         monotonic = policy.monotonic
         self.began = began = monotonic()
-        limit = policy.timeout if timeout is None else timeout
+        limit = policy.timeout
+        if timeout is not None:
+            limit, self.is_late = timeout, timeout <= 0
         self.deadline_at = None if limit is None else began + limit
         self.outer = outer = _running_call()
         if outer is not None:
