@@ -65,10 +65,13 @@ class Rejected(KooError):
     it may be worth asking again (None: not by waiting); *cause* says why.
     """
 
+    # Without a dict of its own, because an open breaker makes one for each call.
+    __slots__ = ("cause", "gate", "line", "retry_after")
+
     what: ClassVar[str] = "refused"
 
     #: Where a caller with patience may wait; set by gates that have a line.
-    line: object | None = None
+    line: object | None
 
     def __init__(
         self, gate: str, retry_after: float | None = None, cause: str | None = None
@@ -77,6 +80,7 @@ class Rejected(KooError):
         self.gate = gate
         self.retry_after = retry_after
         self.cause = cause
+        self.line = None
 
     def __str__(self) -> str:
         """Say what was refused, why, and when to come back."""
@@ -96,11 +100,15 @@ class Rejected(KooError):
 class CircuitOpen(Rejected):
     """A circuit breaker is open, or its probes are all out."""
 
+    __slots__ = ()
+
     what = "circuit open"
 
 
 class RateLimited(Rejected):
     """A window of a rate limit is full, or the key is paused."""
+
+    __slots__ = ()
 
     what = "rate limit reached"
 
@@ -108,11 +116,15 @@ class RateLimited(Rejected):
 class BudgetExhausted(Rejected):
     """The day's money is spent, or too much of it is reserved."""
 
+    __slots__ = ()
+
     what = "daily budget exhausted"
 
 
 class Saturated(Rejected):
     """As many calls as allowed are in flight, or waiting in line."""
+
+    __slots__ = ()
 
     what = "too many calls at once"
 
@@ -120,11 +132,15 @@ class Saturated(Rejected):
 class PoolExhausted(Rejected):
     """Every connection is taken; the cause names who holds them."""
 
+    __slots__ = ()
+
     what = "no connection free"
 
 
 class DatabaseUnavailable(Rejected):
     """The database server is known to be down; nothing was sent to it."""
+
+    __slots__ = ()
 
     what = "database unavailable"
 

@@ -25,13 +25,14 @@ from ..errors import CircuitOpen
 from .breaker_config import BreakerConfig, BreakerStats, Mode, State
 from .clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from .events import Listener, StateChanged, ignore, tell
-from .gate import HeldPermit, Permit
-from .outcome import SUCCESS, Ask, Failure, Outcome, is_evidence
+from .gate import HeldPermit, Permit, issue
+from .outcome import SUCCESS, Ask, Failure, Outcome, is_evidence, last_cause
 from .window import OutcomeWindow
 
 __all__ = ["BreakerConfig", "BreakerStats", "CircuitBreaker", "Mode", "State"]
 
 _NO_EVIDENCE: Final = -1
+_NOBODY: Final[dict[int, float]] = {}
 
 
 class CircuitBreaker:
@@ -91,8 +92,7 @@ class CircuitBreaker:
         self._open_until = 0.0
         self._failed_probes = 0
         self._successes = 0
-        self._leases: dict[int, float] = {}
-        self._flying: dict[int, float] = {}
+        self._leases = self._flying = _NOBODY
         self._ramp = 0
         self._ramp_until = 0.0
         self._rejected_total = self._would_reject_total = self._opened_total = 0
@@ -103,7 +103,7 @@ class CircuitBreaker:
     def admit(self, ask: Ask) -> Permit | CircuitOpen:
         """Let a call through, or say when the next may try."""
         if self._plain:
-            return Permit(self, ask, 0.0, self._generation)
+            return issue(self, ask, 0.0, self._generation)
         now = self._monotonic()
         if self._is_shut and now < self._open_until:
             self._rejected_total += 1
@@ -249,8 +249,10 @@ class CircuitBreaker:
     def _issue(self, ask: Ask, now: float) -> Permit:
         permit = HeldPermit(self, ask, now, self._generation)
         if self._state is State.HALF_OPEN:
+            self._leases = self._leases or {}
             self._leases[id(permit)] = self._lease_end(ask, now)
         elif self._mode is not Mode.DISABLED:
+            self._flying = self._flying or {}
             self._flying[id(permit)] = now
         return permit
 
@@ -284,7 +286,7 @@ class CircuitBreaker:
             return f"calls take longer than {config.slow_threshold:g} s"
         if not (isinstance(outcome, Failure) and outcome.trips):
             return None
-        tally, last = window.tally(now), f"; last: {outcome.cause}" if outcome.cause else ""
+        tally, last = window.tally(now), last_cause(outcome)
         if (
             tally.failures >= config.failure_threshold
             and tally.failures >= config.failure_rate * tally.outcomes
@@ -328,7 +330,7 @@ class CircuitBreaker:
             return
         if (isinstance(outcome, Failure) and outcome.trips) or self._is_slow(permit, now):
             self._failed_probes += 1
-            self._trip(now, "a probe failed", outcome)
+            self._trip(now, f"a probe failed{last_cause(outcome)}", outcome)
             return
         self._successes += 1
         if self._successes >= self._config.success_threshold:
@@ -357,8 +359,7 @@ class CircuitBreaker:
         before, self._state = self._state, state
         self._generation += 1
         self._successes = 0
-        self._leases.clear()
-        self._flying.clear()
+        self._leases = self._flying = _NOBODY
         self._settle_pace()
         self._cause = cause
         self._since = self._clock.time()
@@ -368,7 +369,7 @@ class CircuitBreaker:
     def _end_ramp(self) -> None:
         self._ramp = 0
         if self._config.slow_threshold is None:
-            self._flying.clear()
+            self._flying = _NOBODY
         self._settle_pace()
 
     def _set_mode(self, mode: Mode) -> None:

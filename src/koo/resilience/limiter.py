@@ -12,14 +12,14 @@ admission; settling corrects it, cancelling gives it back to its own bucket.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final, Literal, TypeAlias
 
 from ..errors import RateLimited, Rejected
 from .clock import SYSTEM_CLOCK, Clock
 from .events import LimitPaused, Listener, ignore, tell
-from .gate import Permit
+from .gate import Permit, issue
 from .line import LinedGate
 from .measure import RollingCount
 from .outcome import SUCCESS, Ask, Failure, Outcome, RetryClass, Spent
@@ -60,6 +60,8 @@ class RateLimiterConfig:
 
     limits: tuple[Limit, ...]
     pause_cap: float = 3600.0
+    #: The same limits, those of one weight together.
+    by_weight: tuple[tuple[Weight, tuple[Limit, ...]], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a limiter without limits."""
@@ -69,6 +71,12 @@ class RateLimiterConfig:
         if not self.pause_cap > 0:
             message = "RateLimiterConfig: pause_cap must be above 0 seconds"
             raise ValueError(message)
+        sorted_out = ((weight, self._limits_of(weight)) for weight in _WEIGHTS)
+        by_weight = tuple((weight, limits) for weight, limits in sorted_out if limits)
+        object.__setattr__(self, "by_weight", by_weight)
+
+    def _limits_of(self, weight: Weight) -> tuple[Limit, ...]:
+        return tuple(limit for limit in self.limits if limit.weight == weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +199,7 @@ class RateLimiter(LinedGate):
         self._on_event = on_event
         self._paused_until = 0.0
         self._rejected_total = 0
-        self._meters = tuple(
-            _Meter(weight, tuple(limit for limit in config.limits if limit.weight == weight))
-            for weight in _WEIGHTS
-            if any(limit.weight == weight for limit in config.limits)
-        )
+        self._meters = tuple(_Meter(weight, limits) for weight, limits in config.by_weight)
 
     def admit(self, ask: Ask) -> Permit | Rejected:
         """Count *ask* in every window, or in none and say when it would fit."""
@@ -211,7 +215,7 @@ class RateLimiter(LinedGate):
                 return self._refuse(ask, now)
             meter.credit -= amount
             meter.pending += amount
-        return Permit(self, ask, now, 0)
+        return issue(self, ask, now, 0)
 
     def settled(self, permit: Permit, outcome: Outcome) -> None:
         """Replace the estimate by what was spent; pause if the other side asked for it."""

@@ -135,29 +135,24 @@ class RollingCount:
 
     A bucket of ``span / ticks`` seconds leaves as a whole: the total never
     misses anything younger than the span, and keeps nothing older than one
-    bucket more. The buckets are a ring, made with the first amount.
+    bucket more. The latest bucket is a number; those before it are a ring, made
+    when the first of them is over.
     """
 
-    __slots__ = ("_latest", "_ring", "kept", "span", "ticks")
+    __slots__ = ("_fresh", "_latest", "_ring", "kept", "span", "ticks")
 
     def __init__(self, span: float, ticks: int = 60) -> None:
         self.span = span
         self.ticks = ticks
         self.kept = 0
         self._latest = 0
+        self._fresh = 0
         self._ring = _NO_COUNTS
 
     def add(self, now: float, amount: int = 1) -> None:
         """Count *amount* at the moment *now* (monotonic seconds)."""
         self.forget(now)
-        if not self._ring:
-            self._ring = array("H", bytes(2 * (self.ticks + 1)))
-        try:
-            self._ring[self._latest % (self.ticks + 1)] += amount
-        except OverflowError:
-            self._ring = _wider(self._ring)
-            self.add(now, amount)
-            return
+        self._fresh += amount
         self.kept += amount
 
     def take_back(self, stamp: float, amount: int) -> int:
@@ -165,31 +160,35 @@ class RollingCount:
         tick = self._tick(stamp)
         if not self.kept or not 0 <= self._latest - tick <= self.ticks:
             return 0
-        slot = tick % (self.ticks + 1)
-        taken = min(amount, self._ring[slot])
-        self._ring[slot] -= taken
+        taken = min(amount, self._counted(tick))
+        if tick == self._latest:
+            self._fresh -= taken
+        elif taken:
+            self._ring[tick % self.ticks] -= taken
         self.kept -= taken
         return taken
 
     def forget(self, now: float) -> None:
         """Drop what has left the span; ``kept`` is exact afterwards."""
         tick = self._tick(now)
+        if tick <= self._latest:
+            return
+        self.kept = self._staying(tick)
         if self.kept:
-            for slot in self._leaving(tick):
-                self.kept -= self._ring[slot]
-                self._ring[slot] = 0
-        self._latest = max(tick, self._latest)
+            self._store(tick)
+        else:
+            self._ring = _NO_COUNTS
+        self._latest, self._fresh = tick, 0
 
     def total(self, now: float) -> int:
         """What was counted in the last *span* seconds. Looking changes nothing."""
-        if not self.kept:
-            return 0
-        return self.kept - sum(self._ring[slot] for slot in self._leaving(self._tick(now)))
+        return self._staying(self._tick(now))
 
     def copy(self) -> RollingCount:
         """A photograph that can be counted on without touching the original."""
         copy = RollingCount(self.span, self.ticks)
-        copy.kept, copy._latest, copy._ring = self.kept, self._latest, self._ring[:]
+        copy.kept, copy._latest, copy._fresh = self.kept, self._latest, self._fresh
+        copy._ring = self._ring[:] if self._ring else _NO_COUNTS
         return copy
 
     def per_second(self, now: float) -> float:
@@ -201,7 +200,7 @@ class RollingCount:
         left, tick = 0, self._latest - self.ticks
         if amount <= 0 or not self.kept:
             return 0.0
-        while (left := left + self._ring[tick % (self.ticks + 1)]) < amount and tick < self._latest:
+        while (left := left + self._counted(tick)) < amount and tick < self._latest:
             tick += 1
         # A hair more than the bucket's end, so that rounding can't wake a waiter too early.
         return (tick + self.ticks + 1) * self.span / self.ticks * (1 + 1e-12)
@@ -213,7 +212,31 @@ class RollingCount:
     def _tick(self, moment: float) -> int:
         return int(moment * self.ticks / self.span)
 
-    def _leaving(self, tick: int) -> list[int]:
-        """The slots of the buckets that are over once *tick* has begun, oldest first."""
-        size = self.ticks + 1
-        return [slot % size for slot in range(self._latest + 1, min(tick, self._latest + size) + 1)]
+    def _counted(self, tick: int) -> int:
+        """What bucket *tick* holds: the latest one, or one of the ``ticks`` before it."""
+        if tick == self._latest:
+            return self._fresh
+        return self._ring[tick % self.ticks] if self._ring else 0
+
+    def _staying(self, tick: int) -> int:
+        """How much is still in the span once *tick* has begun."""
+        if not self.kept or tick <= self._latest:
+            return self.kept
+        if tick > self._latest + self.ticks:
+            return 0
+        first = self._latest - self.ticks
+        return self.kept - sum(self._counted(old) for old in range(first, tick - self.ticks))
+
+    def _store(self, tick: int) -> None:
+        """Move the latest bucket into the ring and empty those that *tick* pushes out."""
+        if not self._ring:
+            self._ring = array("H", bytes(2 * self.ticks))
+        for old in range(self._latest, tick):
+            self._put(old % self.ticks, self._fresh if old == self._latest else 0)
+
+    def _put(self, slot: int, amount: int) -> None:
+        try:
+            self._ring[slot] = amount
+        except OverflowError:
+            self._ring = _wider(self._ring)
+            self._put(slot, amount)

@@ -35,6 +35,7 @@ __all__ = [
     "Spent",
     "Success",
     "is_evidence",
+    "last_cause",
 ]
 
 
@@ -155,6 +156,12 @@ def is_evidence(outcome: Outcome) -> bool:
         case Failure(trips=False, retry_class=RetryClass.THROTTLED):
             return False
     return True
+
+
+def last_cause(outcome: Outcome) -> str:
+    """The end of a sentence that says why the last of several attempts failed; may be empty."""
+    cause = outcome.cause if isinstance(outcome, Failure) else ""
+    return f"; last: {cause}" if cause else ""
 
 
 ONE_REQUEST = Ask()

@@ -74,38 +74,34 @@ class Tally:
     slow: int
 
 
-class _Marks:
-    """How much had been counted at moments not closer than a step."""
+def _put(log: array[float], now: float, counts: tuple[int, int, int], steps: _Steps) -> None:
+    """Remember *counts*, as they stood just before *now*; forget what no look can reach."""
+    del log[: 4 * _first_after(log, now - steps.length - steps.step)]
+    log.extend((now, *counts))
 
-    __slots__ = ("_log", "due")
 
-    def __init__(self) -> None:
-        self._log = array("d")
-        self.due = _NEVER
+def _before(
+    log: array[float], now: float, counts: tuple[int, int, int], steps: _Steps
+) -> tuple[int, int, int]:
+    """How much of *counts*, the counts now, is older than the length, by at most one step less.
 
-    def put(self, now: float, counts: tuple[int, int, int], config: _Steps) -> None:
-        """Remember *counts*, as they stood just before *now*; forget what no look can reach."""
-        self.due = now + config.step
-        del self._log[: 4 * self._first_after(now - config.length - config.step)]
-        self._log.extend((now, *counts))
+    What came after a mark came within one step of it, so all of it has left
+    once the mark is a step older than that.
+    """
+    index = 4 * _first_after(log, now - steps.length - steps.step)
+    if index == len(log):
+        return counts
+    first, second, third = map(int, log[index + 1 : index + 4])
+    return first, second, third
 
-    def before(
-        self, now: float, counts: tuple[int, int, int], config: _Steps
-    ) -> tuple[int, int, int]:
-        """How much of *counts*, the counts now, is older than the length, by at most one step less.
 
-        What came after a mark came within one step of it, so all of it has left
-        once the mark is a step older than that.
-        """
-        index = 4 * self._first_after(now - config.length - config.step)
-        if index == len(self._log):
-            return counts
-        first, second, third = map(int, self._log[index + 1 : index + 4])
-        return first, second, third
+def _first_after(log: array[float], moment: float) -> int:
+    return bisect_right(range(len(log) // 4), moment, key=lambda index: log[4 * index])
 
-    def _first_after(self, moment: float) -> int:
-        log = self._log
-        return bisect_right(range(len(log) // 4), moment, key=lambda index: log[4 * index])
+
+def _due(log: array[float], steps: _Steps) -> float:
+    """When the next mark may be made."""
+    return log[-4] + steps.step if log else _NEVER
 
 
 class _Log:
@@ -138,7 +134,7 @@ class OutcomeWindow:
     __slots__ = (
         "_age",
         "_config",
-        "_due",
+        "_due_at",
         "_failures",
         "_slow",
         "_span",
@@ -157,20 +153,20 @@ class OutcomeWindow:
         self.streak = 0
         self.streak_since = 0.0
         self._failures = self._slow = _NOTHING
-        self._span = _Marks()
-        self._age = _Marks()
-        self._due = _NEVER
+        self._span = array("d")
+        self._age = array("d")
+        self._due_at = _NEVER
 
     def add_success(self, now: float) -> None:
         """Count one outcome that was no failure; it ends a run of failures."""
-        if now >= self._due:
+        if now >= self._due_at:
             self._mark(now)
         self.outcomes += 1
         self.streak = 0
 
     def add_failure(self, now: float) -> None:
         """Count one failure."""
-        if now >= self._due:
+        if now >= self._due_at:
             self._mark(now)
         self.outcomes += 1
         if self._failures is _NOTHING:
@@ -189,10 +185,10 @@ class OutcomeWindow:
     def tally(self, now: float) -> Tally:
         """What the window holds. Looking changes nothing."""
         config, counts = self._config, self._counts()
-        aged, _, _ = self._age.before(now, counts, config.age_steps)
+        aged, _, _ = _before(self._age, now, counts, config.age_steps)
         oldest = max(self.outcomes - config.size, aged)
         counted = self.outcomes - oldest
-        total, failures, slow = self._span.before(now, counts, config.span_steps)
+        total, failures, slow = _before(self._span, now, counts, config.span_steps)
         if config.span and self.outcomes - total > counted:
             return Tally(
                 self.outcomes - total, self._failures.count - failures, self._slow.count - slow
@@ -203,11 +199,10 @@ class OutcomeWindow:
         return self.outcomes, self._failures.count, self._slow.count
 
     def _mark(self, now: float) -> None:
-        counts = self._counts()
-        for marks, steps in (
-            (self._span, self._config.span_steps),
-            (self._age, self._config.age_steps),
-        ):
-            if now >= marks.due:
-                marks.put(now, counts, steps)
-        self._due = min(self._span.due, self._age.due)
+        counts, config = self._counts(), self._config
+        dues = []
+        for log, steps in ((self._span, config.span_steps), (self._age, config.age_steps)):
+            if now >= _due(log, steps):
+                _put(log, now, counts, steps)
+            dues.append(_due(log, steps))
+        self._due_at = min(dues)

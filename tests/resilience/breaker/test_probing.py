@@ -58,7 +58,7 @@ def test_the_first_decisive_failure_opens_again(gate):
     call(gate)
     call(gate, FAILED)
     assert gate.stats().state is State.OPEN
-    assert gate.stats().cause == "a probe failed"
+    assert gate.stats().cause == "a probe failed; last: boom"
     assert gate.stats().retry_after == 120
 
 

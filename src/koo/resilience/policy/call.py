@@ -18,9 +18,10 @@ from ..gate import Gate, Permit
 from ..outcome import Ask, Outcome
 from .timers import SLACK, AnyTask, Lane
 
-__all__ = ["Call", "Terms"]
+__all__ = ["Call", "Terms", "admit_all", "begin"]
 
 _running_call = CURRENT.get
+_bare = object.__new__
 
 
 class Terms(Protocol):
@@ -49,7 +50,6 @@ class Call:
 
     __slots__ = (
         "ask",
-        "attempts_before",
         "began",
         "cancelling",
         "deadline_at",
@@ -63,47 +63,38 @@ class Call:
         "outer",
         "permits",
         "policy",
+        "refusal",
         "task",
         "timer",
         "waited",
     )
 
-    def __init__(self, policy: Terms, ask: Ask, timeout: float | None) -> None:
-        self.policy = policy
-        self.ask = ask
-        self.number = 1
-        self.attempts_before = 0
-        self.permits: list[Permit] | tuple[()] = ()
-        self.last_error: Exception | None = None
-        self.waited = 0.0
-        self.lane: Lane | None = None
-        self.timer: TimerHandle | None = None
-        self.has_expired = self.is_late = self.ends_with_deadline = False
-        self.is_ours = True
-        # Bound first: the interpreter is slow to call a function that it finds on an instance.
-        monotonic = policy.monotonic
-        self.began = began = monotonic()
-        limit = policy.timeout
-        if timeout is not None:
-            limit, self.is_late = timeout, timeout <= 0
-        self.deadline_at = None if limit is None else began + limit
-        self.outer = outer = _running_call()
-        if outer is not None:
-            self._inherit(outer)
-        if ask.deadline is not None:
-            self._obey(ask.deadline.at)
+    policy: Terms
+    ask: Ask
+    number: int
+    permits: list[Permit] | tuple[()]
+    refusal: Rejected | None
+    last_error: Exception | None
+    waited: float
+    began: float
+    deadline_at: float | None
+    outer: Progress | None
+    lane: Lane | None
+    timer: TimerHandle | None
+    task: AnyTask | None
+    cancelling: int
+    has_expired: bool
+    is_late: bool
+    is_ours: bool
+    ends_with_deadline: bool
 
     @property
     def attempt(self) -> int:
         """Which attempt this is, from 1, counted through all policies around it."""
-        return self.attempts_before + self.number
+        return self.number if self.outer is None else self.outer.attempt + self.number - 1
 
-    def _inherit(self, outer: Progress) -> None:
-        self.attempts_before = outer.attempt - 1
-        if outer.deadline_at is not None:
-            self._obey(outer.deadline_at)
-
-    def _obey(self, at: float) -> None:
+    def obey(self, at: float) -> None:
+        """End at the moment *at*, if that is sooner."""
         if self.deadline_at is None or at < self.deadline_at:
             self.deadline_at = at
             self.is_ours = False
@@ -111,18 +102,14 @@ class Call:
 
     # -- admission -----------------------------------------------------------------
 
-    def admit(self) -> Rejected | None:
-        """Take every gate's permit, or none and return the refusal."""
-        ask = self.ask
-        permits: list[Permit] = []
-        for gate in self.policy.gates:
-            answer = gate.admit(ask)
-            if isinstance(answer, Rejected):
-                _give_back(permits)
-                return answer
-            permits.append(answer)
-        self.permits = permits
-        return None
+    def admit(self) -> None:
+        """Take every gate's permit, or none and keep the refusal."""
+        answer = admit_all(self.policy.gates, self.ask)
+        if isinstance(answer, Rejected):
+            self.refusal = answer
+        else:
+            self.permits = answer
+            self.refusal = None
 
     def admit_beside(self, held: Permit, holder: Gate) -> Rejected | None:
         """Take the permits of all gates but *holder*, whose permit is *held*."""
@@ -140,19 +127,14 @@ class Call:
 
     def arm(self) -> None:
         """Start the attempt's clock: its own timeout, or what is left if that is less."""
-        policy, deadline_at = self.policy, self.deadline_at
+        policy = self.policy
         timeout = policy.lane_timeout
         if timeout is None:
-            if deadline_at is not None:
-                self.arm_until(deadline_at)
+            if self.deadline_at is not None:
+                self.arm_until(self.deadline_at)
             return
         expires_at = self.began + timeout
-        # Later than the lane's end, without a limit for attempts: the call brought its own timeout.
-        if deadline_at is not None and (
-            deadline_at < expires_at
-            or (deadline_at > expires_at and policy.attempt_timeout is None)
-        ):
-            self.arm_until(deadline_at)
+        if expires_at != self.deadline_at and self._needs_a_timer(expires_at):
             return
         # The running loop costs a system call to ask for; a task of the lane's loop in this
         # thread says as much.
@@ -166,6 +148,15 @@ class Call:
         lane.calls[self] = expires_at
         if not lane.is_armed:
             lane.arm()
+
+    def _needs_a_timer(self, expires_at: float) -> bool:
+        """Arm a timer of its own for a call whose deadline is not the lane's end."""
+        deadline_at, limit = self.deadline_at, self.policy.attempt_timeout
+        # Later than the lane's end, without a limit for attempts: the call brought its own timeout.
+        if deadline_at is None or (deadline_at > expires_at and limit is not None):
+            return False
+        self.arm_until(deadline_at)
+        return True
 
     def arm_for_a_step(self) -> None:
         """Start the clock for one step of an attempt that pauses between its steps."""
@@ -255,6 +246,45 @@ class Call:
         return DeadlineExceeded(
             f"{name}: no answer after {taken:.2f} s; try again, or allow more time"
         )
+
+
+def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] | Rejected) -> Call:
+    """A call at its beginning, with the gates' answer."""
+    call = _bare(Call)
+    call.policy = policy
+    call.ask = ask
+    call.number = 1
+    call.waited = 0.0
+    call.refusal = call.last_error = call.lane = call.timer = None
+    if isinstance(answer, Rejected):
+        call.refusal, answer = answer, []
+    call.permits = answer
+    call.has_expired = call.ends_with_deadline = False
+    call.is_late = timeout is not None and timeout <= 0
+    call.is_ours = True
+    # Bound first: the interpreter is slow to call a function that it finds on an instance.
+    monotonic = policy.monotonic
+    call.began = began = monotonic()
+    limit = policy.timeout if timeout is None else timeout
+    call.deadline_at = None if limit is None else began + limit
+    call.outer = outer = _running_call()
+    if outer is not None and outer.deadline_at is not None:
+        call.obey(outer.deadline_at)
+    if ask.deadline is not None:
+        call.obey(ask.deadline.at)
+    return call
+
+
+def admit_all(gates: tuple[Gate, ...], ask: Ask) -> list[Permit] | Rejected:
+    """Every gate's permit, or none and the refusal."""
+    permits: list[Permit] = []
+    for gate in gates:
+        answer = gate.admit(ask)
+        if isinstance(answer, Rejected):
+            _give_back(permits)
+            return answer
+        permits.append(answer)
+    return permits
 
 
 def _give_back(permits: list[Permit] | tuple[()]) -> None:

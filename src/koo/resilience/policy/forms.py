@@ -63,7 +63,8 @@ class Attempt:
             )
             raise RuntimeError(message)
         self._is_used = True
-        await self._journey.enter(self._call, self._call.admit())
+        self._call.admit()
+        await self._journey.enter(self._call)
         self._token = CURRENT.set(self._call)
         self._call.arm()
         return self

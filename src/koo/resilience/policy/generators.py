@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ..deadline import CURRENT
 from ..outcome import ONE_REQUEST, SUCCESS
-from .call import Call
+from .call import Call, begin
 from .journey import Journey
 
 __all__ = ["stream"]
@@ -28,9 +28,10 @@ async def stream(
     journey: Journey, function: Callable[[], AsyncGenerator[T, None]]
 ) -> AsyncGenerator[T, None]:
     """The items of *function*'s generator, under *journey*."""
-    call = Call(journey, ONE_REQUEST, None)
+    call = begin(journey, ONE_REQUEST, None, [])
     while True:
-        await journey.enter(call, call.admit())
+        call.admit()
+        await journey.enter(call)
         items = function()
         has_yielded, paused_at = False, None
         try:

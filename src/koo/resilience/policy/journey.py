@@ -49,6 +49,39 @@ _TIMED_OUT: Final = Failure(retryable=True, trips=True, cause="timeout")
 class Journey:
     """The parts of a policy and the steps between them."""
 
+    __slots__ = (
+        "__weakref__",
+        "_abandoned_total",
+        "_appraiser_errors_total",
+        "_classify",
+        "_cut_attempts_total",
+        "_failures_total",
+        "_fed_total",
+        "_feed_at",
+        "_hurried_total",
+        "_late_successes_total",
+        "_latency",
+        "_look_again_at",
+        "_on_event",
+        "_quickest",
+        "_random",
+        "_rejected_total",
+        "_retries_total",
+        "_successes_total",
+        "appraise",
+        "attempt_timeout",
+        "clock",
+        "gates",
+        "lane",
+        "lane_timeout",
+        "monotonic",
+        "name",
+        "patience",
+        "retry",
+        "retry_budget",
+        "timeout",
+    )
+
     def __init__(  # noqa: PLR0913 - one keyword for each thing that a call can meet
         self,
         name: str,
@@ -111,12 +144,12 @@ class Journey:
         failed = self._failures_total + self._rejected_total + self._abandoned_total
         return self._successes_total + failed
 
-    async def enter(self, call: Call, refusal: Rejected | None) -> None:
+    async def enter(self, call: Call) -> None:
         """Return with every permit in hand, after a wait in line if need be, or raise."""
         if call.is_late or call.is_past(self.monotonic()):
             call.give_back()
             raise self._too_late(call)
-        if refusal is not None:
+        if (refusal := call.refusal) is not None:
             standing = await self._patiently(wait_for_permits(call, refusal))
             if standing is not None:
                 raise self._refuse(call, standing)
@@ -280,13 +313,17 @@ class Journey:
         self.give_up(call, error)
         return error
 
-    def _refuse(self, call: Call, refusal: Rejected) -> Exception:
-        """What the caller gets when a gate says no: the last real error, if there was one."""
+    def count_refusal(self, refusal: Rejected) -> None:
+        """Count a call that a gate refused, and tell of it."""
         self._rejected_total += 1
-        call.number -= 1
         if self._on_event is not ignore:
             event = CallRejected(self.name, refusal.gate, refusal.what, refusal.retry_after)
             tell(self._on_event, event)
+
+    def _refuse(self, call: Call, refusal: Rejected) -> Exception:
+        """What the caller gets when a gate says no: the last real error, if there was one."""
+        self.count_refusal(refusal)
+        call.number -= 1
         error, call.last_error = call.last_error, None
         if error is None:
             return refusal

@@ -22,7 +22,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from ...errors import Rejected
 from ..deadline import CURRENT
 from ..outcome import ONE_REQUEST, SUCCESS, Ask
-from .call import Call
+from .call import Call, admit_all, begin
 from .compose import explain
 from .forms import Attempt, Attempts, protect
 from .journey import Journey
@@ -44,6 +44,8 @@ class Policy(Journey):
     ``None`` turns it off. Raises ValueError for a composition that makes no sense.
     """
 
+    __slots__ = ()
+
     def run(
         self,
         operation: Callable[[], Awaitable[T]],
@@ -57,7 +59,7 @@ class Policy(Journey):
         DeadlineExceeded. *timeout* replaces the policy's own for this call; its
         time runs from when it is awaited, in the context of whoever awaits it.
         """
-        return self._drive((ask, timeout), operation)
+        return self._drive(operation, ask, timeout)
 
     async def outcome(
         self,
@@ -67,12 +69,13 @@ class Policy(Journey):
         timeout: float | None = None,
     ) -> CallOutcome[T]:
         """How the call ended, without raising; only the caller's own cancellation passes."""
-        call = Call(self, ask, timeout)
-        refusal = call.admit()
-        if refusal is not None and refusal.line is None:
-            return CallOutcome(None, self._refuse(call, refusal), 0, 0.0)
+        answer = admit_all(self.gates, ask)
+        if isinstance(answer, Rejected) and answer.line is None:
+            self.count_refusal(answer)
+            return CallOutcome(None, answer, 0, 0.0)
+        call = begin(self, ask, timeout, answer)
         try:
-            value = await self._drive(call, operation, refusal)
+            value = await self._drive(operation, ask, timeout, call)
         except Exception as error:  # noqa: BLE001 - that is what an outcome is for
             return CallOutcome(None, error, call.number, call.waited)
         return CallOutcome(value, None, call.number, call.waited)
@@ -96,11 +99,11 @@ class Policy(Journey):
 
     def permit(self, ask: Ask = ONE_REQUEST, *, timeout: float | None = None) -> Attempt:
         """One attempt around a block that can't run again: a stream, a transaction."""
-        return Attempt(self, Call(self, ask, timeout))
+        return Attempt(self, begin(self, ask, timeout, []))
 
     def __aiter__(self) -> AsyncIterator[Attempt]:
         """Attempts around a block that can run again."""
-        return Attempts(self, Call(self, ONE_REQUEST, None))
+        return Attempts(self, begin(self, ONE_REQUEST, None, []))
 
     def explain(self) -> str:
         """The journey of a call in words, one line a step."""
@@ -108,15 +111,15 @@ class Policy(Journey):
 
     async def _drive(
         self,
-        call: Call | tuple[Ask, float | None],
         operation: Callable[[], Awaitable[T]],
-        refusal: Rejected | None = None,
+        ask: Ask,
+        timeout: float | None,
+        call: Call | None = None,
     ) -> T:
-        if isinstance(call, tuple):
-            call = Call(self, *call)
-            refusal = call.admit()
-        if refusal is not None or call.is_late:
-            await self.enter(call, refusal)
+        if call is None:
+            call = begin(self, ask, timeout, admit_all(self.gates, ask))
+        if call.refusal is not None or call.is_late:
+            await self.enter(call)
         token = CURRENT.set(call)
         try:
             while True:
@@ -125,7 +128,8 @@ class Policy(Journey):
                     value = await operation()
                 except BaseException as error:  # noqa: BLE001 - judged there, raised if it ends the call
                     await self.back_off(call, error)
-                    await self.enter(call, call.admit())
+                    call.admit()
+                    await self.enter(call)
                 else:
                     free = self.appraise is None
                     self.succeed(call, SUCCESS if free else self.appraise_safely(value))
