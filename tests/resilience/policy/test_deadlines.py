@@ -152,6 +152,24 @@ async def test_attempts_backoff_and_all_share_one_budget():
     assert running_clock().monotonic() == pytest.approx(10, abs=1e-3)
 
 
+async def test_the_teardown_of_an_attempt_is_paid_from_the_same_budget():
+    """It is not cut short, but what it takes is missing afterwards."""
+    began = []
+
+    async def slow_to_leave():
+        began.append(running_clock().monotonic())
+        try:
+            await asyncio.sleep(9)
+        finally:
+            await asyncio.sleep(3)
+
+    through = policy(timeout=12, attempt_timeout=2, retry=QUICK)
+    with pytest.raises(DeadlineExceeded):
+        await through.run(slow_to_leave)
+    assert began == pytest.approx([0, 6], abs=1e-3)
+    assert running_clock().monotonic() == pytest.approx(11, abs=1e-3)
+
+
 async def test_the_last_attempt_is_cut_to_what_is_left():
     dependency = Dependency(OSError(), 9.0)
     with pytest.raises(DeadlineExceeded):
