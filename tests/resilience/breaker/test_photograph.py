@@ -79,6 +79,9 @@ def test_a_photograph_counts_openings_and_refusals(clock):
     for _ in range(9):
         refused(gate)
     assert (gate.stats().opened_total, gate.stats().rejected_total) == (1, 10)
+    clock.advance(60)
+    call(gate, FAILED)
+    assert gate.stats().opened_total == 2
 
 
 def test_looking_changes_nothing_in_any_state(clock):

@@ -142,6 +142,44 @@ async def test_an_operation_that_turns_our_timeout_into_its_own_error_is_judged_
     assert asyncio.current_task().cancelling() == 0
 
 
+@pytest.mark.parametrize("timeout", [None, 1.5])
+async def test_a_call_made_by_a_task_that_is_being_cancelled_times_out_like_any_other(timeout):
+    """A cleanup runs under a cancellation that is not ours to take back."""
+
+    async def cleans_up():
+        try:
+            await asyncio.sleep(9)
+        except asyncio.CancelledError:
+            with pytest.raises(DeadlineExceeded):
+                await policy(timeout=2).run(Dependency(9.0), timeout=timeout)
+            assert asyncio.current_task().cancelling() == 1
+            raise
+
+    task = await started(cleans_up())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_cancellation_after_an_attempt_that_timed_out_is_the_callers():
+    task = await started(policy(attempt_timeout=1, retry=QUICK).run(Dependency(9.0)))
+    await asyncio.sleep(2.5)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_a_deadline_at_the_very_end_of_our_own_timeout_is_ours(gate):
+    with pytest.raises(DeadlineExceeded):
+        await policy(gates=[gate], timeout=2).run(Dependency(9.0), Ask(deadline=Deadline(2)))
+    assert gate.stats().state is State.OPEN
+
+
+@pytest.mark.parametrize("timeout", [None, 1.0])
+async def test_an_operation_that_takes_all_the_time_there_is_has_answered(timeout):
+    assert await policy(timeout=1).run(Dependency(1.0), timeout=timeout) == "late"
+
+
 async def test_attempts_backoff_and_all_share_one_budget():
     dependency = Dependency(9.0)
     with pytest.raises(DeadlineExceeded):
