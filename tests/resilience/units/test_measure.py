@@ -171,6 +171,13 @@ def test_taking_back_reaches_as_far_as_the_oldest_bucket_that_counts():
     assert (count.kept, count.take_back(100.5, 1)) == (0, 0)
 
 
+def test_what_was_counted_just_now_can_be_taken_back():
+    count = RollingCount(60, 60)
+    count.add(100.0, 5)
+    assert (count.take_back(100.5, 2), count.kept) == (2, 3)
+    assert (count.total(160.5), count.total(161.0)) == (3, 0)
+
+
 def test_taking_back_what_left_long_ago_or_has_not_come_is_nothing():
     count = RollingCount(60, 60)
     count.add(500.0, 2)
