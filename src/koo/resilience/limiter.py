@@ -169,11 +169,9 @@ class _Meter:
         if self.pending:
             copy.add(self._since, self.pending)
         copy.forget(now)
-        reset = copy.leaves_at(copy.kept) - now if copy.kept > 0 else 0.0
         remaining = max(0, limit.limit - copy.kept)
-        return LimitStats(
-            limit.limit, limit.per, limit.weight, copy.kept, remaining, max(0.0, reset)
-        )
+        reset = max(0.0, copy.leaves_at(copy.kept) - now)
+        return LimitStats(limit.limit, limit.per, limit.weight, copy.kept, remaining, reset)
 
     def _reckon(self) -> None:
         free = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
 __all__ = ["Counter", "Histogram", "HistogramStats", "RollingCount"]
@@ -70,12 +71,9 @@ class HistogramStats:
 
     def merge(self, other: HistogramStats) -> HistogramStats:
         """Both together, as if one histogram had seen all the values."""
-        longer, shorter = sorted((self.buckets, other.buckets), key=len, reverse=True)
-        padded = shorter + (0,) * (len(longer) - len(shorter))
+        pairs = zip_longest(self.buckets, other.buckets, fillvalue=0)
         return HistogramStats(
-            self.count + other.count,
-            self.total + other.total,
-            tuple(map(sum, zip(longer, padded, strict=True))),
+            self.count + other.count, self.total + other.total, tuple(map(sum, pairs))
         )
 
     @staticmethod

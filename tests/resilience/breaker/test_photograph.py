@@ -8,6 +8,7 @@ from koo.resilience import (
     LISTENER_ERRORS,
     ONE_REQUEST,
     SUCCESS,
+    Ask,
     BreakerConfig,
     CircuitBreaker,
     State,
@@ -79,6 +80,25 @@ def test_a_photograph_counts_openings_and_refusals(clock):
     for _ in range(9):
         refused(gate)
     assert (gate.stats().opened_total, gate.stats().rejected_total) == (1, 10)
+    clock.advance(60)
+    call(gate, FAILED)
+    assert gate.stats().opened_total == 2
+
+
+def test_a_photograph_and_a_permit_say_whose_they_are(clock):
+    gate, ask = breaker(clock), Ask(tokens=3)
+    permit = admitted(gate, ask)
+    assert (gate.stats().name, permit.gate, permit.ask) == ("dep", gate, ask)
+
+
+def test_a_lease_that_ends_now_is_over_in_the_photograph(clock):
+    gate = breaker(clock)
+    trip(gate)
+    clock.advance(60)
+    probe = admitted(gate)
+    clock.advance(60)
+    assert (gate.stats().probes, gate.stats().retry_after) == (0, 0)
+    probe.cancel()
 
 
 def test_looking_changes_nothing_in_any_state(clock):

@@ -81,6 +81,29 @@ def test_hung_calls_among_many_quick_ones_do_not_trip(gate, clock):
     del hung
 
 
+def test_only_calls_in_flight_beyond_the_threshold_are_counted(gate, clock):
+    hung = [admitted(gate) for _ in range(4)]
+    clock.advance(1)
+    as_old_as_the_threshold = admitted(gate)
+    clock.advance(2)
+    young = [admitted(gate) for _ in range(5)]
+    assert gate.stats().state is State.CLOSED
+    clock.advance(0.001)
+    refused(gate)
+    assert gate.stats().state is State.OPEN
+    del hung, as_old_as_the_threshold, young
+
+
+def test_a_call_in_flight_is_one_of_the_outcomes_that_it_is_compared_with(gate, clock):
+    """Five of eleven are less than half."""
+    hung = [admitted(gate) for _ in range(5)]
+    calls(gate, 6)
+    clock.advance(3)
+    call(gate)
+    assert gate.stats().state is State.CLOSED
+    del hung
+
+
 def test_a_quick_answer_may_show_that_the_others_hang(gate, clock):
     """The verdict is asked for at every outcome, not only at admission."""
     hung = [admitted(gate) for _ in range(5)]

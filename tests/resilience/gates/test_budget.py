@@ -172,9 +172,66 @@ def test_a_photograph_says_when_the_next_day_begins(gate, clock):
     assert gate.stats().resets_at == midnight + 86400
 
 
-def test_a_photograph_counts_refusals(gate):
-    refused(gate, cost(1001))
-    assert (gate.stats().rejected_total, gate.stats().waiting) == (1, 0)
+def test_a_wall_clock_set_back_does_not_bring_the_end_of_the_day_nearer(gate, clock):
+    admitted(gate, cost(1)).cancel()
+    midnight = gate.stats().resets_at
+    clock.step_wall(-2 * 86400)
+    assert gate.stats().resets_at == midnight
+
+
+def test_a_photograph_names_the_gate_and_its_limit(gate):
+    assert (gate.stats().name, gate.stats().limit_nanousd) == ("dep", 1000)
+
+
+def test_a_photograph_counts_refusals_of_every_kind_and_not_the_lines_own_asking(gate):
+    for _ in range(2):
+        refused(gate, cost(1001))
+    held = admitted(gate, cost(1000))
+    for _ in range(3):
+        refused(gate, cost(1))
+    queue(gate, cost(1))
+    assert (gate.stats().rejected_total, gate.stats().waiting) == (5, 1)
+    held.settle(SUCCESS)
+    assert (gate.stats().rejected_total, gate.stats().waiting) == (5, 0)
+    for _ in range(4):
+        refused(gate, cost(1))
+    assert gate.stats().rejected_total == 9
+
+
+def test_a_refusal_says_who_refused_and_why(gate):
+    assert str(refused(gate, cost(1001))) == (
+        "dep: daily budget exhausted (the call may cost more than the day's budget);"
+        " waiting alone does not help"
+    )
+    held = admitted(gate, cost(1000))
+    assert str(refused(gate, cost(1))) == (
+        "dep: daily budget exhausted (what is left is reserved by calls in flight);"
+        " waiting alone does not help"
+    )
+    held.settle(SUCCESS)
+    assert str(refused(gate, cost(1))) == (
+        "dep: daily budget exhausted (what is left of the day is too little);"
+        " try again in 43200.0 s"
+    )
+
+
+def test_a_call_as_dear_as_the_whole_budget_may_come_back_tomorrow(gate):
+    admitted(gate, cost(1)).settle(SUCCESS)
+    assert refused(gate, cost(1000)).retry_after == HALF_A_DAY
+
+
+def test_in_the_last_moment_of_a_day_the_wait_is_a_moment(gate, clock):
+    clock.advance(HALF_A_DAY - 0.5)
+    admitted(gate, cost(1000)).settle(SUCCESS)
+    assert refused(gate, cost(1)).retry_after == 0.5
+
+
+def test_all_that_was_settled_late_is_told(gate, clock):
+    late = [admitted(gate, cost(10)) for _ in range(2)]
+    clock.advance(HALF_A_DAY)
+    for permit in late:
+        permit.settle(SUCCESS)
+    assert gate.stats().settled_late_nanousd == 20
 
 
 def test_the_day_is_the_zones_own(clock):

@@ -220,6 +220,42 @@ def test_a_photograph_tells_what_is_left_and_when_all_is_free(clock):
     assert used(gate) == [0]
 
 
+def test_a_single_call_is_free_again_when_its_bucket_has_left(clock):
+    gate = limiter(clock, Limit(10, MINUTE))
+    call(gate)
+    (window,) = gate.stats().windows
+    assert MINUTE <= window.reset_after <= MINUTE * 65 / 64 + 1e-6
+
+
+def test_a_photograph_names_the_gate(clock):
+    assert limiter(clock, Limit(1, MINUTE)).stats().name == "dep"
+
+
+def test_an_old_call_that_is_given_back_does_not_make_room_twice(clock):
+    """What was admitted since is still counted."""
+    gate = limiter(clock, Limit(4, MINUTE))
+    old = admitted(gate)
+    clock.advance(10)
+    call(gate)
+    call(gate)
+    old.cancel()
+    call(gate)
+    call(gate)
+    refused(gate)
+
+
+def test_what_is_spent_beyond_the_estimate_late_leaves_as_late(clock):
+    """However long the call has taken, the excess counts from when it is known."""
+    gate = limiter(clock, Limit(4, MINUTE))
+    permit = admitted(gate)
+    clock.advance(59)
+    permit.settle(Success(spent=Spent(requests=2)))
+    clock.advance(59)
+    assert used(gate) == [1]
+    clock.advance(2)
+    assert used(gate) == [0]
+
+
 def test_looking_changes_nothing(clock):
     gate, twin = (limiter(clock, Limit(3, MINUTE), Limit(5, HOUR)) for _ in range(2))
     for _ in range(300):

@@ -59,6 +59,37 @@ def test_a_429_pauses_the_key_for_everyone(gate, clock):
     call(gate)
 
 
+@pytest.mark.parametrize("seconds", [0.25, 1.0])
+def test_a_short_pause_is_a_pause_too(gate, clock, told, seconds):
+    gate.pause(seconds)
+    assert told == [LimitPaused("dep", seconds)]
+    assert refused(gate).retry_after == seconds
+    clock.advance(seconds)
+    call(gate)
+
+
+def test_a_pause_may_be_capped_below_a_second(clock):
+    gate = RateLimiter("dep", RateLimiterConfig((Limit(9, 60),), pause_cap=0.5), clock=clock)
+    gate.pause(100)
+    assert gate.stats().paused_for == 0.5
+
+
+def test_a_photograph_tells_how_long_the_pause_still_is(gate, clock):
+    gate.pause(30)
+    clock.advance(10)
+    assert gate.stats().paused_for == 20
+    clock.advance(100)
+    assert gate.stats().paused_for == 0
+
+
+def test_after_a_pause_a_refusal_does_not_speak_of_it(clock):
+    gate = RateLimiter("dep", RateLimiterConfig((Limit(1, 60),)), clock=clock)
+    call(gate)
+    gate.pause(30)
+    clock.advance(30)
+    assert refused(gate).cause is None
+
+
 def test_a_pause_is_never_shortened(gate):
     gate.pause(30)
     gate.pause(5)
@@ -82,7 +113,8 @@ def test_a_pause_that_changes_nothing_is_not_told(gate, told):
     assert told == [LimitPaused("dep", 30)]
 
 
-def test_a_429_that_names_no_time_pauses_nothing(gate, told):
+def test_a_429_that_names_no_time_pauses_nothing(gate, clock, told):
+    clock.advance(10)
     call(gate, throttled(None))
     call(gate)
     assert not told

@@ -142,6 +142,46 @@ async def test_an_operation_that_turns_our_timeout_into_its_own_error_is_judged_
     assert asyncio.current_task().cancelling() == 0
 
 
+@pytest.mark.parametrize("timeout", [None, 1.5])
+async def test_a_call_made_by_a_task_that_is_being_cancelled_times_out_like_any_other(timeout):
+    """A cleanup runs under a cancellation that is not ours to take back."""
+
+    async def cleans_up():
+        try:
+            await asyncio.sleep(9)
+        except asyncio.CancelledError:
+            ended = await policy(timeout=2).outcome(Dependency(9.0), timeout=timeout)
+            return ended.error, asyncio.current_task().cancelling()
+
+    task = await started(cleans_up())
+    task.cancel()
+    error, cancellations = await task
+    assert isinstance(error, DeadlineExceeded)
+    assert cancellations == 1
+
+
+async def test_a_cancellation_after_an_attempt_that_timed_out_is_the_callers():
+    task = await started(policy(attempt_timeout=1, retry=QUICK).run(Dependency(9.0)))
+    await asyncio.sleep(2.5)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+@pytest.mark.parametrize("timeout", [2.0, 3.0])
+async def test_a_deadline_at_the_very_end_of_our_own_timeout_is_ours(gate, timeout):
+    with pytest.raises(DeadlineExceeded):
+        await policy(gates=[gate], timeout=timeout).run(
+            Dependency(9.0), Ask(deadline=Deadline(2)), timeout=2
+        )
+    assert gate.stats().state is State.OPEN
+
+
+@pytest.mark.parametrize("timeout", [1.0, 2.0])
+async def test_an_operation_that_takes_all_the_time_there_is_has_answered(timeout):
+    assert await policy(timeout=timeout).run(Dependency(1.0), timeout=1) == "late"
+
+
 async def test_attempts_backoff_and_all_share_one_budget():
     dependency = Dependency(9.0)
     with pytest.raises(DeadlineExceeded):
@@ -150,6 +190,24 @@ async def test_attempts_backoff_and_all_share_one_budget():
         )
     assert dependency.calls == pytest.approx([0, 4, 9], abs=1e-3)
     assert running_clock().monotonic() == pytest.approx(10, abs=1e-3)
+
+
+async def test_the_teardown_of_an_attempt_is_paid_from_the_same_budget():
+    """It is not cut short, but what it takes is missing afterwards."""
+    began = []
+
+    async def slow_to_leave():
+        began.append(running_clock().monotonic())
+        try:
+            await asyncio.sleep(9)
+        finally:
+            await asyncio.sleep(3)
+
+    through = policy(timeout=12, attempt_timeout=2, retry=QUICK)
+    with pytest.raises(DeadlineExceeded):
+        await through.run(slow_to_leave)
+    assert began == pytest.approx([0, 6], abs=1e-3)
+    assert running_clock().monotonic() == pytest.approx(11, abs=1e-3)
 
 
 async def test_the_last_attempt_is_cut_to_what_is_left():
@@ -211,6 +269,16 @@ async def test_a_call_that_has_no_time_left_is_not_begun():
     assert through.stats().failures_total == 1
 
 
+@pytest.mark.parametrize("timeout", [0, 0.0, -3.0])
+async def test_a_call_that_is_given_no_time_is_not_begun(timeout):
+    dependency = Dependency()
+    gate = Bulkhead("bulkhead", BulkheadConfig(1), clock=running_clock())
+    with pytest.raises(DeadlineExceeded, match=r"^dep: 0\.000 s are too little time to begin"):
+        await policy(gates=[gate], timeout=5).run(dependency, timeout=timeout)
+    assert dependency.calls == []
+    assert gate.stats().in_flight == 0
+
+
 async def test_what_can_not_finish_in_the_time_that_is_left_is_not_begun():
     through = policy()
     for _ in range(100):
@@ -218,7 +286,7 @@ async def test_what_can_not_finish_in_the_time_that_is_left_is_not_begun():
     hurried = Dependency(2.0)
     now = running_clock().monotonic()
     for _ in range(9):
-        with pytest.raises(DeadlineExceeded, match="too little time to begin"):
+        with pytest.raises(DeadlineExceeded, match=r"^dep: 0\.500 s are too little time to begin"):
             await through.run(hurried, Ask(deadline=Deadline(now + 0.5)))
     assert running_clock().monotonic() == now
     await through.run(hurried, Ask(deadline=Deadline(now + 3)))

@@ -206,6 +206,22 @@ async def test_a_deadline_that_the_consumer_used_up_is_not_the_streams_fault(gat
     assert gate.stats().outcomes == 0
 
 
+async def test_a_deadline_that_the_consumer_used_up_to_its_last_moment_is_not_the_streams_fault(
+    gate,
+):
+    @policy(gates=[gate], timeout=5)
+    async def items():
+        yield 1
+        await asyncio.sleep(99)
+
+    stream = items()
+    await anext(stream)
+    await asyncio.sleep(5)
+    with pytest.raises(DeadlineExceeded):
+        await anext(stream)
+    assert gate.stats().outcomes == 0
+
+
 async def test_a_stream_sees_its_deadline_and_its_consumer_does_not():
     inside, outside = [], []
 

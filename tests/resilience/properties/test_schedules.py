@@ -1,1 +1,251 @@
-"""Being written by the properties builder."""
+"""A hundred thousand schedules drawn by lot: whatever callers do, no wrong move and nothing lost.
+
+A schedule is a handful of calls, in every form, on a loop that permutes its ready queue: answers,
+failures, refusals as wrong, throttling, hangs, probes that outlive their lease or do not hear their
+timeout, callers that cancel at any moment, and a wall clock that jumps by an hour. A judge around
+the breaker knows from the outcomes alone which moves it may make, and which it must.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from contextlib import aclosing, suppress
+
+import pytest
+
+from koo.errors import KooError
+from koo.resilience import (
+    SUCCESS,
+    Ask,
+    Failure,
+    Permit,
+    RetryClass,
+    RetryConfig,
+    State,
+)
+from koo.testing import run, running_clock
+
+from ..tools import trip
+from .breaker_oracle import evidence
+from .world import ASK, Broken, World
+
+pytestmark = [pytest.mark.properties, pytest.mark.timeout(0)]
+
+SCHEDULES = 100_000
+BATCH = 100
+RECOVERY = 10.0
+LEASE = 4.0
+FAILURES = 3
+SUCCESSES = 2
+
+FORMS = ("run", "run", "outcome", "block", "stream", "loop")
+FATES = ("answer", "answer", "answer", "fail", "fail", "wrong", "throttled", "hang", "deaf")
+
+
+class Wrong(Exception):
+    """The request was at fault."""
+
+
+class Throttled(Exception):
+    """The dependency asks for fewer calls."""
+
+
+def classify(error):
+    match error:
+        case Throttled():
+            return Failure(retryable=True, trips=False, retry_class=RetryClass.THROTTLED)
+        case Broken():
+            return Failure(retryable=True, trips=True)
+    return Failure(retryable=False, trips=False)
+
+
+class Judged:
+    """A breaker whose every permit and outcome is written down, era by era."""
+
+    name = "judged"
+    double_settled_total = 0
+
+    def __init__(self):
+        self.breaker = None
+        self.state = State.CLOSED
+        self.era = self.good = self.bad = 0
+        self.permits = {}
+        self.leases = {}
+        self.faults = []
+
+    def admit(self, ask):
+        answer, now = self.breaker.admit(ask), running_clock().monotonic()
+        is_probing = self.state is State.HALF_OPEN
+        running = [end for end in self.leases.values() if end > now]
+        if not isinstance(answer, Permit):
+            self.expect(running or not is_probing, "refused because of a lease that is over")
+            return answer
+        self.expect(not running or not is_probing, "two probes at once")
+        permit = Permit(self, ask, now, self.era)
+        self.permits[id(permit)] = answer
+        self.leases[id(permit)] = now + LEASE
+        return permit
+
+    def settled(self, permit, outcome):
+        self.leases.pop(id(permit), None)
+        if permit.generation == self.era:
+            self.bad += evidence(outcome) is True
+            self.good += evidence(outcome) is False
+        self.permits.pop(id(permit)).settle(outcome)
+        is_decided = self.bad or self.good >= SUCCESSES
+        self.expect(self.state is not State.HALF_OPEN or not is_decided, "decided, but not moved")
+
+    def cancelled(self, permit):
+        self.leases.pop(id(permit), None)
+        self.permits.pop(id(permit)).cancel()
+
+    def heard(self, event):
+        may = {
+            (State.CLOSED, State.OPEN): self.bad >= FAILURES,
+            (State.OPEN, State.HALF_OPEN): True,
+            (State.HALF_OPEN, State.OPEN): self.bad == 1,
+            (State.HALF_OPEN, State.CLOSED): self.good == SUCCESSES,
+        }
+        before, after = State(event.before), State(event.after)
+        seen = f"{before} to {after} after {self.good} good and {self.bad} bad"
+        self.expect(before is self.state and may.get((before, after), False), seen)
+        self.state, self.good, self.bad = after, 0, 0
+        self.era += 1
+        self.leases.clear()
+
+    def expect(self, holds, otherwise):
+        """Gates and listeners can't raise, so what went wrong is kept."""
+        if not holds:
+            self.faults.append(otherwise)
+
+
+class Schedule:
+    """One schedule; *seen* counts what came up in all of them."""
+
+    def __init__(self, dice, seen):
+        self.dice, self.seen = dice, seen
+        self.calls = 0
+        self.judged = Judged()
+        self.world = World(
+            places=dice.choice([1, 2, 9]),
+            on_event=self.judged.heard,
+            failure_threshold=FAILURES,
+            success_threshold=SUCCESSES,
+            recovery_timeout=RECOVERY,
+            probe_timeout=LEASE,
+            streak_span=dice.choice([0.0, 1.0]),
+        )
+        self.judged.breaker = self.world.breaker
+        self.through = self.world.policy(
+            gates=[self.world.limiter, self.judged, self.world.money, self.world.room],
+            classify=classify,
+            timeout=dice.choice([None, 3.0, 30.0]),
+            attempt_timeout=dice.choice([None, 2.0]),
+            retry=dice.choice([None, RetryConfig(max_retries=2)]),
+        )
+
+    async def play(self):
+        dice = self.dice
+        if dice.random() < 0.7:
+            trip(self.judged)
+            await asyncio.sleep(RECOVERY + dice.choice([-0.5, 0.0, 0.5]))
+        callers = [asyncio.create_task(self.caller()) for _ in range(dice.randint(2, 6))]
+        if dice.random() < 0.3:
+            self.world.clock.step_wall(dice.choice([-3600.0, 3600.0]))
+        await asyncio.wait(callers)
+        for caller in callers:
+            if not caller.cancelled():
+                caller.result()
+        self.nothing_is_held()
+        await self.the_way_is_free()
+        assert not self.judged.faults, self.judged.faults
+
+    def nothing_is_held(self):
+        world = self.world
+        room, money, breaker = (gate.stats() for gate in (world.room, world.money, world.breaker))
+        assert (room.in_flight, room.waiting) == (0, 0)
+        assert (money.reserved_nanousd, breaker.probes) == (0, 0)
+        assert not self.judged.permits
+        assert [gate.double_settled_total for gate in (*world.gates, self.judged)] == [0] * 5
+        assert self.through.stats().calls_total == self.calls
+
+    async def the_way_is_free(self):
+        """A dependency that is well is reached again, after one open wait at most."""
+        for _ in range(SUCCESSES):
+            await asyncio.sleep(self.world.breaker.stats().retry_after)
+            answer = self.judged.admit(ASK)
+            assert isinstance(answer, Permit), f"wedged: {answer}"
+            answer.settle(SUCCESS)
+        assert self.world.breaker.stats().state is State.CLOSED
+
+    async def caller(self):
+        dice = self.dice
+        await asyncio.sleep(dice.choice([0.0, 0.0, 0.5, 1.0, 5.0]))
+        me, is_cut = asyncio.current_task(), dice.random() < 0.4
+        if is_cut:
+            delay = dice.choice([0.0, 0.0, 0.5, 1.0, 2.0, 4.5])
+            asyncio.get_running_loop().call_later(delay, me.cancel)
+        form = dice.choice(FORMS)
+        self.seen[form] += 1
+        self.calls += 1
+        with suppress(KooError, Broken, Wrong, Throttled):
+            await getattr(self, form)()
+        assert is_cut or me.cancelling() == 0, "half cancelled"
+
+    async def run(self):
+        await self.through.run(self.visit, ASK)
+
+    async def outcome(self):
+        await self.through.outcome(self.visit, ASK)
+
+    async def block(self):
+        async with self.through.permit(Ask(priority=1)):
+            await self.visit()
+
+    async def loop(self):
+        async for attempt in self.through:
+            async with attempt:
+                await self.visit()
+
+    async def stream(self):
+        @self.through
+        async def items():
+            yield await self.visit()
+
+        async with aclosing(items()) as stream:
+            async for _ in stream:
+                await asyncio.sleep(self.dice.choice([0.0, 1.0]))
+
+    async def visit(self):
+        """One attempt at the dependency, whose fate is drawn."""
+        dice, fate = self.dice, self.dice.choice(FATES)
+        self.seen[fate] += 1
+        if fate == "deaf":
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(dice.choice([1.0, 6.0]))
+            fate = dice.choice(FATES[:-1])
+        await asyncio.sleep(dice.choice([3.0, 20.0] if fate == "hang" else [0.0, 0.1, 1.0, 2.0]))
+        match fate:
+            case "fail":
+                raise Broken
+            case "wrong":
+                raise Wrong
+            case "throttled":
+                raise Throttled
+        return "answer"
+
+
+async def batch(dice, seen):
+    for _ in range(BATCH):
+        await Schedule(dice, seen).play()
+
+
+def test_no_schedule_moves_the_breaker_wrongly_wedges_it_or_loses_a_permit(scale, seed):
+    seen = Counter()
+    for number in range(seed, seed + round(SCHEDULES * scale / BATCH)):
+        try:
+            run(batch(random.Random(number), seen), seed=number)
+        except BaseException as error:
+            error.add_note(f"in the batch of seed {number}")
+            raise
+    assert set(seen) == {*FORMS, *FATES}

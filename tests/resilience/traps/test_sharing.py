@@ -10,6 +10,8 @@ from koo.resilience import (
     Ask,
     Bulkhead,
     BulkheadConfig,
+    DailyBudget,
+    DailyBudgetConfig,
     Limit,
     Policy,
     RateLimiter,
@@ -70,6 +72,23 @@ async def test_a_call_cancelled_between_two_gates_loses_no_place():
         await asyncio.wait(tasks)
     assert [gate.stats().in_flight for gate in gates] == [0, 0]
     assert [gate.stats().waiting for gate in gates] == [0, 0]
+
+
+@pytest.mark.parametrize("money_first", [True, False])
+async def test_money_granted_in_vain_goes_back_once_and_in_full(money_first):
+    """When the budget calls the waiter, the window is full."""
+    clock = running_clock()
+    money = DailyBudget("money", DailyBudgetConfig(100), clock=clock)
+    window = RateLimiter("window", RateLimiterConfig((Limit(1, 60),)), clock=clock)
+    gates = [money, window] if money_first else [window, money]
+    held = money.admit(Ask(nanousd=100))
+    waiting = await started(policy(gates=gates, timeout=30).outcome(Dependency(), Ask(nanousd=100)))
+    window.admit(Ask())
+    held.cancel()
+    ended = await waiting
+    assert ended.rejected_by == "window"
+    assert (money.stats().reserved_nanousd, money.stats().spent_nanousd) == (0, 0)
+    assert money.stats().double_settled_total == 0
 
 
 async def test_a_cancellation_in_the_instant_of_a_grant_is_never_swallowed():

@@ -94,6 +94,23 @@ def test_a_merger_with_nothing_changes_nothing():
     assert HistogramStats().merge(stats) == stats
 
 
+def test_a_merger_takes_photographs_of_any_length():
+    merged = HistogramStats(3, 0.3, (1, 2)).merge(HistogramStats(9, 0.9, (2, 3, 4)))
+    assert merged == HistogramStats(12, pytest.approx(1.2), (3, 5, 4))
+
+
+def test_a_photograph_has_all_buckets_or_none():
+    assert recorded().buckets == ()
+    assert len(recorded(1e-9).buckets) == len(recorded(1e6).buckets) == 120
+
+
+def test_a_histogram_counts_more_than_its_first_cells_hold():
+    histogram = Histogram()
+    for _ in range(2**16 + 1):
+        histogram.record(1.0)
+    assert histogram.count == histogram.stats().count == 2**16 + 1
+
+
 def test_a_quantile_beyond_all_values_is_the_highest_bound():
     assert recorded(0.1).quantile(2.0) == 2.0**10
 
@@ -143,6 +160,42 @@ def test_taking_back_uncounts_at_its_own_moment():
     assert count.take_back(15.0, 1) == 0
     assert count.take_back(-5.0, 1) == 0
     assert count.kept == 2
+
+
+def test_taking_back_reaches_as_far_as_the_oldest_bucket_that_counts():
+    count = RollingCount(60, 60)
+    count.add(100.0, 2)
+    count.forget(160.9)
+    assert count.take_back(100.5, 1) == 1
+    count.forget(161.0)
+    assert (count.kept, count.take_back(100.5, 1)) == (0, 0)
+
+
+def test_what_was_counted_just_now_can_be_taken_back():
+    count = RollingCount(60, 60)
+    count.add(100.0, 5)
+    assert (count.take_back(100.5, 2), count.kept) == (2, 3)
+    assert (count.total(160.5), count.total(161.0)) == (3, 0)
+
+
+def test_taking_back_what_left_long_ago_or_has_not_come_is_nothing():
+    count = RollingCount(60, 60)
+    count.add(500.0, 2)
+    assert count.take_back(100.0, 1) == count.take_back(501.0, 1) == 0
+    assert count.kept == 2
+
+
+def test_a_rolling_count_counts_ones_in_sixty_buckets_unless_told_otherwise():
+    count = RollingCount(60)
+    count.add(0.5)
+    assert (count.kept, count.next_edge(0.5)) == (1, 1.0)
+
+
+def test_what_need_not_leave_has_left_already():
+    count = RollingCount(60, 60)
+    count.add(500.0, 2)
+    assert count.leaves_at(0) == 0
+    assert count.leaves_at(1) == pytest.approx(561)
 
 
 def test_it_says_when_enough_will_have_left():

@@ -69,7 +69,10 @@ async def _next(call: Call, items: AsyncGenerator[T, None]) -> T:
     token = CURRENT.set(call)
     call.arm_for_a_step()
     try:
-        return await anext(items)
+        item = await anext(items)
+        # An item in spite of the timeout: the consumer must not find itself half cancelled.
+        call.forgive_if_expired()
+        return item
     finally:
         call.disarm()
         CURRENT.reset(token)
