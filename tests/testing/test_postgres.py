@@ -17,7 +17,7 @@ import pytest
 from koo.testing import PostgresServer
 from koo.testing.servers import Launch, find_binaries, how_to_launch
 from koo.testing.servers.data_folder import DataFolder
-from koo.testing.servers.launch import NAMESPACE
+from koo.testing.servers.launch import NAMESPACE, NOBODY
 from koo.testing.servers.processes import inhabitants
 
 pytestmark = pytest.mark.integration
@@ -263,6 +263,24 @@ def test_root_without_user_namespaces_serves_as_nobody():
     with PostgresServer(settings=FAST, launch=launch) as server:
         assert ask(server) == 1
         assert Path(f"/proc/{server.pid}").stat().st_uid == launch.user
+
+
+def test_who_becomes_another_gives_it_the_folder_and_programs_within_its_reach(
+    tmp_path, monkeypatch
+):
+    """To the point where only root can go on: the programs here are an empty folder."""
+    given = []
+    monkeypatch.setattr(os, "chown", lambda *to: given.append(to))
+    folder, binaries = tmp_path / "pg", tmp_path / "closed" / "package" / "installed" / "bin"
+    (folder / "data").mkdir(parents=True)
+    binaries.mkdir(parents=True)
+    (tmp_path / "closed").chmod(0o700)
+    server = PostgresServer(folder, binaries=binaries, launch=Launch(user=NOBODY))
+    with pytest.raises(OSError, match=r"permitted|postgres"):
+        server.start()
+    server.stop()
+    assert given == [(folder, NOBODY, NOBODY)]
+    assert (folder / "package" / "installed" / "bin").is_dir()
 
 
 @pytest.mark.skipif(how_to_launch().user is not None, reason="no user namespaces here")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import os
 import shutil
 import socket
 import subprocess
@@ -130,6 +131,8 @@ async def chromium(folder, base):
         pytest.skip("Chromium is not installed here; apt-get install chromium brings it")
     process = subprocess.Popen(
         [program, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
+        # Besides its profile it writes into the home of whoever runs it.
+        env=os.environ | {"HOME": folder, "XDG_CONFIG_HOME": folder, "XDG_CACHE_HOME": folder},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
