@@ -25,13 +25,14 @@ from ..errors import CircuitOpen
 from .breaker_config import BreakerConfig, BreakerStats, Mode, State
 from .clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from .events import Listener, StateChanged, ignore, tell
-from .gate import HeldPermit, Permit, issue
+from .gate import HeldPermit, Permit
 from .outcome import SUCCESS, Ask, Failure, Outcome, is_evidence, last_cause
 from .window import OutcomeWindow
 
 __all__ = ["BreakerConfig", "BreakerStats", "CircuitBreaker", "Mode", "State"]
 
 _NO_EVIDENCE: Final = -1
+_bare = object.__new__
 _NOBODY: Final[dict[int, float]] = {}
 
 
@@ -89,12 +90,11 @@ class CircuitBreaker:
         self._generation = 0
         self._since: float | None = None
         self._cause: str | None = None
-        self._open_until = 0.0
+        self._open_until = self._ramp_until = 0.0
         self._failed_probes = 0
         self._successes = 0
         self._leases = self._flying = _NOBODY
         self._ramp = 0
-        self._ramp_until = 0.0
         self._rejected_total = self._would_reject_total = self._opened_total = 0
         self._settle_pace()
 
@@ -103,8 +103,15 @@ class CircuitBreaker:
     def admit(self, ask: Ask) -> Permit | CircuitOpen:
         """Let a call through, or say when the next may try."""
         if self._plain:
-            return issue(self, ask, 0.0, self._generation)
-        now = self._monotonic()
+            permit = _bare(Permit)
+            permit.gate = self
+            permit.ask = ask
+            permit.stamp = 0.0
+            permit.generation = self._generation
+            permit.done = False
+            return permit
+        monotonic = self._monotonic
+        now = monotonic()
         if self._is_shut and now < self._open_until:
             self._rejected_total += 1
             return CircuitOpen(self.name, self._open_until - now, self._cause)
@@ -121,7 +128,8 @@ class CircuitBreaker:
         """Learn how a call ended; what began in an older generation changes nothing."""
         if permit.generation != self._generation:
             return
-        now = self._monotonic()
+        monotonic = self._monotonic
+        now = monotonic()
         if outcome is SUCCESS and self._plain:
             self._window.add_success(now)
             return
@@ -250,15 +258,11 @@ class CircuitBreaker:
         permit = HeldPermit(self, ask, now, self._generation)
         if self._state is State.HALF_OPEN:
             self._leases = self._leases or {}
-            self._leases[id(permit)] = self._lease_end(ask, now)
+            self._leases[id(permit)] = self._config.lease_end(ask, now)
         elif self._mode is not Mode.DISABLED:
             self._flying = self._flying or {}
             self._flying[id(permit)] = now
         return permit
-
-    def _lease_end(self, ask: Ask, now: float) -> float:
-        end = now + (self._config.probe_timeout or self._config.recovery_timeout)
-        return end if ask.deadline is None else min(end, ask.deadline.at)
 
     def _return_slot(self, permit: Permit) -> None:
         self._leases.pop(id(permit), None)
@@ -276,7 +280,7 @@ class CircuitBreaker:
             window.add_success(now)
             self._ramp += 1 if self._ramp else 0
         if self._is_slow(permit, now):
-            window.note_slow()
+            window.note_slow(now)
         if self._mode is not Mode.FORCED_CLOSED and (cause := self._verdict(outcome, now)):
             self._trip(now, cause, outcome)
 
@@ -311,14 +315,10 @@ class CircuitBreaker:
         slow, outcomes = tally.slow, tally.outcomes
         # In order of admission, so the first that is young enough ends the count.
         for stamp in self._flying.values():
-            if now - stamp <= threshold or self._too_many_slow(slow, outcomes):
+            if now - stamp <= threshold or self._config.too_many_slow(slow, outcomes):
                 break
             slow, outcomes = slow + 1, outcomes + 1
-        return self._too_many_slow(slow, outcomes)
-
-    def _too_many_slow(self, slow: int, outcomes: int) -> bool:
-        config = self._config
-        return slow >= config.failure_threshold and slow >= config.slow_rate * outcomes
+        return self._config.too_many_slow(slow, outcomes)
 
     def _is_any_overdue(self, now: float) -> bool:
         threshold = self._config.slow_threshold

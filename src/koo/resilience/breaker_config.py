@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from .outcome import Ask
 from .window import WindowConfig
 
 __all__ = ["BreakerConfig", "BreakerStats", "Mode", "State"]
@@ -88,6 +89,15 @@ class BreakerConfig:
         growth = min(2.0 ** min(failed_probes, _DOUBLINGS), _LONGEST_WAIT)
         wait = self.recovery_timeout * growth * (1 + _JITTER * draw)
         return max(wait, min(hint or 0.0, _LONGEST_HINT))
+
+    def lease_end(self, ask: Ask, now: float) -> float:
+        """The moment when the lease of a probe for *ask* ends that begins *now*."""
+        end = now + (self.probe_timeout or self.recovery_timeout)
+        return end if ask.deadline is None else min(end, ask.deadline.at)
+
+    def too_many_slow(self, slow: int, outcomes: int) -> bool:
+        """Whether *slow* of *outcomes* calls are enough to open."""
+        return slow >= self.failure_threshold and slow >= self.slow_rate * outcomes
 
     def _widen(self) -> None:
         if 0 < self.window.size < 2 * self.failure_threshold:

@@ -13,24 +13,21 @@ admission; settling corrects it, cancelling gives it back to its own bucket.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from operator import attrgetter
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from ..errors import RateLimited, Rejected
 from .clock import SYSTEM_CLOCK, Clock
 from .events import LimitPaused, Listener, ignore, tell
-from .gate import Permit, issue
+from .gate import Permit
 from .line import LinedGate
 from .measure import RollingCount
-from .outcome import SUCCESS, Ask, Failure, Outcome, RetryClass, Spent
+from .outcome import SUCCESS, WEIGHTS, Ask, Failure, Outcome, RetryClass, Spent, Weight
 
 __all__ = ["Limit", "LimitStats", "RateLimiter", "RateLimiterConfig", "RateLimiterStats", "Weight"]
 
-Weight: TypeAlias = Literal["requests", "tokens", "nanousd"]
-
 _BUCKETS: Final = 64
-_WEIGHTS: Final[tuple[Weight, ...]] = ("requests", "tokens", "nanousd")
-_WEIGH: Final = {weight: attrgetter(weight) for weight in _WEIGHTS}
+_DUE: Final = float("-inf")
+_bare = object.__new__
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +46,8 @@ class Limit:
         if not self.per > 0:
             message = "Limit: per must be above 0 seconds"
             raise ValueError(message)
-        if self.weight not in _WEIGHTS:
-            message = f"Limit: weight must be one of {', '.join(_WEIGHTS)}"
+        if self.weight not in WEIGHTS:
+            message = f"Limit: weight must be one of {', '.join(WEIGHTS)}"
             raise ValueError(message)
 
 
@@ -71,7 +68,7 @@ class RateLimiterConfig:
         if not self.pause_cap > 0:
             message = "RateLimiterConfig: pause_cap must be above 0 seconds"
             raise ValueError(message)
-        sorted_out = ((weight, self._limits_of(weight)) for weight in _WEIGHTS)
+        sorted_out = ((weight, self._limits_of(weight)) for weight in WEIGHTS)
         by_weight = tuple((weight, limits) for weight, limits in sorted_out if limits)
         object.__setattr__(self, "by_weight", by_weight)
 
@@ -106,47 +103,47 @@ class RateLimiterStats:
 class _Meter:
     """All windows of one weight, behind one credit."""
 
-    __slots__ = ("_limits", "_since", "_windows", "credit", "edge", "pending", "weigh")
+    __slots__ = ("_full", "_limits", "_since", "_windows", "credit", "edge", "place")
 
     def __init__(self, weight: Weight, limits: tuple[Limit, ...]) -> None:
-        self.weigh = _WEIGH[weight]
+        #: Where an ask or a bill has this weight.
+        self.place = WEIGHTS.index(weight)
         self._limits = limits
         self._windows = tuple(RollingCount(limit.per, _BUCKETS) for limit in limits)
-        # What was admitted since the last bucket ended; younger than every window's bucket.
-        self.pending = 0
         self._since = 0.0
         self.edge = 0.0
-        self.credit = 0
+        self._full = self.credit = 0
+
+    @property
+    def pending(self) -> int:
+        """What was admitted since the last bucket ended; younger than every window's bucket."""
+        return self._full - self.credit
 
     def roll(self, now: float) -> None:
         """A bucket has ended: move what is pending into the windows, let go what is old."""
-        if self.pending:
+        if pending := self.pending:
             for window in self._windows:
-                window.add(self._since, self.pending)
-            self.pending = 0
+                window.add(self._since, pending)
         for window in self._windows:
             window.forget(now)
         self._since = now
         self.edge = min(window.next_edge(now) for window in self._windows)
-        self._reckon()
-
-    def put(self, amount: int) -> None:
-        self.credit -= amount
-        self.pending += amount
+        self._full = self.credit = self._free()
 
     def put_late(self, amount: int, now: float) -> None:
         """Count what nobody was asked for, in the bucket of *now* whatever it held before."""
         if now >= self.edge:
             self.roll(now)
-        self.put(amount)
+        self.credit -= amount
 
     def take_back(self, stamp: float, amount: int) -> None:
         if stamp >= self._since:
-            self.put(-amount)
+            self.credit += amount
             return
         for window in self._windows:
             window.take_back(stamp, amount)
-        self._reckon()
+        pending, self._full = self.pending, self._free()
+        self.credit = self._full - pending
 
     def fits_at(self, amount: int, now: float) -> float | None:
         """The moment when *amount* fits by time alone; None if it never can."""
@@ -166,25 +163,24 @@ class _Meter:
 
     def _photograph(self, limit: Limit, window: RollingCount, now: float) -> LimitStats:
         copy = window.copy()
-        if self.pending:
-            copy.add(self._since, self.pending)
+        if pending := self.pending:
+            copy.add(self._since, pending)
         copy.forget(now)
         remaining = max(0, limit.limit - copy.kept)
         reset = max(0.0, copy.leaves_at(copy.kept) - now)
         return LimitStats(limit.limit, limit.per, limit.weight, copy.kept, remaining, reset)
 
-    def _reckon(self) -> None:
-        free = (
+    def _free(self) -> int:
+        return min(
             limit.limit - window.kept
             for limit, window in zip(self._limits, self._windows, strict=True)
         )
-        self.credit = min(free) - self.pending
 
 
 class RateLimiter(LinedGate):
     """A gate that admits no more than its limits, over any window, in order of arrival."""
 
-    __slots__ = ("_config", "_meters", "_on_event", "_paused_until", "_rejected_total")
+    __slots__ = ("_config", "_due_at", "_meters", "_on_event", "_paused_until", "_rejected_total")
 
     def __init__(
         self,
@@ -198,24 +194,33 @@ class RateLimiter(LinedGate):
         self._config = config
         self._on_event = on_event
         self._paused_until = 0.0
+        # When a bucket ends or a pause is to be looked at: until then, credit alone decides.
+        self._due_at = _DUE
         self._rejected_total = 0
         self._meters = tuple(_Meter(weight, limits) for weight, limits in config.by_weight)
 
     def admit(self, ask: Ask) -> Permit | Rejected:
         """Count *ask* in every window, or in none and say when it would fit."""
-        now = self._monotonic()
-        if now < self._paused_until or (self._line is not None and not self._serving):
+        monotonic = self._monotonic
+        now = monotonic()
+        if now >= self._due_at and self._is_paused(now):
             return self._refuse(ask, now)
+        if self._line is not None and not self._serving:
+            return self._refuse(ask, now)
+        weights = ask.weights
         for meter in self._meters:
-            amount = meter.weigh(ask)
-            if now >= meter.edge:
-                meter.roll(now)
+            amount = weights[meter.place]
             if amount > meter.credit:
                 self._undo(ask, meter)
                 return self._refuse(ask, now)
             meter.credit -= amount
-            meter.pending += amount
-        return issue(self, ask, now, 0)
+        permit = _bare(Permit)
+        permit.gate = self
+        permit.ask = ask
+        permit.stamp = now
+        permit.generation = 0
+        permit.done = False
+        return permit
 
     def settled(self, permit: Permit, outcome: Outcome) -> None:
         """Replace the estimate by what was spent; pause if the other side asked for it."""
@@ -231,7 +236,7 @@ class RateLimiter(LinedGate):
     def cancelled(self, permit: Permit) -> None:
         """Give everything back to the bucket it was taken from."""
         for meter in self._meters:
-            meter.take_back(permit.stamp, meter.weigh(permit.ask))
+            meter.take_back(permit.stamp, permit.ask.weights[meter.place])
         self.serve()
 
     def pause(self, seconds: float) -> None:
@@ -239,7 +244,7 @@ class RateLimiter(LinedGate):
         seconds = min(seconds, self._config.pause_cap)
         until = self._monotonic() + seconds
         if seconds > 0 and until > self._paused_until:
-            self._paused_until = until
+            self._paused_until, self._due_at = until, _DUE
             tell(self._on_event, LimitPaused(self.name, seconds))
 
     def stats(self) -> RateLimiterStats:
@@ -254,15 +259,25 @@ class RateLimiter(LinedGate):
             double_settled_total=self.double_settled_total,
         )
 
+    def _is_paused(self, now: float) -> bool:
+        """Let every bucket go whose time is over; whether a pause stands in the way."""
+        if now < self._paused_until:
+            return True
+        for meter in self._meters:
+            if now >= meter.edge:
+                meter.roll(now)
+        self._due_at = min(meter.edge for meter in self._meters)
+        return False
+
     def _undo(self, ask: Ask, full: _Meter) -> None:
         for meter in self._meters[: self._meters.index(full)]:
-            meter.put(-meter.weigh(ask))
+            meter.credit += ask.weights[meter.place]
 
     def _refuse(self, ask: Ask, now: float) -> Rejected:
         self._rejected_total += not self._serving
         due = self._paused_until
         for meter in self._meters:
-            fits_at = meter.fits_at(meter.weigh(ask), now)
+            fits_at = meter.fits_at(ask.weights[meter.place], now)
             if fits_at is None:
                 return RateLimited(self.name, None, "the request is larger than the limit")
             due = max(due, fits_at)
@@ -272,7 +287,7 @@ class RateLimiter(LinedGate):
     def _correct(self, permit: Permit, spent: Spent) -> None:
         now = self._monotonic()
         for meter in self._meters:
-            excess = meter.weigh(spent) - meter.weigh(permit.ask)
+            excess = spent.weights[meter.place] - permit.ask.weights[meter.place]
             if excess > 0:
                 meter.put_late(excess, now)
             elif excess < 0:

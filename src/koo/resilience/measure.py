@@ -19,7 +19,7 @@ _PER_OCTAVE: Final = 4
 _LOWEST: Final = -20
 _OCTAVES: Final = 30
 _BUCKETS: Final = _PER_OCTAVE * _OCTAVES
-_WIDER: Final = {"H": "I", "I": "Q"}
+_WIDER: Final = {"B": "H", "H": "I", "I": "Q"}
 _NO_COUNTS: Final = array("H")
 
 
@@ -182,6 +182,10 @@ class RollingCount:
         """What was counted in the last *span* seconds. Looking changes nothing."""
         return self._staying(self._tick(now))
 
+    def keeps(self, stamp: float, now: float) -> bool:
+        """Whether at *now* what was counted at *stamp* is still in the span."""
+        return self._tick(now) - self._tick(stamp) <= self.ticks
+
     def copy(self) -> RollingCount:
         """A photograph that can be counted on without touching the original."""
         copy = RollingCount(self.span, self.ticks)
@@ -228,7 +232,7 @@ class RollingCount:
     def _store(self, tick: int) -> None:
         """Move the latest bucket into the ring and empty those that *tick* pushes out."""
         if not self._ring:
-            self._ring = array("H", bytes(2 * self.ticks))
+            self._ring = array("B", bytes(self.ticks))
         for old in range(self._latest, tick):
             self._put(old % self.ticks, self._fresh if old == self._latest else 0)
 

@@ -14,9 +14,9 @@ the caller went away                Abandoned                                   
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from .deadline import Deadline
 
@@ -24,6 +24,7 @@ __all__ = [
     "ABANDONED",
     "ONE_REQUEST",
     "SUCCESS",
+    "WEIGHTS",
     "Abandoned",
     "Advice",
     "Appraiser",
@@ -34,9 +35,15 @@ __all__ = [
     "RetryClass",
     "Spent",
     "Success",
+    "Weight",
     "is_evidence",
     "last_cause",
 ]
+
+
+Weight: TypeAlias = Literal["requests", "tokens", "nanousd"]
+#: What can be limited, in the order of every tuple of weights.
+WEIGHTS: Final[tuple[Weight, ...]] = ("requests", "tokens", "nanousd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +59,16 @@ class Ask:
     nanousd: int = 0
     priority: int = 0
     deadline: Deadline | None = None
+    #: In the order of :data:`WEIGHTS`; made once, because every limit reads it.
+    weights: tuple[int, int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse weights that would give instead of take."""
-        if min(self.requests, self.tokens, self.nanousd) < 0:
+        weights = self.requests, self.tokens, self.nanousd
+        if min(weights) < 0:
             message = "Ask: weights can't be negative; ask for 0 or more"
             raise ValueError(message)
+        object.__setattr__(self, "weights", weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,11 @@ class Spent:
     requests: int = 1
     tokens: int = 0
     nanousd: int = 0
+
+    @property
+    def weights(self) -> tuple[int, int, int]:
+        """In the order of :data:`WEIGHTS`."""
+        return self.requests, self.tokens, self.nanousd
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@
 
 The window is the last *size* outcomes or all of the last *span* seconds,
 whichever are more; nothing older than *age*. Outcomes are numbered as they
-come, failures (and slow calls) keep their number and time: exact by count. By
-time it is exact to one mark: a tenth of the span, a twentieth of the age.
-O(1) per outcome; a success costs one addition and two comparisons.
+come, failures (and slow calls) keep their number: exact by count. By time it
+is exact to one bucket: a tenth of the span, a twentieth of the age. O(1) per
+outcome; a success costs one addition and one comparison.
 """
 
 from __future__ import annotations
@@ -16,20 +16,15 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
+
+from .measure import RollingCount
 
 __all__ = ["OutcomeWindow", "Tally", "WindowConfig"]
 
-_SPAN_MARKS: Final = 10
-_AGE_MARKS: Final = 20
-_NEVER: Final = float("-inf")
-
-
-class _Steps(NamedTuple):
-    """How far marks reach back, and how close they are."""
-
-    length: float
-    step: float
+_SPAN_BUCKETS: Final = 10
+_AGE_BUCKETS: Final = 20
+_DUE: Final = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +48,6 @@ class WindowConfig:
             message = "WindowConfig: age must be above 0 and at least span; raise age"
             raise ValueError(message)
 
-    @property
-    def span_steps(self) -> _Steps:
-        """The marks for *span*."""
-        length = self.span or self.age
-        return _Steps(length, length / _SPAN_MARKS)
-
-    @property
-    def age_steps(self) -> _Steps:
-        """The marks for *age*."""
-        return _Steps(self.age, self.age / _AGE_MARKS)
-
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -74,48 +58,18 @@ class Tally:
     slow: int
 
 
-def _put(log: array[float], now: float, counts: tuple[int, int, int], steps: _Steps) -> None:
-    """Remember *counts*, as they stood just before *now*; forget what no look can reach."""
-    del log[: 4 * _first_after(log, now - steps.length - steps.step)]
-    log.extend((now, *counts))
+class _Kind:
+    """The outcomes of one kind: the numbers of the latest *size*, and how many lately."""
 
+    __slots__ = ("_numbers", "_size", "recent")
 
-def _before(
-    log: array[float], now: float, counts: tuple[int, int, int], steps: _Steps
-) -> tuple[int, int, int]:
-    """How much of *counts*, the counts now, is older than the length, by at most one step less.
-
-    What came after a mark came within one step of it, so all of it has left
-    once the mark is a step older than that.
-    """
-    index = 4 * _first_after(log, now - steps.length - steps.step)
-    if index == len(log):
-        return counts
-    first, second, third = map(int, log[index + 1 : index + 4])
-    return first, second, third
-
-
-def _first_after(log: array[float], moment: float) -> int:
-    return bisect_right(range(len(log) // 4), moment, key=lambda index: log[4 * index])
-
-
-def _due(log: array[float], steps: _Steps) -> float:
-    """When the next mark may be made."""
-    return log[-4] + steps.step if log else _NEVER
-
-
-class _Log:
-    """The numbers of the latest outcomes of one kind, at most *size* of them."""
-
-    __slots__ = ("_numbers", "_size", "count")
-
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, recent: RollingCount) -> None:
         self._size = size
         self._numbers = array("q")
-        self.count = 0
+        self.recent = recent
 
-    def add(self, number: int) -> None:
-        self.count += 1
+    def add(self, number: int, now: float) -> None:
+        self.recent.add(now)
         self._numbers.append(number)
         if len(self._numbers) > self._size:
             del self._numbers[0]
@@ -124,22 +78,25 @@ class _Log:
         return len(self._numbers) - bisect_right(self._numbers, number)
 
 
-#: The log of what has not happened yet; never written to.
-_NOTHING: Final = _Log(0)
+#: What has not happened yet; never written to.
+_NOTHING: Final = _Kind(0, RollingCount(1.0))
 
 
 class OutcomeWindow:
     """Successes, failures and slow calls of the recent past."""
 
     __slots__ = (
-        "_age",
+        "_aged",
         "_config",
+        "_counted",
         "_due_at",
+        "_failed_last",
         "_failures",
+        "_recent",
+        "_since",
         "_slow",
-        "_span",
+        "_streak",
         "outcomes",
-        "streak",
         "streak_since",
     )
 
@@ -149,60 +106,68 @@ class OutcomeWindow:
 
     def clear(self) -> None:
         """Start empty."""
-        self.outcomes = 0
-        self.streak = 0
+        self.outcomes = self._counted = 0
+        self._streak = self._failed_last = 0
         self.streak_since = 0.0
         self._failures = self._slow = _NOTHING
-        self._span = array("d")
-        self._age = array("d")
-        self._due_at = _NEVER
+        self._recent = self._in_span()
+        self._aged = RollingCount(self._config.age, _AGE_BUCKETS)
+        self._since = 0.0
+        self._due_at = _DUE
 
     def add_success(self, now: float) -> None:
         """Count one outcome that was no failure; it ends a run of failures."""
         if now >= self._due_at:
-            self._mark(now)
+            self._roll(now)
         self.outcomes += 1
-        self.streak = 0
 
     def add_failure(self, now: float) -> None:
         """Count one failure."""
         if now >= self._due_at:
-            self._mark(now)
-        self.outcomes += 1
-        if self._failures is _NOTHING:
-            self._failures = _Log(self._config.size)
-        self._failures.add(self.outcomes)
+            self._roll(now)
         if not self.streak:
+            self._streak = 0
             self.streak_since = now
-        self.streak += 1
+        self._streak += 1
+        self.outcomes = self._failed_last = self.outcomes + 1
+        if self._failures is _NOTHING:
+            self._failures = _Kind(self._config.size, self._in_span())
+        self._failures.add(self.outcomes, now)
 
-    def note_slow(self) -> None:
+    def note_slow(self, now: float) -> None:
         """The outcome counted last was also slow."""
         if self._slow is _NOTHING:
-            self._slow = _Log(self._config.size)
-        self._slow.add(self.outcomes)
+            self._slow = _Kind(self._config.size, self._in_span())
+        self._slow.add(self.outcomes, now)
+
+    @property
+    def streak(self) -> int:
+        """How many failures the latest outcomes were, without a success between."""
+        return self._streak if self._failed_last == self.outcomes else 0
 
     def tally(self, now: float) -> Tally:
         """What the window holds. Looking changes nothing."""
-        config, counts = self._config, self._counts()
-        aged, _, _ = _before(self._age, now, counts, config.age_steps)
-        oldest = max(self.outcomes - config.size, aged)
-        counted = self.outcomes - oldest
-        total, failures, slow = _before(self._span, now, counts, config.span_steps)
-        if config.span and self.outcomes - total > counted:
-            return Tally(
-                self.outcomes - total, self._failures.count - failures, self._slow.count - slow
-            )
-        return Tally(counted, self._failures.after(oldest), self._slow.after(oldest))
+        counted = min(self._config.size, self._how_many(self._aged, now))
+        recent = self._how_many(self._recent, now) if self._config.span else 0
+        failures, slow = self._failures, self._slow
+        if recent > counted:
+            return Tally(recent, failures.recent.total(now), slow.recent.total(now))
+        oldest = self.outcomes - counted
+        return Tally(counted, failures.after(oldest), slow.after(oldest))
 
-    def _counts(self) -> tuple[int, int, int]:
-        return self.outcomes, self._failures.count, self._slow.count
+    def _how_many(self, counts: RollingCount, now: float) -> int:
+        latest = self.outcomes - self._counted
+        return counts.total(now) + (latest if counts.keeps(self._since, now) else 0)
 
-    def _mark(self, now: float) -> None:
-        counts, config = self._counts(), self._config
-        dues = []
-        for log, steps in ((self._span, config.span_steps), (self._age, config.age_steps)):
-            if now >= _due(log, steps):
-                _put(log, now, counts, steps)
-            dues.append(_due(log, steps))
-        self._due_at = min(dues)
+    def _roll(self, now: float) -> None:
+        """A bucket has ended: count what came in it."""
+        counts = self._recent, self._aged
+        for each in counts:
+            each.add(self._since, self.outcomes - self._counted)
+            each.forget(now)
+        self._counted = self.outcomes
+        self._since = now
+        self._due_at = min(each.next_edge(now) for each in counts)
+
+    def _in_span(self) -> RollingCount:
+        return RollingCount(self._config.span or self._config.age, _SPAN_BUCKETS)
