@@ -20,7 +20,7 @@ from .place import Effort
 __all__ = ["endless_statements"]
 
 _DEADLINE = 1.0
-_COUNT_TO = 15_000_000
+_COUNT_TO = 30_000_000
 _ENDLESS = text(
     "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < :most)"
     " SELECT count(*) FROM c"
