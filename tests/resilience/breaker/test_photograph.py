@@ -91,6 +91,15 @@ def test_a_photograph_and_a_permit_say_whose_they_are(clock):
     assert (gate.stats().name, permit.gate, permit.ask) == ("dep", gate, ask)
 
 
+def test_the_permit_of_a_probe_knows_what_was_asked_for(clock):
+    gate, ask = breaker(clock), Ask(tokens=3)
+    trip(gate)
+    clock.advance(60)
+    probe = admitted(gate, ask)
+    assert (probe.gate, probe.ask) == (gate, ask)
+    probe.cancel()
+
+
 def test_a_lease_that_ends_now_is_over_in_the_photograph(clock):
     gate = breaker(clock)
     trip(gate)

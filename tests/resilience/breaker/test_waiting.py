@@ -32,6 +32,12 @@ def test_the_first_wait_is_the_recovery_timeout(clock):
     assert gate.stats().state is State.HALF_OPEN
 
 
+def test_a_wait_may_be_a_fraction_of_a_second(clock):
+    gate = breaker(clock, recovery_timeout=0.25)
+    trip(gate)
+    assert gate.stats().retry_after == 0.25
+
+
 def test_the_jitter_is_at_most_a_tenth_and_never_shortens(clock):
     waits = []
     for number in range(200):
