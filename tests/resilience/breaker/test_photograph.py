@@ -250,6 +250,16 @@ def test_a_default_window_is_widened_for_a_large_threshold_and_no_other():
     assert BreakerConfig(failure_threshold=51, window=by_time).window == by_time
 
 
+def test_a_window_is_widened_only_as_far_as_it_must_and_keeps_its_times():
+    assert _widened(WindowConfig(size=1), 20) == WindowConfig(size=40)
+    assert _widened(WindowConfig(size=10, span=2, age=600), 20) == WindowConfig(40, 2, 600)
+    assert _widened(WindowConfig(size=50), 20) == WindowConfig(size=50)
+
+
+def _widened(window, threshold):
+    return BreakerConfig(failure_threshold=threshold, window=window).window
+
+
 def test_a_listener_may_reset_what_it_hears_of(clock):
     def reset(event):
         if event.after == "open":

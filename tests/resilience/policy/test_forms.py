@@ -205,6 +205,20 @@ async def test_the_loop_raises_the_last_error_inside_its_block():
     assert caught.value.__notes__ == ["dep: gave up after 3 attempts"]
 
 
+async def test_a_loop_that_gave_up_keeps_no_error_alive():
+    attempts, dependency = [], Dependency(OSError())
+
+    async def loop():
+        async for attempt in policy(retry=QUICK):
+            attempts.append(attempt)
+            async with attempt:
+                await dependency()
+
+    with pytest.raises(OSError):
+        await loop()
+    assert [attempt.previous for attempt in attempts] == [None] * 3
+
+
 async def test_the_loop_without_retry_runs_once():
     dependency = Dependency(OSError())
     with pytest.raises(OSError):
