@@ -141,6 +141,13 @@ def test_a_slow_probe_fails(gate, clock):
     assert gate.stats().retry_after == 120
 
 
+def test_a_probe_that_answers_too_late_has_failed_without_a_cause_of_its_own(gate, clock):
+    trip(gate)
+    clock.advance(60)
+    slow_call(gate, clock, 2.5)
+    assert gate.stats().cause == "a probe failed"
+
+
 def test_a_quick_probe_counts_as_ever(gate, clock):
     trip(gate)
     clock.advance(60)

@@ -163,6 +163,7 @@ async def test_the_outcome_of_a_refusal_at_once():
     gate.open_until(30, "busy")
     ended = await policy(gates=[gate]).outcome(Dependency())
     assert (ended.attempts, ended.rejected_by, ended.retry_after) == (0, "breaker", 30)
+    assert ended.waited == 0
 
 
 async def test_the_outcome_counts_only_attempts_that_were_made():
