@@ -62,6 +62,30 @@ async def test_patience_ends_the_wait_before_the_deadline():
     held.cancel()
 
 
+async def test_patience_is_counted_from_the_callers_arrival():
+    gate = bulkhead()
+    held = gate.admit(Ask())
+    await asyncio.sleep(50)
+    ended = await policy(gates=[gate], patience=2).outcome(Dependency())
+    assert ended.rejected_by == "bulkhead"
+    assert running_clock().monotonic() == pytest.approx(52)
+    assert ended.waited == pytest.approx(2)
+    held.cancel()
+
+
+async def test_the_waits_in_two_lines_add_up():
+    first, second, loop = (
+        bulkhead(name="first"),
+        bulkhead(name="second"),
+        asyncio.get_running_loop(),
+    )
+    await asyncio.sleep(50)
+    loop.call_later(3, first.admit(Ask()).cancel)
+    loop.call_later(7, second.admit(Ask()).cancel)
+    ended = await policy(gates=[first, second], timeout=100).outcome(Dependency(1.0))
+    assert (ended.value, ended.waited) == ("late", pytest.approx(7))
+
+
 async def test_patience_works_without_a_deadline():
     gate = bulkhead()
     held = gate.admit(Ask())
@@ -281,6 +305,30 @@ async def test_a_full_line_refuses_at_once():
         await through.run(Dependency())
     held.cancel()
     assert len(await asyncio.gather(*waiting)) == 1000
+
+
+async def test_a_grant_in_the_instant_that_patience_ends_is_not_debited():
+    gate = DailyBudget("money", DailyBudgetConfig(100), clock=running_clock())
+    loop = asyncio.get_running_loop()
+    held = gate.admit(Ask(nanousd=100))
+    hasty = await started(policy(gates=[gate], patience=3).run(Dependency(), Ask(nanousd=50)))
+    loop.call_at(3, held.cancel)
+    with pytest.raises(BudgetExhausted):
+        await hasty
+    assert (gate.stats().spent_nanousd, gate.stats().reserved_nanousd) == (0, 0)
+
+
+async def test_a_waiter_whose_call_is_closed_leaves_the_line():
+    """As a framework does that steps its coroutines by hand."""
+    gate = bulkhead()
+    held = gate.admit(Ask())
+    call = policy(gates=[gate], timeout=100).run(Dependency())
+    call.send(None)
+    assert gate.stats().waiting == 1
+    call.close()
+    assert gate.stats().waiting == 0
+    held.cancel()
+    assert gate.stats().in_flight == 0
 
 
 async def test_a_waiter_hears_at_once_that_waiting_has_become_useless():
