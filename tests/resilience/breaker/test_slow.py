@@ -41,6 +41,14 @@ def test_a_call_as_long_as_the_threshold_is_not_slow(gate, clock):
     assert (gate.stats().slow, gate.stats().state) == (0, State.CLOSED)
 
 
+def test_five_slow_calls_of_ten_trip(gate, clock):
+    calls(gate, 5)
+    for _ in range(5):
+        assert gate.stats().state is State.CLOSED
+        slow_call(gate, clock)
+    assert gate.stats().state is State.OPEN
+
+
 def test_slow_calls_that_are_less_than_their_rate_do_not_trip(gate, clock):
     for _ in range(20):
         slow_call(gate, clock)

@@ -117,6 +117,16 @@ async def test_a_due_time_beyond_the_patience_is_refused_at_once():
     assert caught.value.retry_after == pytest.approx(60, rel=1 / 60)
 
 
+async def test_a_due_time_at_the_end_of_the_patience_is_refused_at_once():
+    """A grant in that instant comes too late; nobody waits for it in vain."""
+    gate = limiter(Limit(1, 60))
+    await policy("warm", gates=[gate]).run(Dependency())
+    due = gate.admit(Ask()).retry_after
+    with pytest.raises(RateLimited):
+        await policy(gates=[gate], patience=due).run(Dependency())
+    assert running_clock().monotonic() == 0
+
+
 async def test_a_due_time_within_the_patience_is_waited_for():
     gate = limiter(Limit(1, 60))
     through = policy(gates=[gate], timeout=100)
