@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 import weakref
 from contextvars import ContextVar
 
@@ -112,3 +113,23 @@ def test_a_policy_keeps_its_timeout_on_one_loop_after_another():
     assert run(slow()) == pytest.approx(2, abs=1e-3)
     assert run(quick()) == "fine"
     assert run(slow()) == pytest.approx(2, abs=1e-3)
+
+
+def test_a_policy_keeps_its_timeout_on_two_loops_at_once():
+    """The second thread calls in the middle of a step of the first."""
+    through, ends = Policy("dep", timeout=2, clock=RunningClock()), []
+
+    async def slow():
+        with pytest.raises(DeadlineExceeded):
+            await through.run(Dependency(9.0))
+        ends.append(running_clock().monotonic())
+
+    async def first():
+        await through.run(Dependency())
+        second = threading.Thread(target=run, args=(slow,))
+        second.start()
+        second.join()
+        await slow()
+
+    run(first())
+    assert ends == [pytest.approx(2, abs=1e-3)] * 2
