@@ -17,7 +17,7 @@ from koo.database.validation import abort
 def context(error, *, wrapped=None, scope=None):
     options = {"koo_scope": scope}
     return SimpleNamespace(
-        connection=SimpleNamespace(get_execution_options=lambda: options),
+        connection=SimpleNamespace(get_execution_options=lambda: options, closed=True),
         sqlalchemy_exception=wrapped,
         original_exception=error,
         is_disconnect=False,

@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final, cast
 
 from sqlalchemy import event
@@ -33,6 +34,8 @@ __all__ = ["READONLY", "Scope", "commit_outcome_unknown", "scope_of", "transacti
 #: The execution option that asks for a read-only transaction.
 READONLY: Final = "koo_readonly"
 _SCOPE: Final = "koo_scope"
+_MOMENT: Final = 0.025
+_SOON: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -152,20 +155,30 @@ async def _close(session: AsyncSession, timeout: float) -> None:
         session.sync_session.close()
         return
     # A task of its own, because a caller who is cancelled must not leave a transaction open.
-    closing = asyncio.create_task(_close_in_time(session, timeout))
+    limit = asyncio.timeout(timeout)
+    closing = asyncio.create_task(_close_in_time(session, limit))
     try:
         await asyncio.shield(closing)
     except asyncio.CancelledError:
-        await asyncio.wait({closing})
+        await _leave(closing, limit)
         if closing.cancelled():
             # By a loop that ends and cancels everything, perhaps before this had begun.
-            await _close_in_time(session, timeout)
+            await _close_in_time(session, asyncio.timeout(timeout))
         raise
 
 
-async def _close_in_time(session: AsyncSession, timeout: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(timeout):
+async def _leave(closing: asyncio.Task[None], limit: asyncio.Timeout) -> None:
+    """Let *closing* end: before our eyes if that takes a moment, else by itself, and soon."""
+    done, _ = await asyncio.wait({closing}, timeout=_MOMENT)
+    soon = asyncio.get_running_loop().time() + _SOON
+    if not done and soon < (limit.when() or inf):
+        limit.reschedule(soon)
+
+
+async def _close_in_time(session: AsyncSession, limit: asyncio.Timeout) -> None:
+    # A ROLLBACK that fails has lost nothing, and must not hide the error that led to it.
+    with suppress(Exception):
+        async with limit:
             await session.close()
 
 

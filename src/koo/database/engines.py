@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Dialect, ExceptionContext
+from sqlalchemy.engine import Connection, Dialect, ExceptionContext, ExecutionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
@@ -30,8 +30,10 @@ from ..errors import KooError
 from ..resilience import Clock
 from .commit import READONLY, Scope, commit_outcome_unknown, scope_of
 from .config import DatabaseConfig
+from .drivers import abort, driver
+from .drivers.deadlined import Deadlined
 from .pool import HOLDING, PoolCounts, Roster, WatchedPool
-from .validation import BORN, Recycled, Validation, abort, bounded
+from .validation import BORN, Recycled, Validation, bounded
 from .verdicts import StatementTimedOut, as_database_error, error_code, proves_rollback
 
 __all__ = ["Engines", "LoopEngine"]
@@ -53,9 +55,9 @@ class LoopEngine:
 
     def tear_off(self) -> None:
         """Drop every connection at once; the loop they belong to is closed."""
-        for driver in list(self.roster.drivers.values()):
+        for connection in list(self.roster.drivers.values()):
             with suppress(RuntimeError):
-                abort(driver)
+                abort(connection)
         self.roster.drivers.clear()
         self.roster.holdings.clear()
 
@@ -96,7 +98,9 @@ class Engines:
         _listen_to_pool(pooled, roster)
         validation = Validation(config, pooled.dialect, self._clock)
         event.listen(pooled.sync_engine, "checkout", validation)
-        asker = create_async_engine(config.url, poolclass=NullPool, hide_parameters=True)
+        asker = create_async_engine(
+            config.url, poolclass=NullPool, hide_parameters=True, connect_args=_arguments(config)
+        )
         event.listen(asker.sync_engine, "do_connect", partial(_dial, config.check_timeout))
         event.listen(asker.sync_engine, "handle_error", _understand)
         goodbye = self._goodbye(loop)
@@ -130,7 +134,12 @@ def _pooled_engine(config: DatabaseConfig, roster: Roster) -> AsyncEngine:
         pool_timeout=config.pool_timeout,
         roster=roster,
         hide_parameters=True,
+        connect_args=_arguments(config),
     )
+
+
+def _arguments(config: DatabaseConfig) -> dict[str, Any]:
+    return driver(config.location.get_driver_name()).arguments()
 
 
 # -- what the pool tells ------------------------------------------------------------
@@ -170,24 +179,25 @@ def _listen_to_pool(engine: AsyncEngine, roster: Roster) -> None:
 
 def _listen_to_driver(engine: AsyncEngine, config: DatabaseConfig, roster: Roster) -> None:
     listen = partial(event.listen, engine.sync_engine)
+    limit = Deadlined(config.timeout, _tear_off)
 
     def execute(
-        cursor: DBAPICursor, statement: str, parameters: Sequence[Any], _context: object
+        cursor: DBAPICursor, statement: str, parameters: Sequence[Any], context: ExecutionContext
     ) -> bool:
-        return answered(cursor.execute, statement, parameters)
+        return answered(context, cursor.execute, statement, parameters)
 
     def execute_many(
-        cursor: DBAPICursor, statement: str, parameters: Sequence[Any], _context: object
+        cursor: DBAPICursor, statement: str, parameters: Sequence[Any], context: ExecutionContext
     ) -> bool:
-        return answered(cursor.executemany, statement, parameters)
+        return answered(context, cursor.executemany, statement, parameters)
 
-    def execute_plain(cursor: DBAPICursor, statement: str, _context: object) -> bool:
-        return answered(cursor.execute, statement)
+    def execute_plain(cursor: DBAPICursor, statement: str, context: ExecutionContext) -> bool:
+        return answered(context, cursor.execute, statement)
 
-    def answered(work: Any, *args: Any) -> bool:  # noqa: ANN401
+    def answered(context: ExecutionContext, work: Any, *args: Any) -> bool:  # noqa: ANN401
         started = roster.clock.monotonic()
         try:
-            await_(bounded(config.timeout, work, *args))
+            limit.run(context, work, *args)
         except TimeoutError as error:
             raise StatementTimedOut(
                 f"database: no answer to a statement in {config.timeout:g} s;"
@@ -208,6 +218,10 @@ def _listen_to_driver(engine: AsyncEngine, config: DatabaseConfig, roster: Roste
             listen("begin", _begin_sqlite)
         case "mysql" | "mariadb":
             listen("begin", _begin_mysql)
+
+
+def _tear_off(context: ExecutionContext) -> None:
+    abort(context.root_connection.connection.driver_connection)
 
 
 def _dial(
@@ -246,6 +260,8 @@ def _understand(context: ExceptionContext) -> BaseException | None:
     known = context.sqlalchemy_exception or context.original_exception
     error: BaseException = known
     context.invalidate_pool_on_disconnect = False
+    if not isinstance(known, Exception):
+        _let_go(context.connection)
     if isinstance(known, Exception) and _is_raw(known):
         error = lost = as_database_error(known)
         lost.connection_invalidated = context.is_disconnect = True
@@ -254,6 +270,12 @@ def _understand(context: ExceptionContext) -> BaseException | None:
     if scope is not None and scope.committing:
         error = _doubt(error, scope)
     return None if error is known else error
+
+
+def _let_go(connection: Connection | None) -> None:
+    """Nobody waits any more: end it at once, before SQLAlchemy says a polite goodbye."""
+    if connection is not None and not connection.closed and not connection.invalidated:
+        abort(connection.connection.driver_connection)
 
 
 def _doubt(error: BaseException, scope: Scope) -> BaseException:

@@ -1,0 +1,33 @@
+"""What is still said to the server after a connection was torn off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
+from ...resilience import detached
+
+__all__ = ["say_in_background"]
+
+_PATIENCE: Final = 2.0
+
+
+def say_in_background(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do what *make* returns in a task of its own, for two seconds at most; never raises.
+
+    Nothing at all without a running loop.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    detached(_say(make))
+
+
+async def _say(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    # The timer also keeps the task alive: the loop itself holds its tasks by a thread.
+    with suppress(Exception):
+        async with asyncio.timeout(_PATIENCE):
+            await make()

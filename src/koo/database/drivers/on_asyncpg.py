@@ -1,0 +1,54 @@
+"""asyncpg: a goodbye that doesn't wait, and a CancelRequest that outlives the connection."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import asyncpg
+from asyncpg.connect_utils import _cancel  # type: ignore[attr-defined] # untyped, private
+
+from .goodbye import say_in_background
+
+__all__ = ["PromptConnection", "abort", "arguments"]
+
+
+class PromptConnection(asyncpg.Connection):
+    """A connection that never waits for the server in order to close."""
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ARG002
+        """Say goodbye and leave; asyncpg would wait for an answer."""
+        self.terminate()
+
+    def terminate(self) -> None:
+        """Leave at once; what was cancelled here is cancelled at the server as well."""
+        # asyncpg's own request would be ended together with the connection.
+        if self._cancellations:  # type: ignore[attr-defined]
+            _cancel_at_server(self)
+        super().terminate()
+
+
+def arguments() -> dict[str, Any]:
+    """What to connect with."""
+    return {"connection_class": PromptConnection}
+
+
+def abort(connection: Any) -> None:  # noqa: ANN401
+    """Tear *connection* off; its statement, if any, is cancelled in the background."""
+    if not connection.is_closed():
+        _cancel_at_server(connection)
+        connection.terminate()
+
+
+def _cancel_at_server(connection: Any) -> None:  # noqa: ANN401
+    # asyncpg cancels from inside only, so these are names of its own.
+    protocol = connection._protocol  # noqa: SLF001
+    request = partial(
+        _cancel,
+        addr=connection._addr,  # noqa: SLF001
+        params=connection._params,  # noqa: SLF001
+        backend_pid=protocol.backend_pid,
+        backend_secret=protocol.backend_secret,
+    )
+    say_in_background(lambda: request(loop=asyncio.get_running_loop()))

@@ -1,0 +1,86 @@
+"""psycopg: a cancelled wait that ends at once, and a CancelRequest that outlives the connection."""
+
+from __future__ import annotations
+
+import socket
+import traceback
+from asyncio import CancelledError
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import psycopg
+from psycopg import capabilities, generators, waiting
+from psycopg.pq import ConnStatus
+
+from .goodbye import say_in_background
+
+if TYPE_CHECKING:
+    from psycopg.abc import PQGen
+
+__all__ = ["PromptConnection", "abort", "arguments"]
+
+RV = TypeVar("RV")
+
+_INTERVAL: Final = 0.1
+
+
+class PromptConnection(psycopg.AsyncConnection[Any]):
+    """A connection whose waits end as soon as they are cancelled, together with it."""
+
+    @classmethod
+    async def connect(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401
+        """A new connection. Given up, it leaves no socket behind."""
+        try:
+            return await super().connect(*args, **kwargs)
+        except BaseException as error:
+            # The frames hold the half-made connection for as long as anyone holds the error.
+            traceback.clear_frames(error.__traceback__)
+            raise
+
+    async def wait(
+        self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = None
+    ) -> RV:
+        """What *gen* returns. Cancelled, psycopg would wait for the server to confirm it."""
+        try:
+            return await waiting.wait_async(gen, self.pgconn.socket, interval, timeout)
+        except (CancelledError, KeyboardInterrupt):
+            _cancel_at_server(self)
+            self.pgconn.finish()
+            raise
+
+
+def arguments() -> dict[str, Any]:
+    """What to connect with."""
+    return {"async_creator_fn": PromptConnection.connect}
+
+
+def abort(connection: Any) -> None:  # noqa: ANN401
+    """Tear *connection* off; its statement, if any, is cancelled in the background.
+
+    Its socket is shut down and not closed: whoever waits for it would not be told.
+    """
+    pgconn = connection.pgconn
+    if pgconn.status != ConnStatus.OK:
+        return
+    _cancel_at_server(connection)
+    theirs = socket.socket(fileno=pgconn.socket)
+    with suppress(OSError):
+        theirs.shutdown(socket.SHUT_RDWR)
+    theirs.detach()
+
+
+def _cancel_at_server(connection: Any) -> None:  # noqa: ANN401
+    pgconn = connection.pgconn
+    if pgconn.status != ConnStatus.OK or not capabilities.has_cancel_safe():
+        return
+    request = pgconn.cancel_conn()
+    request.start()
+    say_in_background(partial(_sent, request))
+
+
+async def _sent(request: Any) -> None:  # noqa: ANN401
+    try:
+        await waiting.wait_conn_async(generators.cancel(request), _INTERVAL)
+    finally:
+        request.finish()
