@@ -9,6 +9,7 @@ moment of a PostgreSQL conversation, though some faults spread from there to all
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -94,11 +95,13 @@ class Traffic:
     """From where the server saw our connections come."""
 
 
-class Conditions:
+class Conditions(ABC):
     """What the network does to every connection, and to the one that is struck next."""
 
     delay: float = 0.0
     """Seconds that each chunk is held, in each direction."""
+    drip: float = 0.1
+    """Seconds between two bytes of a connection that drips."""
     resets_new: bool = False
     """Whether a connection is accepted and reset at once."""
     drops_requests: bool = False
@@ -109,6 +112,8 @@ class Conditions:
     """After so many bytes of replies a connection is reset; None = never."""
     hook: Hook | None = None
     """Asked about every chunk; may be async, and holds its direction while it waits."""
+    witness: Callable[[Chunk], object] | None = None
+    """Told of every chunk as it arrives, whatever becomes of it."""
 
     def __init__(self) -> None:
         self.traffic = Traffic()
@@ -130,9 +135,9 @@ class Conditions:
         self._hole_changed.set()
         self._hole_changed = asyncio.Event()
 
+    @abstractmethod
     def refuse(self) -> None:
-        """Refuse new connections."""
-        raise NotImplementedError
+        """Refuse new connections until healed."""
 
     def strike(self, fault: LinkFault, at: Phase) -> None:
         """Let *fault* befall the next connection that comes to the phase *at*, once."""

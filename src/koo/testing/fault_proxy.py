@@ -11,6 +11,7 @@ proxy listens outside the range of outgoing ports, and keeps its port while it r
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Self
 
 from .conditions import Action, BlackHole, Chunk, Conditions, Direction, LinkFault, Traffic
@@ -95,7 +96,9 @@ class FaultProxy(Conditions):
         link = Link(self, self.traffic.accepted_total, reader, writer)
         self._links.add(link)
         try:
-            await link.carry(self._upstream)
+            # Ended by us; to let the cancellation pass makes a stream server complain.
+            with suppress(asyncio.CancelledError):
+                await link.carry(self._upstream)
         finally:
             self._links.discard(link)
             link.ended.set()

@@ -20,8 +20,6 @@ __all__ = ["Link"]
 READ_BYTES = 65_536
 ARRIVAL = 0.02
 """Seconds for the last bytes to arrive before a reset could overtake them."""
-DRIP = 0.02
-"""Seconds between two bytes of a dripping connection."""
 _ENDS = {
     LinkFault.RESET: Action.CUT,
     LinkFault.REFUSE: Action.CUT,
@@ -124,9 +122,11 @@ class Link:
 
     async def _pump(self, direction: Direction, source: _Side, target: _Side) -> None:
         while payload := await source.reader.read(READ_BYTES):
+            chunk = Chunk(direction, payload, self._number, self._phases(direction, payload))
+            if self._conditions.witness is not None:
+                self._conditions.witness(chunk)
             await asyncio.sleep(self._conditions.delay)
             await self._conditions.hold()
-            chunk = Chunk(direction, payload, self._number, self._phases(direction, payload))
             match await self._verdict(chunk):
                 case Action.PASS:
                     await self._deliver(chunk, target)
@@ -216,7 +216,7 @@ class Link:
         while self._drips and payload:
             await target.send(payload[:1])
             payload = payload[1:]
-            await asyncio.sleep(DRIP)
+            await asyncio.sleep(self._conditions.drip)
         return payload
 
     def _allowance(self, size: int) -> int:

@@ -19,6 +19,7 @@ from typing import Final
 __all__ = ["Conversation", "Phase"]
 
 _HEADER_BYTES: Final = 5
+_TELLING_BYTES: Final = 64  # as much of a message as is waited for
 _STARTUP: Final = 3  # the protocol's major version; what is not one asks for TLS, or cancels
 _PINGS: Final = {b"", b"select 1", b"select 1;", b";"}
 
@@ -85,12 +86,14 @@ class Conversation:
                     yield Phase.CLOSE
 
     def _messages(self, payload: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Each message that begins here, with as much of it as has come."""
+        """Each message whose beginning is here by now, with as much of it as has come."""
         rest = self._head + payload[self._missing_bytes :]
         self._missing_bytes = max(0, self._missing_bytes - len(payload))
         while len(rest) >= _HEADER_BYTES:
             kind, length = struct.unpack_from("!cI", rest)
             end = 1 + length
+            if len(rest) < min(end, _TELLING_BYTES):
+                break
             yield kind, rest[_HEADER_BYTES:end]
             self._missing_bytes = max(0, end - len(rest))
             rest = rest[end:]
