@@ -1,8 +1,6 @@
 """The COMMIT whose answer is lost, and everything that is not that."""
 
 import asyncio
-import contextlib
-import time
 
 import pytest
 from sqlalchemy import exc, text
@@ -11,7 +9,7 @@ from koo import errors
 from koo.database import StatementTimedOut, judge
 from koo.database.commit import Scope, _commit
 from koo.resilience import Backoff, Policy, RetryConfig
-from koo.testing import Action, Direction, FaultProxy, LinkFault, Phase
+from koo.testing import Action, Direction
 
 pytestmark = pytest.mark.integration
 
@@ -32,12 +30,6 @@ class CommitFault:
         return Action.PASS
 
 
-async def prepared(manager):
-    async with manager.session_scope() as session:
-        await session.execute(text("DROP TABLE IF EXISTS ledger"))
-        await session.execute(text("CREATE TABLE ledger (n INTEGER)"))
-
-
 async def book(session):
     await session.execute(text("INSERT INTO ledger VALUES (1)"))
 
@@ -45,22 +37,6 @@ async def book(session):
 async def entries(manager):
     async with manager.session_scope(readonly=True) as session:
         return (await session.execute(text("SELECT count(*) FROM ledger"))).scalar_one()
-
-
-@pytest.fixture
-def through_proxy(postgres, driver, opened):
-    """`async with through_proxy() as (manager, proxy)`; the ledger is empty."""
-
-    @contextlib.asynccontextmanager
-    async def through_proxy(**config):
-        async with opened(postgres.url(driver)) as direct:
-            await prepared(direct)
-            async with FaultProxy("127.0.0.1", postgres.port) as proxy:
-                url = postgres.url(driver, port=proxy.port)
-                async with opened(url, **config) as manager:
-                    yield manager, proxy, direct
-
-    return through_proxy
 
 
 @pytest.mark.parametrize(("action", "booked"), [(Action.CUT, 0), (Action.CUT_CLIENT, 1)])
@@ -170,69 +146,6 @@ def drop_goodbyes(chunk):
     return Action.DROP if is_goodbye else Action.PASS
 
 
-@pytest.mark.parametrize(("delay", "waits"), [(0.002, True), (0.1, False)])
-async def test_who_is_cancelled_while_rolling_back_waits_a_moment_and_loses_no_connection(
-    through_proxy, delay, waits
-):
-    async with through_proxy() as (manager, proxy, _):
-
-        async def work(session):
-            await book(session)
-            proxy.delay = delay
-            raise KeyError("mine")
-
-        task = asyncio.create_task(manager.transact(work))
-        while not _is_closing():
-            await asyncio.sleep(0)
-        began = time.monotonic()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert time.monotonic() - began < 0.05
-        assert manager.stats().pool.active == (0 if waits else 1)
-        while manager.stats().pool.active:
-            await asyncio.sleep(0.01)
-        pool = manager.stats().pool
-        assert (pool.idle, pool.invalidated_total) == (1, 0)
-
-
-async def test_a_rollback_that_is_never_answered_is_ended_soon_after_its_caller_has_gone(
-    through_proxy,
-):
-    async with through_proxy() as (manager, proxy, _):
-
-        async def work(session):
-            await book(session)
-            proxy.drops_replies = True
-            raise KeyError("mine")
-
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2):
-                await manager.transact(work)
-        assert manager.stats().pool.active == 1
-        await asyncio.sleep(1.1)
-        pool = manager.stats().pool
-        assert (pool.total, pool.active, pool.invalidated_total) == (0, 0, 1)
-
-
-async def test_a_rollback_that_fails_does_not_hide_why_there_was_one(through_proxy):
-    async with through_proxy() as (manager, proxy, _):
-
-        async def work(session):
-            await book(session)
-            proxy.strike(LinkFault.RESET, Phase.ROLLBACK)
-            raise KeyError("mine")
-
-        with pytest.raises(KeyError, match="mine"):
-            await manager.transact(work)
-        assert proxy.struck.is_set()
-        assert manager.stats().breaker.failures == 0
-
-
-def _is_closing():
-    return any("_close_in_time" in repr(task.get_coro()) for task in asyncio.all_tasks())
-
-
 async def test_a_deadline_during_the_commit_is_unknown_and_not_late(through_proxy):
     async with through_proxy(timeout=0.5) as (manager, proxy, direct):
 
@@ -313,9 +226,9 @@ async def test_a_readonly_transaction_has_nothing_to_lose_and_is_retried(through
         assert (len(attempts), fault.seen) == (2, 2)
 
 
-async def test_a_serialization_failure_at_commit_is_retried(postgres, driver, opened):
+async def test_a_serialization_failure_at_commit_is_retried(postgres, driver, opened, ledger_in):
     async with opened(postgres.url(driver)) as manager:
-        await prepared(manager)
+        await ledger_in(manager)
         meeting, met = asyncio.Barrier(2), []
 
         async def look_and_book(session):
@@ -351,9 +264,9 @@ async def test_a_deferred_constraint_at_commit_is_an_integrity_error(postgres, d
         assert len(attempts) == 1
 
 
-async def test_what_was_committed_in_part_is_not_repeated(postgres, driver, opened):
+async def test_what_was_committed_in_part_is_not_repeated(postgres, driver, opened, ledger_in):
     async with opened(postgres.url(driver)) as manager:
-        await prepared(manager)
+        await ledger_in(manager)
         conflict = text("DO $$ BEGIN RAISE serialization_failure; END $$")
 
         async def half(session):
@@ -379,9 +292,9 @@ async def test_what_was_committed_in_part_is_not_repeated(postgres, driver, open
         assert await entries(manager) == 3
 
 
-async def test_a_released_savepoint_is_not_a_commit(postgres, driver, opened):
+async def test_a_released_savepoint_is_not_a_commit(postgres, driver, opened, ledger_in):
     async with opened(postgres.url(driver)) as manager:
-        await prepared(manager)
+        await ledger_in(manager)
         attempts = []
 
         async def nested(session):

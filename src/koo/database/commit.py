@@ -8,13 +8,14 @@
 
 The moment is recognised where it happens, at SQLAlchemy's connection, so that a
 ``session.commit()`` in the caller's own code is no exception. A read-only
-transaction has nothing to lose: its COMMIT fails like any statement.
+transaction has nothing to lose: its COMMIT fails like any statement. With the
+isolation level AUTOCOMMIT every statement is such a moment.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from math import inf
@@ -29,7 +30,14 @@ from ..errors import CommitOutcomeUnknown
 from .pool import HOLDING
 from .verdicts import StatementTimedOut
 
-__all__ = ["READONLY", "Scope", "commit_outcome_unknown", "scope_of", "transaction"]
+__all__ = [
+    "READONLY",
+    "Scope",
+    "commit_outcome_unknown",
+    "note_answer",
+    "scope_of",
+    "transaction",
+]
 
 #: The execution option that asks for a read-only transaction.
 READONLY: Final = "koo_readonly"
@@ -42,7 +50,8 @@ _SOON: Final = 1.0
 class Scope:
     """What is known of one transaction while it runs.
 
-    *touched*: the server has answered. *committing*: a COMMIT is on its way.
+    *touched*: the server has answered. *autocommits*: each statement commits
+    by itself. *committing*: a COMMIT is on its way.
     *committed*: one was answered. *in_doubt*: the caller was cut off in between.
     *ending*: the caller's code is through, with *value*; *partial*: it had
     committed something by itself.
@@ -52,12 +61,18 @@ class Scope:
     readonly: bool = False
     isolation_level: str | None = None
     touched: bool = False
+    autocommits: bool = False
     committing: bool = False
     committed: bool = False
     in_doubt: bool = False
     ending: bool = False
     partial: bool = False
     value: object = None
+
+    @property
+    def may_commit(self) -> bool:
+        """Whether what is on its way now may commit something."""
+        return self.committing or (self.autocommits and not self.readonly)
 
     @property
     def is_done(self) -> bool:
@@ -93,6 +108,13 @@ def scope_of(connection: Connection | None) -> Scope | None:
     return found
 
 
+def note_answer(options: Mapping[str, Any]) -> None:
+    """A statement with these execution *options* was answered; it may have committed by that."""
+    scope: Scope | None = options.get(_SCOPE)
+    if scope is not None and scope.autocommits:
+        scope.committed = scope.committed or scope.may_commit
+
+
 class _ScopedSession(Session):
     """A session whose connections know their scope."""
 
@@ -101,6 +123,7 @@ class _ScopedSession(Session):
 def _introduce(session: Session, _: SessionTransaction, connection: Connection) -> None:
     scope: Scope = session.info[_SCOPE]
     scope.touched = True
+    scope.autocommits = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
     connection.execution_options(**{_SCOPE: scope})
     notes = cast("dict[str, Any]", connection.connection.record_info)
     notes[HOLDING].where = scope.where

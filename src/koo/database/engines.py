@@ -28,7 +28,7 @@ from sqlalchemy.util import await_
 
 from ..errors import KooError
 from ..resilience import Clock
-from .commit import READONLY, Scope, commit_outcome_unknown, scope_of
+from .commit import READONLY, Scope, commit_outcome_unknown, note_answer, scope_of
 from .config import DatabaseConfig
 from .drivers import abort, driver
 from .drivers.deadlined import Deadlined
@@ -41,7 +41,7 @@ __all__ = ["Engines", "LoopEngine"]
 _GOODBYE: Final = 2.0
 _BUSY_TIMEOUT_MS: Final = 5000
 _DRIVERS: Final = {"asyncpg", "psycopg", "aiosqlite", "asyncmy"}
-_FAILED_OVER: Final = {"25006", 1290, 1836}
+_FAILED_OVER: Final = {"25006", 1290, 1792, 1836}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +204,7 @@ def _listen_to_driver(engine: AsyncEngine, config: DatabaseConfig, roster: Roste
                 " make it cheaper, or allow more time"
             ) from error
         roster.counts.response_time.record(roster.clock.monotonic() - started)
+        note_answer(context.execution_options)
         return True
 
     listen("do_connect", partial(_dial, config.check_timeout))
@@ -267,7 +268,7 @@ def _understand(context: ExceptionContext) -> BaseException | None:
         lost.connection_invalidated = context.is_disconnect = True
     if error_code(error) in _FAILED_OVER and not (scope and scope.readonly):
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
-    if scope is not None and scope.committing:
+    if scope is not None and scope.may_commit:
         error = _doubt(error, scope)
     return None if error is known else error
 
