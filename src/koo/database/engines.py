@@ -13,11 +13,11 @@ itself closes before it ends, and so the one public place to say goodbye from.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Dialect, ExceptionContext, ExecutionContext
@@ -40,6 +40,7 @@ __all__ = ["Engines", "LoopEngine"]
 
 _GOODBYE: Final = 2.0
 _BUSY_TIMEOUT_MS: Final = 5000
+_PREPARING: Final = "koo.preparing"
 _DRIVERS: Final = {"asyncpg", "psycopg", "aiosqlite", "asyncmy"}
 _FAILED_OVER: Final = {"25006", 1290, 1792, 1836}
 
@@ -101,7 +102,8 @@ class Engines:
         asker = create_async_engine(
             config.url, poolclass=NullPool, hide_parameters=True, connect_args=_arguments(config)
         )
-        event.listen(asker.sync_engine, "do_connect", partial(_dial, config.check_timeout))
+        event.listen(asker.sync_engine, "do_connect", _dialer(config.check_timeout))
+        event.listen(asker.sync_engine, "connect", _prepared)
         event.listen(asker.sync_engine, "handle_error", _understand)
         goodbye = self._goodbye(loop)
         self._by_loop[loop] = LoopEngine(pooled, asker, roster, goodbye)
@@ -167,6 +169,7 @@ def _listen_to_pool(engine: AsyncEngine, roster: Roster) -> None:
         (counts.recycled if isinstance(error, Recycled) else counts.invalidated).add()
 
     listen("connect", opened)
+    listen("connect", _prepared)
     listen("close", closed)
     listen("close_detached", closed)
     listen("checkin", returned)
@@ -207,7 +210,7 @@ def _listen_to_driver(engine: AsyncEngine, config: DatabaseConfig, roster: Roste
         note_answer(context.execution_options)
         return True
 
-    listen("do_connect", partial(_dial, config.check_timeout))
+    listen("do_connect", _dialer(config.check_timeout))
     listen("do_execute", execute)
     listen("do_executemany", execute_many)
     listen("do_execute_no_params", execute_plain)
@@ -225,13 +228,27 @@ def _tear_off(context: ExecutionContext) -> None:
     abort(context.root_connection.connection.driver_connection)
 
 
-def _dial(
-    timeout: float,
-    dialect: Dialect,
-    _record: object,
-    cargs: Sequence[Any],
-    cparams: dict[str, Any],
-) -> DBAPIConnection:
+def _dialer(timeout: float) -> Callable[..., DBAPIConnection]:
+    """What connects, in *timeout* seconds; as many again may go by until it is prepared."""
+
+    def dial(
+        dialect: Dialect,
+        record: ConnectionPoolEntry,
+        cargs: Sequence[Any],
+        cparams: dict[str, Any],
+    ) -> DBAPIConnection:
+        connection = _connected(timeout, dialect, cargs, cparams)
+        # What SQLAlchemy asks of a new connection has no limit of its own.
+        loop, driver_connection = asyncio.get_running_loop(), connection.driver_connection
+        record.info[_PREPARING] = loop.call_later(timeout, abort, driver_connection)
+        return cast("DBAPIConnection", connection)
+
+    return dial
+
+
+def _connected(
+    timeout: float, dialect: Dialect, cargs: Sequence[Any], cparams: dict[str, Any]
+) -> Any:  # noqa: ANN401
     try:
         return await_(bounded(timeout, dialect.connect, *cargs, **cparams))
     except TimeoutError as error:
@@ -241,6 +258,10 @@ def _dial(
         if _is_raw(error):
             raise as_database_error(error) from error
         raise
+
+
+def _prepared(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    record.info.pop(_PREPARING).cancel()
 
 
 def _is_raw(error: Exception) -> bool:
