@@ -32,6 +32,7 @@ from .commit import READONLY, Scope, commit_outcome_unknown, note_answer, scope_
 from .config import DatabaseConfig
 from .drivers import abort, driver
 from .drivers.deadlined import Deadlined
+from .drivers.server_limit import limit_statements
 from .pool import HOLDING, PoolCounts, Roster, WatchedPool
 from .validation import BORN, Recycled, Validation, bounded
 from .verdicts import StatementTimedOut, as_database_error, error_code, proves_rollback
@@ -217,6 +218,8 @@ def _listen_to_driver(engine: AsyncEngine, config: DatabaseConfig, roster: Roste
     listen("commit", _note_commit)
     listen("handle_error", _understand)
     match engine.dialect.name:
+        case "postgresql":
+            limit_statements(engine.sync_engine, roster.clock)
         case "sqlite":
             listen("connect", _prepare_sqlite)
             listen("begin", _begin_sqlite)

@@ -15,7 +15,18 @@ __all__ = ["PromptConnection", "abort", "arguments"]
 
 
 class PromptConnection(asyncpg.Connection):
-    """A connection that never waits for the server in order to close."""
+    """A connection that never waits for the server in order to close.
+
+    *opening* is said together with each BEGIN.
+    """
+
+    opening = ""
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ANN401
+        """Execute; a BEGIN with what belongs to it, in one round trip."""
+        if self.opening and query.startswith("BEGIN"):
+            query += self.opening
+        return await super().execute(query, *args, timeout=timeout)
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ARG002
         """Say goodbye and leave; asyncpg would wait for an answer."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import psycopg
 from psycopg import capabilities, generators, waiting
-from psycopg.pq import ConnStatus
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 
 from .goodbye import say_in_background
 
@@ -26,7 +27,12 @@ _INTERVAL: Final = 0.1
 
 
 class PromptConnection(psycopg.AsyncConnection[Any]):
-    """A connection whose waits end as soon as they are cancelled, together with it."""
+    """A connection whose waits end as soon as they are cancelled, together with it.
+
+    *opening* is said together with each BEGIN.
+    """
+
+    opening = ""
 
     @classmethod
     async def connect(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401
@@ -48,6 +54,22 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
             _cancel_at_server(self)
             self.pgconn.finish()
             raise
+
+    def _start_query(self) -> PQGen[None]:
+        if not self.opening or self._begins_alone:
+            yield from super()._start_query()
+            return
+        begin = self._get_tx_start_command()
+        self.pgconn.send_query(begin + b";" + self.opening.encode())
+        for result in (yield from generators.execute(self.pgconn)):
+            if result.status == ExecStatus.FATAL_ERROR:
+                raise error_from_result(result)
+
+    @property
+    def _begins_alone(self) -> bool:
+        # In a pipeline only one statement can be sent at once.
+        idle = self.pgconn.transaction_status == TransactionStatus.IDLE
+        return self._autocommit or not idle or self._pipeline is not None
 
 
 def arguments() -> dict[str, Any]:
