@@ -1,14 +1,15 @@
 """Each driver lets go at once, and the server hears of it."""
 
 import asyncio
+import gc
 import time
 
 import asyncpg
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import exc, text
 
-from koo.database import StatementTimedOut
+from koo.database import Kind, StatementTimedOut, judge
 from koo.database.drivers import abort, driver, name_of
 from koo.database.drivers.goodbye import say_in_background
 from koo.testing import Action, BlackHole, Direction, FaultProxy, LinkFault, Phase
@@ -50,14 +51,14 @@ def test_asyncmy_is_closed():
 @pytest.mark.parametrize(
     ("name", "keys"),
     [
-        ("asyncpg", {"connection_class"}),
+        ("asyncpg", {"connection_class", "command_timeout"}),
         ("psycopg", {"async_creator_fn"}),
         ("aiosqlite", set()),
         ("asyncmy", set()),
     ],
 )
 def test_what_each_is_connected_with(name, keys):
-    assert set(driver(name).arguments()) == keys
+    assert set(driver(name).arguments(60.0)) == keys
 
 
 def test_the_private_names_that_we_rely_on_are_there():
@@ -69,6 +70,9 @@ def test_the_private_names_that_we_rely_on_are_there():
     assert callable(psycopg.waiting.wait_conn_async)
     assert callable(psycopg.generators.cancel)
     assert callable(psycopg.AsyncConnection.wait)
+    assert callable(psycopg.AsyncConnection._start_query)
+    assert callable(psycopg.AsyncConnection._get_tx_start_command)
+    assert issubclass(psycopg.errors._WaitTimeout, psycopg.Error)
 
 
 def test_without_a_loop_nothing_is_said():
@@ -247,6 +251,55 @@ async def test_a_statement_past_its_time_is_stopped_at_the_server(
         await until_none_is_active(url_of(), mark)
         pool = manager.stats().pool
         assert (pool.active, pool.total, pool.invalidated_total) == (0, 0, 1)
+
+
+@pytest.mark.integration
+@pytest.mark.filterwarnings("ignore:.*was deleted while still open:ResourceWarning")
+async def test_rows_that_never_come_are_not_waited_for_for_ever(postgres, driver, opened):
+    """A stream's rows are no statements, and have the limit all the same."""
+    many = text("SELECT n, repeat('x', 5000) FROM generate_series(1, 1000) AS n")
+    async with (
+        FaultProxy("127.0.0.1", postgres.port) as proxy,
+        opened(postgres.url(driver, port=proxy.port), timeout=0.4) as manager,
+    ):
+
+        async def read():
+            async with manager.session_scope() as session:
+                async for _ in await session.stream(many):
+                    proxy.black_hole = BlackHole.ALL
+
+        began = time.monotonic()
+        with pytest.raises(exc.OperationalError) as caught:
+            await read()
+        assert time.monotonic() - began < 0.9
+        assert judge(caught.value).kind is Kind.TIMEOUT
+        assert manager.stats().pool.active == 0
+        # psycopg complains of a cursor that was open when its connection ended.
+        del caught
+        gc.collect()
+
+
+@pytest.mark.integration
+async def test_who_listens_waits_as_long_as_it_wants(url_of):
+    made = driver("psycopg").PromptConnection
+    connection = await made.connect(url_of(), autocommit=True, limit=0.05)
+    await connection.execute("LISTEN news")
+    assert [one async for one in connection.notifies(timeout=0.2)] == []
+    await connection.execute("SELECT 2")
+    await connection.close()
+
+
+@pytest.mark.integration
+async def test_a_wait_with_a_time_of_its_own_ends_as_psycopg_ends_it(url_of):
+    made = driver("psycopg").PromptConnection
+    connection = await made.connect(url_of(), autocommit=True, limit=5)
+    sleep = psycopg.generators.execute(connection.pgconn)
+    connection.pgconn.send_query(b"SELECT pg_sleep(1)")
+    with pytest.raises(psycopg.errors._WaitTimeout):
+        await connection.wait(sleep, timeout=0.05)
+    assert not connection.closed
+    abort(connection)
+    await connection.close()
 
 
 @pytest.mark.integration

@@ -142,7 +142,7 @@ def _pooled_engine(config: DatabaseConfig, roster: Roster) -> AsyncEngine:
 
 
 def _arguments(config: DatabaseConfig) -> dict[str, Any]:
-    return driver(config.location.get_driver_name()).arguments()
+    return driver(config.location.get_driver_name()).arguments(config.timeout)
 
 
 # -- what the pool tells ------------------------------------------------------------

@@ -30,8 +30,8 @@ _HOMES: Final = {
 class Driver(Protocol):
     """What koo needs of a driver beside what SQLAlchemy's dialect knows of it."""
 
-    def arguments(self) -> dict[str, Any]:
-        """What to connect with, so that a cancellation takes effect at once."""
+    def arguments(self, limit: float, /) -> dict[str, Any]:
+        """What to connect with: a cancellation takes effect at once, no wait is over *limit*."""
         ...
 
     def abort(self, connection: Any) -> None:  # noqa: ANN401 - each driver has its own

@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["abort", "arguments"]
 
 
-def arguments() -> dict[str, Any]:
+def arguments(_limit: float) -> dict[str, Any]:
     """What to connect with: nothing of our own."""
     return {}
 

@@ -40,9 +40,9 @@ class PromptConnection(asyncpg.Connection):
         super().terminate()
 
 
-def arguments() -> dict[str, Any]:
-    """What to connect with."""
-    return {"connection_class": PromptConnection}
+def arguments(limit: float) -> dict[str, Any]:
+    """What to connect with. No answer takes longer than *limit* seconds (TimeoutError)."""
+    return {"connection_class": PromptConnection, "command_timeout": limit}
 
 
 def abort(connection: Any) -> None:  # noqa: ANN401

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import psycopg
 from psycopg import capabilities, generators, waiting
-from psycopg.errors import error_from_result
+from psycopg.errors import _WaitTimeout, error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 
 from .goodbye import say_in_background
@@ -24,36 +24,57 @@ __all__ = ["PromptConnection", "abort", "arguments"]
 RV = TypeVar("RV")
 
 _INTERVAL: Final = 0.1
+_NOT_GIVEN: Final = -1.0
 
 
 class PromptConnection(psycopg.AsyncConnection[Any]):
     """A connection whose waits end as soon as they are cancelled, together with it.
 
-    *opening* is said together with each BEGIN.
+    *opening* is said together with each BEGIN. No wait takes longer than *limit* seconds.
     """
 
     opening = ""
+    limit: float | None = None
 
     @classmethod
-    async def connect(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401
+    async def connect(  # type: ignore[override] # a keyword more than psycopg's
+        cls,
+        *args: Any,  # noqa: ANN401
+        limit: float | None = None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> Self:
         """A new connection. Given up, it leaves no socket behind."""
         try:
-            return await super().connect(*args, **kwargs)
+            connection = await super().connect(*args, **kwargs)
         except BaseException as error:
             # The frames hold the half-made connection for as long as anyone holds the error.
             traceback.clear_frames(error.__traceback__)
             raise
+        connection.limit = limit
+        return connection
 
     async def wait(
-        self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = None
+        self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = _NOT_GIVEN
     ) -> RV:
-        """What *gen* returns. Cancelled, psycopg would wait for the server to confirm it."""
+        """What *gen* returns. Cancelled, psycopg would wait for the server to confirm it.
+
+        Raises TimeoutError at the connection's limit, if *timeout* (None = none) is not given.
+        """
+        seconds = self.limit if timeout == _NOT_GIVEN else timeout
         try:
-            return await waiting.wait_async(gen, self.pgconn.socket, interval, timeout)
+            return await waiting.wait_async(gen, self.pgconn.socket, interval, seconds)
         except (CancelledError, KeyboardInterrupt):
-            _cancel_at_server(self)
-            self.pgconn.finish()
+            self._give_up()
             raise
+        except _WaitTimeout:
+            if timeout != _NOT_GIVEN:
+                raise
+            self._give_up()
+            raise TimeoutError(f"no answer in {seconds:g} s") from None
+
+    def _give_up(self) -> None:
+        _cancel_at_server(self)
+        self.pgconn.finish()
 
     def _start_query(self) -> PQGen[None]:
         if not self.opening or self._begins_alone:
@@ -72,9 +93,9 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
         return self._autocommit or not idle or self._pipeline is not None
 
 
-def arguments() -> dict[str, Any]:
-    """What to connect with."""
-    return {"async_creator_fn": PromptConnection.connect}
+def arguments(limit: float) -> dict[str, Any]:
+    """What to connect with. No answer takes longer than *limit* seconds (TimeoutError)."""
+    return {"async_creator_fn": partial(PromptConnection.connect, limit=limit)}
 
 
 def abort(connection: Any) -> None:  # noqa: ANN401
