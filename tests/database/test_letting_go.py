@@ -260,7 +260,7 @@ async def test_rows_that_never_come_are_not_waited_for_for_ever(postgres, driver
     many = text("SELECT n, repeat('x', 5000) FROM generate_series(1, 1000) AS n")
     async with (
         FaultProxy("127.0.0.1", postgres.port) as proxy,
-        opened(postgres.url(driver, port=proxy.port), timeout=0.4) as manager,
+        opened(postgres.url(driver, port=proxy.port), timeout=0.4, check_timeout=0.2) as manager,
     ):
 
         async def read():

@@ -142,7 +142,9 @@ def _pooled_engine(config: DatabaseConfig, roster: Roster) -> AsyncEngine:
 
 
 def _arguments(config: DatabaseConfig) -> dict[str, Any]:
-    return driver(config.location.get_driver_name()).arguments(config.timeout)
+    # Never before the time for a new connection is over, which SQLAlchemy's errors tell of.
+    limit = max(config.timeout, 2 * config.check_timeout)
+    return driver(config.location.get_driver_name()).arguments(limit)
 
 
 # -- what the pool tells ------------------------------------------------------------
@@ -223,7 +225,7 @@ def _listen_to_driver(engine: AsyncEngine, config: DatabaseConfig, roster: Roste
         case "sqlite":
             listen("connect", _prepare_sqlite)
             listen("begin", _begin_sqlite)
-        case "mysql" | "mariadb":
+        case _:  # mysql, mariadb
             listen("begin", _begin_mysql)
 
 

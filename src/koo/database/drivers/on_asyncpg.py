@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 from asyncpg.connect_utils import _cancel  # type: ignore[attr-defined] # untyped, private
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 
 from .goodbye import say_in_background
 
@@ -27,6 +28,16 @@ class PromptConnection(asyncpg.Connection):
         if self.opening and query.startswith("BEGIN"):
             query += self.opening
         return await super().execute(query, *args, timeout=timeout)
+
+    async def set_type_codec(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """As asyncpg does it; on a closed connection with an error that SQLAlchemy knows.
+
+        It is what SQLAlchemy does first with a new one, where it translates no errors.
+        """
+        if self.is_closed():
+            words = "connection is closed"
+            raise AsyncAdapt_asyncpg_dbapi.InterfaceError(words)  # type: ignore[no-untyped-call]
+        await super().set_type_codec(*args, **kwargs)
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ARG002
         """Say goodbye and leave; asyncpg would wait for an answer."""
