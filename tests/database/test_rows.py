@@ -28,7 +28,7 @@ from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from koo import errors
 from koo.database import PoolExhausted, classify
 from koo.database.commit import Scope
-from koo.database.engines import _is_raw, _understand
+from koo.database.listening.understanding import is_raw, understand
 from koo.database.verdicts import as_database_error
 
 # A lost connection counts for the breaker even where the classification leaves it open.
@@ -89,7 +89,7 @@ def _is_raw_for_asyncpg(error):
 
 def raised(driver, error, *, when, lost=False):
     """What the caller gets, after SQLAlchemy and after the engine's listener."""
-    if when == "connect" and _is_raw(error) and not isinstance(error, asyncpg.PostgresError):
+    if when == "connect" and is_raw(error) and not isinstance(error, asyncpg.PostgresError):
         return as_database_error(error)
     dialect = DIALECTS[driver]()
     module = DIALECTS[driver].import_dbapi()
@@ -114,7 +114,7 @@ def raised(driver, error, *, when, lost=False):
         is_disconnect=lost,
         invalidate_pool_on_disconnect=True,
     )
-    found = _understand(told) or wrapped or orig
+    found = understand(told) or wrapped or orig
     if told.is_disconnect and isinstance(found, exc.DBAPIError):
         found.connection_invalidated = True
     return found
@@ -320,5 +320,5 @@ def test_who_is_cancelled_while_it_may_commit_leaves_a_doubt(when):
         is_disconnect=True,
         invalidate_pool_on_disconnect=True,
     )
-    assert _understand(told) is None
+    assert understand(told) is None
     assert scope.in_doubt

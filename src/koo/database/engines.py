@@ -13,37 +13,27 @@ itself closes before it ends, and so the one public place to say goodbye from.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, cast
+from typing import Final
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Dialect, ExceptionContext, ExecutionContext
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
-from sqlalchemy.util import await_
 
-from ..errors import KooError
 from ..resilience import Clock
-from .commit import READONLY, Scope, commit_outcome_unknown, note_answer, scope_of
 from .config import DatabaseConfig
-from .drivers import abort, driver
-from .drivers.deadlined import Deadlined
-from .drivers.server_limit import limit_statements
+from .drivers import abort
+from .listening import connect_arguments, listen_to_dialing, listen_to_driver
 from .pool import HOLDING, PoolCounts, Roster, WatchedPool
-from .validation import BORN, Recycled, Validation, bounded
-from .verdicts import StatementTimedOut, as_database_error, error_code, proves_rollback
+from .validation import BORN, Recycled, Validation
 
 __all__ = ["Engines", "LoopEngine"]
 
 _GOODBYE: Final = 2.0
-_BUSY_TIMEOUT_MS: Final = 5000
-_PREPARING: Final = "koo.preparing"
-_DRIVERS: Final = {"asyncpg", "psycopg", "aiosqlite", "asyncmy"}
-_FAILED_OVER: Final = {"25006", 1290, 1792, 1836}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +85,18 @@ class Engines:
         config = self._config
         roster = Roster(config.kept + config.overflow, self._counts, self._clock)
         pooled = _pooled_engine(config, roster)
-        _listen_to_driver(pooled, config, roster)
+        listen_to_driver(pooled.sync_engine, config, self._clock, self._counts.response_time)
         # Last, so that a connection counts as open only when its preparation is through.
         _listen_to_pool(pooled, roster)
         validation = Validation(config, pooled.dialect, self._clock)
         event.listen(pooled.sync_engine, "checkout", validation)
         asker = create_async_engine(
-            config.url, poolclass=NullPool, hide_parameters=True, connect_args=_arguments(config)
+            config.url,
+            poolclass=NullPool,
+            hide_parameters=True,
+            connect_args=connect_arguments(config),
         )
-        event.listen(asker.sync_engine, "do_connect", _dialer(config.check_timeout))
-        event.listen(asker.sync_engine, "connect", _prepared)
-        event.listen(asker.sync_engine, "handle_error", _understand)
+        listen_to_dialing(asker.sync_engine, config.check_timeout)
         goodbye = self._goodbye(loop)
         self._by_loop[loop] = LoopEngine(pooled, asker, roster, goodbye)
         # Runs to the first yield without suspending; only then does the loop know of it.
@@ -137,14 +128,8 @@ def _pooled_engine(config: DatabaseConfig, roster: Roster) -> AsyncEngine:
         pool_timeout=config.pool_timeout,
         roster=roster,
         hide_parameters=True,
-        connect_args=_arguments(config),
+        connect_args=connect_arguments(config),
     )
-
-
-def _arguments(config: DatabaseConfig) -> dict[str, Any]:
-    # Never before the time for a new connection is over, which SQLAlchemy's errors tell of.
-    limit = max(config.timeout, 2 * config.check_timeout)
-    return driver(config.location.get_driver_name()).arguments(limit)
 
 
 # -- what the pool tells ------------------------------------------------------------
@@ -172,169 +157,8 @@ def _listen_to_pool(engine: AsyncEngine, roster: Roster) -> None:
         (counts.recycled if isinstance(error, Recycled) else counts.invalidated).add()
 
     listen("connect", opened)
-    listen("connect", _prepared)
     listen("close", closed)
     listen("close_detached", closed)
     listen("checkin", returned)
     listen("detach", returned)
     listen("invalidate", invalidated)
-
-
-# -- what the driver does: in time, and with errors that can be told apart -----------
-
-
-def _listen_to_driver(engine: AsyncEngine, config: DatabaseConfig, roster: Roster) -> None:
-    listen = partial(event.listen, engine.sync_engine)
-    limit = Deadlined(config.timeout, _tear_off)
-
-    def execute(
-        cursor: DBAPICursor, statement: str, parameters: Sequence[Any], context: ExecutionContext
-    ) -> bool:
-        return answered(context, cursor.execute, statement, parameters)
-
-    def execute_many(
-        cursor: DBAPICursor, statement: str, parameters: Sequence[Any], context: ExecutionContext
-    ) -> bool:
-        return answered(context, cursor.executemany, statement, parameters)
-
-    def execute_plain(cursor: DBAPICursor, statement: str, context: ExecutionContext) -> bool:
-        return answered(context, cursor.execute, statement)
-
-    def answered(context: ExecutionContext, work: Any, *args: Any) -> bool:  # noqa: ANN401
-        started = roster.clock.monotonic()
-        try:
-            limit.run(context, work, *args)
-        except TimeoutError as error:
-            raise StatementTimedOut(
-                f"database: no answer to a statement in {config.timeout:g} s;"
-                " make it cheaper, or allow more time"
-            ) from error
-        roster.counts.response_time.record(roster.clock.monotonic() - started)
-        note_answer(context.execution_options)
-        return True
-
-    listen("do_connect", _dialer(config.check_timeout))
-    listen("do_execute", execute)
-    listen("do_executemany", execute_many)
-    listen("do_execute_no_params", execute_plain)
-    listen("commit", _note_commit)
-    listen("handle_error", _understand)
-    match engine.dialect.name:
-        case "postgresql":
-            limit_statements(engine.sync_engine, roster.clock)
-        case "sqlite":
-            listen("connect", _prepare_sqlite)
-            listen("begin", _begin_sqlite)
-        case _:  # mysql, mariadb
-            listen("begin", _begin_mysql)
-
-
-def _tear_off(context: ExecutionContext) -> None:
-    abort(context.root_connection.connection.driver_connection)
-
-
-def _dialer(timeout: float) -> Callable[..., DBAPIConnection]:
-    """What connects, in *timeout* seconds; as many again may go by until it is prepared."""
-
-    def dial(
-        dialect: Dialect,
-        record: ConnectionPoolEntry,
-        cargs: Sequence[Any],
-        cparams: dict[str, Any],
-    ) -> DBAPIConnection:
-        connection = _connected(timeout, dialect, cargs, cparams)
-        # What SQLAlchemy asks of a new connection has no limit of its own.
-        loop, driver_connection = asyncio.get_running_loop(), connection.driver_connection
-        record.info[_PREPARING] = loop.call_later(timeout, abort, driver_connection)
-        return cast("DBAPIConnection", connection)
-
-    return dial
-
-
-def _connected(
-    timeout: float, dialect: Dialect, cargs: Sequence[Any], cparams: dict[str, Any]
-) -> Any:  # noqa: ANN401
-    try:
-        return await_(bounded(timeout, dialect.connect, *cargs, **cparams))
-    except TimeoutError as error:
-        late = TimeoutError(f"no connection in {timeout:g} s")
-        raise as_database_error(late) from error
-    except Exception as error:
-        if _is_raw(error):
-            raise as_database_error(error) from error
-        raise
-
-
-def _prepared(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-    record.info.pop(_PREPARING).cancel()
-
-
-def _is_raw(error: Exception) -> bool:
-    """Whether a driver let this through untranslated."""
-    foreign = type(error).__module__.partition(".")[0] in _DRIVERS
-    return foreign or (isinstance(error, OSError) and not isinstance(error, KooError))
-
-
-def _note_commit(connection: Connection) -> None:
-    scope = scope_of(connection)
-    if scope is not None and not scope.readonly:
-        scope.committing = True
-
-
-def _understand(context: ExceptionContext) -> BaseException | None:
-    """Give a raw error a name, keep the damage to one connection, doubt a lost COMMIT."""
-    scope = scope_of(context.connection)
-    known = context.sqlalchemy_exception or context.original_exception
-    error: BaseException = known
-    context.invalidate_pool_on_disconnect = False
-    if not isinstance(known, Exception):
-        _let_go(context.connection)
-    if isinstance(known, Exception) and _is_raw(known):
-        error = lost = as_database_error(known)
-        lost.connection_invalidated = context.is_disconnect = True
-    if error_code(error) in _FAILED_OVER and not (scope and scope.readonly):
-        context.is_disconnect = context.invalidate_pool_on_disconnect = True
-    if scope is not None and scope.may_commit:
-        error = _doubt(error, scope)
-    return None if error is known else error
-
-
-def _let_go(connection: Connection | None) -> None:
-    """Nobody waits any more: end it at once, before SQLAlchemy says a polite goodbye."""
-    if connection is not None and not connection.closed and not connection.invalidated:
-        abort(connection.connection.driver_connection)
-
-
-def _doubt(error: BaseException, scope: Scope) -> BaseException:
-    scope.committing = False
-    if not isinstance(error, Exception):
-        scope.in_doubt = True
-        return error
-    return error if proves_rollback(error) else commit_outcome_unknown()
-
-
-# -- what a dialect needs before its first statement ---------------------------------
-
-
-def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
-    # sqlite3 would otherwise begin only before the first write, and reads would see no snapshot.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    readonly = bool(options.get(READONLY))
-    if connection.info.setdefault(READONLY, False) is not readonly:
-        connection.exec_driver_sql(f"PRAGMA query_only = {int(readonly)}")
-        connection.info[READONLY] = readonly
-    if options.get("isolation_level") != "AUTOCOMMIT":
-        connection.exec_driver_sql("BEGIN")
-
-
-def _begin_mysql(connection: Connection) -> None:
-    if connection.get_execution_options().get(READONLY):
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
