@@ -11,7 +11,7 @@ from sqlalchemy import exc, text
 
 from koo.database import Kind, StatementTimedOut, judge
 from koo.database.drivers import abort, driver, name_of
-from koo.database.drivers.goodbye import say_in_background
+from koo.database.drivers.goodbye import finish_saying, say_in_background
 from koo.testing import Action, BlackHole, Direction, FaultProxy, LinkFault, Phase
 
 SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%{}%'"
@@ -96,6 +96,23 @@ async def test_what_is_said_takes_two_seconds_at_most_and_never_raises():
     say_in_background(fails)
     await asyncio.sleep(5)
     assert ended == [began + 2.0]
+
+
+async def test_a_loop_that_ends_waits_half_a_second_for_what_is_being_said():
+    said, loop = [], asyncio.get_running_loop()
+
+    async def say(seconds):
+        await asyncio.sleep(seconds)
+        said.append(seconds)
+
+    await finish_saying()
+    for seconds in (0.1, 0.4, 0.6):
+        say_in_background(lambda seconds=seconds: say(seconds))
+    began = loop.time()
+    await finish_saying()
+    assert said == [0.1, 0.4]
+    assert loop.time() - began == pytest.approx(0.5)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 # -- with one ----------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from ..resilience import Clock
 from .config import DatabaseConfig
 from .drivers import abort
+from .drivers.goodbye import finish_saying
 from .listening import connect_arguments, listen_to_dialing, listen_to_driver
 from .pool import HOLDING, PoolCounts, Roster, WatchedPool
 from .validation import BORN, Recycled, Validation
@@ -113,6 +114,7 @@ class Engines:
                 async with asyncio.timeout(_GOODBYE):
                     await gone.pooled.dispose()
             gone.tear_off()
+            await finish_saying()
 
     def _bury(self) -> None:
         for loop in [loop for loop in self._by_loop if loop.is_closed()]:
