@@ -24,9 +24,9 @@ from sqlalchemy import exc
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 from sqlalchemy.util import await_
 
-from .. import errors
-from ..resilience import Clock, Counter, Histogram, HistogramStats, Holder, RollingCount
-from .config import DatabaseConfig
+from ... import errors
+from ...resilience import Clock, Counter, Histogram, HistogramStats, Holder, RollingCount
+from ..config import DatabaseConfig
 
 if TYPE_CHECKING:
     from types import FrameType
