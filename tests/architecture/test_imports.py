@@ -31,6 +31,10 @@ ALLOWED = {
 # Methods of other libraries that we override although their names begin with an underscore.
 # Each is a promise nobody made to us: read the library's changes before raising its version.
 HOOKS = {
+    *(
+        f"koo.database.pool.lending.WatchedPool.{hook}"
+        for hook in ("_do_get", "_do_return_conn", "_invalidate")
+    ),
     "koo.testing.virtual_loop.VirtualTimeLoop._process_events",
     "koo.testing.virtual_loop.VirtualTimeLoop._write_to_self",
 }

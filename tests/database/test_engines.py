@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from koo.database import DatabaseConfig, DatabaseManager, Kind, StatementTimedOut, judge
 from koo.database.commit import Scope
+from koo.database.drivers import abort
 from koo.database.engines import _begin_mysql, _understand
-from koo.database.validation import abort
 
 
 def context(error, *, wrapped=None, scope=None):
@@ -133,9 +133,12 @@ async def test_every_way_to_execute_is_timed_and_bounded(sqlite_url, opened):
 def test_the_hooks_that_we_rely_on_are_there():
     """SQLAlchemy's own names that our pool and engine lean on, public ones as well."""
     from sqlalchemy import event
-    from sqlalchemy.pool import AsyncAdaptedQueuePool
+    from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
-    assert {"connect", "recreate", "timeout"} <= set(dir(AsyncAdaptedQueuePool))
+    ours = {"_create_connection", "_do_get", "_do_return_conn", "_invalidate", "_dialect"}
+    assert ours | {"recreate", "dispose", "status"} <= set(dir(AsyncAdaptedQueuePool))
+    theirs = {"dbapi_connection", "driver_connection", "record_info", "invalidate", "close"}
+    assert theirs <= {*dir(ConnectionPoolEntry), *ConnectionPoolEntry.__mro__[1].__annotations__}
     engine = create_async_engine("sqlite+aiosqlite://").sync_engine
     for name in ("do_connect", "do_execute", "do_executemany", "do_execute_no_params"):
         event.listen(engine, name, lambda *_: None)

@@ -79,6 +79,7 @@ async def test_an_idle_application_heals_by_itself_too(victim, opened):
         for _ in range(2):
             with pytest.raises(exc.OperationalError):
                 await ask(manager)
+            await asyncio.sleep(0.1)
         assert manager.report().state is Health.CIRCUIT_OPEN
         await asyncio.to_thread(victim.start)
         assert await until(lambda: manager.report().state is Health.HEALTHY, 5) < 3

@@ -13,28 +13,28 @@ itself closes before it ends, and so the one public place to say goodbye from.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Dialect, ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
-from sqlalchemy.util import await_
+from sqlalchemy.pool import NullPool
+from sqlalchemy.util import await_, greenlet_spawn
 
 from ..errors import KooError
-from ..resilience import Clock
 from .commit import READONLY, Scope, commit_outcome_unknown, scope_of
 from .config import DatabaseConfig
-from .pool import HOLDING, PoolCounts, Roster, WatchedPool
-from .validation import BORN, Recycled, Validation, abort, bounded
+from .pool import Keeper, Terms, WatchedPool, resize
 from .verdicts import StatementTimedOut, as_database_error, error_code, proves_rollback
 
 __all__ = ["Engines", "LoopEngine"]
+
+T = TypeVar("T")
 
 _GOODBYE: Final = 2.0
 _BUSY_TIMEOUT_MS: Final = 5000
@@ -44,40 +44,46 @@ _FAILED_OVER: Final = {"25006", 1290, 1836}
 
 @dataclass(frozen=True, slots=True)
 class LoopEngine:
-    """What one event loop has: the pooled engine, the asker, and who is out."""
+    """What one event loop has: the pooled engine, the asker, and who keeps the pool."""
 
     pooled: AsyncEngine
     asker: AsyncEngine
-    roster: Roster
+    keeper: Keeper
     goodbye: AsyncGenerator[None, None]
-
-    def tear_off(self) -> None:
-        """Drop every connection at once; the loop they belong to is closed."""
-        for driver in list(self.roster.drivers.values()):
-            with suppress(RuntimeError):
-                abort(driver)
-        self.roster.drivers.clear()
-        self.roster.holdings.clear()
 
 
 class Engines:
     """The engines of one manager, by event loop."""
 
-    def __init__(self, config: DatabaseConfig, counts: PoolCounts, clock: Clock) -> None:
-        self._config = config
-        self._counts = counts
-        self._clock = clock
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
         self._by_loop: dict[asyncio.AbstractEventLoop, LoopEngine] = {}
 
-    def rosters(self) -> list[Roster]:
-        """The rosters of all loops that still turn."""
-        return [one.roster for loop, one in self._by_loop.items() if not loop.is_closed()]
+    def keepers(self) -> list[Keeper]:
+        """The keepers of all loops that still turn."""
+        return [one.keeper for loop, one in self._by_loop.items() if not loop.is_closed()]
 
     def current(self) -> LoopEngine:
         """The running loop's engine, made on first use."""
         loop = asyncio.get_running_loop()
         found = self._by_loop.get(loop)
         return self._opened(loop) if found is None else found
+
+    def resize(self, config: DatabaseConfig) -> None:
+        """Make the pools of all loops as large as *config* says, each on its own loop."""
+        self._terms = replace(self._terms, config=config)
+        for keeper in self.keepers():
+            keeper.loop.call_soon_threadsafe(resize, keeper, config.kept, config.overflow)
+
+    def doubt(self) -> None:
+        """The server may be gone: ask it before an idle connection is lent again."""
+        for keeper in self.keepers():
+            keeper.doubt_all()
+
+    def forgive(self) -> None:
+        """The server is back: dial without waiting for the next try's time."""
+        for keeper in self.keepers():
+            keeper.growth.forgive()
 
     async def close(self) -> None:
         """Close the running loop's connections; tear off those of closed loops."""
@@ -88,19 +94,15 @@ class Engines:
 
     def _opened(self, loop: asyncio.AbstractEventLoop) -> LoopEngine:
         self._bury()
-        config = self._config
-        roster = Roster(config.kept + config.overflow, self._counts, self._clock)
-        pooled = _pooled_engine(config, roster)
-        _listen_to_driver(pooled, config, roster)
-        # Last, so that a connection counts as open only when its preparation is through.
-        _listen_to_pool(pooled, roster)
-        validation = Validation(config, pooled.dialect, self._clock)
-        event.listen(pooled.sync_engine, "checkout", validation)
+        config = self._terms.config
+        pooled = _pooled_engine(self._terms)
+        _listen_to_driver(pooled, self._terms)
         asker = create_async_engine(config.url, poolclass=NullPool, hide_parameters=True)
         event.listen(asker.sync_engine, "do_connect", partial(_dial, config.check_timeout))
         event.listen(asker.sync_engine, "handle_error", _understand)
         goodbye = self._goodbye(loop)
-        self._by_loop[loop] = LoopEngine(pooled, asker, roster, goodbye)
+        keeper = cast("WatchedPool", pooled.sync_engine.pool).keeper
+        self._by_loop[loop] = LoopEngine(pooled, asker, keeper, goodbye)
         # Runs to the first yield without suspending; only then does the loop know of it.
         with suppress(StopIteration):
             goodbye.__anext__().send(None)
@@ -114,61 +116,31 @@ class Engines:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_GOODBYE):
                     await gone.pooled.dispose()
-            gone.tear_off()
+            gone.keeper.tear_off()
 
     def _bury(self) -> None:
         for loop in [loop for loop in self._by_loop if loop.is_closed()]:
-            self._by_loop.pop(loop).tear_off()
+            self._by_loop.pop(loop).keeper.tear_off()
 
 
-def _pooled_engine(config: DatabaseConfig, roster: Roster) -> AsyncEngine:
+def _pooled_engine(terms: Terms) -> AsyncEngine:
+    config = terms.config
     return create_async_engine(
         config.url,
         poolclass=WatchedPool,
         pool_size=config.kept,
         max_overflow=config.overflow,
         pool_timeout=config.pool_timeout,
-        roster=roster,
+        terms=terms,
         hide_parameters=True,
     )
-
-
-# -- what the pool tells ------------------------------------------------------------
-
-
-def _listen_to_pool(engine: AsyncEngine, roster: Roster) -> None:
-    listen = partial(event.listen, engine.sync_engine)
-    counts = roster.counts
-
-    def opened(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-        counts.created.add()
-        record.info[BORN] = roster.clock.monotonic()
-        roster.drivers[id(connection)] = record.driver_connection
-
-    def closed(connection: DBAPIConnection, _record: object = None) -> None:
-        counts.closed.add()
-        roster.drivers.pop(id(connection), None)
-
-    def returned(_connection: object, record: ConnectionPoolEntry) -> None:
-        holding = record.record_info and record.record_info.pop(HOLDING, None)
-        if holding:
-            roster.take_back(holding)
-
-    def invalidated(_connection: object, _record: object, error: BaseException | None) -> None:
-        (counts.recycled if isinstance(error, Recycled) else counts.invalidated).add()
-
-    listen("connect", opened)
-    listen("close", closed)
-    listen("close_detached", closed)
-    listen("checkin", returned)
-    listen("detach", returned)
-    listen("invalidate", invalidated)
 
 
 # -- what the driver does: in time, and with errors that can be told apart -----------
 
 
-def _listen_to_driver(engine: AsyncEngine, config: DatabaseConfig, roster: Roster) -> None:
+def _listen_to_driver(engine: AsyncEngine, terms: Terms) -> None:
+    config, clock = terms.config, terms.clock
     listen = partial(event.listen, engine.sync_engine)
 
     def execute(
@@ -185,15 +157,15 @@ def _listen_to_driver(engine: AsyncEngine, config: DatabaseConfig, roster: Roste
         return answered(cursor.execute, statement)
 
     def answered(work: Any, *args: Any) -> bool:  # noqa: ANN401
-        started = roster.clock.monotonic()
+        started = clock.monotonic()
         try:
-            await_(bounded(config.timeout, work, *args))
+            await_(_bounded(config.timeout, work, *args))
         except TimeoutError as error:
             raise StatementTimedOut(
                 f"database: no answer to a statement in {config.timeout:g} s;"
                 " make it cheaper, or allow more time"
             ) from error
-        roster.counts.response_time.record(roster.clock.monotonic() - started)
+        terms.counts.response_time.record(clock.monotonic() - started)
         return True
 
     listen("do_connect", partial(_dial, config.check_timeout))
@@ -218,7 +190,7 @@ def _dial(
     cparams: dict[str, Any],
 ) -> DBAPIConnection:
     try:
-        return await_(bounded(timeout, dialect.connect, *cargs, **cparams))
+        return await_(_bounded(timeout, dialect.connect, *cargs, **cparams))
     except TimeoutError as error:
         late = TimeoutError(f"no connection in {timeout:g} s")
         raise as_database_error(late) from error
@@ -226,6 +198,11 @@ def _dial(
         if _is_raw(error):
             raise as_database_error(error) from error
         raise
+
+
+async def _bounded(seconds: float, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:  # noqa: ANN401
+    async with asyncio.timeout(seconds):
+        return await greenlet_spawn(work, *args, **kwargs)
 
 
 def _is_raw(error: Exception) -> bool:

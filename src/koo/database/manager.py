@@ -44,11 +44,19 @@ from ..resilience import (
     ignore,
     tell,
 )
+from .callers import calling_line
 from .checks import Examiner
 from .commit import Scope, commit_outcome_unknown, transaction
 from .config import DatabaseConfig
 from .engines import Engines
-from .pool import PoolCounts, PoolStats, calling_line
+from .pool import (
+    PoolCounts,
+    PoolStats,
+    Terms,
+    drain,
+    pause,
+    resume,
+)
 from .report import DatabaseStats, summarize
 from .verdicts import Kind, StatementTimedOut, Verdict, classify, judge, seal
 
@@ -79,7 +87,7 @@ class DatabaseManager:
         self._random = random
         self._on_event = on_event
         self._counts = PoolCounts()
-        self._engines = Engines(config, self._counts, clock)
+        self._engines = Engines(Terms(config, self._counts, clock, random, on_event))
         self._breaker = CircuitBreaker(
             self.name, config.breaker, clock=clock, random=random, on_event=self._hear
         )
@@ -233,6 +241,31 @@ class DatabaseManager:
         """Check the server every ``check_interval`` seconds, on the running loop."""
         self._examiner.start()
 
+    def pause(self) -> None:
+        """Hand out no connection of the running loop's pool; who needs one waits in line."""
+        pause(self._engines.current().keeper)
+
+    def resume(self) -> None:
+        """Hand out connections again, after :meth:`pause` or :meth:`drain`."""
+        resume(self._engines.current().keeper)
+
+    def resize(self, *, pool_size: int, max_overflow: int) -> None:
+        """Make the pool larger or smaller while it works.
+
+        What is open beyond the new size is closed: idle connections now, the
+        others when they come back. Raises ValueError as the configuration does.
+        """
+        self.config = replace(self.config, pool_size=pool_size, max_overflow=max_overflow)
+        self._engines.resize(self.config)
+
+    async def drain(self, timeout: float) -> int:
+        """Let whoever has a connection finish; how many were torn off after *timeout* seconds.
+
+        Whoever needs a connection from now on gets DatabaseUnavailable, until
+        :meth:`resume` or :meth:`close`. Concerns the running loop's pool.
+        """
+        return await drain(self._engines.current().keeper, timeout)
+
     async def close(self) -> None:
         """End the background checks and close the connections; the next use opens new ones."""
         await self._examiner.stop()
@@ -326,16 +359,25 @@ class DatabaseManager:
     async def _ask(self) -> None:
         engine = self._engines.current().asker
         question = text(_QUESTIONS.get(engine.dialect.name, "SELECT 1"))
-        async with engine.connect() as connection:
-            await connection.execute(question)
+        try:
+            async with engine.connect() as connection:
+                await connection.execute(question)
+        except BaseException:
+            self._engines.doubt()
+            raise
 
     def _hear(self, event: Event) -> None:
         tell(self._on_event, event)
-        if isinstance(event, StateChanged) and event.after == State.OPEN:
+        if not isinstance(event, StateChanged):
+            return
+        if event.after == State.OPEN:
+            self._engines.doubt()
             self._examiner.watch()
+        else:
+            self._engines.forgive()
 
     def _pool_stats(self, now: float) -> PoolStats:
-        return self._counts.photograph(self._engines.rosters(), self.config, now)
+        return self._counts.photograph(self._engines.keepers(), self.config, now)
 
 
 def _is_evidence(verdict: Verdict | None) -> bool:

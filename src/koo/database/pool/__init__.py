@@ -1,21 +1,28 @@
-"""The pool: who gets a connection when, and what becomes of it."""
+"""The pool: who gets a connection when, and what becomes of it.
 
-from .watched import (
-    HOLDING,
-    PoolCounts,
-    PoolExhausted,
-    PoolStats,
-    Roster,
-    WatchedPool,
-    calling_line,
-)
+lending   what SQLAlchemy calls: hand out, take back
+keeper    the line, and the background work that serves it
+places    where every connection is; growth: when to open another (both only arithmetic)
+slots     one connection, and one who waits; holders: who has one; counts: all of them
+"""
+
+from .counts import PoolCounts, PoolStats
+from .ending import drain, pause, resize, resume
+from .keeper import Keeper, Terms
+from .lending import WatchedPool
+from .slots import HOLDING
+from .waiting import PoolExhausted
 
 __all__ = [
     "HOLDING",
+    "Keeper",
     "PoolCounts",
     "PoolExhausted",
     "PoolStats",
-    "Roster",
+    "Terms",
     "WatchedPool",
-    "calling_line",
+    "drain",
+    "pause",
+    "resize",
+    "resume",
 ]
