@@ -6,9 +6,9 @@ places    where every connection is; growth: when to open another (both only ari
 slots     one connection, and one who waits; holders: who has one; counts: all of them
 """
 
-from .counts import PoolCounts, PoolStats
+from .counts import PoolCounts, PoolStats, Terms
 from .ending import drain, pause, resize, resume
-from .keeper import Keeper, Terms
+from .keeper import Keeper
 from .lending import WatchedPool
 from .slots import HOLDING
 from .waiting import PoolExhausted

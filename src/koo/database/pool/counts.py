@@ -1,18 +1,24 @@
-"""What the pools of a manager have counted, and a photograph of it."""
+"""What the pools of a manager are told at birth, and what they have counted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-from ...resilience import Counter, Histogram, HistogramStats, Holder, RollingCount
+from ...resilience import (
+    Clock,
+    Counter,
+    Histogram,
+    HistogramStats,
+    Holder,
+    Listener,
+    Random,
+    RollingCount,
+)
 from ..config import DatabaseConfig
 
-if TYPE_CHECKING:
-    from .keeper import Keeper
-
-__all__ = ["PoolCounts", "PoolStats"]
+__all__ = ["PoolCounts", "PoolStats", "Terms"]
 
 _MINUTE: Final = 60.0
 
@@ -53,6 +59,24 @@ class PoolStats:
     use_time: HistogramStats
 
 
+class Photographed(Protocol):
+    """One pool, as a photograph sees it."""
+
+    @property
+    def total(self) -> int:
+        """How many connections are open."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """How many stand in line."""
+        ...
+
+    def holders(self) -> tuple[Holder, ...]:
+        """Who holds a connection, the oldest first."""
+        ...
+
+
 class PoolCounts:
     """What the manager's pools have counted, from its birth and over all event loops."""
 
@@ -86,7 +110,9 @@ class PoolCounts:
         self.recent_checkins.add(now)
         self.use_time.record(used)
 
-    def photograph(self, pools: Iterable[Keeper], config: DatabaseConfig, now: float) -> PoolStats:
+    def photograph(
+        self, pools: Iterable[Photographed], config: DatabaseConfig, now: float
+    ) -> PoolStats:
         """What is counted, and what is true of all *pools* together."""
         pools = list(pools)
         total = sum(pool.total for pool in pools)
@@ -98,7 +124,7 @@ class PoolCounts:
             active=len(holders),
             idle=max(0, total - len(holders)),
             overflow=max(0, total - config.kept),
-            waiting=sum(pool.places.waiting for pool in pools),
+            waiting=sum(pool.waiting for pool in pools),
             holders=holders,
             checkouts_total=self.checkouts.value,
             checkouts_per_second=self.recent_checkouts.per_second(now),
@@ -117,3 +143,14 @@ class PoolCounts:
             wait_time=self.wait_time.stats(),
             use_time=self.use_time.stats(),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a pool is told at birth, and whom it tells."""
+
+    config: DatabaseConfig
+    counts: PoolCounts
+    clock: Clock
+    random: Random
+    on_event: Listener

@@ -14,29 +14,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
+from sqlalchemy.engine import Dialect
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
 
-from ...resilience import Clock, ConnectionEvent, Holder, Listener, Random, detached, tell
-from ..config import DatabaseConfig
+from ...resilience import ConnectionEvent, Holder, detached, tell
 from ..drivers import abort
 from ..drivers.liveness import has_pings, ping
 from ..verdicts import as_database_error
-from .counts import PoolCounts
+from .counts import Terms
 from .growth import Growth
 from .places import Places
 from .slots import HOLDING, Slot, Waiter
 from .upkeep import AGED, Upkeep
 from .waiting import COMPONENT, Queue
 
-if TYPE_CHECKING:
-    from .lending import WatchedPool
-
-__all__ = ["Keeper", "Terms"]
+__all__ = ["Keeper", "Source"]
 
 T = TypeVar("T")
 
@@ -45,21 +41,23 @@ _LEAST_PATIENCE: Final = 0.2
 _CONNECTS_PER_PING: Final = 4.0
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a pool is told at birth, and whom it tells."""
+class Source(Protocol):
+    """Where connections come from, and what they are spoken to with."""
 
-    config: DatabaseConfig
-    counts: PoolCounts
-    clock: Clock
-    random: Random
-    on_event: Listener
+    @property
+    def dialect(self) -> Dialect:
+        """SQLAlchemy's dialect."""
+        ...
+
+    def open_record(self) -> ConnectionPoolEntry:
+        """A new connection, in SQLAlchemy's record of it; called inside of a greenlet."""
+        ...
 
 
 class Keeper:
     """One pool's places and line, and the tasks that keep them supplied."""
 
-    def __init__(self, pool: WatchedPool, terms: Terms) -> None:
+    def __init__(self, source: Source, terms: Terms) -> None:
         config = terms.config
         self.terms = terms
         self.loop = asyncio.get_running_loop()
@@ -69,7 +67,7 @@ class Keeper:
         self.growth = Growth(config.kept)
         self.slots: set[Slot] = set()
         self.is_empty = asyncio.Event()
-        self._pool = pool
+        self._source = source
         self._now = terms.clock.monotonic
         self._tasks: set[asyncio.Task[Any]] = set()
         self._dials: set[asyncio.Task[Any]] = set()
@@ -80,6 +78,11 @@ class Keeper:
     def total(self) -> int:
         """How many connections are open."""
         return len(self.slots)
+
+    @property
+    def waiting(self) -> int:
+        """How many stand in line."""
+        return self.places.waiting
 
     def holders(self) -> tuple[Holder, ...]:
         """Who holds a connection, the oldest first."""
@@ -151,7 +154,7 @@ class Keeper:
         limit = 2 * self.terms.config.check_timeout
         try:
             async with asyncio.timeout(limit):
-                return await greenlet_spawn(self._pool.open_record)
+                return await greenlet_spawn(self._source.open_record)
         except TimeoutError as error:
             late = TimeoutError(f"no connection in {limit:g} s")
             raise as_database_error(late) from error
@@ -230,7 +233,7 @@ class Keeper:
 
     async def _ping(self, slot: Slot) -> Exception | None:
         assert slot.connection is not None  # noqa: S101 - for the type checker
-        return await ping(slot.connection, slot.driver, self._pool.dialect, self._patience())
+        return await ping(slot.connection, slot.driver, self._source.dialect, self._patience())
 
     def _patience(self) -> float:
         """How long an answer may take: as long as a few connects, which are several round trips."""

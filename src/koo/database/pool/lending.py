@@ -24,7 +24,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import await_
 
-from .keeper import Keeper, Terms
+from .counts import Terms
+from .keeper import Keeper
 from .slots import HOLDING, HOT, Slot, slot_of
 
 __all__ = ["WatchedPool"]

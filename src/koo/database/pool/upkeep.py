@@ -15,14 +15,14 @@ opened together do not all go together.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from ..drivers import abort
 from ..drivers.liveness import has_pings
-from .slots import Slot
-
-if TYPE_CHECKING:
-    from .keeper import Keeper
+from .counts import Terms
+from .growth import Growth
+from .places import Places
+from .slots import Slot, Waiter
 
 __all__ = ["AGED", "Upkeep"]
 
@@ -38,10 +38,40 @@ _JITTER: Final = 0.25
 _SHARE_AT_ONCE: Final = 4
 
 
+class Kept(Protocol):
+    """What the beat finds, and what it can do about it."""
+
+    terms: Terms
+    loop: asyncio.AbstractEventLoop
+    places: Places[Slot, Waiter]
+    growth: Growth
+    slots: set[Slot]
+
+    def dial(self, cause: str, *, replaces: Slot | None = None) -> None:
+        """Open one more connection; *replaces* goes when it is there."""
+        ...
+
+    def close_idle(self, slot: Slot, cause: str) -> None:
+        """Close an idle connection."""
+        ...
+
+    def look_at(self, slot: Slot, now: float) -> None:
+        """Check an idle connection."""
+        ...
+
+    def lost(self, slot: Slot) -> None:
+        """A lent connection is not going to be given back."""
+        ...
+
+    def tell(self, what: str, cause: str) -> None:
+        """Tell the listener."""
+        ...
+
+
 class Upkeep:
     """The beat of one pool."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Kept) -> None:
         config = keeper.terms.config
         self._keeper = keeper
         self._config = config

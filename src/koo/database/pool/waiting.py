@@ -15,17 +15,17 @@ growth be priced again, and names tasks that wait for a second connection.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from sqlalchemy import exc
 
 from ... import errors
 from ...resilience import Holder
 from ..verdicts import as_database_error, judge
+from .counts import Terms
+from .growth import Growth
+from .places import Places
 from .slots import Slot, Waiter
-
-if TYPE_CHECKING:
-    from .keeper import Keeper
 
 __all__ = ["COMPONENT", "PoolExhausted", "Queue"]
 
@@ -62,10 +62,36 @@ def _who(holders: tuple[Holder, ...]) -> str:
     return f"{len(named)} in use: {', '.join(named[:_NAMED_HOLDERS])}{more}"
 
 
+class Supplier(Protocol):
+    """Who sees to it that those in line get what they wait for."""
+
+    terms: Terms
+    loop: asyncio.AbstractEventLoop
+    places: Places[Slot, Waiter]
+    growth: Growth
+    slots: set[Slot]
+
+    def supply(self, now: float) -> None:
+        """See that a connection is under way to everybody who is worth one."""
+        ...
+
+    def give_on(self, slot: Slot) -> None:
+        """*slot* was handed to somebody who no longer wants it."""
+        ...
+
+    def holders(self) -> tuple[Holder, ...]:
+        """Who holds a connection, the oldest first."""
+        ...
+
+    def tell(self, what: str, cause: str) -> None:
+        """Tell the listener."""
+        ...
+
+
 class Queue:
     """Those who wait for one pool."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Supplier) -> None:
         self._keeper = keeper
         self._places = keeper.places
         self._growth = keeper.growth
