@@ -44,6 +44,15 @@ async def test_a_silent_idle_connection_is_found_and_dropped(house):
     home.assert_whole()
 
 
+async def test_a_dead_idle_connection_is_found_at_the_next_beat(house):
+    home = house(pool_size=3)
+    await home.warm(3)
+    home.server.kill(home.places.idle[0].connection)
+    await asyncio.sleep(1.5)
+    assert home.keeper.total == 2
+    home.assert_whole()
+
+
 async def test_an_old_connection_is_replaced_before_anybody_waits_for_it(house):
     home = house(pool_size=4, max_overflow=4, pool_recycle=2.0)
     await home.warm(4)

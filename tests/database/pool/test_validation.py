@@ -69,7 +69,7 @@ async def test_half_open_connections_delay_but_hurt_nobody(house, waiters):
 
 async def test_an_answer_may_take_as_long_as_a_few_connects(house):
     home = house()
-    home.server.connect_time, home.server.ping_time = 0.5, 1.0
+    home.server.connect_time, home.server.ping_time = 0.5, 0.9
     first = await home.use()
     await asyncio.sleep(2)
     assert await home.use() is first

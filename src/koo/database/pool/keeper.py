@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 _GOODBYE: Final = 2.0
 _LEAST_PATIENCE: Final = 0.2
-_CONNECTS_PER_PING: Final = 4.0
+_CONNECTS_PER_PING: Final = 2.0
 
 
 class Source(Protocol):

@@ -3,6 +3,7 @@
     idle beyond what is kept, for 30 s ----------> retired
     older than its lifetime --room--> another is dialed first, then this one goes
                             +-none--> this one goes, then another is dialed
+    idle and dead -------------------------------> dropped
     idle and unheard for 2 min ------------------> pinged
     lent for longer than leak_after -------------> reported, once
     lent for longer than reclaim_after ----------> torn off, its place is free
@@ -121,6 +122,8 @@ class Upkeep:
 
     def _keep_alive(self, now: float) -> None:
         idle = self._keeper.places.idle
+        for slot in [slot for slot in idle if slot.alarm()]:
+            self._keeper.look_at(slot, now)
         silent = [slot for slot in idle if now - slot.heard >= _UNHEARD and has_pings(slot.driver)]
         for slot in silent[:_PINGS_PER_BEAT]:
             self._keeper.look_at(slot, now)

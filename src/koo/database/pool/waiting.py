@@ -34,6 +34,7 @@ COMPONENT: Final = "database"
 _NAMED_HOLDERS: Final = 5
 _QUICKEST_LOOK: Final = 0.005
 _SLOWEST_LOOK: Final = 0.05
+_STAYS_RECENT: Final = 0.01
 
 
 class PoolExhausted(errors.PoolExhausted, exc.TimeoutError):
@@ -102,6 +103,8 @@ class Queue:
         self._newcomers: list[Waiter] = []
         self._cause = ""
         self._untold: BaseException | None = None
+        self._photographed = float("-inf")
+        self._holders: tuple[Holder, ...] = ()
         self.is_closed = False
 
     def enqueue(self, since: float) -> Waiter:
@@ -111,7 +114,7 @@ class Queue:
         waiter = Waiter(future, asyncio.current_task(), since, since + self._timeout)
         if not self._places.join(waiter):
             self._counts.refused.add()
-            raise PoolExhausted(COMPONENT, 0, self._keeper.holders())
+            raise PoolExhausted(COMPONENT, 0, self._recent_holders(since))
         self._newcomers.append(waiter)
         self._keeper.supply(since)
         self._arm(since)
@@ -154,6 +157,12 @@ class Queue:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _recent_holders(self, now: float) -> tuple[Holder, ...]:
+        # A refusal must be cheap, above all when there are thousands.
+        if now - self._photographed >= _STAYS_RECENT:
+            self._photographed, self._holders = now, self._keeper.holders()
+        return self._holders
 
     def _refuse_if_useless(self, now: float) -> None:
         if self.is_closed:
