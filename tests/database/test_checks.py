@@ -240,7 +240,7 @@ def test_outside_of_a_loop_nobody_watches():
 async def test_an_open_circuit_asks_about_three_times_a_second_and_no_more():
     setting = Setting()
     setting.open()
-    await asyncio.sleep(35)
+    await asyncio.sleep(30)
     assert setting.server.asked == pytest.approx(101, abs=1)
     await setting.examiner.stop()
 

@@ -147,16 +147,18 @@ class DatabaseManager:
 
         The whole of *fn* is run again, in a new transaction, after errors that
         allow it: at most *max_retries* + 1 times (default: the configuration's),
-        never when something may have been committed. Raises as
+        never when something may have been committed. As often it waits while the
+        pool does not dial, and nothing has been sent. Raises as
         :meth:`session_scope` does, and DeadlineExceeded after ``timeout`` seconds.
         """
         where = calling_line(fn)
         scope = Scope(where)
+        number = self.config.retry.max_retries if max_retries is None else max_retries
 
         async def attempt() -> T:
             nonlocal scope
             scope = Scope(where, readonly=readonly, isolation_level=isolation_level)
-            return await self._attempt(fn, scope)
+            return await self._attempt(fn, scope, patience=number)
 
         try:
             return await self._policy(max_retries).run(attempt)
@@ -288,7 +290,25 @@ class DatabaseManager:
     ) -> AbstractAsyncContextManager[AsyncSession]:
         return transaction(self.engine, scope, timeout=self.config.attempt_timeout, eager=eager)
 
-    async def _attempt(self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope) -> T:
+    async def _attempt(
+        self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope, *, patience: int
+    ) -> T:
+        for _ in range(patience):
+            try:
+                return await self._counted(fn, scope)
+            except DatabaseUnavailable as refusal:
+                if not self._is_worth_waiting(refusal, scope):
+                    raise
+                pause = refusal.retry_after or 0.0
+            await self._clock.sleep(pause * (1 + self._random()))
+        return await self._counted(fn, scope)
+
+    def _is_worth_waiting(self, refusal: DatabaseUnavailable, scope: Scope) -> bool:
+        """Whether it was our pool, between two dials: nothing has begun yet."""
+        ours = refusal.gate == self.name and refusal.retry_after is not None
+        return ours and not scope.touched and self._breaker.stats().state is not State.OPEN
+
+    async def _counted(self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope) -> T:
         try:
             value = await self._in_time(fn, scope)
         except Exception as error:

@@ -11,7 +11,8 @@ def growth(*, kept=10, connect=0.15, hold=0.0):
 
 
 def dials(made, **need):
-    usual = {"unserved": 1, "waiting": 1, "dialing": 0, "lent": 5, "age": 0.0, "room": 45}
+    usual = {"unserved": 1, "waiting": 1, "waited": 0.05, "dialing": 0, "lent": 5}
+    usual |= {"age": 0.0, "room": 45}
     return made.dials(**usual | need)
 
 
@@ -39,6 +40,11 @@ def test_a_line_that_would_wait_longer_gets_a_connection_for_everybody():
     assert dials(growth(hold=1.0), unserved=45, waiting=45, room=20) == 20
 
 
+def test_a_young_line_is_watched_before_everybody_gets_a_connection():
+    assert dials(growth(hold=1.0), unserved=45, waiting=45, waited=0.01) == 1
+    assert dials(growth(hold=1.0), unserved=45, waiting=45, waited=0.02) == 45
+
+
 def test_loans_that_take_longer_than_before_count_by_their_age():
     assert dials(growth(hold=0.002), unserved=45, waiting=45, age=0.1) == 45
 
@@ -57,6 +63,16 @@ def test_after_a_failed_dial_there_is_one_at_a_time():
     assert dials(made, unserved=45, waiting=45) == 1
     assert dials(made, unserved=45, waiting=45, dialing=1) == 0
     assert dials(made, unserved=45, lent=0) == 1
+
+
+def test_in_doubt_there_is_one_at_a_time_until_one_succeeds():
+    made = Growth(10)
+    assert dials(made, lent=0, unserved=5) == 1
+    assert dials(made, lent=0, unserved=5, dialing=1) == 0
+    made.connected(0.01)
+    assert dials(made, lent=0, unserved=5) == 5
+    made.is_in_doubt = True
+    assert dials(made, lent=0, unserved=5) == 1
 
 
 def test_the_back_off_doubles_to_its_longest():

@@ -103,6 +103,7 @@ async def test_who_waits_in_vain_while_the_server_admits_nobody_gets_its_error(h
 async def test_several_dials_that_fail_disappoint_one_each(house):
     home = house(pool_size=2)
     home.server.error = ConnectionRefusedError()
+    home.keeper.growth.is_in_doubt = False
     visits = [asyncio.create_task(home.use()) for _ in range(4)]
     await asyncio.sleep(0)
     visits[0].cancel()

@@ -127,6 +127,7 @@ class Keeper:
             growth.dials(
                 unserved=places.unserved,
                 waiting=places.waiting,
+                waited=now - next(iter(places.line)).since,
                 dialing=places.dialing,
                 lent=places.lent,
                 age=self._mean_age(now),
@@ -217,7 +218,8 @@ class Keeper:
         self._check(slot, now)
 
     def doubt_all(self) -> None:
-        """The server may be gone: ask it before an idle connection is lent again."""
+        """The server may be gone: ask it before an idle connection is lent, or several dialed."""
+        self.growth.is_in_doubt = True
         for slot in self.places.idle:
             slot.heard = float("-inf")
 

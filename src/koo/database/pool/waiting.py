@@ -173,7 +173,7 @@ class Queue:
 
     def _unavailable(self, now: float) -> errors.DatabaseUnavailable:
         growth = self._growth
-        after = growth.blocked_for(now) or growth.connect_time
+        after = growth.blocked_for(now) or growth.backoff
         return errors.DatabaseUnavailable(COMPONENT, after, self._cause)
 
     # -- looking at the line ----------------------------------------------------------
