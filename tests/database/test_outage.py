@@ -8,7 +8,15 @@ from sqlalchemy import exc, text
 
 from koo import errors
 from koo.database import judge
-from koo.resilience import BreakerConfig, Health, HealthChecked, State, StateChanged
+from koo.resilience import (
+    ONE_REQUEST,
+    BreakerConfig,
+    Failure,
+    Health,
+    HealthChecked,
+    State,
+    StateChanged,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -186,3 +194,15 @@ async def test_health_is_asked_at_intervals_once_started(postgres, opened):
         await until(lambda: manager.report().check is not None, 2)
         first = manager.report().check.at
         await until(lambda: manager.report().check.at > first, 3)
+
+
+async def test_calls_that_fail_say_how_many_before_the_circuit_opens(sqlite_url, opened):
+    async with opened(sqlite_url) as manager:
+        for _ in range(3):
+            permit = manager.breaker.admit(ONE_REQUEST)
+            permit.settle(Failure(retryable=True, trips=True, cause="no answer"))
+        report = manager.report()
+        assert (report.state, report.cause) == (
+            Health.UNHEALTHY,
+            "3 of the last 3 calls failed",
+        )

@@ -29,7 +29,7 @@ from sqlalchemy.util import await_, greenlet_spawn
 from ..errors import KooError
 from .commit import READONLY, Scope, commit_outcome_unknown, scope_of
 from .config import DatabaseConfig
-from .pool import Keeper, Terms, WatchedPool, resize
+from .pool import Keeper, Terms, WatchedPool, ending
 from .verdicts import StatementTimedOut, as_database_error, error_code, proves_rollback
 
 __all__ = ["Engines", "LoopEngine"]
@@ -73,7 +73,7 @@ class Engines:
         """Make the pools of all loops as large as *config* says, each on its own loop."""
         self._terms = replace(self._terms, config=config)
         for keeper in self.keepers():
-            keeper.loop.call_soon_threadsafe(resize, keeper, config.kept, config.overflow)
+            keeper.loop.call_soon_threadsafe(ending.resize, keeper, config.kept, config.overflow)
 
     def doubt(self) -> None:
         """The server may be gone: ask it before an idle connection is lent again."""

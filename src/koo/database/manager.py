@@ -49,14 +49,7 @@ from .checks import Examiner
 from .commit import Scope, commit_outcome_unknown, transaction
 from .config import DatabaseConfig
 from .engines import Engines
-from .pool import (
-    PoolCounts,
-    PoolStats,
-    Terms,
-    drain,
-    pause,
-    resume,
-)
+from .pool import PoolCounts, PoolStats, Terms, ending
 from .report import DatabaseStats, summarize
 from .verdicts import Kind, StatementTimedOut, Verdict, classify, judge, seal
 
@@ -245,11 +238,11 @@ class DatabaseManager:
 
     def pause(self) -> None:
         """Hand out no connection of the running loop's pool; who needs one waits in line."""
-        pause(self._engines.current().keeper)
+        ending.pause(self._engines.current().keeper)
 
     def resume(self) -> None:
         """Hand out connections again, after :meth:`pause` or :meth:`drain`."""
-        resume(self._engines.current().keeper)
+        ending.resume(self._engines.current().keeper)
 
     def resize(self, *, pool_size: int, max_overflow: int) -> None:
         """Make the pool larger or smaller while it works.
@@ -266,7 +259,7 @@ class DatabaseManager:
         Whoever needs a connection from now on gets DatabaseUnavailable, until
         :meth:`resume` or :meth:`close`. Concerns the running loop's pool.
         """
-        return await drain(self._engines.current().keeper, timeout)
+        return await ending.drain(self._engines.current().keeper, timeout)
 
     async def close(self) -> None:
         """End the background checks and close the connections; the next use opens new ones."""
@@ -388,9 +381,7 @@ class DatabaseManager:
 
     def _hear(self, event: Event) -> None:
         tell(self._on_event, event)
-        if not isinstance(event, StateChanged):
-            return
-        if event.after == State.OPEN:
+        if isinstance(event, StateChanged) and event.after == State.OPEN:
             self._engines.doubt()
             self._examiner.watch()
         else:

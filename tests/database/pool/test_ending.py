@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy.util import greenlet_spawn
 
-from koo.database.pool import drain, pause, resize, resume
+from koo.database.pool.ending import drain, pause, resize, resume
 from koo.errors import DatabaseUnavailable
 
 

@@ -119,3 +119,34 @@ async def test_preparing_a_connection_is_bounded_too(house):
     with pytest.raises(exc.OperationalError, match="no connection in 1 s"):
         await home.use()
     home.assert_whole()
+
+
+async def test_who_has_gone_in_the_same_instant_is_not_the_one_who_hears_of_it(house):
+    home = house()
+    home.server.connect_time = 100.0
+    gone, there = (asyncio.create_task(home.use()) for _ in range(2))
+    await asyncio.sleep(0)
+    error = ConnectionRefusedError()
+    next(iter(home.places.line)).answer.cancel()
+    home.places.dialing -= 1
+    home.keeper.queue.disappoint(error, home.clock.monotonic())
+    home.places.dialing += 1
+    await asyncio.wait({gone, there})
+    assert gone.cancelled()
+    assert there.exception() is error
+
+
+async def test_who_is_cancelled_with_an_error_in_hand_is_cancelled(house):
+    home = house()
+    home.server.error = ConnectionRefusedError()
+    visit = asyncio.create_task(home.use())
+    disappoint = home.keeper.queue.disappoint
+
+    def and_cancel(error, now):
+        disappoint(error, now)
+        visit.cancel()
+
+    home.keeper.queue.disappoint = and_cancel
+    await asyncio.wait({visit})
+    assert visit.cancelled()
+    home.assert_whole()

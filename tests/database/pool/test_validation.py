@@ -137,3 +137,17 @@ async def test_disposing_during_a_check_loses_nothing(house):
     await greenlet_spawn(home.pool.dispose)
     await waiting
     home.assert_whole()
+
+
+async def test_an_end_that_is_cancelled_before_it_began_is_made_at_once(house):
+    home = house()
+    await home.use()
+    home.server.kill(home.places.idle[0].connection)
+    waiting = asyncio.create_task(home.use())
+    await asyncio.sleep(0)
+    for task in home.keeper._tasks:
+        if task not in home.keeper._dials:
+            task.cancel()
+    await waiting
+    assert home.stats().invalidated_total == 1
+    home.assert_whole()

@@ -7,7 +7,6 @@ slots     one connection, and one who waits; holders: who has one; counts: all o
 """
 
 from .counts import PoolCounts, PoolStats, Terms
-from .ending import drain, pause, resize, resume
 from .keeper import Keeper
 from .lending import WatchedPool
 from .slots import HOLDING
@@ -21,8 +20,4 @@ __all__ = [
     "PoolStats",
     "Terms",
     "WatchedPool",
-    "drain",
-    "pause",
-    "resize",
-    "resume",
 ]

@@ -26,7 +26,7 @@ from sqlalchemy.util import await_
 
 from .counts import Terms
 from .keeper import Keeper
-from .slots import HOLDING, HOT, Slot, slot_of
+from .slots import HOT, Slot, slot_of
 
 __all__ = ["WatchedPool"]
 
@@ -86,7 +86,7 @@ class WatchedPool(AsyncAdaptedQueuePool):
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         now = self._now()
-        slot: Slot = record.record_info[HOLDING]  # type: ignore[index]
+        slot = slot_of(record)
         used = slot.come_back(now)
         self._counts.returned(now, used)
         if record.dbapi_connection is not slot.connection:
@@ -163,9 +163,7 @@ def _listen(pool: WatchedPool, keeper: Keeper) -> None:
         keeper.doubt_all()
 
     def condemned(_connection: object, record: ConnectionPoolEntry, _error: object) -> None:
-        slot = slot_of(record)
-        if slot is not None:
-            slot.condemned = "invalidated"
+        slot_of(record).condemned = "invalidated"
 
     event.listen(pool, "close", closed)
     event.listen(pool, "close_detached", closed)

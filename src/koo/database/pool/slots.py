@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -11,8 +11,6 @@ from ...resilience import Holder
 from ..drivers.liveness import alarm_of, is_dead
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
-
     from ..callers import CallingLine
 
 __all__ = ["HOLDING", "HOT", "Slot", "Waiter", "slot_of"]
@@ -115,7 +113,6 @@ class Waiter:
         self.deadline = deadline
 
 
-def slot_of(record: ConnectionPoolEntry) -> Slot | None:
-    """The slot of SQLAlchemy's *record*, None before it has one."""
-    notes = cast("MutableMapping[str, Any]", record.record_info)
-    return notes.get(HOLDING)
+def slot_of(record: ConnectionPoolEntry) -> Slot:
+    """The slot of SQLAlchemy's *record*."""
+    return record.record_info[HOLDING]  # type: ignore[index, no-any-return]

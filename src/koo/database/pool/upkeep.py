@@ -134,14 +134,12 @@ class Upkeep:
         keeper = self._keeper
         if keeper.growth.blocked_for(now):
             return
-        old = [slot for slot in keeper.slots if slot.expires <= now and slot.condemned is None]
+        old = [slot for slot in keeper.slots - self._replaced if slot.expires <= now]
+        old = [slot for slot in old if slot.condemned is None]
         old.sort(key=lambda slot: slot.expires)
         most = max(1, len(keeper.slots) // _SHARE_AT_ONCE)
-        for slot in old:
-            if len(self._replaced) >= most:
-                return
-            if slot not in self._replaced:
-                self._replace_one(slot)
+        for slot in old[: max(0, most - len(self._replaced))]:
+            self._replace_one(slot)
 
     def _replace_one(self, slot: Slot) -> None:
         if self._keeper.places.room:
