@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from koo.database.drivers import abort, name_of
+from koo.database.drivers import name_of
 from koo.database.drivers.liveness import alarm_of, has_pings, is_dead, ping
 
 
@@ -112,17 +112,13 @@ def test_asyncmy_knows_whether_it_is_connected(alive):
 
 def test_a_subclass_of_ours_is_known_by_what_it_comes_from():
     class Theirs:
-        def terminate(self):
-            self.ended = True
+        pass
 
     class Ours(Theirs):
         pass
 
     Theirs.__module__, Ours.__module__ = "asyncpg.connection", "koo.database.drivers.on_asyncpg"
-    connection = Ours()
-    abort(connection)
-    assert name_of(connection) == "asyncpg"
-    assert connection.ended
+    assert name_of(Ours()) == "asyncpg"
 
 
 def test_a_connection_that_psycopg_itself_has_closed_is_dead():
