@@ -150,3 +150,19 @@ async def test_who_is_cancelled_with_an_error_in_hand_is_cancelled(house):
     await asyncio.wait({visit})
     assert visit.cancelled()
     home.assert_whole()
+
+
+async def test_a_connection_that_its_driver_disowns_at_once_is_a_failed_dial(house, monkeypatch):
+    home = house()
+
+    def disown(_):
+        raise ValueError("the connection is closed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("koo.database.pool.slots.alarm_of", disown)
+        with pytest.raises(exc.OperationalError, match="the connection is closed"):
+            await home.use()
+    home.assert_whole()
+    home.keeper.growth.forgive()
+    await home.use()
+    home.assert_whole()

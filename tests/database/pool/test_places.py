@@ -184,7 +184,10 @@ class PlacesMachine(RuleBasedStateMachine):
             del self.where[name]
 
     def checking(self, name, luck):
-        if luck:
+        if luck == 1:
+            self.places.reject()
+            self.where[name] = "closing"
+        elif luck:
             self.settled(name, self.places.pass_on(name))
         else:
             self.places.checking -= 1

@@ -151,3 +151,33 @@ async def test_an_end_that_is_cancelled_before_it_began_is_made_at_once(house):
     await waiting
     assert home.stats().invalidated_total == 1
     home.assert_whole()
+
+
+async def test_what_is_condemned_while_it_is_checked_is_closed_although_it_answers(house):
+    home = house()
+    first = await home.use()
+    await asyncio.sleep(2)
+    home.server.ping_time = 0.1
+    waiting = asyncio.create_task(home.use())
+    await asyncio.sleep(0.05)
+    home.keeper.condemn_all("tried out")
+    assert await waiting is not first
+    await asyncio.sleep(0.1)
+    assert first.is_closed()
+    home.assert_whole()
+
+
+async def test_a_check_in_vain_in_a_pool_made_smaller_dials_nobody(house):
+    home = house(pool_size=2, max_overflow=0)
+    await home.warm(2)
+    lent = await home.borrow()
+    await asyncio.sleep(2)
+    home.server.silent = True
+    waiting = asyncio.create_task(home.use())
+    await asyncio.sleep(0.01)
+    home.places.most = 1
+    await asyncio.sleep(1)
+    assert home.server.dials == 2
+    await greenlet_spawn(lent.close)
+    await waiting
+    home.assert_whole()

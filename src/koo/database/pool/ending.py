@@ -52,6 +52,6 @@ async def drain(keeper: Keeper, seconds: float) -> int:
     late = [slot for slot in keeper.slots if slot.since is not None]
     for slot in late:
         keeper.tell("aborted", "it was still held when the pool was drained")
-        abort(slot.driver)
         keeper.lost(slot)
+        abort(slot.driver)
     return len(late)

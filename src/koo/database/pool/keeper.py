@@ -28,7 +28,7 @@ from ..verdicts import as_database_error
 from .counts import Terms
 from .growth import Growth
 from .places import Places
-from .slots import HOLDING, Slot, Waiter
+from .slots import Slot, Waiter
 from .upkeep import AGED, Upkeep
 from .waiting import COMPONENT, Queue
 
@@ -150,22 +150,29 @@ class Keeper:
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
 
-    async def _connect(self) -> ConnectionPoolEntry:
+    async def _connect(self) -> Slot:
         # Connecting has a bound of its own; this one is for what prepares the connection.
         limit = 2 * self.terms.config.check_timeout
         try:
             async with asyncio.timeout(limit):
-                return await greenlet_spawn(self._source.open_record)
+                record = await greenlet_spawn(self._source.open_record)
         except TimeoutError as error:
             late = TimeoutError(f"no connection in {limit:g} s")
             raise as_database_error(late) from error
+        self.terms.counts.created.add()
+        try:
+            return Slot(record, self._now())
+        except Exception as error:
+            # The server has closed it already, and the driver does not want to hear of it.
+            await greenlet_spawn(record.close)
+            raise as_database_error(error) from error
 
     def _dialed(
         self,
         began: float,
         cause: str,
         replaces: Slot | None,
-        task: asyncio.Task[ConnectionPoolEntry],
+        task: asyncio.Task[Slot],
     ) -> None:
         arrived = not task.cancelled() and task.exception() is None
         if replaces is not None:
@@ -177,27 +184,18 @@ class Keeper:
         else:
             self._not_connected(error)
 
-    def _connected(self, record: ConnectionPoolEntry, began: float, cause: str) -> None:
+    def _connected(self, slot: Slot, began: float, cause: str) -> None:
         now = self._now()
         self.growth.connected(now - began)
         self.queue.take_heart()
-        counts = self.terms.counts
-        counts.create_time.record(now - began)
-        slot = self.register(record, now)
+        self.terms.counts.create_time.record(now - began)
+        self.slots.add(slot)
+        self.is_empty.clear()
+        self.upkeep.begin(slot)
         self.tell("opened", cause)
         self.freed(self.places.arrive(slot), slot)
         self.trim()
         self.supply(now)
-
-    def register(self, record: ConnectionPoolEntry, now: float) -> Slot:
-        """The slot of a connection that has just been opened."""
-        slot = Slot(record, now)
-        record.record_info[HOLDING] = slot  # type: ignore[index]
-        self.slots.add(slot)
-        self.is_empty.clear()
-        self.upkeep.begin(slot)
-        self.terms.counts.created.add()
-        return slot
 
     def _not_connected(self, error: BaseException) -> None:
         now = self._now()
@@ -228,8 +226,7 @@ class Keeper:
             self._drop(slot, ConnectionError("the server has closed it"))
             self.supply(now)
         elif slot.is_hot(now) or not has_pings(slot.driver):
-            slot.heard = now
-            self.freed(self.places.pass_on(slot), slot)
+            self._passed(slot, now)
         else:
             self._spawn(self._ping(slot), partial(self._pinged, slot))
 
@@ -248,20 +245,28 @@ class Keeper:
             self._drop(slot, error)
             self._stand_in(self._now())
             return
-        slot.heard = self._now()
-        self.freed(self.places.pass_on(slot), slot)
+        self._passed(slot, self._now())
+
+    def _passed(self, slot: Slot, now: float) -> None:
+        slot.heard = now
+        if slot.condemned is None:
+            self.freed(self.places.pass_on(slot), slot)
+        else:
+            self.places.reject()
+            self._close(slot, slot.condemned)
 
     def _drop(self, slot: Slot, error: Exception) -> None:
         """A checked connection is dead: its place is free at once, nobody waits for its end."""
         self.places.checking -= 1
         self._forget(slot)
-        abort(slot.driver)
         self._end(slot, error)
+        abort(slot.driver)
 
     def _stand_in(self, now: float) -> None:
         """Dial for whoever waited for a check in vain: the next one may be as silent."""
         places = self.places
-        if places.unserved and not places.is_paused and not self.growth.blocked_for(now):
+        may_dial = places.room and not places.is_paused and not self.growth.blocked_for(now)
+        if places.unserved and may_dial:
             self.dial("demand")
         self.supply(now)
 

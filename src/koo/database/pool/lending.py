@@ -102,7 +102,8 @@ class WatchedPool(AsyncAdaptedQueuePool):
     def _changed(self, record: ConnectionPoolEntry, slot: Slot) -> None:
         if record.dbapi_connection is not None:
             # A listener of somebody else's found it bad, and SQLAlchemy dialed within the caller.
-            slot.adopt()
+            slot.connection = record.dbapi_connection
+            slot.driver = record.driver_connection
             self._counts.created.add()
             slot.condemned = "it was replaced at checkout"
             self.keeper.close_lent(slot)

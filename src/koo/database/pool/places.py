@@ -7,7 +7,7 @@
                              v         |  |          borrow|  |
                            lent <------+--|----------------+  |
                              +--come back-+-- checking <--spare
-                             +--part--> closing --gone
+                             +--part--> closing <--reject-- checking
 
     dialing + checking + lent + idle + closing <= most
 
@@ -128,6 +128,11 @@ class Places(Generic[C, W]):
         """A checked one is sound: who gets it now, None if it is idle."""
         self.checking -= 1
         return self._free(connection)
+
+    def reject(self) -> None:
+        """A checked one is sound, and going to be closed nevertheless."""
+        self.checking -= 1
+        self.closing += 1
 
     def look_at(self, connection: C) -> None:
         """An idle one is going to be checked."""

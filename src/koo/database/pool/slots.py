@@ -53,13 +53,10 @@ class Slot:
         self.where: CallingLine | str | None = None
         self.condemned: str | None = None
         self.is_reported = False
-        self.adopt()
-
-    def adopt(self) -> None:
-        """Take the connection that the record has now for ours."""
-        self.connection = self.record.dbapi_connection
-        self.driver = self.record.driver_connection
+        self.connection = record.dbapi_connection
+        self.driver = record.driver_connection
         self.alarm = alarm_of(self.driver)
+        record.record_info[HOLDING] = self  # type: ignore[index]
 
     def lend(self, task: asyncio.Task[Any] | None, now: float) -> None:
         """*task* has it now."""

@@ -187,6 +187,6 @@ class Upkeep:
 
     def _reclaim(self, slot: Slot) -> None:
         slot.condemned = "it was held for too long"
-        abort(slot.driver)
         self._keeper.tell("reclaimed", slot.condemned)
         self._keeper.lost(slot)
+        abort(slot.driver)
