@@ -83,6 +83,8 @@ class Story:
             self.step()
             await asyncio.sleep(self.dice.choice([0, 0, 0.001, 0.05, 0.4]))
         self.server.error, self.server.silent = None, False
+        for connection in self.server.open:
+            connection.is_silent = False
         await asyncio.sleep(40)
         assert not self.callers, "somebody waits for ever"
         self.home.keeper.growth.forgive()

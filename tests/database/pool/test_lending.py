@@ -88,6 +88,24 @@ async def test_the_wait_ends_in_time_when_connecting_takes_longer(house):
     assert home.keeper.total == 1
 
 
+async def test_who_waits_in_vain_for_a_check_is_not_told_of_holders(house):
+    home = house(pool_size=1, max_overflow=0, pool_timeout=0.1)
+    home.server.connect_time = 0.01
+    await home.use()
+    await asyncio.sleep(2)
+    home.server.silent = True
+    with pytest.raises(exc.OperationalError, match="no connection in 0.1 s"):
+        await home.use()
+    assert home.stats().timeouts_total == 0
+
+
+async def test_who_waits_in_vain_during_a_pause_has_not_been_failed_by_the_server(house):
+    home = house(pool_timeout=0.5)
+    home.places.is_paused = True
+    with pytest.raises(PoolExhausted):
+        await home.use()
+
+
 async def test_a_full_line_refuses_at_once(house):
     home = house(pool_size=1, max_overflow=0, max_waiting=2)
     async with home.lent():

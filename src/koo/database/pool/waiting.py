@@ -199,7 +199,8 @@ class Queue:
     def _end_wait(self, waiter: Waiter) -> None:
         if self._untold is not None:
             error, self._untold = self._untold, None
-        elif not self._places.usable:
+        elif not self._places.lent and not self._places.is_paused:
+            # Nobody holds one: it is the server that did not let us in, or not answer, in time.
             error = as_database_error(TimeoutError(f"no connection in {self._timeout:g} s"))
         else:
             self._counts.timeouts.add()
