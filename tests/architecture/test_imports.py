@@ -32,6 +32,10 @@ ALLOWED = {
 # Each is a promise nobody made to us: read the library's changes before raising its version.
 HOOKS = {
     "koo.database.drivers.on_psycopg.PromptConnection._start_query",
+    *(
+        f"koo.database.pool.lending.WatchedPool.{hook}"
+        for hook in ("_do_get", "_do_return_conn", "_invalidate")
+    ),
     "koo.testing.virtual_loop.VirtualTimeLoop._process_events",
     "koo.testing.virtual_loop.VirtualTimeLoop._write_to_self",
 }

@@ -106,7 +106,10 @@ async def test_a_server_without_a_connection_to_spare_is_overloaded(postgres, dr
             await session.execute(text("DROP ROLE IF EXISTS guest"))
             await session.execute(text("CREATE ROLE guest LOGIN CONNECTION LIMIT 1"))
         url = postgres.url(driver).replace("postgres@", "guest@")
-        async with opened(url) as guests, guests.session_scope() as session:
+        async with (
+            opened(url, pool_timeout=0.2) as guests,
+            guests.session_scope() as session,
+        ):
             await session.execute(text("SELECT 1"))
             error = await raised(guests, "SELECT 1")
         assert judge(error).kind is Kind.OVERLOADED

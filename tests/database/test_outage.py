@@ -8,7 +8,15 @@ from sqlalchemy import exc, text
 
 from koo import errors
 from koo.database import judge
-from koo.resilience import BreakerConfig, Health, HealthChecked, State, StateChanged
+from koo.resilience import (
+    ONE_REQUEST,
+    BreakerConfig,
+    Failure,
+    Health,
+    HealthChecked,
+    State,
+    StateChanged,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -79,6 +87,7 @@ async def test_an_idle_application_heals_by_itself_too(victim, opened):
         for _ in range(2):
             with pytest.raises(exc.OperationalError):
                 await ask(manager)
+            await asyncio.sleep(0.1)
         assert manager.report().state is Health.CIRCUIT_OPEN
         await asyncio.to_thread(victim.start)
         assert await until(lambda: manager.report().state is Health.HEALTHY, 5) < 3
@@ -185,3 +194,15 @@ async def test_health_is_asked_at_intervals_once_started(postgres, opened):
         await until(lambda: manager.report().check is not None, 2)
         first = manager.report().check.at
         await until(lambda: manager.report().check.at > first, 3)
+
+
+async def test_calls_that_fail_say_how_many_before_the_circuit_opens(sqlite_url, opened):
+    async with opened(sqlite_url) as manager:
+        for _ in range(3):
+            permit = manager.breaker.admit(ONE_REQUEST)
+            permit.settle(Failure(retryable=True, trips=True, cause="no answer"))
+        report = manager.report()
+        assert (report.state, report.cause) == (
+            Health.UNHEALTHY,
+            "3 of the last 3 calls failed",
+        )

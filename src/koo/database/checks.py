@@ -4,9 +4,9 @@
        +------being asked now-------------> joins
        +------else------------------------> a fresh connection, SELECT 1, at most check_timeout
 
-    circuit opens --> ask every second --answers--> half-open --> probe --> closed
-                          ^     |no                                |no
-                          +-----+----------------------------------+
+    circuit opens --> ask every 0.3 s --answers--> half-open --> probe --> closed
+                          ^     |no                               |no
+                          +-----+---------------------------------+
 
 An answer says something about the server alone: it does not pass the pool, so an
 exhausted pool does not look like a dead server. Whoever asks in the background
@@ -42,7 +42,7 @@ from .verdicts import classify
 __all__ = ["Examiner"]
 
 _STAYS_FRESH: Final = 1.0
-_LONGEST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 0.3
 _PAUSES_PER_RECOVERY: Final = 5
 _JITTER: Final = 0.2
 _NO_ANSWER: Final = Failure(retryable=True, trips=True, cause="no answer in time")

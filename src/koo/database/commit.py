@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 from ..errors import CommitOutcomeUnknown
+from .callers import CallingLine
 from .pool import HOLDING
 from .verdicts import StatementTimedOut
 
@@ -57,7 +58,7 @@ class Scope:
     committed something by itself.
     """
 
-    where: str
+    where: CallingLine | str | None
     readonly: bool = False
     isolation_level: str | None = None
     touched: bool = False

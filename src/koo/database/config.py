@@ -32,6 +32,10 @@ _EXTRAS: Final = {
     "asyncmy": "mysql",
 }
 _KNOWN: Final = "postgresql, postgresql+psycopg, sqlite, mysql or mariadb"
+_DURATIONS: Final = (
+    *("pool_timeout", "timeout", "attempt_timeout", "check_timeout", "check_interval"),
+    *("leak_after", "reclaim_after"),
+)
 _NEVER: Final = -1
 _LAST_PORT: Final = 65535
 
@@ -42,13 +46,16 @@ class DatabaseConfig:
 
     *url* is an SQLAlchemy URL; without a driver it gets the one we know best
     (``postgres://`` and ``postgresql://`` mean asyncpg). *pool_size* connections
-    are kept, *max_overflow* more may be opened and are closed on return;
-    *pool_timeout* is the wait for one, *pool_recycle* the age at which one is
-    replaced (-1: never). *timeout* bounds a whole ``transact`` and each statement
+    are kept, *max_overflow* more may be opened and stay open while they are of
+    use; *pool_timeout* is the wait for one, for which at most *max_waiting* may
+    stand in line; *pool_recycle* is the age at which one has been replaced (-1:
+    never). *timeout* bounds a whole ``transact`` and each statement
     of a session, *attempt_timeout* one attempt, *check_timeout* whatever only
     finds out whether the server is there (connecting, the ping before use, the
     health check), *check_interval* is the time between health checks. All in
-    seconds. *retry_budget* is shared by all transactions; None turns it off.
+    seconds. A loan longer than *leak_after* is told once, as an event; one longer
+    than *reclaim_after* (by default never) is taken back. *retry_budget* is shared
+    by all transactions; None turns it off.
 
     Raises ValueError with a sentence that names the field and never the URL.
     """
@@ -64,6 +71,9 @@ class DatabaseConfig:
     check_interval: float = 30.0
     breaker: BreakerConfig = field(default=BreakerConfig())
     retry: RetryConfig = field(default=RetryConfig())
+    max_waiting: int = 1000
+    leak_after: float = 60.0
+    reclaim_after: float = float("inf")
     retry_budget: RetryBudget | None = field(default_factory=RetryBudget, compare=False)
 
     def __post_init__(self) -> None:
@@ -73,11 +83,11 @@ class DatabaseConfig:
             raise ValueError(_message("pool_size", "must be at least 1"))
         if self.max_overflow < 0:
             raise ValueError(_message("max_overflow", "can't be negative; use 0 for none"))
-        for name in ("pool_timeout", "timeout", "attempt_timeout", "check_timeout"):
+        if self.max_waiting < 0:
+            raise ValueError(_message("max_waiting", "can't be negative; use 0 for none"))
+        for name in _DURATIONS:
             if not getattr(self, name) > 0:
                 raise ValueError(_message(name, "must be above 0 seconds"))
-        if not self.check_interval > 0:
-            raise ValueError(_message("check_interval", "must be above 0 seconds"))
         if not (self.pool_recycle > 0 or self.pool_recycle == _NEVER):
             raise ValueError(_message("pool_recycle", "must be above 0 seconds, or -1 for never"))
 

@@ -15,22 +15,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, cast
 
-from sqlalchemy import event
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy.pool import NullPool
 
-from ..resilience import Clock
 from .config import DatabaseConfig
-from .drivers import abort
 from .drivers.goodbye import finish_saying
 from .listening import connect_arguments, listen_to_dialing, listen_to_driver
-from .pool import HOLDING, PoolCounts, Roster, WatchedPool
-from .validation import BORN, Recycled, Validation
+from .pool import Keeper, Terms, WatchedPool, ending
 
 __all__ = ["Engines", "LoopEngine"]
 
@@ -39,40 +33,46 @@ _GOODBYE: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class LoopEngine:
-    """What one event loop has: the pooled engine, the asker, and who is out."""
+    """What one event loop has: the pooled engine, the asker, and who keeps the pool."""
 
     pooled: AsyncEngine
     asker: AsyncEngine
-    roster: Roster
+    keeper: Keeper
     goodbye: AsyncGenerator[None, None]
-
-    def tear_off(self) -> None:
-        """Drop every connection at once; the loop they belong to is closed."""
-        for connection in list(self.roster.drivers.values()):
-            with suppress(RuntimeError):
-                abort(connection)
-        self.roster.drivers.clear()
-        self.roster.holdings.clear()
 
 
 class Engines:
     """The engines of one manager, by event loop."""
 
-    def __init__(self, config: DatabaseConfig, counts: PoolCounts, clock: Clock) -> None:
-        self._config = config
-        self._counts = counts
-        self._clock = clock
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
         self._by_loop: dict[asyncio.AbstractEventLoop, LoopEngine] = {}
 
-    def rosters(self) -> list[Roster]:
-        """The rosters of all loops that still turn."""
-        return [one.roster for loop, one in self._by_loop.items() if not loop.is_closed()]
+    def keepers(self) -> list[Keeper]:
+        """The keepers of all loops that still turn."""
+        return [one.keeper for loop, one in self._by_loop.items() if not loop.is_closed()]
 
     def current(self) -> LoopEngine:
         """The running loop's engine, made on first use."""
         loop = asyncio.get_running_loop()
         found = self._by_loop.get(loop)
         return self._opened(loop) if found is None else found
+
+    def resize(self, config: DatabaseConfig) -> None:
+        """Make the pools of all loops as large as *config* says, each on its own loop."""
+        self._terms = replace(self._terms, config=config)
+        for keeper in self.keepers():
+            keeper.loop.call_soon_threadsafe(ending.resize, keeper, config.kept, config.overflow)
+
+    def doubt(self) -> None:
+        """The server may be gone: ask it before an idle connection is lent again."""
+        for keeper in self.keepers():
+            keeper.doubt_all()
+
+    def forgive(self) -> None:
+        """The server is back: dial without waiting for the next try's time."""
+        for keeper in self.keepers():
+            keeper.growth.forgive()
 
     async def close(self) -> None:
         """Close the running loop's connections; tear off those of closed loops."""
@@ -83,14 +83,10 @@ class Engines:
 
     def _opened(self, loop: asyncio.AbstractEventLoop) -> LoopEngine:
         self._bury()
-        config = self._config
-        roster = Roster(config.kept + config.overflow, self._counts, self._clock)
-        pooled = _pooled_engine(config, roster)
-        listen_to_driver(pooled.sync_engine, config, self._clock, self._counts.response_time)
-        # Last, so that a connection counts as open only when its preparation is through.
-        _listen_to_pool(pooled, roster)
-        validation = Validation(config, pooled.dialect, self._clock)
-        event.listen(pooled.sync_engine, "checkout", validation)
+        config = self._terms.config
+        pooled = _pooled_engine(self._terms)
+        response_time = self._terms.counts.response_time
+        listen_to_driver(pooled.sync_engine, config, self._terms.clock, response_time)
         asker = create_async_engine(
             config.url,
             poolclass=NullPool,
@@ -99,7 +95,8 @@ class Engines:
         )
         listen_to_dialing(asker.sync_engine, config.check_timeout)
         goodbye = self._goodbye(loop)
-        self._by_loop[loop] = LoopEngine(pooled, asker, roster, goodbye)
+        keeper = cast("WatchedPool", pooled.sync_engine.pool).keeper
+        self._by_loop[loop] = LoopEngine(pooled, asker, keeper, goodbye)
         # Runs to the first yield without suspending; only then does the loop know of it.
         with suppress(StopIteration):
             goodbye.__anext__().send(None)
@@ -113,54 +110,23 @@ class Engines:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_GOODBYE):
                     await gone.pooled.dispose()
-            gone.tear_off()
+            gone.keeper.tear_off()
             await finish_saying()
 
     def _bury(self) -> None:
         for loop in [loop for loop in self._by_loop if loop.is_closed()]:
-            self._by_loop.pop(loop).tear_off()
+            self._by_loop.pop(loop).keeper.tear_off()
 
 
-def _pooled_engine(config: DatabaseConfig, roster: Roster) -> AsyncEngine:
+def _pooled_engine(terms: Terms) -> AsyncEngine:
+    config = terms.config
     return create_async_engine(
         config.url,
         poolclass=WatchedPool,
         pool_size=config.kept,
         max_overflow=config.overflow,
         pool_timeout=config.pool_timeout,
-        roster=roster,
+        terms=terms,
         hide_parameters=True,
         connect_args=connect_arguments(config),
     )
-
-
-# -- what the pool tells ------------------------------------------------------------
-
-
-def _listen_to_pool(engine: AsyncEngine, roster: Roster) -> None:
-    listen = partial(event.listen, engine.sync_engine)
-    counts = roster.counts
-
-    def opened(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-        counts.created.add()
-        record.info[BORN] = roster.clock.monotonic()
-        roster.drivers[id(connection)] = record.driver_connection
-
-    def closed(connection: DBAPIConnection, _record: object = None) -> None:
-        counts.closed.add()
-        roster.drivers.pop(id(connection), None)
-
-    def returned(_connection: object, record: ConnectionPoolEntry) -> None:
-        holding = record.record_info and record.record_info.pop(HOLDING, None)
-        if holding:
-            roster.take_back(holding)
-
-    def invalidated(_connection: object, _record: object, error: BaseException | None) -> None:
-        (counts.recycled if isinstance(error, Recycled) else counts.invalidated).add()
-
-    listen("connect", opened)
-    listen("close", closed)
-    listen("close_detached", closed)
-    listen("checkin", returned)
-    listen("detach", returned)
-    listen("invalidate", invalidated)

@@ -44,11 +44,12 @@ from ..resilience import (
     ignore,
     tell,
 )
+from .callers import calling_line
 from .checks import Examiner
 from .commit import Scope, commit_outcome_unknown, transaction
 from .config import DatabaseConfig
 from .engines import Engines
-from .pool import PoolCounts, PoolStats, calling_line
+from .pool import PoolCounts, PoolStats, Terms, ending
 from .report import DatabaseStats, summarize
 from .verdicts import Kind, StatementTimedOut, Verdict, classify, judge, seal
 
@@ -79,7 +80,7 @@ class DatabaseManager:
         self._random = random
         self._on_event = on_event
         self._counts = PoolCounts()
-        self._engines = Engines(config, self._counts, clock)
+        self._engines = Engines(Terms(config, self._counts, clock, random, on_event))
         self._breaker = CircuitBreaker(
             self.name, config.breaker, clock=clock, random=random, on_event=self._hear
         )
@@ -139,16 +140,18 @@ class DatabaseManager:
 
         The whole of *fn* is run again, in a new transaction, after errors that
         allow it: at most *max_retries* + 1 times (default: the configuration's),
-        never when something may have been committed. Raises as
+        never when something may have been committed. As often it waits while the
+        pool does not dial, and nothing has been sent. Raises as
         :meth:`session_scope` does, and DeadlineExceeded after ``timeout`` seconds.
         """
         where = calling_line(fn)
         scope = Scope(where)
+        number = self.config.retry.max_retries if max_retries is None else max_retries
 
         async def attempt() -> T:
             nonlocal scope
             scope = Scope(where, readonly=readonly, isolation_level=isolation_level)
-            return await self._attempt(fn, scope)
+            return await self._attempt(fn, scope, patience=number)
 
         try:
             return await self._policy(max_retries).run(attempt)
@@ -233,6 +236,31 @@ class DatabaseManager:
         """Check the server every ``check_interval`` seconds, on the running loop."""
         self._examiner.start()
 
+    def pause(self) -> None:
+        """Hand out no connection of the running loop's pool; who needs one waits in line."""
+        ending.pause(self._engines.current().keeper)
+
+    def resume(self) -> None:
+        """Hand out connections again, after :meth:`pause` or :meth:`drain`."""
+        ending.resume(self._engines.current().keeper)
+
+    def resize(self, *, pool_size: int, max_overflow: int) -> None:
+        """Make the pool larger or smaller while it works.
+
+        What is open beyond the new size is closed: idle connections now, the
+        others when they come back. Raises ValueError as the configuration does.
+        """
+        self.config = replace(self.config, pool_size=pool_size, max_overflow=max_overflow)
+        self._engines.resize(self.config)
+
+    async def drain(self, timeout: float) -> int:
+        """Let whoever has a connection finish; how many were torn off after *timeout* seconds.
+
+        Whoever needs a connection from now on gets DatabaseUnavailable, until
+        :meth:`resume` or :meth:`close`. Concerns the running loop's pool.
+        """
+        return await ending.drain(self._engines.current().keeper, timeout)
+
     async def close(self) -> None:
         """End the background checks and close the connections; the next use opens new ones."""
         await self._examiner.stop()
@@ -255,7 +283,25 @@ class DatabaseManager:
     ) -> AbstractAsyncContextManager[AsyncSession]:
         return transaction(self.engine, scope, timeout=self.config.attempt_timeout, eager=eager)
 
-    async def _attempt(self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope) -> T:
+    async def _attempt(
+        self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope, *, patience: int
+    ) -> T:
+        for _ in range(patience):
+            try:
+                return await self._counted(fn, scope)
+            except DatabaseUnavailable as refusal:
+                if not self._is_worth_waiting(refusal, scope):
+                    raise
+                pause = refusal.retry_after or 0.0
+            await self._clock.sleep(pause * (1 + self._random()))
+        return await self._counted(fn, scope)
+
+    def _is_worth_waiting(self, refusal: DatabaseUnavailable, scope: Scope) -> bool:
+        """Whether it was our pool, between two dials: nothing has begun yet."""
+        ours = refusal.gate == self.name and refusal.retry_after is not None
+        return ours and not scope.touched and self._breaker.stats().state is not State.OPEN
+
+    async def _counted(self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope) -> T:
         try:
             value = await self._in_time(fn, scope)
         except Exception as error:
@@ -326,16 +372,23 @@ class DatabaseManager:
     async def _ask(self) -> None:
         engine = self._engines.current().asker
         question = text(_QUESTIONS.get(engine.dialect.name, "SELECT 1"))
-        async with engine.connect() as connection:
-            await connection.execute(question)
+        try:
+            async with engine.connect() as connection:
+                await connection.execute(question)
+        except BaseException:
+            self._engines.doubt()
+            raise
 
     def _hear(self, event: Event) -> None:
         tell(self._on_event, event)
         if isinstance(event, StateChanged) and event.after == State.OPEN:
+            self._engines.doubt()
             self._examiner.watch()
+        else:
+            self._engines.forgive()
 
     def _pool_stats(self, now: float) -> PoolStats:
-        return self._counts.photograph(self._engines.rosters(), self.config, now)
+        return self._counts.photograph(self._engines.keepers(), self.config, now)
 
 
 def _is_evidence(verdict: Verdict | None) -> bool:

@@ -57,6 +57,7 @@ def summarize(stats: DatabaseStats) -> Report:
         readings=(*_pool_readings(pool), *_count_readings(pool), *_outcome_readings(stats)),
         distributions=(
             Distribution("response_time", pool.response_time),
+            Distribution("create_time", pool.create_time),
             Distribution("wait_time", pool.wait_time),
             Distribution("use_time", pool.use_time),
         ),
@@ -95,6 +96,9 @@ def _count_readings(pool: PoolStats) -> Iterator[Reading]:
     yield Reading("connections_invalidated_total", pool.invalidated_total)
     yield Reading("connections_recycled_total", pool.recycled_total)
     yield Reading("timeouts_total", pool.timeouts_total)
+    yield Reading("refused_total", pool.refused_total)
+    yield Reading("leaked_total", pool.leaked_total)
+    yield Reading("nested_total", pool.nested_total)
 
 
 def _outcome_readings(stats: DatabaseStats) -> Iterator[Reading]:

@@ -5,7 +5,6 @@ import time
 from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import text
-from sqlalchemy.util import await_
 
 from koo import errors
 from koo.database import DatabaseConfig, DatabaseManager, Kind, judge
@@ -19,6 +18,7 @@ HEALED_AFTER = 0.15
 CANCELLED_AFTER = 0.1
 TOLERANCE = 0.5
 UNHEARD = 0.15
+RECOVERED_AFTER = 0.5
 """How long after its end a call is watched."""
 PLACES = 2
 NEW = {Phase.BEGIN, Phase.STATEMENT, Phase.COMMIT_REQUEST}
@@ -52,7 +52,6 @@ class Play:
                 check_timeout=CHECK_TIMEOUT,
             )
         )
-        ping_in_one(self.manager)
 
     def _note(self, chunk):
         if NEW & set(chunk.phases):
@@ -169,7 +168,9 @@ class Play:
         return None
 
     async def about_the_pool(self):
-        """Every place can be had again, all at once."""
+        """Every place can be had again, all at once, as soon as the server was dialed again."""
+        if not await until(self.is_back, RECOVERED_AFTER):
+            return "has not come back"
         meeting = asyncio.Barrier(PLACES)
 
         async def meet():
@@ -184,6 +185,14 @@ class Play:
             return f"has lost a place: {error!r}"
         active = self.manager.stats().pool.active
         return f"{active} still active" if active else None
+
+    async def is_back(self):
+        try:
+            async with self.manager.session_scope() as session:
+                await session.execute(text("SELECT 2"))
+        except errors.DatabaseUnavailable:
+            return False
+        return True
 
     def about_the_breaker(self, result):
         failures = self.manager.stats().breaker.failures
@@ -205,20 +214,6 @@ class Play:
 
     async def has_no_backend(self):
         return not await self.backends()
-
-
-def ping_in_one(manager):
-    """Let asyncpg ping as psycopg does, in one round trip."""
-    dialect = manager.engine.sync_engine.dialect
-
-    def ping(connection):
-        try:
-            await_(connection.driver_connection.execute("SELECT 1"))
-        except Exception as error:
-            raise ConnectionError from error
-
-    if dialect.driver == "asyncpg":
-        dialect.do_ping = ping
 
 
 def _result(task):

@@ -1,0 +1,52 @@
+"""Where in the caller's code a call came from, told so that a person can go there."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+__all__ = ["CallingLine", "calling_line"]
+
+_SHOWN_PARTS: Final = 3
+_OUR_OWN: Final = ("koo.", "sqlalchemy.", "contextlib.", "asyncio.")
+_LOOPS: Final = {"asyncio.events", "asyncio.runners"}
+
+#: Whether a module is one of those that callers are not interested in, for each asked about.
+_KNOWN: Final[dict[str, bool]] = {}
+
+
+class CallingLine:
+    """A file and a line; written out only when somebody reads it."""
+
+    __slots__ = ("line", "path")
+
+    def __init__(self, path: str, line: int) -> None:
+        self.path = path
+        self.line = line
+
+    def __str__(self) -> str:
+        """The end of the path, and the line."""
+        return f"{'/'.join(self.path.split('/')[-_SHOWN_PARTS:])}:{self.line}"
+
+
+def calling_line(function: object = None) -> CallingLine | None:
+    """The file and line that called us: the innermost frame outside koo and SQLAlchemy.
+
+    A task that begins with us has no such frame; the line of *function* says more then.
+    """
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to look up
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        ours = _KNOWN.get(module)
+        if ours is None:
+            ours = _KNOWN[module] = f"{module}.".startswith(_OUR_OWN)
+        if not ours:
+            return CallingLine(frame.f_code.co_filename, frame.f_lineno)
+        if module in _LOOPS:
+            break
+        frame = frame.f_back
+    code = getattr(function, "__code__", None)
+    return CallingLine(code.co_filename, code.co_firstlineno) if code else None

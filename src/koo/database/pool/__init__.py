@@ -1,0 +1,23 @@
+"""The pool: who gets a connection when, and what becomes of it.
+
+lending   what SQLAlchemy calls: hand out, take back
+keeper    the line, and the background work that serves it
+places    where every connection is; growth: when to open another (both only arithmetic)
+slots     one connection, and one who waits; holders: who has one; counts: all of them
+"""
+
+from .counts import PoolCounts, PoolStats, Terms
+from .keeper import Keeper
+from .lending import WatchedPool
+from .slots import HOLDING
+from .waiting import PoolExhausted
+
+__all__ = [
+    "HOLDING",
+    "Keeper",
+    "PoolCounts",
+    "PoolExhausted",
+    "PoolStats",
+    "Terms",
+    "WatchedPool",
+]

@@ -1,0 +1,156 @@
+"""What the pools of a manager are told at birth, and what they have counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from ...resilience import (
+    Clock,
+    Counter,
+    Histogram,
+    HistogramStats,
+    Holder,
+    Listener,
+    Random,
+    RollingCount,
+)
+from ..config import DatabaseConfig
+
+__all__ = ["PoolCounts", "PoolStats", "Terms"]
+
+_MINUTE: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStats:
+    """A photograph of the pool and of what it has counted; times in seconds.
+
+    *overflow* are the connections open beyond *size*, lent or idle. *refused_total*
+    counts callers turned away because the line was full, *leaked_total* loans
+    longer than ``leak_after``, *nested_total* tasks that waited for a second
+    connection while they held one.
+    """
+
+    size: int
+    max_overflow: int
+    total: int
+    active: int
+    idle: int
+    overflow: int
+    waiting: int
+    holders: tuple[Holder, ...]
+    checkouts_total: int
+    checkouts_per_second: float
+    checkins_total: int
+    checkins_per_second: float
+    created_total: int
+    closed_total: int
+    invalidated_total: int
+    recycled_total: int
+    timeouts_total: int
+    refused_total: int
+    leaked_total: int
+    nested_total: int
+    response_time: HistogramStats
+    create_time: HistogramStats
+    wait_time: HistogramStats
+    use_time: HistogramStats
+
+
+class Photographed(Protocol):
+    """One pool, as a photograph sees it."""
+
+    @property
+    def total(self) -> int:
+        """How many connections are open."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """How many stand in line."""
+        ...
+
+    def holders(self) -> tuple[Holder, ...]:
+        """Who holds a connection, the oldest first."""
+        ...
+
+
+class PoolCounts:
+    """What the manager's pools have counted, from its birth and over all event loops."""
+
+    def __init__(self) -> None:
+        self.created = Counter()
+        self.closed = Counter()
+        self.invalidated = Counter()
+        self.recycled = Counter()
+        self.timeouts = Counter()
+        self.refused = Counter()
+        self.leaked = Counter()
+        self.nested = Counter()
+        self.checkouts = Counter()
+        self.checkins = Counter()
+        self.recent_checkouts = RollingCount(_MINUTE)
+        self.recent_checkins = RollingCount(_MINUTE)
+        self.response_time = Histogram()
+        self.create_time = Histogram()
+        self.wait_time = Histogram()
+        self.use_time = Histogram()
+
+    def lent(self, now: float, waited: float) -> None:
+        """A connection was handed out, after *waited* seconds."""
+        self.checkouts.add()
+        self.recent_checkouts.add(now)
+        self.wait_time.record(waited)
+
+    def returned(self, now: float, used: float) -> None:
+        """A connection came back, in whatever state, after *used* seconds."""
+        self.checkins.add()
+        self.recent_checkins.add(now)
+        self.use_time.record(used)
+
+    def photograph(
+        self, pools: Iterable[Photographed], config: DatabaseConfig, now: float
+    ) -> PoolStats:
+        """What is counted, and what is true of all *pools* together."""
+        pools = list(pools)
+        total = sum(pool.total for pool in pools)
+        holders = tuple(holder for pool in pools for holder in pool.holders())
+        return PoolStats(
+            size=config.kept,
+            max_overflow=config.overflow,
+            total=total,
+            active=len(holders),
+            idle=max(0, total - len(holders)),
+            overflow=max(0, total - config.kept),
+            waiting=sum(pool.waiting for pool in pools),
+            holders=holders,
+            checkouts_total=self.checkouts.value,
+            checkouts_per_second=self.recent_checkouts.per_second(now),
+            checkins_total=self.checkins.value,
+            checkins_per_second=self.recent_checkins.per_second(now),
+            created_total=self.created.value,
+            closed_total=self.closed.value,
+            invalidated_total=self.invalidated.value,
+            recycled_total=self.recycled.value,
+            timeouts_total=self.timeouts.value,
+            refused_total=self.refused.value,
+            leaked_total=self.leaked.value,
+            nested_total=self.nested.value,
+            response_time=self.response_time.stats(),
+            create_time=self.create_time.stats(),
+            wait_time=self.wait_time.stats(),
+            use_time=self.use_time.stats(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a pool is told at birth, and whom it tells."""
+
+    config: DatabaseConfig
+    counts: PoolCounts
+    clock: Clock
+    random: Random
+    on_event: Listener

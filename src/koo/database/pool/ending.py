@@ -1,0 +1,57 @@
+"""A pool's size and end, changed while it works.
+
+open --pause--> paused: everybody waits in line --resume--> open
+  +----drain--> closed: everybody is refused; the lent come back and are closed
+                  |      or, at the deadline, are torn off under those who have them
+                  +--resume--> open
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from ..drivers import abort
+from .keeper import Keeper
+
+__all__ = ["drain", "pause", "resize", "resume"]
+
+
+def pause(keeper: Keeper) -> None:
+    """Hand out no connection; who asks for one waits, for as long as it would anyway."""
+    keeper.places.is_paused = True
+
+
+def resume(keeper: Keeper) -> None:
+    """Hand out connections again, first to those who wait."""
+    keeper.queue.is_closed = keeper.places.is_paused = False
+    while (pair := keeper.places.wake()) is not None:
+        slot, waiter = pair
+        keeper.freed(waiter, slot)
+    keeper.supply(keeper.terms.clock.monotonic())
+
+
+def resize(keeper: Keeper, kept: int, overflow: int) -> None:
+    """Keep *kept* connections from now on, and open at most *overflow* more."""
+    keeper.growth.kept = kept
+    keeper.places.most = kept + overflow
+    keeper.trim()
+    keeper.supply(keeper.terms.clock.monotonic())
+
+
+async def drain(keeper: Keeper, seconds: float) -> int:
+    """Refuse whoever comes, wait for the lent at most *seconds*; how many had to be torn off."""
+    keeper.queue.is_closed = keeper.places.is_paused = True
+    keeper.queue.dismiss()
+    await keeper.stop_dialing()
+    keeper.condemn_all("the pool was drained")
+    if keeper.slots:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await keeper.is_empty.wait()
+    late = [slot for slot in keeper.slots if slot.since is not None]
+    for slot in late:
+        keeper.tell("aborted", "it was still held when the pool was drained")
+        keeper.lost(slot)
+        abort(slot.driver)
+    return len(late)

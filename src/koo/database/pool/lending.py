@@ -1,0 +1,172 @@
+"""SQLAlchemy's async queue pool, whose callers wait only for the pool.
+
+    _do_get --hot idle connection--> lent                      nothing awaited, nothing sent
+       +----else--> in line --a slot--> lent
+                       +------an error--> raised               the place was never taken
+    _do_return_conn --sound--> the first in line, or idle
+       +--------------condemned--> closed in the background
+       +--------------without a connection (invalidated, detached, collected)--> a free place
+
+Records come dialed and are never lent without a connection, because SQLAlchemy
+would dial in the caller. Each way a record can take ends in exactly one
+``_do_return_conn``, which is where its place becomes free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Dialect
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.util import await_
+
+from .counts import Terms
+from .keeper import Keeper
+from .slots import HOT, Slot, slot_of
+
+__all__ = ["WatchedPool"]
+
+
+class WatchedPool(AsyncAdaptedQueuePool):
+    """A pool that is kept by its :class:`Keeper`; of SQLAlchemy's own queue nothing is used."""
+
+    def __init__(
+        self,
+        creator: Callable[[], Any],
+        terms: Terms,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(creator, **kwargs)
+        self.keeper = Keeper(self, terms)
+        self._counts = terms.counts
+        self._places = self.keeper.places
+        self._growth = self.keeper.growth
+        self._now = terms.clock.monotonic
+        _listen(self, self.keeper)
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the connections are spoken to with."""
+        return self._dialect  # type: ignore[return-value]
+
+    def open_record(self) -> ConnectionPoolEntry:
+        """A new connection in SQLAlchemy's record of it; inside of a greenlet."""
+        return self._create_connection()
+
+    # -- what SQLAlchemy calls --------------------------------------------------------
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        now = since = self._now()
+        slot = self._places.borrow()
+        if slot is None or now - slot.heard >= HOT or slot.alarm():
+            slot = self._from_the_line(slot, since)
+            now = self._now()
+        else:
+            slot.lend(asyncio.current_task(), now)
+        self._counts.lent(now, now - since)
+        return slot.record
+
+    def _from_the_line(self, borrowed: Slot | None, since: float) -> Slot:
+        keeper = self.keeper
+        if borrowed is not None:
+            keeper.doubt(borrowed, since)
+        waiter = keeper.queue.enqueue(since)
+        try:
+            answer = await_(waiter.answer)
+        except BaseException:
+            keeper.queue.withdraw(waiter)
+            raise
+        if isinstance(answer, Slot):
+            return answer
+        raise answer
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        now = self._now()
+        slot = slot_of(record)
+        used = slot.come_back(now)
+        self._counts.returned(now, used)
+        if record.dbapi_connection is not slot.connection:
+            self._changed(record, slot)
+        elif slot.condemned is not None:
+            self.keeper.close_lent(slot)
+        else:
+            self._growth.held(used)
+            waiter = self._places.come_back(slot)
+            if waiter is not None:
+                self.keeper.freed(waiter, slot)
+
+    def _changed(self, record: ConnectionPoolEntry, slot: Slot) -> None:
+        if record.dbapi_connection is not None:
+            # A listener of somebody else's found it bad, and SQLAlchemy dialed within the caller.
+            slot.connection = record.dbapi_connection
+            slot.driver = record.driver_connection
+            self._counts.created.add()
+            slot.condemned = "it was replaced at checkout"
+            self.keeper.close_lent(slot)
+            return
+        # Perhaps out of the garbage collection, on whatever thread and in the middle of anything.
+        with suppress(RuntimeError):
+            self.keeper.loop.call_soon_threadsafe(self.keeper.lost, slot)
+
+    def _invalidate(
+        self,
+        connection: PoolProxiedConnection,
+        exception: BaseException | None = None,
+        _checkin: bool = True,  # noqa: FBT001, FBT002 - SQLAlchemy's own signature
+    ) -> None:
+        self.keeper.condemn_all(type(exception).__name__ if exception else "invalidated")
+        if _checkin and getattr(connection, "is_valid", False):
+            connection.invalidate(exception)
+
+    def recreate(self) -> WatchedPool:
+        """The pool itself: disposed of, it is empty, and its places stay counted."""
+        return self
+
+    def dispose(self) -> None:
+        """Close what is idle now, and what is lent when it comes back."""
+        await_(self.keeper.dispose())
+
+    # -- what SQLAlchemy's status() asks ------------------------------------------------
+
+    def size(self) -> int:
+        """How many connections are kept."""
+        return self._growth.kept
+
+    def checkedin(self) -> int:
+        """How many connections are idle."""
+        return len(self._places.idle)
+
+    def checkedout(self) -> int:
+        """How many connections are lent."""
+        return self._places.lent
+
+    def overflow(self) -> int:
+        """How many connections are open beyond those that are kept; negative below."""
+        return self.keeper.total - self.size()
+
+
+def _listen(pool: WatchedPool, keeper: Keeper) -> None:
+    counts = keeper.terms.counts
+
+    def closed(_connection: object, _record: object = None) -> None:
+        counts.closed.add()
+
+    def invalidated(
+        _connection: object, record: ConnectionPoolEntry, error: BaseException | None
+    ) -> None:
+        counts.invalidated.add()
+        condemned(_connection, record, error)
+        keeper.tell("invalidated", type(error).__name__ if error else "by hand")
+        keeper.doubt_all()
+
+    def condemned(_connection: object, record: ConnectionPoolEntry, _error: object) -> None:
+        slot_of(record).condemned = "invalidated"
+
+    event.listen(pool, "close", closed)
+    event.listen(pool, "close_detached", closed)
+    event.listen(pool, "invalidate", invalidated)
+    event.listen(pool, "soft_invalidate", condemned)

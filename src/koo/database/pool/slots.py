@@ -1,0 +1,115 @@
+"""One connection's life in the pool, and one who waits for one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from ...resilience import Holder
+from ..drivers.liveness import alarm_of, is_dead
+
+if TYPE_CHECKING:
+    from ..callers import CallingLine
+
+__all__ = ["HOLDING", "HOT", "Slot", "Waiter", "slot_of"]
+
+#: The key under which SQLAlchemy's record remembers its slot.
+HOLDING: Final = "koo.holding"
+
+#: How long after the server was last heard a connection is lent without asking (seconds).
+HOT: Final = 1.0
+
+
+class Slot:
+    """One connection: when it was heard last, and, while it is lent, who has it.
+
+    *condemned* says why it is closed instead of being lent again.
+    """
+
+    __slots__ = (
+        "alarm",
+        "born",
+        "condemned",
+        "connection",
+        "driver",
+        "expires",
+        "heard",
+        "idle_since",
+        "is_reported",
+        "record",
+        "since",
+        "task",
+        "where",
+    )
+
+    def __init__(self, record: ConnectionPoolEntry, now: float) -> None:
+        self.record = record
+        self.born = self.heard = self.idle_since = now
+        self.expires = float("inf")
+        self.since: float | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self.where: CallingLine | str | None = None
+        self.condemned: str | None = None
+        self.is_reported = False
+        self.connection = record.dbapi_connection
+        self.driver = record.driver_connection
+        self.alarm = alarm_of(self.driver)
+        record.record_info[HOLDING] = self  # type: ignore[index]
+
+    def lend(self, task: asyncio.Task[Any] | None, now: float) -> None:
+        """*task* has it now."""
+        self.task = task
+        self.where = None
+        self.since = now
+
+    def come_back(self, now: float) -> float:
+        """Nobody has it now; how long it was held."""
+        used = self.age(now)
+        # A long loan may have been long silent.
+        self.heard = now if used < HOT else now - used
+        self.idle_since = now
+        self.since = self.task = None
+        self.is_reported = False
+        return used
+
+    def is_hot(self, now: float) -> bool:
+        """Whether it can be lent without asking the server."""
+        return now - self.heard < HOT and not self.alarm()
+
+    def is_dead(self) -> bool:
+        """Whether it is known to be gone, without asking."""
+        return is_dead(self.driver, self.alarm)
+
+    def photograph(self, now: float) -> Holder:
+        """Who has it, as others may see it."""
+        task = self.task.get_name() if self.task else "?"
+        return Holder(task, str(self.where or "?"), self.age(now))
+
+    def age(self, now: float) -> float:
+        """For how long it has been lent; 0 when it is not."""
+        return 0.0 if self.since is None else now - self.since
+
+
+class Waiter:
+    """Somebody in line, from *since* until *deadline*; *answer* gets a slot or an error."""
+
+    __slots__ = ("answer", "deadline", "since", "task")
+
+    def __init__(
+        self,
+        answer: asyncio.Future[Slot | BaseException],
+        task: asyncio.Task[Any] | None,
+        since: float,
+        deadline: float,
+    ) -> None:
+        self.answer = answer
+        self.task = task
+        self.since = since
+        self.deadline = deadline
+
+
+def slot_of(record: ConnectionPoolEntry) -> Slot:
+    """The slot of SQLAlchemy's *record*."""
+    return record.record_info[HOLDING]  # type: ignore[index, no-any-return]

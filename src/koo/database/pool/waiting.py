@@ -1,0 +1,236 @@
+"""The line before the pool: who may join it, and how each who joined leaves it.
+
+    enqueue --server down, dial under way or in back-off--> DatabaseUnavailable
+       +------line full-----------------------------------> PoolExhausted
+       +------joined--> a slot
+                  +---> the deadline: PoolExhausted, or why no connection can be made
+                  +---> a dial failed and nothing is open: the first gets the error itself,
+                  |     which trips; the others DatabaseUnavailable, which counts for nothing
+                  +---> cancelled: withdraw
+
+While somebody waits, a timer looks every few milliseconds: it ends what is late, lets
+growth be priced again, and names tasks that wait for a second connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol
+
+from sqlalchemy import exc
+
+from ... import errors
+from ...resilience import Holder
+from ..verdicts import as_database_error, judge
+from .counts import Terms
+from .growth import Growth
+from .places import Places
+from .slots import Slot, Waiter
+
+__all__ = ["COMPONENT", "PoolExhausted", "Queue"]
+
+COMPONENT: Final = "database"
+
+_NAMED_HOLDERS: Final = 5
+_QUICKEST_LOOK: Final = 0.005
+_SLOWEST_LOOK: Final = 0.05
+_STAYS_RECENT: Final = 0.01
+
+
+class PoolExhausted(errors.PoolExhausted, exc.TimeoutError):
+    """Every connection is taken and none came back in time; *holders* has them.
+
+    *timeout* is how long the caller has waited in seconds: 0 when the line was full.
+    """
+
+    def __init__(self, gate: str, timeout: float, holders: tuple[Holder, ...]) -> None:
+        super().__init__(gate, None, _who(holders))
+        self.timeout = timeout
+        self.holders = holders
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.gate, self.timeout, self.holders)
+
+    def _when(self) -> str:
+        waited = f"none came back in {self.timeout:g} s" if self.timeout else "the line is full"
+        return f"{waited}: hold them shorter, or raise the pool's size"
+
+
+def _who(holders: tuple[Holder, ...]) -> str:
+    named = [f"{item.task} at {item.where} for {item.age:.1f} s" for item in holders]
+    rest = len(named) - _NAMED_HOLDERS
+    more = f" and {rest} more" if rest > 0 else ""
+    return f"{len(named)} in use: {', '.join(named[:_NAMED_HOLDERS])}{more}"
+
+
+class Supplier(Protocol):
+    """Who sees to it that those in line get what they wait for."""
+
+    terms: Terms
+    loop: asyncio.AbstractEventLoop
+    places: Places[Slot, Waiter]
+    growth: Growth
+    slots: set[Slot]
+
+    def supply(self, now: float) -> None:
+        """See that a connection is under way to everybody who is worth one."""
+        ...
+
+    def give_on(self, slot: Slot) -> None:
+        """*slot* was handed to somebody who no longer wants it."""
+        ...
+
+    def holders(self) -> tuple[Holder, ...]:
+        """Who holds a connection, the oldest first."""
+        ...
+
+    def tell(self, what: str, cause: str) -> None:
+        """Tell the listener."""
+        ...
+
+
+class Queue:
+    """Those who wait for one pool."""
+
+    def __init__(self, keeper: Supplier) -> None:
+        self._keeper = keeper
+        self._places = keeper.places
+        self._growth = keeper.growth
+        self._counts = keeper.terms.counts
+        self._now = keeper.terms.clock.monotonic
+        self._timeout = keeper.terms.config.pool_timeout
+        self._timer: asyncio.TimerHandle | None = None
+        self._newcomers: list[Waiter] = []
+        self._cause = ""
+        self._untold: BaseException | None = None
+        self._photographed = float("-inf")
+        self._holders: tuple[Holder, ...] = ()
+        self.is_closed = False
+
+    def enqueue(self, since: float) -> Waiter:
+        """A place at the end of the line. Raises DatabaseUnavailable or PoolExhausted at once."""
+        self._refuse_if_useless(since)
+        future = self._keeper.loop.create_future()
+        waiter = Waiter(future, asyncio.current_task(), since, since + self._timeout)
+        if not self._places.join(waiter):
+            self._counts.refused.add()
+            raise PoolExhausted(COMPONENT, 0, self._recent_holders(since))
+        self._newcomers.append(waiter)
+        self._keeper.supply(since)
+        self._arm(since)
+        return waiter
+
+    def withdraw(self, waiter: Waiter) -> None:
+        """*waiter* no longer waits; what it was given in the same instant goes to the next."""
+        self._places.leave(waiter)
+        answer = waiter.answer
+        if answer.done() and not answer.cancelled():
+            given = answer.result()
+            if isinstance(given, Slot):
+                self._keeper.give_on(given)
+
+    def disappoint(self, error: BaseException, now: float) -> None:
+        """A dial ended in *error*."""
+        places = self._places
+        self._cause = _said_of(error)
+        if places.usable or not places.line:
+            # One of those that are lent may come back sooner than the server lets us in.
+            self._untold = error
+            return
+        for waiter in list(places.line):
+            if self._answer(waiter, error):
+                if places.dialing:
+                    return
+                error = self._unavailable(now)
+
+    def take_heart(self) -> None:
+        """A dial succeeded: what the last one failed of no longer matters."""
+        self._untold = None
+
+    def dismiss(self) -> None:
+        """Send everybody home; the pool is being closed."""
+        for waiter in list(self._places.line):
+            self._answer(waiter, _closing())
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _recent_holders(self, now: float) -> tuple[Holder, ...]:
+        # A refusal must be cheap, above all when there are thousands.
+        if now - self._photographed >= _STAYS_RECENT:
+            self._photographed, self._holders = now, self._keeper.holders()
+        return self._holders
+
+    def _refuse_if_useless(self, now: float) -> None:
+        if self.is_closed:
+            raise _closing()
+        places, growth = self._places, self._growth
+        if growth.failures and not places.usable and (places.dialing or growth.blocked_for(now)):
+            raise self._unavailable(now)
+
+    def _unavailable(self, now: float) -> errors.DatabaseUnavailable:
+        growth = self._growth
+        after = growth.blocked_for(now) or growth.backoff
+        return errors.DatabaseUnavailable(COMPONENT, after, self._cause)
+
+    # -- looking at the line ----------------------------------------------------------
+
+    def _arm(self, now: float) -> None:
+        if self._timer is not None or not self._places.line:
+            return
+        pause = min(max(self._growth.connect_time / 4, _QUICKEST_LOOK), _SLOWEST_LOOK)
+        first = next(iter(self._places.line))
+        pause = min(pause, max(0.0, first.deadline - now))
+        self._timer = self._keeper.loop.call_later(pause, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now = self._now()
+        while (first := next(iter(self._places.line), None)) and first.deadline <= now:
+            self._end_wait(first)
+        self._notice_nested(now)
+        if self._places.line:
+            self._keeper.supply(now)
+            self._arm(now)
+
+    def _end_wait(self, waiter: Waiter) -> None:
+        if self._untold is not None:
+            error, self._untold = self._untold, None
+        elif not self._places.lent and not self._places.is_paused:
+            # Nobody holds one: it is the server that did not let us in, or not answer, in time.
+            error = as_database_error(TimeoutError(f"no connection in {self._timeout:g} s"))
+        else:
+            self._counts.timeouts.add()
+            error = PoolExhausted(COMPONENT, self._timeout, self._keeper.holders())
+        self._answer(waiter, error)
+
+    def _answer(self, waiter: Waiter, error: BaseException) -> bool:
+        """Give *waiter* its *error*; False if its caller has already gone."""
+        self._places.leave(waiter)
+        if waiter.answer.done():
+            return False
+        waiter.answer.set_result(error)
+        return True
+
+    def _notice_nested(self, now: float) -> None:
+        """Name whoever waits for a second connection while holding one: enough of them deadlock."""
+        newcomers, self._newcomers = self._newcomers, []
+        held = {slot.task: slot for slot in self._keeper.slots if slot.task is not None}
+        for waiter in newcomers:
+            if waiter.task in held and waiter in self._places.line:
+                self._counts.nested.add()
+                holder = held[waiter.task].photograph(now)
+                told = f"{holder.task} wants another beside the one it took at {holder.where}"
+                self._keeper.tell("nested", told)
+
+
+def _closing() -> errors.DatabaseUnavailable:
+    return errors.DatabaseUnavailable(COMPONENT, None, "the pool is being closed")
+
+
+def _said_of(error: BaseException) -> str:
+    known = as_database_error(error) if isinstance(error, Exception) else error
+    return judge(known).failure.cause or "the server cannot be reached"

@@ -1,0 +1,114 @@
+"""A pool under random cancellations and faults: nothing is lost, and everybody is answered."""
+
+import asyncio
+import random
+
+import pytest
+from sqlalchemy import exc
+from sqlalchemy.util import greenlet_spawn
+
+from koo.errors import Rejected
+from koo.testing import run
+
+STEPS = 100_000
+STEPS_OF_A_STORY = 500
+
+
+class Story:
+    """One pool, some callers, and a world that is not kind to them."""
+
+    def __init__(self, house, dice):
+        self.home = house(
+            pool_size=dice.randint(1, 4),
+            max_overflow=dice.randint(0, 3),
+            max_waiting=dice.choice([3, 1000]),
+            pool_timeout=dice.choice([0.5, 5.0]),
+            pool_recycle=dice.choice([-1, 3.0]),
+            reclaim_after=dice.choice([float("inf"), 4.0]),
+            check_timeout=1.0,
+        )
+        self.dice = dice
+        self.server = self.home.server
+        self.server.connect_time = dice.choice([0.001, 0.05, 0.3])
+        self.callers = set()
+
+    async def call(self):
+        dice = self.dice
+        try:
+            lent = await self.home.borrow()
+        except (Rejected, OSError, exc.SQLAlchemyError):
+            return
+        try:
+            await asyncio.sleep(dice.choice([0, 0.01, 0.3, 1.5]))
+            if dice.random() < 0.1:
+                await greenlet_spawn(lent.invalidate)
+            elif dice.random() < 0.03:
+                await greenlet_spawn(lent.detach)
+        finally:
+            await greenlet_spawn(lent.close)
+
+    def step(self):
+        home, server, dice = self.home, self.server, self.dice
+        match dice.randrange(16):
+            case 0:
+                server.error = None if server.error else ConnectionRefusedError()
+            case 1:
+                server.silent = dice.random() < 0.2
+            case 2 if server.open:
+                server.kill(dice.choice(sorted(server.open, key=id)))
+            case 3 if server.open:
+                dice.choice(sorted(server.open, key=id)).is_silent = True
+            case 4 if self.callers:
+                dice.choice(sorted(self.callers, key=id)).cancel()
+            case 5 if home.keeper._tasks and dice.random() < 0.3:
+                dice.choice(sorted(home.keeper._tasks, key=id)).cancel()
+            case 6 if dice.random() < 0.2:
+                home.keeper.condemn_all("tried out")
+            case 7:
+                home.keeper.growth.forgive()
+            case _:
+                caller = asyncio.ensure_future(self.call())
+                self.callers.add(caller)
+                caller.add_done_callback(self.callers.discard)
+        self.assert_bounded()
+
+    def assert_bounded(self):
+        places = self.home.places
+        assert min(places.lent, places.dialing, places.checking, places.closing) >= 0
+        assert places.taken <= places.most
+        assert places.usable + places.closing >= len(self.home.keeper.slots) - places.dialing
+
+    async def told(self, steps):
+        for _ in range(steps):
+            self.step()
+            await asyncio.sleep(self.dice.choice([0, 0, 0.001, 0.05, 0.4]))
+        self.server.error, self.server.silent = None, False
+        for connection in self.server.open:
+            connection.is_silent = False
+        await asyncio.sleep(40)
+        assert not self.callers, "somebody waits for ever"
+        self.home.keeper.growth.forgive()
+        for _ in range(self.home.places.most):
+            await asyncio.wait_for(self.home.use(), 2)
+        await asyncio.sleep(35)
+        # What is being replaced just now comes to its end, and nothing else begins.
+        for _ in range(10):
+            self.home.keeper.upkeep.stop()
+            await asyncio.sleep(0.5)
+        self.home.assert_whole()
+
+
+@pytest.mark.properties
+@pytest.mark.timeout(600)
+def test_whatever_happens_no_place_and_no_wake_up_is_lost(house, seed, scale):
+    for number in range(int(STEPS * scale / STEPS_OF_A_STORY)):
+        dice = random.Random(seed + number)
+
+        async def story(dice=dice):
+            await Story(house, dice).told(STEPS_OF_A_STORY)
+
+        try:
+            run(story())
+        except BaseException as error:
+            error.add_note(f"story {number} of seed {seed}")
+            raise

@@ -1,0 +1,35 @@
+import asyncio
+import sys
+
+import greenlet
+
+from koo.database.callers import calling_line
+
+
+def test_the_calling_line_is_the_callers_and_short():
+    here = sys._getframe().f_lineno + 1
+    assert str(calling_line()) == f"tests/database/test_callers.py:{here}"
+
+
+async def test_our_own_frames_and_those_of_asyncio_are_skipped():
+    space = {"__name__": "koo.database.manager", "calling_line": calling_line}
+    exec("async def look():\n    return calling_line()", space)
+    assert str(await space["look"]()).startswith("tests/database/test_callers.py:")
+
+
+async def test_a_task_that_begins_with_us_is_known_by_what_it_runs():
+    space = {"__name__": "koo.database.manager", "calling_line": calling_line}
+    exec("async def look(fn):\n    return calling_line(fn)", space)
+    assert await asyncio.create_task(space["look"](None)) is None
+    found = await asyncio.create_task(space["look"](work))
+    assert str(found) == f"tests/database/test_callers.py:{work.__code__.co_firstlineno}"
+
+
+def test_a_greenlet_that_knows_nobody_outside_has_no_line():
+    space = {"__name__": "koo.database.manager", "calling_line": calling_line}
+    exec("def look():\n    return calling_line()", space)
+    assert greenlet.greenlet(space["look"]).switch() is None
+
+
+def work():
+    """What a task may run."""
