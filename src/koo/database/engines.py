@@ -29,7 +29,7 @@ from sqlalchemy.util import await_, greenlet_spawn
 from ..errors import KooError
 from .commit import READONLY, Scope, commit_outcome_unknown, scope_of
 from .config import DatabaseConfig
-from .pool import Keeper, Terms, WatchedPool, ending
+from .pool import Keeper, Terms, WatchedPool, doubt_after, ending
 from .verdicts import StatementTimedOut, as_database_error, error_code, proves_rollback
 
 __all__ = ["Engines", "LoopEngine"]
@@ -97,6 +97,7 @@ class Engines:
         config = self._terms.config
         pooled = _pooled_engine(self._terms)
         _listen_to_driver(pooled, self._terms)
+        event.listen(pooled.sync_engine, "handle_error", doubt_after)
         asker = create_async_engine(config.url, poolclass=NullPool, hide_parameters=True)
         event.listen(asker.sync_engine, "do_connect", partial(_dial, config.check_timeout))
         event.listen(asker.sync_engine, "handle_error", _understand)
