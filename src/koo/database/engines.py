@@ -18,13 +18,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from .config import DatabaseConfig
 from .drivers.goodbye import finish_saying
 from .listening import connect_arguments, listen_to_dialing, listen_to_driver
-from .pool import Keeper, Terms, WatchedPool, ending
+from .pool import Keeper, Terms, WatchedPool, doubt_after, ending
 
 __all__ = ["Engines", "LoopEngine"]
 
@@ -87,6 +88,7 @@ class Engines:
         pooled = _pooled_engine(self._terms)
         response_time = self._terms.counts.response_time
         listen_to_driver(pooled.sync_engine, config, self._terms.clock, response_time)
+        event.listen(pooled.sync_engine, "handle_error", doubt_after)
         asker = create_async_engine(
             config.url,
             poolclass=NullPool,

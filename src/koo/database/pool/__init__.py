@@ -8,7 +8,7 @@ slots     one connection, and one who waits; holders: who has one; counts: all o
 
 from .counts import PoolCounts, PoolStats, Terms
 from .keeper import Keeper
-from .lending import WatchedPool
+from .lending import WatchedPool, doubt_after
 from .slots import HOLDING
 from .waiting import PoolExhausted
 
@@ -20,4 +20,5 @@ __all__ = [
     "PoolStats",
     "Terms",
     "WatchedPool",
+    "doubt_after",
 ]

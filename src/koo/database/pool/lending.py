@@ -17,18 +17,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import event
-from sqlalchemy.engine import Dialect
+from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import await_
 
+from ..verdicts import judge
 from .counts import Terms
 from .keeper import Keeper
-from .slots import HOT, Slot, slot_of
+from .slots import HOLDING, HOT, Slot, slot_of
 
-__all__ = ["WatchedPool"]
+__all__ = ["WatchedPool", "doubt_after"]
 
 
 class WatchedPool(AsyncAdaptedQueuePool):
@@ -147,6 +148,18 @@ class WatchedPool(AsyncAdaptedQueuePool):
     def overflow(self) -> int:
         """How many connections are open beyond those that are kept; negative below."""
         return self.keeper.total - self.size()
+
+
+def doubt_after(context: ExceptionContext) -> None:
+    """Ask a connection before it is lent again when its server may be going; a listener.
+
+    A server that shuts down says so in an error, a moment before it closes the socket.
+    """
+    error, connection = context.sqlalchemy_exception, context.connection
+    if error is None or connection is None or connection.closed or connection.invalidated:
+        return
+    if judge(error).failure.trips:
+        cast("dict[str, Any]", connection.connection.record_info)[HOLDING].is_doubtful = True
 
 
 def _listen(pool: WatchedPool, keeper: Keeper) -> None:

@@ -25,7 +25,8 @@ HOT: Final = 1.0
 class Slot:
     """One connection: when it was heard last, and, while it is lent, who has it.
 
-    *condemned* says why it is closed instead of being lent again.
+    *condemned* says why it is closed instead of being lent again; one that
+    *is_doubtful* is asked before.
     """
 
     __slots__ = (
@@ -37,6 +38,7 @@ class Slot:
         "expires",
         "heard",
         "idle_since",
+        "is_doubtful",
         "is_reported",
         "record",
         "since",
@@ -52,7 +54,7 @@ class Slot:
         self.task: asyncio.Task[Any] | None = None
         self.where: CallingLine | str | None = None
         self.condemned: str | None = None
-        self.is_reported = False
+        self.is_doubtful = self.is_reported = False
         self.connection = record.dbapi_connection
         self.driver = record.driver_connection
         self.alarm = alarm_of(self.driver)
@@ -68,7 +70,8 @@ class Slot:
         """Nobody has it now; how long it was held."""
         used = self.age(now)
         # A long loan may have been long silent.
-        self.heard = now if used < HOT else now - used
+        self.heard = now if used < HOT and not self.is_doubtful else now - max(used, 2 * HOT)
+        self.is_doubtful = False
         self.idle_since = now
         self.since = self.task = None
         self.is_reported = False
