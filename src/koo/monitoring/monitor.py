@@ -1,6 +1,6 @@
 """What looks at every component, remembers the alerts, and never touches anything.
 
-    components --reports()--> alerts (previous alerts, notices of the journal) --> views
+    components --reports()--> samples --judge(rules, memory, notices)--> alerts --> views
 
 Looking is free of effects on what is looked at. The alerts' memory moves only in
 ``observe``, which ``watch`` calls every second: a page that is opened twice sees
@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from ..resilience import SYSTEM_CLOCK, Clock, Component, Report
-from .alerts import Alert, find_alerts
+from .alerts import RULES, Alert, Judgement, Memory, Now, Rule, judge, sample_of
 from .history import History
 from .journal import Journal
-from .naming import DATABASE, SERVICE_PREFIX
+from .naming import DATABASE, SERVICE_PREFIX, is_configured
 from .views import (
     Dashboard,
     DatabaseHealth,
@@ -50,7 +50,8 @@ class Monitor:
 
     *configuration* gives the documented variables and their values, without
     secrets, for the detailed status. *journal* is the listener that the
-    components were made with; without one nothing has changed yet.
+    components were made with; without one nothing has changed yet. *rules* make
+    the alerts.
     """
 
     def __init__(
@@ -59,13 +60,15 @@ class Monitor:
         *,
         journal: Journal | None = None,
         configuration: Configuration = _no_configuration,
+        rules: Iterable[Rule] = RULES,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.journal = journal or Journal(clock=clock)
         self._components = {component.name: component for component in components}
         self._configuration = configuration
         self._clock = clock
-        self._known: tuple[Alert, ...] = ()
+        self._rules = tuple(rules)
+        self._memory = Memory()
         self._history = History()
 
     # -- who is watched -------------------------------------------------------------
@@ -91,15 +94,16 @@ class Monitor:
 
     def alerts(self) -> tuple[Alert, ...]:
         """Everything worth knowing now, the most urgent first. Only looks."""
-        return self._judge(self.reports())
+        return self._judge(self.reports()).alerts
 
     def observe(self) -> tuple[Alert, ...]:
         """As :meth:`alerts`, and remember them and the pool: what ends is seen to end."""
         reports = self.reports()
         for report in reports:
             self._history.note(report, self._clock.time())
-        self._known = self._judge(reports)
-        return self._known
+        judgement = self._judge(reports)
+        self._memory = judgement.memory
+        return judgement.alerts
 
     async def watch(self, every: float = 1.0) -> None:
         """Observe every so many seconds until cancelled."""
@@ -107,8 +111,10 @@ class Monitor:
             self.observe()
             await self._clock.sleep(every)
 
-    def _judge(self, reports: Iterable[Report]) -> tuple[Alert, ...]:
-        return find_alerts(reports, self._known, self._clock.time(), self.journal.notices())
+    def _judge(self, reports: Iterable[Report]) -> Judgement:
+        now = Now.of(self._clock)
+        samples = (sample_of(report, now) for report in reports if is_configured(report))
+        return judge(self._rules, samples, now, self._memory, notices=self.journal.notices())
 
     def service_reports(self) -> tuple[Report, ...]:
         """A report of each AI service. Only looks."""
@@ -119,13 +125,13 @@ class Monitor:
     def system_health(self) -> SystemHealth:
         """The health of everything."""
         reports = self.reports()
-        return system_health(reports, self._judge(reports), self._clock.time())
+        return system_health(reports, self._judge(reports).alerts, self._clock.time())
 
     def dashboard(self) -> Dashboard:
         """All that the page shows."""
         reports = self.reports()
         past = Past(self.journal.entries(_SHOWN_EVENTS), self._history.samples())
-        return dashboard(reports, self._judge(reports), past, self._clock.time())
+        return dashboard(reports, self._judge(reports).alerts, past, self._clock.time())
 
     def service_healths(self) -> dict[str, ServiceHealth]:
         """The health of each service by its name."""
