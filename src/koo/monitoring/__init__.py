@@ -1,11 +1,11 @@
-"""What the components are doing, in words and numbers: views, alerts, a journal.
+"""What the components are doing, in words and numbers: views, alerts, a journal, notifications.
 
 Standard library only. Knows databases and AI services by their ``Report``.
 """
 
 from __future__ import annotations
 
-from . import views
+from . import notify, views
 from .alerts import (
     RULES,
     RUNBOOKS,
@@ -64,6 +64,7 @@ __all__ = [
     "is_configured",
     "is_lost",
     "judge",
+    "notify",
     "sample_of",
     "service_name",
     "views",

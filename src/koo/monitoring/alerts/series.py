@@ -6,9 +6,11 @@ rises   0  1  1  0  1                       growth: 0 1 1 1 2
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 from .samples import Now, Sample
@@ -63,9 +65,7 @@ class Series:
 
     def grown(self, now: float) -> float:
         """The growth within the span before the monotonic second *now*."""
-        start = now - self.trace.span
-        before = [total for at, total in self.points if at <= start]
-        return self.total - (before[-1] if before else self.points[0][1])
+        return self.total - self.points[max(0, self._old(now) - 1)][1]
 
     def known(self, now: float) -> float:
         """For how much of the span the number has been followed, in seconds."""
@@ -78,8 +78,11 @@ class Series:
 
     def _needed(self, now: float) -> tuple[tuple[float, float], ...]:
         """The points in the span, and the last one before it."""
-        old = sum(at <= now - self.trace.span for at, _ in self.points)
-        return self.points[max(0, old - 1) :]
+        return self.points[max(0, self._old(now) - 1) :]
+
+    def _old(self, now: float) -> int:
+        """How many of the points lie before the span."""
+        return bisect_right(self.points, now - self.trace.span, key=itemgetter(0))
 
 
 Past: TypeAlias = Mapping[tuple[str, Trace], Series]
