@@ -17,6 +17,7 @@ monitor: Final = Monitor(
     (db_manager, *ai_error_handler.services.values()),
     journal=journal,
     configuration=get_settings().shown,
+    rules=get_settings().alert_rules,
 )
 
 

@@ -5,7 +5,7 @@ Standard library only. Knows databases and AI services by their ``Report``.
 
 from __future__ import annotations
 
-from . import notify, views
+from . import notify, rulefile, views
 from .alerts import (
     RULES,
     RUNBOOKS,
@@ -65,6 +65,7 @@ __all__ = [
     "is_lost",
     "judge",
     "notify",
+    "rulefile",
     "sample_of",
     "service_name",
     "views",
