@@ -81,6 +81,17 @@ def test_only_what_was_observed_recovers(monitor, database, made):
     assert monitor.alerts() == ()
 
 
+def test_what_people_are_told_of_stands_until_it_has_been_quiet(monitor, database, made, clock):
+    database.now = made.database(Health.CIRCUIT_OPEN)
+    monitor.observe()
+    database.now = made.database()
+    monitor.observe()
+    assert [alert.id for alert in monitor.standing()] == ["database:circuit-open"]
+    clock.advance(60)
+    monitor.observe()
+    assert monitor.standing() == ()
+
+
 def test_the_detailed_status_has_the_configuration(monitor, database):
     status = monitor.detailed_status(database.now)
     assert status.configuration == {"A": 1}

@@ -105,6 +105,10 @@ class Monitor:
         self._memory = judgement.memory
         return judgement.alerts
 
+    def standing(self) -> tuple[Alert, ...]:
+        """What fires and is not over, as of the last :meth:`observe`: what people are told of."""
+        return self._memory.standing
+
     async def watch(self, every: float = 1.0) -> None:
         """Observe every so many seconds until cancelled."""
         while True:
