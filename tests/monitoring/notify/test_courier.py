@@ -5,7 +5,9 @@ import sqlite3
 
 import pytest
 
+from koo.monitoring import Monitor
 from koo.monitoring.notify import Courier, CourierConfig, DeliveryError, Outbox, RoutingConfig
+from koo.resilience import Health
 from koo.testing import running_clock
 
 
@@ -155,6 +157,31 @@ async def test_a_file_that_cannot_be_written_loses_nothing(station, post, monkey
     assert hook.marks == ["+database:circuit-open"]
     stats = place.courier.stats()
     assert (stats.outbox_errors_total, stats.last_error) == (3, "outbox: OperationalError")
+
+
+async def test_what_does_not_arrive_for_a_minute_is_an_alert_on_the_page(station, post):
+    hook = Channel("hook", *[DeliveryError("HTTP 503")] * 1000)
+    place = station(hook)
+    place.alerts = [post.alert()]
+    await place.work(60)
+    monitor = Monitor([place.courier], clock=running_clock())
+    assert monitor.alerts() == ()
+    assert place.courier.report().state is Health.HEALTHY
+    await asyncio.sleep(60)
+    [alert] = monitor.alerts()
+    assert (alert.id, alert.cause) == ("notifications:failing", "hook: HTTP 503")
+    assert (await place.courier.check()).state is Health.UNHEALTHY
+    place.courier.reset()
+    assert monitor.alerts() == ()
+
+
+async def test_what_arrives_after_all_is_no_trouble(station, post):
+    hook = Channel("hook", DeliveryError("HTTP 503"))
+    place = station(hook)
+    place.alerts = [post.alert()]
+    await place.work(20)
+    await asyncio.sleep(1000)
+    assert place.courier.report().value("failing_for") == 0
 
 
 async def test_nothing_is_delivered_before_it_is_known_what_was_told(station):

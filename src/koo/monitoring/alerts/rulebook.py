@@ -33,6 +33,7 @@ _ANCHORS: Final = (
     "budget-spent",
     "budget-near",
     "budget-forecast",
+    "notifications-failing",
     "recovered",
     "configuration-changed",
 )
@@ -286,4 +287,18 @@ _ANY: Final = (
     ),
 )
 
-RULES: Final = (*_DATABASE, *_SERVICES, *_ANY)
+_NOTIFICATIONS: Final = (
+    Rule(
+        kind="notifications",
+        name="failing",
+        severity=Severity.CRITICAL,
+        title="Notifications do not arrive",
+        what="nobody is told what fires",
+        advice="see that the channel's address answers; what waits is tried for a day",
+        runbook=RUNBOOKS["notifications-failing"],
+        when=(Above("failing_for", _MINUTE),),
+        keep=_MINUTE,
+    ),
+)
+
+RULES: Final = (*_DATABASE, *_SERVICES, *_ANY, *_NOTIFICATIONS)

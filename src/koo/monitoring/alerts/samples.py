@@ -154,6 +154,8 @@ def _words(report: Report) -> Iterable[tuple[str, str | None]]:
         yield "budget.spent.share", words
     if (held := report.value("pool.oldest_checkout")) is not None:
         yield "pool.oldest_checkout", f"the oldest has been held for {held:.0f} s"
+    if report.value("failing_for") is not None:
+        yield "failing_for", report.cause
     if windows := [reading for reading in report.readings if reading.name == "limit.used"]:
         yield "limit.used.share", _windows(windows)
 

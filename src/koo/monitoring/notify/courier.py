@@ -3,7 +3,9 @@
     every second: standing alerts --decide()--> outbox (in a thread)
     each channel: claim --> send --> settle, or postpone: 1 s, 2 s, 4 s ... 15 min, for a day
 
-A channel that hangs delays nobody but itself: each has a task of its own.
+A channel that hangs delays nobody but itself: each has a task of its own. The courier
+is a component as well: what cannot be delivered is an alert, on the page and by the
+other channels.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from ...resilience import RANDOM, SYSTEM_CLOCK, Clock, Random
+from ...resilience import RANDOM, SYSTEM_CLOCK, Clock, Health, Random, Reading, Report
 from ..alerts import Alert, Now
+from ..naming import NOTIFICATIONS
 from .channels import Channel
 from .mutes import Mutes
 from .outbox import Letter, Outbox
@@ -26,6 +29,8 @@ from .routing import Book, RoutingConfig, decide
 __all__ = ["Courier", "CourierConfig", "CourierStats"]
 
 _FIRST_PAUSE: Final = 1.0
+_TROUBLING: Final = 60.0
+_OUTBOX: Final = "outbox"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +68,9 @@ class CourierStats:
 
 
 class Courier:
-    """Tells *channels* of what *standing* gives, through *outbox*."""
+    """Tells *channels* of what *standing* gives, through *outbox*; a Component."""
+
+    name = NOTIFICATIONS
 
     def __init__(
         self,
@@ -88,12 +95,39 @@ class Courier:
         self._book: Book | None = None
         self._sent = self._failed = self._buried = self._outbox_errors = 0
         self._last_error: str | None = None
+        self._failing: dict[str, float] = {}
 
     def stats(self) -> CourierStats:
         """A photograph."""
         return CourierStats(
             self._sent, self._failed, self._buried, self._outbox_errors, self._last_error
         )
+
+    def report(self) -> Report:
+        """How it is doing. Only looks."""
+        now = self._clock.monotonic()
+        failing = max((now - since for since in self._failing.values()), default=0.0)
+        return Report(
+            component=self.name,
+            kind=NOTIFICATIONS,
+            state=Health.UNHEALTHY if failing >= _TROUBLING else Health.HEALTHY,
+            cause=self._last_error if self._failing else None,
+            readings=(
+                Reading("failing_for", failing),
+                Reading("sent_total", self._sent),
+                Reading("failed_total", self._failed),
+                Reading("buried_total", self._buried),
+            ),
+        )
+
+    async def check(self) -> Report:
+        """The same as :meth:`report`: nobody is written to in order to see whether it works."""
+        return self.report()
+
+    def reset(self) -> None:
+        """Forget what failed; what waits is tried when it is due."""
+        self._failing.clear()
+        self._last_error = None
 
     async def run(self) -> None:
         """Decide and deliver until cancelled."""
@@ -132,13 +166,14 @@ class Courier:
         error = await failure_of(channel.send(letter.message), self._config.timeout)
         if error is None:
             self._sent += 1
+            self._failing.pop(channel.name, None)
             await asyncio.to_thread(self._outbox.settle, letter)
         else:
             self._failed += 1
+            self._note(channel.name, error)
             await self._try_later(letter, f"{channel.name}: {error}")
 
     async def _try_later(self, letter: Letter, error: str) -> None:
-        self._last_error = error
         now = self._clock.time()
         if now - letter.posted >= self._config.give_up:
             self._buried += 1
@@ -152,7 +187,12 @@ class Courier:
         while True:
             try:
                 await work()
+                self._failing.pop(_OUTBOX, None)
             except sqlite3.Error as error:
                 self._outbox_errors += 1
-                self._last_error = f"outbox: {type(error).__name__}"
+                self._note(_OUTBOX, type(error).__name__)
             await self._clock.sleep(self._config.every)
+
+    def _note(self, who: str, error: str) -> None:
+        self._last_error = f"{who}: {error}"
+        self._failing.setdefault(who, self._clock.monotonic())
