@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .channels import Alertmanager, Channel, Webhook
 from .courier import Courier, CourierConfig, CourierStats
+from .mutebook import MuteBook
 from .mutes import INHIBITIONS, Acknowledgement, Mutes, Silence
 from .outbox import Letter, Outbox, OutboxStats
 from .posting import Address, DeliveryError
@@ -24,6 +25,7 @@ __all__ = [
     "Group",
     "Letter",
     "Message",
+    "MuteBook",
     "Mutes",
     "Outbox",
     "OutboxStats",

@@ -16,9 +16,7 @@ call opens the file anew and may block: call from a thread.
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -26,10 +24,10 @@ from typing import Any, Final
 
 from ..alerts import Alert, AlertState, Now, Severity
 from .routing import Book, Group, Message
+from .statefile import StateFile
 
 __all__ = ["Letter", "Outbox", "OutboxStats"]
 
-_PATIENCE: Final = 5.0
 _DEAD_KEPT: Final = 1000
 
 _SCHEMA: Final = """
@@ -86,13 +84,11 @@ class Outbox:
     """The letters in the SQLite file at *path*, which is made if it is not there."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = StateFile(path)
 
     def prepare(self) -> None:
         """Make the tables where they are missing."""
-        with closing(self._connect()) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
+        self._file.prepare(_SCHEMA)
 
     def post(
         self, channels: Iterable[str], messages: Iterable[Message], book: Book, now: Now
@@ -104,7 +100,7 @@ class Outbox:
             for channel in channels
         ]
         told = [(name, *_told(group, now)) for name, group in book.groups.items() if group.told]
-        with self._transaction() as connection:
+        with self._file.write() as connection:
             connection.executemany(
                 "INSERT INTO koo_letters (channel, topic, body, posted, due)"
                 " VALUES (?, ?, ?, ?, ?)",
@@ -118,8 +114,7 @@ class Outbox:
 
         The wall clock may have been set since then: nobody waits for longer than that.
         """
-        with closing(self._connect()) as connection:
-            rows = connection.execute("SELECT topic, due, sent, alerts FROM koo_told").fetchall()
+        rows = self._file.read("SELECT topic, due, sent, alerts FROM koo_told")
         shift = now.monotonic - now.wall
         groups = {
             topic: Group(
@@ -134,7 +129,7 @@ class Outbox:
     def claim(self, channel: str, now: float, lease: float) -> Letter | None:
         """The next letter for *channel*, nobody else's for *lease* seconds; None without one."""
         terms = {"channel": channel, "now": now, "lease": now + lease}
-        with self._transaction() as connection:
+        with self._file.write() as connection:
             row = connection.execute(_CLAIM, terms).fetchone()
         if row is None:
             return None
@@ -143,17 +138,19 @@ class Outbox:
 
     def settle(self, letter: Letter) -> None:
         """It has arrived."""
-        self._change("DELETE FROM koo_letters WHERE id = ?", letter.id)
+        self._file.change("DELETE FROM koo_letters WHERE id = ?", letter.id)
 
     def postpone(self, letter: Letter, due: float, error: str) -> None:
         """It has not arrived because of *error*; try again at epoch second *due*."""
         statement = "UPDATE koo_letters SET due = ?, error = ? WHERE id = ?"
-        self._change(statement, due, error, letter.id)
+        self._file.change(statement, due, error, letter.id)
 
     def bury(self, letter: Letter, error: str) -> None:
         """It is given up; it stays, for people to see, until a thousand others came after it."""
-        self._change("UPDATE koo_letters SET dead = 1, error = ? WHERE id = ?", error, letter.id)
-        self._change(
+        self._file.change(
+            "UPDATE koo_letters SET dead = 1, error = ? WHERE id = ?", error, letter.id
+        )
+        self._file.change(
             "DELETE FROM koo_letters WHERE dead AND id NOT IN"
             " (SELECT id FROM koo_letters WHERE dead ORDER BY id DESC LIMIT ?)",
             _DEAD_KEPT,
@@ -161,26 +158,11 @@ class Outbox:
 
     def stats(self) -> OutboxStats:
         """A photograph."""
-        with closing(self._connect()) as connection:
-            row = connection.execute(
-                "SELECT count(*) FILTER (WHERE NOT dead), min(posted) FILTER (WHERE NOT dead),"
-                " count(*) FILTER (WHERE dead) FROM koo_letters"
-            ).fetchone()
-        return OutboxStats(*row)
-
-    def _change(self, statement: str, *terms: float | str) -> None:
-        with self._transaction() as connection:
-            connection.execute(statement, terms)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with closing(self._connect()) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            connection.execute("COMMIT")
-
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)
+        rows = self._file.read(
+            "SELECT count(*) FILTER (WHERE NOT dead), min(posted) FILTER (WHERE NOT dead),"
+            " count(*) FILTER (WHERE dead) FROM koo_letters"
+        )
+        return OutboxStats(*rows[0])
 
 
 # -- as text --------------------------------------------------------------------------------------
