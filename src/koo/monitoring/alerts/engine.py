@@ -113,12 +113,13 @@ class _Sitting:
         self._memory = memory
         self._outages = _outages(memory.incidents.values())
         self._concerned: dict[str, tuple[Rule, ...]] = {}
+        self._traced: dict[str, frozenset[Trace]] = {}
 
     def follow(self, samples: Iterable[Sample]) -> Past:
         """The past with *samples* added, without those who are gone."""
         followed: dict[tuple[str, Trace], Series] = {}
         for sample in samples:
-            traces = traces_of(self._rules_for(sample))
+            traces = self._traces_for(sample)
             followed.update(follow(traces, sample, self._memory.past, self._now))
         return MappingProxyType(followed)
 
@@ -144,6 +145,11 @@ class _Sitting:
             concerned = (rule for rule in self._rules if rule.concerns(sample))
             self._concerned[sample.kind] = tuple(concerned)
         return self._concerned[sample.kind]
+
+    def _traces_for(self, sample: Sample) -> frozenset[Trace]:
+        if sample.kind not in self._traced:
+            self._traced[sample.kind] = frozenset(traces_of(self._rules_for(sample)))
+        return self._traced[sample.kind]
 
     def _begin(self, before: Incident | None, rule: Rule, look: Look) -> Incident:
         """It holds anew: a new incident, or one that was quiet and is not over."""

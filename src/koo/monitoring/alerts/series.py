@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from operator import itemgetter
 from typing import Final, TypeAlias
@@ -57,11 +57,12 @@ class Series:
 
     def add(self, value: float, now: float) -> Series:
         """The series with *value* seen at the monotonic second *now*."""
+        is_due = now - self.points[-1][0] >= self.trace.span / _POINTS
+        if value == self.last and not is_due:
+            return self
         total = self.total + self._growth(value)
-        points = self.points
-        if now - points[-1][0] >= self.trace.span / _POINTS:
-            points = (*self._needed(now), (now, total))
-        return replace(self, last=value, total=total, points=points)
+        points = (*self._needed(now), (now, total)) if is_due else self.points
+        return Series(self.trace, value, total, points)
 
     def grown(self, now: float) -> float:
         """The growth within the span before the monotonic second *now*."""
