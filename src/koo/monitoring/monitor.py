@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from ..resilience import SYSTEM_CLOCK, Clock, Component, Report
-from .alerts import RULES, Alert, Judgement, Memory, Now, Rule, judge, sample_of
+from ..resilience import LISTENER_ERRORS, SYSTEM_CLOCK, Clock, Component, Report
+from .alerts import RULES, Alert, AlertEvent, Judgement, Memory, Now, Rule, judge, sample_of
 from .history import History
 from .journal import Journal
 from .naming import DATABASE, SERVICE_PREFIX, is_configured
@@ -41,6 +41,10 @@ Configuration = Callable[[], Mapping[str, object]]
 _SHOWN_EVENTS: Final = 50
 
 
+def _ignore(_: AlertEvent) -> None:
+    """Nobody listens."""
+
+
 def _no_configuration() -> Mapping[str, object]:
     return {}
 
@@ -51,7 +55,7 @@ class Monitor:
     *configuration* gives the documented variables and their values, without
     secrets, for the detailed status. *journal* is the listener that the
     components were made with; without one nothing has changed yet. *rules* make
-    the alerts.
+    the alerts; *on_alert* hears, once, that one is pending, firing or resolved.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Monitor:
         journal: Journal | None = None,
         configuration: Configuration = _no_configuration,
         rules: Iterable[Rule] = RULES,
+        on_alert: Callable[[AlertEvent], None] = _ignore,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.journal = journal or Journal(clock=clock)
@@ -68,6 +73,7 @@ class Monitor:
         self._configuration = configuration
         self._clock = clock
         self._rules = tuple(rules)
+        self._on_alert = on_alert
         self._memory = Memory()
         self._history = History()
 
@@ -103,6 +109,8 @@ class Monitor:
             self._history.note(report, self._clock.time())
         judgement = self._judge(reports)
         self._memory = judgement.memory
+        for event in judgement.events:
+            self._tell(event)
         return judgement.alerts
 
     def standing(self) -> tuple[Alert, ...]:
@@ -114,6 +122,12 @@ class Monitor:
         while True:
             self.observe()
             await self._clock.sleep(every)
+
+    def _tell(self, event: AlertEvent) -> None:
+        try:
+            self._on_alert(event)
+        except Exception:  # noqa: BLE001 - a listener must never end the watch
+            LISTENER_ERRORS.add()
 
     def _judge(self, reports: Iterable[Report]) -> Judgement:
         now = Now.of(self._clock)

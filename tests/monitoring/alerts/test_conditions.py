@@ -109,6 +109,12 @@ def test_a_number_that_was_once_seen_is_remembered_while_it_is_away():
     assert follow([trace], away, {}, Now(1, 1)) == {}
 
 
+def test_what_is_no_number_for_a_moment_is_no_growth():
+    condition = Increase("n", 1, 100)
+    assert not condition.begins(seen(condition, [5, float("nan"), 5]))
+    assert not condition.begins(seen(condition, [5, float("inf"), 5]))
+
+
 def test_a_series_stays_small_and_is_off_by_a_sixtieth_of_its_span_at_most():
     series = Series.begin(Trace("n", 60), 0, 0)
     for tick in range(1, 10_000):

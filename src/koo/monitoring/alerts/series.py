@@ -6,6 +6,7 @@ rises   0  1  1  0  1                       growth: 0 1 1 1 2
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -95,7 +96,8 @@ def follow(traces: Iterable[Trace], sample: Sample, past: Past, now: Now) -> Pas
     for trace in traces:
         key, value = (sample.component, trace), sample.numbers.get(trace.number)
         series = past.get(key)
-        if value is not None:
+        # What is no number is a number not seen.
+        if value is not None and math.isfinite(value):
             series = (
                 series.add(value, now.monotonic)
                 if series

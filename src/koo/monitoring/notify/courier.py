@@ -11,7 +11,6 @@ other channels.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -188,7 +187,7 @@ class Courier:
             try:
                 await work()
                 self._failing.pop(_OUTBOX, None)
-            except sqlite3.Error as error:
+            except Exception as error:  # noqa: BLE001 - a full disk or not, telling must go on
                 self._outbox_errors += 1
                 self._note(_OUTBOX, type(error).__name__)
             await self._clock.sleep(self._config.every)

@@ -7,6 +7,7 @@ import re
 import ssl
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -20,6 +21,11 @@ _LONGEST_HEAD: Final = 65_536
 
 class DeliveryError(Exception):
     """A message did not arrive; says why in a few words, and never where it should have gone."""
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,8 @@ class Address:
 
     async def _exchange(self, body: bytes) -> str:
         parts = urlsplit(self.url)
-        context = ssl.create_default_context() if parts.scheme == "https" else None
+        # Reading the machine's certificates takes long enough to be felt.
+        context = await asyncio.to_thread(_certificates) if parts.scheme == "https" else None
         reader, writer = await asyncio.open_connection(
             parts.hostname, parts.port or _PORTS[parts.scheme], ssl=context, limit=_LONGEST_HEAD
         )
