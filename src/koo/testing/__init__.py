@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .cancellation import Cuts, cancel_at_every_await
     from .fake_clock import FakeClock
-    from .fault_proxy import Action, BlackHole, Chunk, Direction, FaultProxy, Traffic
+    from .fault_proxy import (
+        Action,
+        BlackHole,
+        Chunk,
+        Direction,
+        FaultProxy,
+        LinkFault,
+        Phase,
+        Traffic,
+    )
     from .provider import After, ScriptedProvider
     from .servers import PostgresServer
     from .simulator import Endpoint, Fault, Received, Simulator
@@ -29,6 +38,8 @@ __all__ = [
     "FakeClock",
     "Fault",
     "FaultProxy",
+    "LinkFault",
+    "Phase",
     "PostgresServer",
     "Received",
     "ScriptedProvider",
@@ -46,7 +57,16 @@ __all__ = [
 _HOMES = {
     ".cancellation": {"Cuts", "cancel_at_every_await"},
     ".fake_clock": {"FakeClock"},
-    ".fault_proxy": {"Action", "BlackHole", "Chunk", "Direction", "FaultProxy", "Traffic"},
+    ".fault_proxy": {
+        "Action",
+        "BlackHole",
+        "Chunk",
+        "Direction",
+        "FaultProxy",
+        "LinkFault",
+        "Phase",
+        "Traffic",
+    },
     ".provider": {"After", "ScriptedProvider"},
     ".servers": {"PostgresServer"},
     ".simulator": {"Endpoint", "Fault", "Received", "Simulator"},
