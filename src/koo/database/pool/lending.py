@@ -158,8 +158,10 @@ def doubt_after(context: ExceptionContext) -> None:
     error, connection = context.sqlalchemy_exception, context.connection
     if error is None or connection is None or connection.closed or connection.invalidated:
         return
-    if judge(error).failure.trips:
-        cast("dict[str, Any]", connection.connection.record_info)[HOLDING].is_doubtful = True
+    # One that is still being prepared has no slot yet, and is not lent if that fails.
+    slot = cast("dict[str, Any]", connection.connection.record_info).get(HOLDING)
+    if slot is not None and judge(error).failure.trips:
+        slot.is_doubtful = True
 
 
 def _listen(pool: WatchedPool, keeper: Keeper) -> None:
