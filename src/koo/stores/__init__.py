@@ -1,0 +1,11 @@
+"""Where the memory of limits and money outlives a process, and is one for several.
+
+A store makes the gates: :class:`SQLiteStore` those that keep their windows, spend and
+reservations in a file, ``koo.resilience.MemoryStore`` those that forget.
+"""
+
+from .budget import SharedBudget
+from .limiter import SharedLimiter
+from .sqlite import SQLiteStore, connect_store
+
+__all__ = ["SQLiteStore", "SharedBudget", "SharedLimiter", "connect_store"]
