@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from ..errors import Rejected, StoreUnavailable
 from ..resilience import Ask, Permit
@@ -20,9 +20,6 @@ from .failures import StoreError
 from .file import Row, StateFile
 
 __all__ = ["Account", "Remembering"]
-
-A = TypeVar("A")
-T = TypeVar("T")
 
 
 class Remembering(Protocol):
@@ -66,7 +63,8 @@ class Account:
         self._file = file
         self._gate = gate
         self._key = key
-        self._empty = self._known = empty
+        self._empty = empty
+        self._known = empty
         self._opening = 0
         self._owed: list[Callable[[], None]] = []
         #: Whether a transaction is open: the line must wait until it is committed.
@@ -75,19 +73,23 @@ class Account:
 
     def admit(self, decide: Callable[[Ask], Permit | Rejected], ask: Ask) -> Permit | Rejected:
         """What *decide* answers to *ask*, with all in mind that others did; kept if a permit."""
+        answer: Permit | Rejected | None = None
         try:
-            owed = self._begin()
+            self._file.enter()
+            try:
+                owed = self._begin()
+                answer = decide(ask)
+                if owed or isinstance(answer, Permit):
+                    self._commit(owed)
+                else:
+                    self._end()
+            except BaseException:
+                self._undo(answer)
+                raise
+            finally:
+                self._file.leave()
         except StoreError as error:
-            return self._refusal(error)
-        answer = self._in_turn(decide, ask)
-        try:
-            if owed or isinstance(answer, Permit):
-                self._commit(owed)
-            else:
-                self._rollback()
-        except StoreError as error:
-            _void(answer)
-            return self._refusal(error)
+            return StoreUnavailable(self._gate.name, self._file.retry_after, error.cause)
         self._after()
         return answer
 
@@ -99,8 +101,14 @@ class Account:
     def repeat(self) -> None:
         """Make the changes that are owed, all in one transaction."""
         try:
-            owed = self._begin()
-            self._commit(owed)
+            self._file.enter()
+            try:
+                self._commit(self._begin())
+            except BaseException:
+                self._undo()
+                raise
+            finally:
+                self._file.leave()
         except StoreError:
             self._file.debtors.add(self)
             return
@@ -108,9 +116,14 @@ class Account:
 
     def look(self) -> None:
         """Learn what others did, as far as the file tells now."""
-        if not self._owed and not self.is_busy:
-            with suppress(StoreError):
-                self._file.read(self._key, self._learn)
+        if self._owed or self.is_busy:
+            return
+        with suppress(StoreError):
+            self._file.enter()
+            try:
+                self._learn(self._file.read(self._key))
+            finally:
+                self._file.leave()
 
     # -- one transaction ----------------------------------------------------------------------
 
@@ -118,9 +131,6 @@ class Account:
         """Begin, and make the changes that are owed; how many they were."""
         row = self._file.begin(self._key)
         self.is_busy = True
-        return self._in_turn(self._catch_up, row)
-
-    def _catch_up(self, row: Row | None) -> int:
         self._learn(row)
         if not self._owed:
             return 0
@@ -129,48 +139,46 @@ class Account:
             change()
         return len(owed)
 
-    def _in_turn(self, step: Callable[[A], T], argument: A) -> T:
-        """What *step* makes of *argument*; should it fail, the transaction ends with it."""
-        try:
-            return step(argument)
-        except Exception as error:
-            raise self._undo(self._file.give_up(error)) from error
-
     def _commit(self, owed: int) -> None:
         row = self._gate.tell()
-        try:
-            if row == self._known:
-                self._file.rollback()
-            else:
-                self._file.commit(self._key, *row)
-        except StoreError as error:
-            raise self._undo(error) from error
-        self._known = row
-        self.is_busy = False
+        if row != self._known:
+            self._file.commit(self._key, *row)
+            self._known = row
+            self.is_busy = False
+        else:
+            self._end()
         if owed:
             # A finalizer may have added to it meanwhile.
             del self._owed[:owed]
             if not self._owed:
                 self._file.debtors.discard(self)
 
-    def _rollback(self) -> None:
+    def _end(self) -> None:
         self._file.rollback()
         self.is_busy = False
 
+    def _undo(self, answer: Permit | Rejected | None = None) -> None:
+        """Forget what was not kept; a permit among it is none, and is not to be settled."""
+        self._file.rollback()
+        if self.is_busy:
+            self.is_busy = False
+            self._gate.recall(self._known)
+        if isinstance(answer, Permit):
+            answer.done = True
+
     def _learn(self, row: Row | None) -> None:
         row = row or self._empty
+        known: Row | None = self._known
         if self._opening != self._file.openings_total:
-            self._opening = self._file.openings_total
-            self._gate.adopt(row, None)
-            self._known = row
-        elif row != self._known:
-            self._gate.adopt(row, self._known)
-            self._known = row
-
-    def _undo(self, error: StoreError) -> StoreError:
-        self.is_busy = False
-        self._gate.recall(self._known)
-        return error
+            known = None
+        elif row == known:
+            return
+        try:
+            self._gate.adopt(row, known)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            self._gate.recall(self._known)
+            raise self._file.damaged() from error
+        self._known, self._opening = row, self._file.openings_total
 
     def _after(self) -> None:
         if self.must_serve:
@@ -179,12 +187,3 @@ class Account:
         if self._file.debtors:
             for account in tuple(self._file.debtors - {self}):
                 account.repeat()
-
-    def _refusal(self, error: StoreError) -> StoreUnavailable:
-        return StoreUnavailable(self._gate.name, self._file.retry_after, error.cause)
-
-
-def _void(answer: Permit | Rejected | None) -> None:
-    """Let go of a permit that is kept nowhere, without settling it."""
-    if isinstance(answer, Permit):
-        answer.done = True

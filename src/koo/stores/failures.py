@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, assert_never
 
-__all__ = ["StoreError", "explain"]
+__all__ = ["DAMAGED", "StoreError", "explain"]
+
+DAMAGED: Final = "{file} is damaged, bring back a copy or move it away"
 
 _PRIMARY: Final = 0xFF
 _SENTENCES: Final[Mapping[int, str]] = MappingProxyType(
@@ -18,7 +20,7 @@ _SENTENCES: Final[Mapping[int, str]] = MappingProxyType(
         sqlite3.SQLITE_READONLY: "{file} can't be written, give the right to",
         sqlite3.SQLITE_PERM: "{file} can't be written, give the right to",
         sqlite3.SQLITE_CANTOPEN: "{file} can't be opened, look at its folder and its rights",
-        sqlite3.SQLITE_CORRUPT: "{file} is damaged, bring back a copy or move it away",
+        sqlite3.SQLITE_CORRUPT: DAMAGED,
         sqlite3.SQLITE_NOTADB: "{file} is not a state file, choose another name",
     }
 )
@@ -32,7 +34,7 @@ class StoreError(Exception):
         self.cause = cause
 
 
-def explain(error: Exception, file: str) -> StoreError:
+def explain(error: sqlite3.Error | OSError | StoreError, file: str) -> StoreError:
     """*error* in words."""
     match error:
         case StoreError():
@@ -45,4 +47,4 @@ def explain(error: Exception, file: str) -> StoreError:
         case OSError():
             return StoreError(f"{file} can't be used ({error.strerror})")
         case _:
-            return StoreError(f"{file} is damaged, bring back a copy or move it away")
+            assert_never(error)

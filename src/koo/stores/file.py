@@ -18,12 +18,13 @@ import os
 import sqlite3
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock, get_ident
 from typing import Final, Protocol, TypeAlias
 
 from ..resilience import Clock
-from .failures import StoreError, explain
+from .failures import DAMAGED, StoreError, explain
 from .owners import Owners
 from .schema import check_schema, offset_of_clock
 
@@ -41,6 +42,7 @@ _WRITE: Final = (
     "INSERT INTO states (name, moment, head, body) VALUES (?, ?, ?, ?) ON CONFLICT (name)"
     " DO UPDATE SET moment = excluded.moment, head = excluded.head, body = excluded.body"
 )
+_FAILURES: Final = (sqlite3.Error, OSError, StoreError)
 #: Connections of a parent process; closing one here would disturb it there.
 _INHERITED: Final[list[sqlite3.Connection]] = []
 
@@ -84,55 +86,76 @@ class StateFile:
     @property
     def retry_after(self) -> float:
         """The seconds until a refused call may find the file in order."""
-        return max(0.0, self._rests_until - self._clock.monotonic())
+        left = self._rests_until - self._clock.monotonic()
+        return left if left > 0 else _REST
 
     def now(self) -> float:
         """The store's own time: never runs back, and is the same for all its processes."""
         return self._clock.monotonic() + self._offset
 
+    # -- one at a time ------------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """Have the file alone, until :meth:`leave`. StoreError: it is in use, or at rest."""
+        if not self._lock.acquire(blocking=False):
+            # A finalizer that runs in the midst of a transaction of its own thread must not wait.
+            mine = self._holder == get_ident()
+            if mine or not self._lock.acquire(timeout=_BUSY_TIMEOUT):
+                raise StoreError(f"{self._path.name} is in use")
+        self._holder = get_ident()
+        if self._rests_until and self._clock.monotonic() < self._rests_until:
+            self.leave()
+            raise StoreError(self._cause)
+
+    def leave(self) -> None:
+        """Let others have it."""
+        self._holder = 0
+        self._lock.release()
+
+    # -- one transaction ----------------------------------------------------------------------
+
     def begin(self, name: str) -> Row | None:
-        """Begin a transaction and read the row *name*. StoreError: nothing has begun."""
-        self._enter()
+        """Begin a transaction and read the row *name*."""
         try:
             cursor = self._cursor or self._open()
             cursor.execute("BEGIN IMMEDIATE")
             self._look_for_file()
             row: Row | None = cursor.execute(_READ, (name,)).fetchone()
-        except Exception as error:
-            raise self._fail(error) from error
+        except _FAILURES as error:
+            raise self._failed(error) from error
+        return row
+
+    def read(self, name: str) -> Row | None:
+        """The row *name*, without a transaction."""
+        try:
+            cursor = self._cursor or self._open()
+            self._look_for_file()
+            row: Row | None = cursor.execute(_READ, (name,)).fetchone()
+        except _FAILURES as error:
+            raise self._failed(error) from error
         return row
 
     def commit(self, name: str, head: str, body: str) -> None:
-        """Write the row *name* and end the transaction. StoreError: it was rolled back."""
+        """Write the row *name* and end the transaction."""
         cursor = self._cursor
         assert cursor is not None  # noqa: S101 - begin() has opened it
         try:
             cursor.execute(_WRITE, (name, self.now(), head, body))
             cursor.execute("COMMIT")
         except sqlite3.Error as error:
-            raise self._fail(error) from error
-        self._leave()
+            raise self._failed(error) from error
 
     def rollback(self) -> None:
-        """End the transaction as if it had never been."""
-        assert self._cursor is not None  # noqa: S101 - begin() has opened it
-        self._cursor.execute("ROLLBACK")
-        self._leave()
+        """End the transaction, if there is one, as if it had never been."""
+        connection = self._connection
+        if connection is not None and connection.in_transaction:
+            # What can't be rolled back now is rolled back by whoever opens the file next.
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
 
-    def read(self, name: str, tell: Callable[[Row | None], None]) -> None:
-        """Read the row *name* without a transaction, and *tell* of it while nobody else acts."""
-        self._enter()
-        try:
-            cursor = self._cursor or self._open()
-            self._look_for_file()
-            tell(cursor.execute(_READ, (name,)).fetchone())
-        except Exception as error:
-            raise self._fail(error) from error
-        self._leave()
-
-    def give_up(self, error: Exception) -> StoreError:
-        """End the transaction because of *error*, which is not SQLite's."""
-        return self._fail(error)
+    def damaged(self) -> StoreError:
+        """What to raise for a row that makes no sense."""
+        return self._failed(StoreError(DAMAGED.format(file=self._path.name)))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -141,31 +164,10 @@ class StateFile:
             self._connection = self._cursor = None
         self.owners.leave()
 
-    # -- one at a time ------------------------------------------------------------------------
-
-    def _enter(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            # A finalizer that runs in the midst of a transaction of its own thread must not wait.
-            mine = self._holder == get_ident()
-            if mine or not self._lock.acquire(timeout=_BUSY_TIMEOUT):
-                raise StoreError(f"{self._path.name} is in use")
-        self._holder = get_ident()
-        if self._rests_until and self._clock.monotonic() < self._rests_until:
-            self._leave()
-            raise StoreError(self._cause)
-
-    def _leave(self) -> None:
-        self._holder = 0
-        self._lock.release()
-
-    def _fail(self, error: Exception) -> StoreError:
-        connection = self._connection
-        if connection is not None and connection.in_transaction:
-            _roll_back(connection)
+    def _failed(self, error: sqlite3.Error | OSError | StoreError) -> StoreError:
         failure = explain(error, self._path.name)
         self._cause = failure.cause
         self._rests_until = self._clock.monotonic() + _REST
-        self._leave()
         return failure
 
     # -- opening ------------------------------------------------------------------------------
@@ -233,11 +235,3 @@ def _forgetter(reference: weakref.ref[StateFile]) -> Callable[[], None]:
             file._forget()  # noqa: SLF001 - its own module
 
     return forget
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    try:
-        connection.execute("ROLLBACK")
-    except sqlite3.Error:
-        # What can't even be rolled back is rolled back by whoever opens the file next.
-        return
