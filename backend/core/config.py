@@ -19,6 +19,8 @@ from typing import Final, Self
 
 from pydantic import SecretStr, ValidationError, field_validator, model_validator
 
+from koo.stores import connect_store
+
 from .settings import (
     ROOT,
     VAR,
@@ -41,6 +43,7 @@ __all__ = [
     "read_settings",
 ]
 
+_SQLITE: Final = "sqlite:///"
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 _FAMILIES: Final = ("AI_", "DATABASE_", "DB_", "KOO_")
@@ -48,6 +51,13 @@ _FAMILIES: Final = ("AI_", "DATABASE_", "DB_", "KOO_")
 
 class Settings(ApplicationVariables, AISettings, DatabaseSettings):
     """Every variable, by its name in small letters; `core.settings.variables` explains each."""
+
+    @property
+    def state_location(self) -> str:
+        """STATE_URL with an absolute path: a relative one belongs to the repository."""
+        url = str(self.state_url)
+        path = url.removeprefix(_SQLITE)
+        return url if path == url else f"{_SQLITE}{ROOT / path}"
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
@@ -70,6 +80,15 @@ class Settings(ApplicationVariables, AISettings, DatabaseSettings):
         for config, own in zip(self.services, self.own.values(), strict=True):
             values |= {config.variable(name): value for name, value in _values(own).items()}
         return values
+
+    @field_validator("state_url")
+    @classmethod
+    def _check_state(cls, url: str) -> str:
+        try:
+            connect_store(url)
+        except ValueError as error:
+            raise ValueError(str(error).removeprefix("store: the URL ")) from None
+        return url
 
     @field_validator("koo_allowed_hosts")
     @classmethod

@@ -100,6 +100,23 @@ def test_isolated_settings_are_those_given_alone(variables, monkeypatch, tmp_pat
     assert not settings.services[0].is_configured
 
 
+# -- the state ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        ("", f"sqlite:///{ROOT / 'var/state.db'}"),
+        ("sqlite:///state/limits.db", f"sqlite:///{ROOT / 'state/limits.db'}"),
+        ("sqlite:////tmp/limits.db", "sqlite:////tmp/limits.db"),
+        ("memory:", "memory:"),
+    ],
+)
+def test_a_relative_state_file_belongs_to_the_repository(variables, url, location):
+    variables(STATE_URL=url)
+    assert read_settings().state_location == location
+
+
 # -- the database ---------------------------------------------------------------------------
 
 

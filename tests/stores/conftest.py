@@ -1,5 +1,6 @@
 """What the tests of the stores share: a clock, a place for a file, and openers of stores."""
 
+import sqlite3
 from datetime import UTC, datetime
 
 import pytest
@@ -34,3 +35,19 @@ def open_store(place, clock):
     yield open_store
     for store in stores:
         store.close()
+
+
+@pytest.fixture
+def locked(place):
+    """A function that locks the file as another program would, and gives the key."""
+    connections = []
+
+    def lock():
+        connection = sqlite3.connect(place, isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        connections.append(connection)
+        return connection
+
+    yield lock
+    for connection in connections:
+        connection.close()

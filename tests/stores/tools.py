@@ -88,3 +88,11 @@ def queue(gate, *asks):
     for visitor in visitors:
         assert gate.join(visitor) is None
     return visitors
+
+
+def fill(store):
+    """Let the file grow no more, as on a disk that is full."""
+    connection = store._file._connection
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    return connection

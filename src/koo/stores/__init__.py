@@ -4,8 +4,6 @@ A store makes the gates: :class:`SQLiteStore` those that keep their windows, spe
 reservations in a file, ``koo.resilience.MemoryStore`` those that forget.
 """
 
-from .budget import SharedBudget
-from .limiter import SharedLimiter
 from .sqlite import SQLiteStore, connect_store
 
-__all__ = ["SQLiteStore", "SharedBudget", "SharedLimiter", "connect_store"]
+__all__ = ["SQLiteStore", "connect_store"]

@@ -9,9 +9,11 @@ from typing import Final
 from ..resilience import (
     SYSTEM_CLOCK,
     Clock,
+    DailyBudget,
     DailyBudgetConfig,
     Listener,
     MemoryStore,
+    RateLimiter,
     RateLimiterConfig,
     Store,
     ignore,
@@ -49,12 +51,12 @@ class SQLiteStore:
 
     def limiter(
         self, name: str, config: RateLimiterConfig, *, on_event: Listener = ignore
-    ) -> SharedLimiter:
+    ) -> RateLimiter:
         """The rate limiter called *name*; one of that name in each process."""
         clock = _StoreClock(self._file, self._clock)
         return SharedLimiter(name, config, self._file, clock=clock, on_event=on_event)
 
-    def budget(self, name: str, config: DailyBudgetConfig) -> SharedBudget:
+    def budget(self, name: str, config: DailyBudgetConfig) -> DailyBudget:
         """The daily budget called *name*; one of that name in each process."""
         return SharedBudget(name, config, self._file, self._clock)
 
