@@ -2,10 +2,13 @@
 
 import gc
 import threading
+import weakref
 
 import pytest
 
 from koo.resilience import Permit
+from koo.stores import SQLiteStore
+from koo.stores.file import _forgetter
 
 from .tools import (
     REST,
@@ -182,3 +185,61 @@ def test_looking_while_settlements_are_owed_shows_what_is_known_here(open_store,
     locked()
     permit.settle(spent(120))
     assert money(gate) == (0, 300, 700)
+
+
+def test_a_permit_collected_while_others_are_made_good_is_not_forgotten(open_store, locked, clock):
+    store = open_store()
+    gate = budget(store)
+    held = admitted(gate, cost(100))
+    dropped = [admitted(gate, cost(300))]
+    dropped.append(dropped)
+    key = locked()
+    held.settle(spent(50))
+    key.close()
+    clock.advance(REST)
+    tell = gate.tell
+
+    class Collecting:
+        name = gate.name
+
+        def __getattr__(self, name):
+            return getattr(gate, name)
+
+        def tell(self):
+            dropped.clear()
+            gc.collect()
+            return tell()
+
+    gate._account._gate = Collecting()
+    admitted(gate, cost(10)).cancel()
+    gate._account._gate = gate
+    assert store._file.debtors == set()
+    assert money(gate) == (350, 0, 650)
+
+
+# -- forks ----------------------------------------------------------------------------------------
+
+
+def test_a_child_has_a_connection_and_a_name_of_its_own(open_store):
+    """The parent's are not closed in the child: that would disturb the parent."""
+    store = open_store()
+    gate = budget(store)
+    held = admitted(gate, cost(300))
+    file, name, connection = store._file, store._file.owners.me, store._file._connection
+    file._forget()
+    assert money(gate) == (300, 0, 700)
+    assert file.owners.me != name
+    assert connection.execute("SELECT 1").fetchone() == (1,)
+    held.settle(spent(100))
+    assert money(gate) == (300, 0, 700)
+
+
+def test_a_store_that_nobody_holds_needs_no_care_after_a_fork(place, clock):
+    store = SQLiteStore(place, clock=clock)
+    file = weakref.ref(store._file)
+    forget = _forgetter(file)
+    forget()
+    del store
+    gc.collect()
+    assert file() is None
+    forget()

@@ -26,7 +26,7 @@ from typing import Final, Protocol, TypeAlias
 from ..resilience import Clock
 from .failures import DAMAGED, StoreError, explain
 from .owners import Owners
-from .schema import check_schema, offset_of_clock
+from .schema import check_schema, make_file, offset_of_clock
 
 __all__ = ["Debtor", "Row", "StateFile"]
 
@@ -187,7 +187,7 @@ class StateFile:
         self._look_at = now + _LOOK_EVERY
 
     def _open(self) -> sqlite3.Cursor:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_file(self._path)
         connection = sqlite3.connect(
             self._path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
         )

@@ -11,14 +11,16 @@ wall clock, or from the last moment that was written if the wall clock is behind
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
 from ..resilience import Clock
 from .failures import StoreError
 
-__all__ = ["SCHEMA_VERSION", "boot_of_machine", "check_schema", "offset_of_clock"]
+__all__ = ["SCHEMA_VERSION", "boot_of_machine", "check_schema", "make_file", "offset_of_clock"]
 
 SCHEMA_VERSION: Final = 1
 #: "koo" and a zero byte: a mark in the head of the file.
@@ -44,19 +46,32 @@ def boot_of_machine(path: Path = _BOOT) -> str:
         return ""
 
 
+def make_file(path: Path) -> None:
+    """Make the file if it is missing: whole before anybody sees it, by one of all who try."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}-new-{secrets.token_hex(6)}")
+    try:
+        with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+            check_schema(connection, path.name)
+        # Where a folder knows no links, who opens the file makes the tables.
+        with suppress(OSError):
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def check_schema(connection: sqlite3.Connection, file: str) -> None:
     """Make the tables in an empty file; StoreError if it belongs to others, or to a newer koo."""
-    if _is_ours(connection, file):
-        return
     # A row fits into a small page, and every transaction writes a whole one.
     connection.execute("PRAGMA page_size = 1024")
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN IMMEDIATE")
-    # Another process may have been quicker.
     if not _is_ours(connection, file):
         for statement in _TABLES:
             connection.execute(statement)
     connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def offset_of_clock(connection: sqlite3.Connection, clock: Clock, boot: str) -> float:
