@@ -81,6 +81,7 @@ def test_a_deleted_file_is_one_sentence_and_is_not_made_anew(open_store, place, 
         clock.advance(REST)
     assert not place.exists()
     assert money(gate) == (100, 0, 900)
+    assert "was deleted" in gate.stats().trouble
 
 
 def test_a_replaced_file_is_one_sentence(open_store, place, clock):

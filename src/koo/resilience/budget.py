@@ -43,7 +43,7 @@ class DailyBudgetStats:
     """A photograph of a daily budget, in nano-dollars.
 
     *resets_at* is the epoch second of the next midnight; *settled_late* was
-    debited to a day that was over.
+    debited to a day that was over; *trouble* is what is wrong with the store.
     """
 
     name: str
@@ -56,6 +56,7 @@ class DailyBudgetStats:
     waiting: int
     rejected_total: int
     double_settled_total: int
+    trouble: str | None = None
 
 
 class DailyBudget(LinedGate):

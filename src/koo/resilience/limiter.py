@@ -90,7 +90,10 @@ class LimitStats:
 
 @dataclass(frozen=True, slots=True)
 class RateLimiterStats:
-    """A photograph of a rate limiter; *paused_for* and *reset_after* in seconds."""
+    """A photograph of a rate limiter.
+
+    *paused_for* is in seconds; *trouble* is what is wrong with the store.
+    """
 
     name: str
     windows: tuple[LimitStats, ...]
@@ -98,6 +101,7 @@ class RateLimiterStats:
     waiting: int
     rejected_total: int
     double_settled_total: int
+    trouble: str | None = None
 
 
 class _Meter:

@@ -11,7 +11,6 @@ one of this account, or of any other account of the same file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
 from ..errors import Rejected, StoreUnavailable
@@ -114,16 +113,20 @@ class Account:
             return
         self._after()
 
-    def look(self) -> None:
-        """Learn what others did, as far as the file tells now."""
-        if self._owed or self.is_busy:
-            return
-        with suppress(StoreError):
+    def look(self) -> str | None:
+        """Learn what others did; what is wrong with the file, if it does not tell."""
+        if self.is_busy:
+            return None
+        try:
             self._file.enter()
             try:
-                self._learn(self._file.read(self._key))
+                if not self._owed:
+                    self._learn(self._file.read(self._key))
             finally:
                 self._file.leave()
+        except StoreError as error:
+            return error.cause
+        return None
 
     # -- one transaction ----------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -76,8 +77,8 @@ class SharedBudget(DailyBudget):
 
     def stats(self) -> DailyBudgetStats:
         """A photograph of what all processes together have spent and reserved."""
-        self._account.look()
-        return super().stats()
+        trouble = self._account.look()
+        return replace(super().stats(), trouble=trouble)
 
     # -- what the account asks ----------------------------------------------------------------
 

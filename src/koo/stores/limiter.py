@@ -10,6 +10,7 @@ first, only when one of them ends. All moments are the store's.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -83,8 +84,8 @@ class SharedLimiter(RateLimiter):
 
     def stats(self) -> RateLimiterStats:
         """A photograph of what all processes together were admitted."""
-        self._account.look()
-        return super().stats()
+        trouble = self._account.look()
+        return replace(super().stats(), trouble=trouble)
 
     # -- what the account asks ----------------------------------------------------------------
 
