@@ -70,6 +70,18 @@ def test_two_processes_share_one_budget(open_store):
     assert money(one) == (100, 0, 900)
 
 
+def test_two_gates_of_one_name_in_one_process_share_it_as_two_processes_would(open_store):
+    store = open_store()
+    one, other = budget(store), budget(store)
+    held = admitted(one, cost(300))
+    own = admitted(other, cost(400))
+    assert money(one) == money(other) == (0, 700, 300)
+    held.settle(spent(100))
+    own.settle(spent(500))
+    assert money(one) == money(other) == (600, 0, 400)
+    assert refused(other, cost(500)).line is None
+
+
 def test_budgets_of_other_names_are_others(open_store):
     store = open_store()
     admitted(budget(store, name="one"), cost(1000)).settle(SUCCESS)

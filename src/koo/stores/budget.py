@@ -1,8 +1,8 @@
 """A daily budget that a restart does not forget, and that several processes share.
 
-    head: {"ends_at": 1773187200.0, "spent": 120, "late": 0, "reserved": {"5f1c...": 300}}
+    head: {"ends_at": 1773187200.0, "spent": 120, "late": 0, "reserved": {"5f1c.0": 300}}
 
-What is reserved is booked under its process. When a process has died, what it had
+What is reserved is booked under its process and its gate. When a process has died, what it had
 reserved is spent: nobody can know what it sent before.
 """
 
@@ -36,7 +36,15 @@ _POLL: Final = 0.25
 class SharedBudget(DailyBudget):
     """A daily budget whose money is in *file*."""
 
-    __slots__ = ("_account", "_decide", "_others", "_others_text", "_others_total", "_owners")
+    __slots__ = (
+        "_account",
+        "_decide",
+        "_others",
+        "_others_text",
+        "_others_total",
+        "_owners",
+        "_serial",
+    )
 
     def __init__(
         self,
@@ -47,6 +55,8 @@ class SharedBudget(DailyBudget):
     ) -> None:
         super().__init__(name, config, clock=clock)
         self._owners = file.owners
+        # Two gates of one name in one process are as strange to each other as two processes.
+        self._serial = next(file.serials)
         self._account = Account(file, self, f"budget:{name}", _EMPTY)
         # Bound once: every call needs it.
         self._decide = super().admit
@@ -85,7 +95,7 @@ class SharedBudget(DailyBudget):
     def tell(self) -> Row:
         """The day, its money, and who has reserved how much."""
         mine = self._reserved - self._others_total
-        reserved = f'{self._others_text}"{self._owners.me}": {mine}'
+        reserved = f'{self._others_text}"{self._owners.me}.{self._serial}": {mine}'
         head = (
             f'{{"ends_at": {self._ends_at!r}, "spent": {self._spent},'
             f' "late": {self._settled_late}, "reserved": {{{reserved}}}}}'
@@ -126,19 +136,19 @@ class SharedBudget(DailyBudget):
         return min(_POLL, super()._until_next_look())
 
     def _bury_the_dead(self) -> bool:
-        dead = {owner for owner in self._others if self._owners.is_dead(owner)}
+        dead = {holder for holder in self._others if self._owners.is_dead(_owner_of(holder))}
         if dead:
             self._account.settle(partial(self._count_as_spent, dead))
         return bool(dead)
 
     def _count_as_spent(self, dead: set[str]) -> None:
-        amount = sum(self._others.get(owner, 0) for owner in dead)
+        amount = sum(self._others.get(holder, 0) for holder in dead)
         self._spent += amount
         self._reserved -= amount
         self._note_others({o: held for o, held in self._others.items() if o not in dead})
 
     def _note_others(self, reserved: Mapping[str, int]) -> None:
-        me = self._owners.me
+        me = self._me
         self._others = {o: amount for o, amount in reserved.items() if amount and o != me}
         self._others_total = sum(self._others.values())
         self._others_text = "".join(f'"{o}": {amount}, ' for o, amount in self._others.items())
@@ -147,8 +157,12 @@ class SharedBudget(DailyBudget):
         return state["ends_at"], self._mine(state)
 
     def _mine(self, state: Mapping[str, Any]) -> int:
-        amount: int = state["reserved"].get(self._owners.me, 0)
+        amount: int = state["reserved"].get(self._me, 0)
         return amount
+
+    @property
+    def _me(self) -> str:
+        return f"{self._owners.me}.{self._serial}"
 
 
 def bury(head: str, dead: set[str]) -> str:
@@ -157,5 +171,10 @@ def bury(head: str, dead: set[str]) -> str:
     reserved = state.get("reserved")
     if reserved is None:
         return head
-    state["spent"] += sum(reserved.pop(owner, 0) for owner in dead)
+    held = [holder for holder in reserved if _owner_of(holder) in dead]
+    state["spent"] += sum(reserved.pop(holder) for holder in held)
     return json.dumps(state)
+
+
+def _owner_of(holder: str) -> str:
+    return holder.partition(".")[0]

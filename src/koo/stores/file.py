@@ -19,6 +19,7 @@ import sqlite3
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from threading import Lock, get_ident
 from typing import Final, Protocol, TypeAlias
@@ -67,6 +68,7 @@ class StateFile:
     ) -> None:
         self.owners = Owners(path)
         self.debtors: set[Debtor] = set()
+        self.serials = count()
         self._path = path
         self._clock = clock
         self._boot = boot
