@@ -179,12 +179,29 @@ def test_a_thread_waits_only_so_long_for_another(open_store, clock):
     admitted(gate, cost(1)).cancel()
 
 
-def test_looking_while_settlements_are_owed_shows_what_is_known_here(open_store, locked):
+def test_looking_while_settlements_are_owed_shows_what_is_known_here(open_store, locked, clock):
     gate = budget(open_store())
     permit = admitted(gate, cost(300))
     locked()
     permit.settle(spent(120))
     assert money(gate) == (0, 300, 700)
+    clock.advance(REST)
+    assert money(gate) == (0, 300, 700)
+    assert gate.stats().trouble is None
+
+
+def test_looking_in_the_midst_of_a_transaction_shows_what_is_known_here(open_store):
+    gate = budget(open_store())
+    admitted(gate, cost(300)).settle(spent(120))
+    decide, seen = gate._decide, []
+
+    def look_first(ask):
+        seen.append(money(gate))
+        return decide(ask)
+
+    gate._decide = look_first
+    admitted(gate, cost(1)).cancel()
+    assert seen == [(120, 0, 880)]
 
 
 def test_a_permit_collected_while_others_are_made_good_is_not_forgotten(open_store, locked, clock):
