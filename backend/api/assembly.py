@@ -23,6 +23,7 @@ from core.config import ROOT, VAR, get_settings
 from core.database import db_manager
 from core.events import listener, log_event
 from core.settings import Fingerprint
+from core.state import store
 from koo.resilience import ConfigurationChanged
 from koo.web import Access, AccessConfig, Console, ConsoleConfig, Problem, is_loopback
 from services.hybrid_ai_manager import hybrid_ai_manager
@@ -85,6 +86,7 @@ def assemble(
                 yield
             finally:
                 await asyncio.gather(hybrid_ai_manager.close(), db_manager.close())
+                store.close()
 
     app = FastAPI(
         title="KOO",

@@ -6,6 +6,7 @@
     |   +-- RateLimited                  a window of a rate limit is full, or the key is paused
     |   +-- BudgetExhausted              the day's money is spent
     |   +-- Saturated                    too many calls at once, or too many in line
+    |   +-- StoreUnavailable             what limits and budgets remember can't be read or written
     |   +-- PoolExhausted                every database connection is taken
     |   +-- DatabaseUnavailable          the server is known to be down
     +-- DeadlineExceeded                 the time is over; also TimeoutError
@@ -50,6 +51,7 @@ __all__ = [
     "ServiceRejected",
     "ServiceTimeoutError",
     "ServiceUnavailableError",
+    "StoreUnavailable",
     "StreamTruncatedError",
 ]
 
@@ -127,6 +129,14 @@ class Saturated(Rejected):
     __slots__ = ()
 
     what = "too many calls at once"
+
+
+class StoreUnavailable(Rejected):
+    """The store that remembers limits and money can't be read or written, so nothing is spent."""
+
+    __slots__ = ()
+
+    what = "store unavailable"
 
 
 class PoolExhausted(Rejected):

@@ -59,6 +59,7 @@ WRONG = [
             "postgres://h:65536/d",
         )
     ],
+    *[("STATE_URL", value) for value in ("redis://h", "sqlite://state.db", "var/state.db")],
     *[("AI_SERVICES", value) for value in ("Groq", "a b", "groq,groq", "claude", "1x", "a-b,a_b")],
     *[("AI_SERVICES", value) for value in ("default", "attempt")],
     *[("KOO_ALLOWED_HOSTS", value) for value in ("*", "*.example.com", "host:8000", "a b", ",")],

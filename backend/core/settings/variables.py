@@ -176,8 +176,8 @@ class ServiceVariables(Variables):
 class ApplicationVariables(Variables):
     """The application."""
 
-    state_url: Literal["memory:"] = "memory:"
-    """Where limits and budgets are kept; only `memory:` in this version."""
+    state_url: str = "sqlite:///var/state.db"
+    """Where limits and budgets are remembered: a file of this machine, or `memory:`."""
     koo_read_token: SecretStr | None = None
     """Who sends it may look."""
     koo_operate_token: SecretStr | None = None

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ..errors import ExternalServiceError
-from ..resilience import RANDOM, SYSTEM_CLOCK, Clock, Listener, Random, detached, ignore
+from ..resilience import RANDOM, SYSTEM_CLOCK, Clock, Listener, Random, Store, detached, ignore
 from .config import ServiceConfig
 from .pricing import PriceTable
 from .providers import Sessions, connect
@@ -46,6 +46,7 @@ class AIManager:
         cls,
         configs: Iterable[ServiceConfig],
         *,
+        store: Store | None = None,
         clock: Clock = SYSTEM_CLOCK,
         random: Random = RANDOM,
         on_event: Listener = ignore,
@@ -53,7 +54,7 @@ class AIManager:
         """A manager of the services in *configs*, over HTTP.
 
         They share one session per event loop and one price table; nothing is opened or read
-        before the first query.
+        before the first query. *store* remembers limits and money; None: this process does.
         """
         sessions, prices = Sessions(), PriceTable()
         services = (
@@ -61,6 +62,7 @@ class AIManager:
                 config,
                 connect(config, sessions=sessions, clock=clock),
                 prices=prices,
+                store=store,
                 clock=clock,
                 random=random,
                 on_event=on_event,

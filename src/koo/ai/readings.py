@@ -14,7 +14,12 @@ WINDOWS: Final = (("minute", 60.0), ("hour", 3600.0), ("day", 86400.0))
 
 
 def limit_cause(limits: RateLimiterStats, budget: DailyBudgetStats) -> str | None:
-    """What holds calls back now: a pause, a full window or a spent day; None if nothing does."""
+    """What holds calls back now; None if nothing does.
+
+    That is the store that can't be had, a pause, a full window or a spent day.
+    """
+    if trouble := limits.trouble or budget.trouble:
+        return trouble
     if limits.paused_for > 0:
         return f"the service asked for a pause; it ends in {limits.paused_for:.0f} s"
     for (name, _), window in zip(WINDOWS, limits.windows, strict=True):

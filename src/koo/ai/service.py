@@ -36,20 +36,20 @@ from ..resilience import (
     CheckStats,
     CircuitBreaker,
     Clock,
-    DailyBudget,
     DailyBudgetConfig,
     Distribution,
     Health,
     Limit,
     Listener,
+    MemoryStore,
     Policy,
     Random,
-    RateLimiter,
     RateLimiterConfig,
     Reading,
     Report,
     RetryBudget,
     Spent,
+    Store,
     Success,
     derive_health,
     ignore,
@@ -72,7 +72,8 @@ _MOST_DENIED: Final = 100
 class AIService:
     """A service that can be asked, watched and reset; a Component named ``ai:<name>``.
 
-    *provider* defaults to the vendor over HTTP, *prices* to a table of its own.
+    *provider* defaults to the vendor over HTTP, *prices* to a table of its own, *store* to
+    the memory of this process, in which a restart forgets what was spent.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class AIService:
         provider: Provider | None = None,
         *,
         prices: PriceTable | None = None,
+        store: Store | None = None,
         clock: Clock = SYSTEM_CLOCK,
         random: Random = RANDOM,
         on_event: Listener = ignore,
@@ -96,9 +98,10 @@ class AIService:
         self._breaker = CircuitBreaker(
             self.name, config.breaker, clock=clock, random=random, on_event=on_event
         )
-        self._limiter = RateLimiter(self.name, _limits(config), clock=clock, on_event=on_event)
+        store = store or MemoryStore(clock=clock)
+        self._limiter = store.limiter(self.name, _limits(config), on_event=on_event)
         budget = DailyBudgetConfig(config.daily_budget_nanousd)
-        self._budget = DailyBudget(self.name, budget, clock=clock)
+        self._budget = store.budget(self.name, budget)
         self._policy = Policy(
             self.name,
             gates=(self._breaker, self._limiter, self._budget),

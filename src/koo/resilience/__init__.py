@@ -61,6 +61,7 @@ from .outcome import (
 )
 from .policy import Attempt, CallOutcome, Policy, PolicyStats
 from .retry import Backoff, RetryBudget, RetryBudgetConfig, RetryBudgetStats, RetryConfig
+from .store import MemoryStore, Store
 from .window import OutcomeWindow, Tally, WindowConfig
 
 __all__ = [
@@ -111,6 +112,7 @@ __all__ = [
     "LimitStats",
     "LinedGate",
     "Listener",
+    "MemoryStore",
     "Mode",
     "OperatorAction",
     "Outcome",
@@ -134,6 +136,7 @@ __all__ = [
     "Spent",
     "State",
     "StateChanged",
+    "Store",
     "Success",
     "Tally",
     "Waiter",
