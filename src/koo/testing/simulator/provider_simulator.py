@@ -143,6 +143,7 @@ class Simulator:
         seconds: float | None = None,
         retry_after: float = 2.0,
         delay: float = 1.0,
+        after: int | None = None,
         endpoint: Endpoint = Endpoint.COMPLETIONS,
     ) -> None:
         """From now on *fault* strikes requests to *service*.
@@ -151,7 +152,7 @@ class Simulator:
         are asked in the order in which they were added, so that counts make a script.
         """
         until = None if seconds is None else self._clock.monotonic() + seconds
-        strike = Strike(fault, retry_after, delay)
+        strike = Strike(fault, retry_after, delay, after)
         rule = Rule(strike, endpoint, count=count, probability=probability, until=until)
         self._services[service].script.add(rule)
 

@@ -35,7 +35,17 @@ from .meter import Meter
 from .received import Received, redacted
 
 # Faults of an answer that is good as far as it comes; all others are errors instead of one.
-ANSWERED = frozenset({Fault.SLOW, Fault.REFUSED, Fault.CUT, Fault.STALL, Fault.EARLY_END})
+ANSWERED = frozenset(
+    {
+        Fault.SLOW,
+        Fault.REFUSED,
+        Fault.CUT,
+        Fault.STALL,
+        Fault.EARLY_END,
+        Fault.DRIP,
+        Fault.PINGS,
+    }
+)
 
 # What machines in front of a vendor say.
 PAGES = {
@@ -166,7 +176,7 @@ class Service:
         exchange.received.fault = strike.fault
         await self._suffer(exchange, strike)
         if strike.fault in ANSWERED or _breaks_stream(strike, exchange.received):
-            return await self._send(exchange, good(), strike.fault)
+            return await self._send(exchange, good(), strike)
         wrong = PAGES.get(strike.fault) or self.dialect.wrong(exchange.trouble(strike))
         return await self._refuse(exchange, wrong, strike)
 
@@ -191,10 +201,10 @@ class Service:
         return await self._send(exchange, delivery, None)
 
     async def _send(
-        self, exchange: _Exchange, delivery: Delivery, fault: Fault | None
+        self, exchange: _Exchange, delivery: Delivery, strike: Strike | None
     ) -> web.StreamResponse:
         exchange.received.status = delivery.status
-        return await delivery.send(exchange.request, fault)
+        return await delivery.send(exchange.request, strike)
 
     def _answer(self, exchange: _Exchange, asked: Asked, strike: Strike | None) -> Delivery:
         reply = self._reply(exchange, asked, strike)
