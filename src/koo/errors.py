@@ -159,11 +159,16 @@ class ExternalServiceError(KooError):
     *kind* is the metric label; *retryable* and *trips* are the verdict of the
     class; *retry_after* is the wait in seconds that the service named. *usage* is
     the ``koo.ai.Usage`` that the service bills for it, None if nobody knows.
+    When a stream has failed, *partial* is the text that had come, which no message
+    repeats, and *at_least* a lower bound of the usage, None if nothing is known.
     """
 
     kind: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
     trips: ClassVar[bool] = False
+
+    partial: str = ""
+    at_least: object = None
 
     def __init__(
         self,

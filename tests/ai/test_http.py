@@ -172,7 +172,7 @@ async def test_a_good_status_with_an_unreadable_body_is_a_failure_whose_cost_is_
 
 
 async def test_an_absurdly_large_answer_is_not_kept(monkeypatch):
-    monkeypatch.setattr("koo.ai.providers.http._LARGEST_ANSWER", 1000)
+    monkeypatch.setattr("koo.ai.providers.http.LARGEST_ANSWER", 1000)
     big = {**GOOD, "content": [{"text": "x" * 5000}]}
     async with _asking(_json(big)) as provider:
         with pytest.raises(ServiceUnavailableError, match="can't be read"):

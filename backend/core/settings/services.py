@@ -85,6 +85,7 @@ class AISettings(AIVariables, DatabaseVariables):
                 daily_budget_nanousd=int(budget * _NANO),
                 timeout=own.timeout or self.ai_default_timeout,
                 attempt_timeout=self.ai_attempt_timeout,
+                idle_timeout=self.ai_attempt_timeout,
                 patience=self.ai_default_patience,
                 max_tokens=self.ai_default_max_tokens,
                 price=_price(name, own),

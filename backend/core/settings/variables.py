@@ -145,7 +145,7 @@ class AIVariables(Variables):
     ai_default_max_tokens: AtLeastOne = 1024
     """Tokens that an answer may have."""
     ai_attempt_timeout: Seconds = 30
-    """Seconds for one attempt of a `query_ai`."""
+    """Seconds for one attempt of a `query_ai`, for the first text of a `stream_ai` and each gap."""
     ai_retry_budget: Switch = "on"
     """Whether retries must be earned by successes: on or off."""
 

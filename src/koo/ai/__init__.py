@@ -7,9 +7,10 @@ daily budget that is reserved before a call and settled after it.
 from .config import VENDORS, ServiceConfig, Vendor
 from .manager import AIManager
 from .pricing import Price, PriceTable, TokenPrice
-from .provider import NOTHING, Completion, Prompt, Provider, Request, Usage
+from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request, Usage
 from .providers import HTTPProvider, Sessions, Wire, connect
 from .service import AIService
+from .streaming import AIStream
 from .verdicts import Rule, Surface, Verdict, classify, judge
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "VENDORS",
     "AIManager",
     "AIService",
+    "AIStream",
     "Completion",
     "HTTPProvider",
+    "Heard",
     "Price",
     "PriceTable",
     "Prompt",

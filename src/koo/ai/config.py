@@ -53,7 +53,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,4096}")
 _HOST: Final = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _COUNTS: Final = ("requests_per_minute", "requests_per_hour", "requests_per_day", "max_tokens")
-_SECONDS: Final = ("timeout", "attempt_timeout", "check_interval", "check_timeout")
+_SECONDS: Final = ("timeout", "attempt_timeout", "idle_timeout", "check_interval", "check_timeout")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +65,10 @@ class ServiceConfig:
     *base_url* (as the official SDK takes it) and *model*. Without *api_key* the
     service exists but is not configured.
 
-    *timeout* bounds a whole query, *attempt_timeout* one attempt, *patience* the
-    time in line (None: what is left of the timeout), *check_timeout* an active
-    check, of which there is at most one in *check_interval*. All in seconds.
+    *timeout* bounds a whole query or stream, *attempt_timeout* one attempt (of a
+    stream: until its first text), *idle_timeout* each gap in a stream that has begun,
+    *patience* the time in line (None: what is left of the timeout), *check_timeout* an
+    active check, of which there is at most one in *check_interval*. All in seconds.
     *price* is for models that the price table does not know.
     """
 
@@ -83,6 +84,7 @@ class ServiceConfig:
     daily_budget_nanousd: int = 10_000_000_000
     timeout: float = 60.0
     attempt_timeout: float = 30.0
+    idle_timeout: float = 30.0
     patience: float | None = None
     max_tokens: int = 1024
     price: TokenPrice | None = None

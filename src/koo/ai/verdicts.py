@@ -29,10 +29,10 @@ from ..errors import (
     ServiceTimeoutError,
     ServiceUnavailableError,
 )
-from ..resilience import Failure, RetryClass, Spent
-from .provider import Usage
+from ..resilience import Failure, RetryClass, Spent, Success
+from .provider import Completion, Usage
 
-__all__ = ["Rule", "Surface", "Verdict", "classify", "judge"]
+__all__ = ["Rule", "Surface", "Verdict", "appraise", "classify", "judge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +203,11 @@ def classify(error: Exception) -> Failure:
         spent=_spent(error.usage),
         cause=error.detail,
     )
+
+
+def appraise(value: object) -> Success:
+    """What a good answer has spent; the appraiser of every AI service."""
+    return Success(_spent(value.usage) if isinstance(value, Completion) else None)
 
 
 def _spent(usage: object) -> Spent | None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .cancellation import Cuts, cancel_at_every_await
     from .fake_clock import FakeClock
     from .fault_proxy import Action, BlackHole, Chunk, Direction, FaultProxy, Traffic
-    from .provider import After, ScriptedProvider
+    from .provider import After, Pieces, ScriptedProvider
     from .servers import PostgresServer
     from .simulator import Endpoint, Fault, Received, Simulator
     from .sockets import free_port
@@ -29,6 +29,7 @@ __all__ = [
     "FakeClock",
     "Fault",
     "FaultProxy",
+    "Pieces",
     "PostgresServer",
     "Received",
     "ScriptedProvider",
@@ -47,7 +48,7 @@ _HOMES = {
     ".cancellation": {"Cuts", "cancel_at_every_await"},
     ".fake_clock": {"FakeClock"},
     ".fault_proxy": {"Action", "BlackHole", "Chunk", "Direction", "FaultProxy", "Traffic"},
-    ".provider": {"After", "ScriptedProvider"},
+    ".provider": {"After", "Pieces", "ScriptedProvider"},
     ".servers": {"PostgresServer"},
     ".simulator": {"Endpoint", "Fault", "Received", "Simulator"},
     ".sockets": {"free_port"},

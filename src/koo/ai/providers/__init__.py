@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import urlsplit
 
 from ...resilience import SYSTEM_CLOCK, Clock
 from ..config import ServiceConfig
 from .anthropic import Anthropic
-from .compatible import Compatible, Perplexity
+from .compatible import Compatible, Perplexity, Plain
 from .gemini import Gemini
 from .http import HTTPProvider
 from .openai import OpenAI
 from .sessions import Sessions
-from .wire import Answer, Wire
+from .wire import Answer, Hearing, Wire
 
 __all__ = [
     "Answer",
@@ -22,8 +23,10 @@ __all__ = [
     "Compatible",
     "Gemini",
     "HTTPProvider",
+    "Hearing",
     "OpenAI",
     "Perplexity",
+    "Plain",
     "Sessions",
     "Wire",
     "connect",
@@ -39,9 +42,15 @@ _WIRES: Final[Mapping[str, type[Wire]]] = MappingProxyType(
     }
 )
 
+#: Compatible servers that answer 422 to a field that they don't know, by their host.
+_STRICT: Final = frozenset({"api.mistral.ai"})
+
 
 def connect(
     config: ServiceConfig, *, sessions: Sessions | None = None, clock: Clock = SYSTEM_CLOCK
 ) -> HTTPProvider:
     """The provider that *config* describes; nothing is opened before the first request."""
-    return HTTPProvider(config, _WIRES[config.vendor](), sessions=sessions, clock=clock)
+    wire = _WIRES[config.vendor]()
+    if urlsplit(config.base_url).hostname in _STRICT:
+        wire = Plain()
+    return HTTPProvider(config, wire, sessions=sessions, clock=clock)

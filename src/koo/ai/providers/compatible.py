@@ -11,9 +11,9 @@ from typing import ClassVar, Final
 from ..provider import Usage
 from ..verdicts import NO_MONEY, OVERLOADED, REFUSED, TOO_FAST, TOO_LONG, Rule
 from .openai import RULES, OpenAI
-from .wire import dig, nanousd_of, number_at, usage_of
+from .wire import Document, dig, nanousd_of, number_at, usage_of
 
-__all__ = ["Compatible", "Perplexity"]
+__all__ = ["Compatible", "Perplexity", "Plain"]
 
 _OUT_OF_MONEY: Final = (
     r"insufficient (balance|credit|fund|quota)|out of credit|exceeded your current quota|"
@@ -44,7 +44,13 @@ class Compatible(OpenAI):
         return counted if counted is None or cost is None else replace(counted, nanousd=cost)
 
 
-class Perplexity(Compatible):
+class Plain(Compatible):
+    """A compatible server that refuses ``stream_options`` and counts without being asked."""
+
+    stream_options: ClassVar[Document] = {}
+
+
+class Perplexity(Plain):
     """Perplexity: no list of models, and a bill of its own in every answer."""
 
     models_path: ClassVar[str | None] = None

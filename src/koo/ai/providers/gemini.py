@@ -21,7 +21,7 @@ from ..verdicts import (
     Rule,
     Surface,
 )
-from .wire import Answer, Document, dig, number_at, text_at, usage_of
+from .wire import Answer, Document, Hearing, dig, number_at, text_at, usage_of
 
 __all__ = ["Gemini"]
 
@@ -60,8 +60,9 @@ class Gemini:
         return {"x-goog-api-key": api_key}
 
     def path(self, prompt: Prompt) -> str:
-        """A path for each model."""
-        return f"/v1/models/{quote(prompt.model, safe='')}:generateContent"
+        """A path for each model; without ``alt=sse`` a stream would be one long array."""
+        method = "streamGenerateContent?alt=sse" if prompt.streams else "generateContent"
+        return f"/v1/models/{quote(prompt.model, safe='')}:{method}"
 
     def document(self, prompt: Prompt) -> Document:
         """The body of a generation."""
@@ -75,6 +76,16 @@ class Gemini:
         if prompt.system is not None:
             document["systemInstruction"] = {"parts": [{"text": prompt.system}]}
         return document
+
+    def hear(self, hearing: Hearing, document: object) -> str:
+        """A chunk of the form of an answer; the last one has a ``finishReason``."""
+        finish = text_at(document, "candidates", 0, "finishReason")
+        blocked = text_at(document, "promptFeedback", "blockReason")
+        if blocked or finish:
+            hearing.finish, hearing.is_whole = blocked or finish, True
+            hearing.refused = bool(blocked) or finish not in _ANSWERED
+        hearing.count(_usage(dig(document, "usageMetadata")))
+        return "".join(_spoken(dig(document, "candidates", 0, "content", "parts")))
 
     def read(self, document: object) -> Answer | None:
         """The first candidate's text without its thoughts; a block is a refusal."""

@@ -4,6 +4,8 @@
                       2xx, refused ------> ContentRefusedError (billed)
                       an error answer ---> judge -> the error class of its table
                       no answer ---------> ServiceConnectionError
+                      2xx, events -------> text, text, ... until the vendor's last word
+                                           cut off before it: StreamTruncatedError
 
 It sends once and has no timeout of its own: whoever calls it limits its time. Of
 an answer only its parts of known shape get into a message; never its text.
@@ -13,9 +15,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 
@@ -26,14 +28,16 @@ from ...errors import (
     ExternalServiceError,
     InvalidRequestError,
     ServiceConnectionError,
+    StreamTruncatedError,
 )
 from ...resilience import SYSTEM_CLOCK, Clock
 from ..config import ServiceConfig
-from ..provider import NOTHING, Completion, Prompt, Request, Usage
-from ..verdicts import UNREADABLE, Surface, Verdict, judge
+from ..provider import NOTHING, Completion, Heard, Prompt, Request, Usage
+from ..verdicts import BROKEN, UNREADABLE, Surface, Verdict, judge
+from .events import LARGEST_ANSWER, CutOff, ErrorInside, Listener, drain
 from .sessions import Sessions
 from .waits import named_wait
-from .wire import Answer, Wire
+from .wire import Answer, Wire, dig, parse
 
 __all__ = ["HTTPProvider"]
 
@@ -41,8 +45,12 @@ _MODEL: Final = re.compile(r"[\w.:/@+-]{1,200}", re.ASCII)
 _WORD: Final = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _LONGEST_WORD: Final = 64
-_LARGEST_ANSWER: Final = 64 * 2**20
+_LAST_STATUS: Final = 599
 _NO_LIST: Final = frozenset({403, 404, 405})
+#: What says that no events will come, whatever was asked for.
+_WHOLE: Final = frozenset({"application/json", "text/html"})
+# Compression holds back what should come at once.
+_AS_EVENTS: Final = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,13 @@ class _Reply:
 
     status: int
     headers: Mapping[str, str]
-    document: object
+    document: object = None
+
+    @classmethod
+    def to(cls, response: ClientResponse) -> _Reply:
+        """The head of *response*, without its body."""
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return cls(response.status, headers)
 
     @property
     def request_id(self) -> str | None:
@@ -97,15 +111,38 @@ class HTTPProvider:
 
     async def complete(self, request: Request) -> Completion:
         """The answer to *request*, which is sent once."""
-        reply = await self._exchange("POST", request.path, request.body)
-        answer = self._wire.read(reply.document) if _is_good(reply.status) else None
-        if answer is None:
-            raise self._error(reply)
-        if answer.refused:
-            raise self._refusal(answer, reply)
-        return Completion(
-            answer.text, request.prompt.model, answer.finish, answer.usage, reply.request_id
-        )
+        return self._completion(request, await self._exchange("POST", request.path, request.body))
+
+    async def stream(
+        self, request: Request, heard: Heard
+    ) -> AsyncGenerator[str | Completion, None]:
+        """The pieces of the answer to *request*, which is sent once, and the whole at the end."""
+        async with self._sent("POST", request.path, request.body, _AS_EVENTS) as response:
+            reply = _Reply.to(response)
+            if not _is_good(reply.status) or response.content_type in _WHOLE:
+                whole = self._completion(request, replace(reply, document=await _read(response)))
+                heard.pieces.append(whole.text)
+                if whole.text:
+                    yield whole.text
+                yield whole
+                return
+            listener = Listener(self._wire, heard)
+            failure: ExternalServiceError | None = None
+            try:
+                while chunk := await listener.chunk(response):
+                    for piece in listener.hear(chunk):
+                        yield piece
+            except ErrorInside as error:
+                failure = self._error_inside(error, reply)
+            except CutOff as error:
+                failure = self._truncated(str(error), reply)
+            # Outside of the except: what was caught holds words of the vendor's.
+            if failure is not None:
+                raise failure
+            await drain(response)
+            hearing = listener.hearing
+            answer = Answer(heard.text, hearing.finish, hearing.usage, hearing.refused)
+            yield self._concluded(request, answer, reply)
 
     async def list_models(self) -> tuple[str, ...] | None:
         """The names of the models; None if the vendor has no list, or none for this key."""
@@ -124,36 +161,76 @@ class HTTPProvider:
         await self._sessions.close()
 
     async def _exchange(self, method: str, path: str, body: bytes | None = None) -> _Reply:
+        async with self._sent(method, path, body, {}) as response:
+            return replace(_Reply.to(response), document=await _read(response))
+
+    @asynccontextmanager
+    async def _sent(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> AsyncIterator[ClientResponse]:
         session = await self._sessions.current()
         try:
             async with session.request(
                 method,
                 self._config.base_url + path,
                 data=body,
-                headers=self._headers,
+                headers={**self._headers, **headers},
                 allow_redirects=False,
             ) as response:
-                text = await _read(response)
+                yield response
         except ClientConnectorError as error:
             raise self._unreachable(error, NOTHING) from error
         except InvalidURL as error:
             raise self._invalid("its base URL is not an address; correct it") from error
         except (ClientError, OSError) as error:
             raise self._unreachable(error, None) from error
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return _Reply(response.status, headers, _parse(text))
+
+    def _completion(self, request: Request, reply: _Reply) -> Completion:
+        answer = self._wire.read(reply.document) if _is_good(reply.status) else None
+        if answer is None:
+            raise self._error(reply)
+        return self._concluded(request, answer, reply)
+
+    def _concluded(self, request: Request, answer: Answer, reply: _Reply) -> Completion:
+        if answer.refused:
+            raise self._refusal(answer, reply)
+        return Completion(
+            answer.text, request.prompt.model, answer.finish, answer.usage, reply.request_id
+        )
 
     def _error(self, reply: _Reply) -> ExternalServiceError:
         surface = self._wire.surface(reply.status, reply.document)
         verdict = judge(surface, self._wire.rules)
-        wait = self._wait(surface, reply) if verdict.waits else None
+        # What can't be read may have been billed; what was refused was not.
+        return self._judged(verdict, surface, reply, None if verdict is UNREADABLE else NOTHING)
+
+    def _error_inside(self, error: ErrorInside, reply: _Reply) -> ExternalServiceError:
+        """An error among the events: billed for what came before it, if anything did."""
+        document = error.document
+        surface = self._wire.surface(_status_inside(document, reply.status), document)
+        verdict = judge(surface, self._wire.rules)
+        is_readable = document is not None
+        if verdict is UNREADABLE and is_readable:
+            verdict = BROKEN
+        usage = NOTHING if is_readable and not error.has_begun else None
+        return self._judged(verdict, surface, replace(reply, document=document), usage)
+
+    def _judged(
+        self, verdict: Verdict, surface: Surface, reply: _Reply, usage: Usage | None
+    ) -> ExternalServiceError:
         return verdict.error(
             self._config.name,
             self._detail(verdict, surface),
-            retry_after=wait,
+            retry_after=self._wait(surface, reply) if verdict.waits else None,
             request_id=reply.request_id,
-            # What can't be read may have been billed; what was refused was not.
-            usage=None if verdict is UNREADABLE else NOTHING,
+            usage=usage,
+        )
+
+    def _truncated(self, what: str, reply: _Reply) -> ExternalServiceError:
+        return StreamTruncatedError(
+            self._config.name,
+            f"the answer is not whole: {what}; ask again, or use the part that came",
+            request_id=reply.request_id,
         )
 
     def _wait(self, surface: Surface, reply: _Reply) -> float | None:
@@ -190,22 +267,21 @@ class HTTPProvider:
         return InvalidRequestError(self._config.name, detail, usage=NOTHING)
 
 
-async def _read(response: ClientResponse) -> bytes:
-    """The body; of one that is absurdly large only its beginning, which then can't be parsed."""
+async def _read(response: ClientResponse) -> object:
+    """The document in the body; None if there is none, or it is absurdly large."""
     kept = bytearray()
     async for chunk in response.content.iter_any():
         kept += chunk
-        if len(kept) > _LARGEST_ANSWER:
-            return b""
-    return bytes(kept)
+        if len(kept) > LARGEST_ANSWER:
+            return None
+    return parse(bytes(kept))
 
 
-def _parse(text: bytes) -> object:
-    try:
-        document: object = json.loads(text, parse_float=Decimal)
-    except (ValueError, ArithmeticError, RecursionError):
-        return None
-    return document
+def _status_inside(document: object, outside: int) -> int:
+    """The status that an error among the events names in its code, if it does."""
+    code = dig(document, "error", "code")
+    is_status = isinstance(code, int) and HTTPStatus.BAD_REQUEST <= code <= _LAST_STATUS
+    return code if is_status and isinstance(code, int) else outside
 
 
 def _is_good(status: int) -> bool:

@@ -21,7 +21,7 @@ from ..verdicts import (
     Rule,
     Surface,
 )
-from .wire import Answer, Document, dig, number_at, text_at, usage_of
+from .wire import Answer, Document, Hearing, dig, number_at, text_at, usage_of
 
 __all__ = ["RULES", "OpenAI"]
 
@@ -62,6 +62,8 @@ class OpenAI:
     models_path: ClassVar[str | None] = "/models"
     #: Bounds hidden reasoning too, which ``max_tokens`` does not.
     limit_field: ClassVar[str] = "max_completion_tokens"
+    #: What a body asks for beside the answer when it is to be streamed.
+    stream_options: ClassVar[Document] = {"stream_options": {"include_usage": True}}
 
     def headers(self, api_key: str) -> Mapping[str, str]:
         """The key as Bearer."""
@@ -84,6 +86,8 @@ class OpenAI:
         }
         if prompt.temperature is not None:
             document["temperature"] = prompt.temperature
+        if prompt.streams:
+            document |= {"stream": True, **self.stream_options}
         return document
 
     def read(self, document: object) -> Answer | None:
@@ -95,6 +99,19 @@ class OpenAI:
         refused = bool(message.get("refusal")) or finish == "content_filter"
         usage = self.usage(dig(document, "usage"))
         return Answer(_content(message.get("content")), finish, usage, refused)
+
+    def hear(self, hearing: Hearing, document: object) -> str:
+        """A chunk of the first choice; its ``finish_reason`` says that the text is whole.
+
+        Some never send the ``[DONE]`` that follows it, some count in every chunk.
+        """
+        delta = dig(document, "choices", 0, "delta")
+        if finish := text_at(document, "choices", 0, "finish_reason"):
+            hearing.finish, hearing.is_whole = finish, True
+        if dig(delta, "refusal") or finish == "content_filter":
+            hearing.refused = True
+        hearing.count(self.usage(dig(document, "usage")))
+        return _content(dig(delta, "content"))
 
     def usage(self, usage: object) -> Usage | None:
         """Cached and reasoning tokens are part of the whole."""

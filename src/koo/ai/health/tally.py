@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ..errors import BudgetExhausted, CircuitOpen, ExternalServiceError, RateLimited
-from ..resilience import Clock, LastError, Reading, RollingCount
+from ...errors import BudgetExhausted, CircuitOpen, ExternalServiceError, RateLimited
+from ...resilience import Clock, LastError, Reading, RollingCount
 
 __all__ = ["Tally"]
 
