@@ -179,6 +179,11 @@ async def test_a_refusal_of_gemini_is_heard(document, refused):
     assert listener.hearing.refused is refused
 
 
+async def test_an_event_without_data_is_a_sign_of_life():
+    stream = b"data:\n\nevent: ping\ndata: \n\n" + sse(choice("stop", content="Because"))
+    assert (await listen(OpenAI(), Connection(stream)))[0] == ["Because"]
+
+
 async def test_thoughts_are_no_text():
     parts = [{"text": "Hm.", "thought": True}, {"text": "Yes."}]
     document = {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]}

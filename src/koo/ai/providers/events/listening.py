@@ -27,6 +27,8 @@ LARGEST_ANSWER: Final = 64 * 2**20
 
 #: What most compatible servers say last.
 _DONE: Final = b"[DONE]"
+#: What is no document; an event without data is how some show that they live.
+_WORDLESS: Final = frozenset({_DONE, b""})
 #: Seconds for HTTP's own end after a vendor's last word; then the connection is given up.
 _GRACE: Final = 0.05
 #: The least that any text has cost.
@@ -88,8 +90,8 @@ class Listener:
 
     def _hear(self, event: Event) -> str:
         hearing = self.hearing
-        if event.data.strip() == _DONE:
-            hearing.is_over = True
+        if (data := event.data.strip()) in _WORDLESS:
+            hearing.is_over = data == _DONE
             return ""
         document = parse(event.data)
         if event.name == "error" or document is None or dig(document, "error"):
