@@ -64,6 +64,11 @@ class Settings(ApplicationVariables, AISettings, DatabaseSettings):
         """KOO_OPERATE_TOKEN in plain text."""
         return _plain(self.koo_operate_token)
 
+    @property
+    def call_token(self) -> str | None:
+        """KOO_CALL_TOKEN in plain text."""
+        return _plain(self.koo_call_token)
+
     def texts(self) -> dict[str, str]:
         """What is set, or has a default, as text; secrets too: to be hashed, never to be shown."""
         values = _values(self)
@@ -87,7 +92,7 @@ class Settings(ApplicationVariables, AISettings, DatabaseSettings):
 
     @model_validator(mode="after")
     def _check_tokens(self) -> Self:
-        tokens = [self.read_token, self.operate_token, _plain(self.koo_call_token)]
+        tokens = [self.read_token, self.operate_token, self.call_token]
         given = [token for token in tokens if token]
         if len(set(given)) < len(given):
             raise ValueError("KOO_READ_TOKEN, KOO_OPERATE_TOKEN and KOO_CALL_TOKEN must differ")

@@ -183,7 +183,7 @@ class ApplicationVariables(Variables):
     koo_operate_token: SecretStr | None = None
     """Who sends it may look and act. Unset on a loopback address: made at the start."""
     koo_call_token: SecretStr | None = None
-    """For calling AI services over HTTP. Read, but without effect in this version."""
+    """Who sends it may call AI services, and nothing else."""
     koo_allowed_hosts: str = "localhost,127.0.0.1,[::1]"
     """Host names that requests may ask for, beside those of this machine."""
     shutdown_grace: Seconds = 10
