@@ -101,10 +101,8 @@ class _Told(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send them."""
-        try:
+        async with self._stream:
             await super().__call__(scope, receive, send)
-        finally:
-            await self._stream.aclose()
 
 
 @dataclass(frozen=True, slots=True)
