@@ -13,6 +13,7 @@ from koo.errors import (
     QuotaExceededError,
     RateLimitError,
     ServiceConnectionError,
+    ServiceTimeoutError,
     ServiceUnavailableError,
     StreamTruncatedError,
 )
@@ -181,6 +182,7 @@ REFUSED = [
     (Fault.RATE_LIMIT, RateLimitError),
     (Fault.OUT_OF_MONEY, QuotaExceededError),
     (Fault.GARBAGE, ServiceUnavailableError),
+    (Fault.GATEWAY_TIMEOUT, ServiceTimeoutError),
     (Fault.RESET, ServiceConnectionError),
     (Fault.REFUSED, ContentRefusedError),
 ]

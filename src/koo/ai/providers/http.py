@@ -178,6 +178,9 @@ class HTTPProvider:
                 allow_redirects=False,
             ) as response:
                 yield response
+        except ExternalServiceError:
+            # Some are OSErrors too, but they were judged already.
+            raise
         except ClientConnectorError as error:
             raise self._unreachable(error, NOTHING) from error
         except InvalidURL as error:
