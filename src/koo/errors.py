@@ -157,12 +157,13 @@ class ExternalServiceError(KooError):
     """An AI service did not answer as asked.
 
     *kind* is the metric label; *retryable* and *trips* are the verdict of the
-    class; *retry_after* is the wait in seconds that the service named. *usage* is
-    the ``koo.ai.Usage`` that the service bills for it, None if nobody knows.
+    class, unless the service itself forbids a retry; *retry_after* is the wait in
+    seconds that it named. *usage* is the ``koo.ai.Usage`` that it bills for the
+    error, None if nobody knows.
     """
 
     kind: ClassVar[str] = "error"
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
     trips: ClassVar[bool] = False
 
     def __init__(
@@ -173,8 +174,11 @@ class ExternalServiceError(KooError):
         retry_after: float | None = None,
         request_id: str | None = None,
         usage: object = None,
+        retryable: bool | None = None,
     ) -> None:
         super().__init__(service, detail)
+        if retryable is not None:
+            self.retryable = retryable
         self.service = service
         self.detail = detail
         self.retry_after = retry_after

@@ -30,9 +30,9 @@ from ...errors import (
 from ...resilience import SYSTEM_CLOCK, Clock
 from ..config import ServiceConfig
 from ..provider import NOTHING, Completion, Prompt, Request, Usage
-from ..verdicts import UNREADABLE, Surface, Verdict, judge
+from ..verdicts import Surface, Verdict, billed, judge
 from .sessions import Sessions
-from .waits import named_wait
+from .waits import named_wait, without_windows
 from .wire import Answer, Wire
 
 __all__ = ["HTTPProvider"]
@@ -146,19 +146,20 @@ class HTTPProvider:
     def _error(self, reply: _Reply) -> ExternalServiceError:
         surface = self._wire.surface(reply.status, reply.document)
         verdict = judge(surface, self._wire.rules)
-        wait = self._wait(surface, reply) if verdict.waits else None
+        wait = self._wait(verdict, surface, reply) if verdict.waits else None
         return verdict.error(
             self._config.name,
             self._detail(verdict, surface),
             retry_after=wait,
             request_id=reply.request_id,
-            # What can't be read may have been billed; what was refused was not.
-            usage=None if verdict is UNREADABLE else NOTHING,
+            usage=billed(surface, verdict),
+            # It may forbid what we would do, but not ask for what can't succeed.
+            retryable=False if reply.headers.get("x-should-retry") == "false" else None,
         )
 
-    def _wait(self, surface: Surface, reply: _Reply) -> float | None:
+    def _wait(self, verdict: Verdict, surface: Surface, reply: _Reply) -> float | None:
         return named_wait(
-            reply.headers,
+            reply.headers if verdict.windows else without_windows(reply.headers),
             message=surface.message,
             delay=self._wire.delay(reply.document),
             now=self._clock.time(),

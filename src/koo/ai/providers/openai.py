@@ -8,8 +8,8 @@ from typing import ClassVar, Final
 from ..provider import Prompt, Usage
 from ..verdicts import (
     BAD_KEY,
-    BAD_REQUEST,
     BROKEN,
+    DAY_SPENT,
     NO_ACCESS,
     NO_MODEL,
     NO_MONEY,
@@ -24,6 +24,9 @@ from ..verdicts import (
 from .wire import Answer, Document, dig, number_at, text_at, usage_of
 
 __all__ = ["RULES", "OpenAI"]
+
+#: Of requests or of tokens, in words; the type says only which of the two.
+PER_DAY: Final = r"\b(requests|tokens|models)[ -]per[ -]day\b|\([RT]PD\)"
 
 RULES: Final = (
     Rule.on(
@@ -47,11 +50,11 @@ RULES: Final = (
             "invalid_prompt"
         ),
     ),
+    Rule.on(DAY_SPENT, 429, says=PER_DAY),
     Rule.on(TOO_FAST, words="slow_down rate_limit_exceeded"),
     Rule.on(OVERLOADED, words="server_is_overloaded service_unavailable_error"),
     Rule.on(TIMED_OUT, 408, 504),
     Rule.on(BROKEN, words="server_error"),
-    Rule.on(BAD_REQUEST, 200, words="invalid_request_error"),
 )
 
 
@@ -89,9 +92,9 @@ class OpenAI:
     def read(self, document: object) -> Answer | None:
         """The first choice; a refusal has its own field or its own finish reason."""
         message = dig(document, "choices", 0, "message")
-        if not isinstance(message, dict):
-            return None
         finish = text_at(document, "choices", 0, "finish_reason")
+        if not isinstance(message, dict) or finish == "error" or dig(document, "error"):
+            return None
         refused = bool(message.get("refusal")) or finish == "content_filter"
         usage = self.usage(dig(document, "usage"))
         return Answer(_content(message.get("content")), finish, usage, refused)
@@ -114,15 +117,17 @@ class OpenAI:
             return None
 
     def surface(self, status: int, document: object) -> Surface:
-        """``{"error": {"message", "type", "param", "code"}}``; code may be text, number or null."""
-        error = dig(document, "error")
-        if isinstance(error, str):
-            return Surface(status, message=error)
+        """``{"error": {"message", "type", "param", "code"}}``; code may be text, number or null.
+
+        Some servers write a text instead, some the fields without a frame, some put the error of
+        an answer that broke off into its choice.
+        """
+        error = dig(document, "error") or dig(document, "choices", 0, "error") or document
         return Surface(
             status,
             type=text_at(error, "type"),
             code=text_at(error, "code"),
-            message=text_at(error, "message") or text_at(document, "message"),
+            message=text_at(error) or text_at(error, "message") or text_at(error, "detail"),
             readable=isinstance(document, dict),
         )
 

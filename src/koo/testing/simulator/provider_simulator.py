@@ -1,6 +1,7 @@
 """Four AI providers and any OpenAI-compatible one, on one loopback port.
 
     http://127.0.0.1:PORT/claude   /openai/v1   /gemini   /perplexity   /<name>/v1
+    http://127.0.0.1:PORT/~spend-cap/claude                  every request gets that scenario
 
 Each base URL is as that vendor's official SDK takes it. While it is stopped, connections are
 refused; started again it has the same port, script and memory.
@@ -22,6 +23,7 @@ from .dialects import DIALECTS, OpenAI
 from .faults import Endpoint, Fault, FaultScript, Rule, Strike
 from .meter import Meter
 from .received import Received
+from .scenarios import find_scenario
 from .service import Service, Terms
 
 MODELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -92,10 +94,14 @@ class Simulator:
         """Every service's base URL."""
         return MappingProxyType({name: self.base_url(name) for name in self._services})
 
-    def base_url(self, service: str) -> str:
-        """As the vendor's official SDK takes it; raises ``KeyError`` for an unknown service."""
+    def base_url(self, service: str, scenario: str = "") -> str:
+        """As the vendor's official SDK takes it; with *scenario*, nothing else is answered there.
+
+        Raises ``KeyError`` for an unknown service or scenario.
+        """
         path = self._services[service].dialect.base_path
-        return f"http://127.0.0.1:{self.port}/{service}{path}"
+        start = f"/~{find_scenario(service, scenario).name}" if scenario else ""
+        return f"http://127.0.0.1:{self.port}{start}/{service}{path}"
 
     @property
     def requests(self) -> tuple[Received, ...]:
