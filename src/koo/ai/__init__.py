@@ -10,7 +10,7 @@ from .pricing import Price, PriceTable, TokenPrice
 from .provider import NOTHING, Completion, Prompt, Provider, Request, Usage
 from .providers import HTTPProvider, Sessions, Wire, connect
 from .service import AIService
-from .verdicts import Rule, Surface, Verdict, classify, judge
+from .verdicts import Phase, Rule, Surface, Verdict, billed, classify, judge
 
 __all__ = [
     "NOTHING",
@@ -19,6 +19,7 @@ __all__ = [
     "AIService",
     "Completion",
     "HTTPProvider",
+    "Phase",
     "Price",
     "PriceTable",
     "Prompt",
@@ -33,6 +34,7 @@ __all__ = [
     "Vendor",
     "Verdict",
     "Wire",
+    "billed",
     "classify",
     "connect",
     "judge",

@@ -19,18 +19,18 @@ from decimal import Decimal
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import ClientConnectorError, ClientError, ClientResponse, InvalidURL
+from aiohttp import ClientError, ClientResponse
 
 from ...errors import (
     ContentRefusedError,
     ExternalServiceError,
     InvalidRequestError,
-    ServiceConnectionError,
 )
 from ...resilience import SYSTEM_CLOCK, Clock
 from ..config import ServiceConfig
-from ..provider import NOTHING, Completion, Prompt, Request, Usage
+from ..provider import NOTHING, Completion, Prompt, Request
 from ..verdicts import Surface, Verdict, billed, judge
+from .breaks import broken
 from .sessions import Sessions
 from .waits import named_wait, without_windows
 from .wire import Answer, Wire
@@ -134,14 +134,12 @@ class HTTPProvider:
                 allow_redirects=False,
             ) as response:
                 text = await _read(response)
-        except ClientConnectorError as error:
-            raise self._unreachable(error, NOTHING) from error
-        except InvalidURL as error:
-            raise self._invalid("its base URL is not an address; correct it") from error
         except (ClientError, OSError) as error:
-            raise self._unreachable(error, None) from error
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return _Reply(response.status, headers, _parse(text))
+            failure = broken(self._config.name, error)
+        else:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return _Reply(response.status, headers, _parse(text))
+        raise failure
 
     def _error(self, reply: _Reply) -> ExternalServiceError:
         surface = self._wire.surface(reply.status, reply.document)
@@ -177,14 +175,6 @@ class HTTPProvider:
             f"the answer was refused ({reason}); change the prompt",
             request_id=reply.request_id,
             usage=answer.usage,
-        )
-
-    def _unreachable(self, error: Exception, usage: Usage | None) -> ExternalServiceError:
-        what = "can't be reached" if usage is NOTHING else "broke the connection"
-        return ServiceConnectionError(
-            self._config.name,
-            f"the service {what} ({type(error).__name__}); try again, or look at the network",
-            usage=usage,
         )
 
     def _invalid(self, detail: str) -> ExternalServiceError:

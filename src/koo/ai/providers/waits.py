@@ -23,7 +23,8 @@ _DURATION: Final = re.compile(
     r"(?![a-z])"
 )
 _SPOKEN: Final = re.compile(
-    r"(?:try again|retry|wait|available|resets?)(?: in| after| for)?:? (?=\d)((?:[\d.]+\s?[a-z]+[\s,]*)+)"
+    r"(?:try again|retry|wait|available|resets?)(?: in| after| for)?:? (?=\d)"
+    r"((?:[\d.]+\s?[a-z]+[\s,]*)+)"
 )
 _REGAIN: Final = re.compile(
     r"(?:regain access|resets?|try again) (?:on|at) (\d{4}-\d\d-\d\d)"

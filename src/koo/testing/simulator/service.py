@@ -1,8 +1,8 @@
 """One simulated service, from the request to what is sent back.
 
-request -> key? -> readable? -> scenario? -> latency -> rule strikes? -> within the limits? -> answer
-            |         |             |                        |                   |
-           401       400        its bytes                its fault              429
+request -> key? -> readable? -> scenario? -> latency -> rule strikes? -> within limits? -> answer
+            |         |             |                        |                |
+           401       400        its bytes                its fault           429
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ def bare(text: str) -> str:
     return json.dumps({"error": f"{text} {QUOTES}"})
 
 
-def routed(code: int, message: str = "It failed.", **metadata: object) -> str:
-    """OpenRouter's: the code is a number, and ``metadata`` says where the error is from."""
-    told_of = {"code": code, "message": f"{message} {QUOTES}", "metadata": metadata}
+def routed(code: int, words: str = "It failed.", metadata: object = None) -> str:
+    """OpenRouter's: the code is a number, and *metadata* says where the error is from."""
+    told_of = {"code": code, "message": f"{words} {QUOTES}", "metadata": metadata or {}}
     return json.dumps({"error": told_of})
 
 
@@ -53,6 +53,9 @@ GROQ_DAY = "Rate limit reached on requests per day (RPD): Limit 1000. Please try
 CONTEXT = "This model's maximum context length is 4096 tokens."
 FREE = "Rate limit exceeded: free-models-per-day. Add 10 credits to unlock more."
 IN_FLIGHT = {"limit_source": "openrouter_in_flight_budget"}
+FLAGGED = {"flagged_input": "$prompt", "reasons": ["violence"]}
+KEY_LIMIT = {"limit_source": "openrouter_key_limit", "resets_at": "$moment"}
+WORKSPACE = {"limit_source": "openrouter_workspace_budget"}
 LIMITED = {"headers": {"X-RateLimit-Limit": "50", "X-RateLimit-Reset": "$epoch_ms"}}
 POOR = "You exceeded your current quota: out of credits"
 
@@ -75,20 +78,20 @@ SCENARIOS = (
     openrouter("bad-request", 400, routed(400)),
     openrouter("bad-key", 401, routed(401, "No auth credentials found")),
     openrouter("no-credit", 402, routed(402, "Insufficient credits")),
-    openrouter("in-flight", 402, routed(402, **IN_FLIGHT), told(retry_after="$seconds"), 4),
-    openrouter("moderated", 403, routed(403, flagged_input="$prompt", reasons=["violence"])),
+    openrouter("in-flight", 402, routed(402, metadata=IN_FLIGHT), told(retry_after="$seconds"), 4),
+    openrouter("moderated", 403, routed(403, metadata=FLAGGED)),
     openrouter(
         "key-limit",
         403,
-        routed(403, limit_source="openrouter_key_limit", resets_at="$moment"),
+        routed(403, metadata=KEY_LIMIT),
         wait=7200,
     ),
-    openrouter("workspace-budget", 403, routed(403, limit_source="openrouter_workspace_budget")),
+    openrouter("workspace-budget", 403, routed(403, metadata=WORKSPACE)),
     openrouter("timeout", 408, routed(408)),
-    openrouter("rate-limit", 429, routed(429, **LIMITED), wait=15),
+    openrouter("rate-limit", 429, routed(429, metadata=LIMITED), wait=15),
     openrouter("rate-limit-header", 429, routed(429), told(x_ratelimit_reset="$epoch_ms"), 15),
-    openrouter("free-day", 429, routed(429, FREE, **LIMITED), wait=50_000),
-    openrouter("upstream-down", 502, routed(502, provider_name="somebody")),
+    openrouter("free-day", 429, routed(429, FREE, LIMITED), wait=50_000),
+    openrouter("upstream-down", 502, routed(502, metadata={"provider_name": "somebody"})),
     openrouter("nobody-there", 503, routed(503), told(retry_after="$seconds"), 6),
     openrouter("rate-limit-inside", 200, routed(429, "Slow."), event=""),
     openrouter("no-credit-inside", 200, routed(402, "Insufficient credits"), event=""),
@@ -111,7 +114,9 @@ SCENARIOS = (
     ollama("broken", 500, bare("model runner has unexpectedly stopped")),
     ollama("cloud-down", 502, bare("bad gateway")),
     ollama("queue-full", 503, bare("server busy, please try again. maximum pending requests")),
-    ollama("broken-inside", 200, bare("an error was encountered while running the model"), event=""),
+    ollama(
+        "broken-inside", 200, bare("an error was encountered while running the model"), event=""
+    ),
     perplexity("bad-key", 401, error("unauthorized", 401)),
     perplexity("out-of-credit", 401, error(None, 401, POOR)),
     perplexity("no-permission", 403, error("forbidden", 403)),

@@ -11,9 +11,7 @@ RPC = "type.googleapis.com/google.rpc"
 QUOTES = "[$prompt]"
 
 
-def error(
-    status: str, message: str = "It failed.", *details: object, code: object = None
-) -> str:
+def error(status: str, message: str = "It failed.", *details: object, code: object = None) -> str:
     """An error's body; its message quotes the prompt, so that who repeats it is found out."""
     words = {"code": code, "message": f"{message} {QUOTES}", "status": status}
     kept = {name: value for name, value in words.items() if value}
