@@ -45,6 +45,14 @@ def test_the_key_is_trimmed_and_never_shown():
     assert ServiceConfig(name="claude", api_key="  ").api_key is None
 
 
+def test_several_keys_are_separated_by_commas():
+    config = ServiceConfig(name="claude", api_key=" one, two,,three ")
+    assert config.api_keys == ("one", "two", "three")
+    assert config.is_configured
+    assert ServiceConfig(name="claude").api_keys == ()
+    assert not ServiceConfig(name="claude", api_key=" , ").is_configured
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
@@ -54,6 +62,7 @@ def test_the_key_is_trimmed_and_never_shown():
         ({"name": "groq", "base_url": "http://h"}, "^groq: no model is named; set AI_GROQ_MODEL"),
         ({"name": "groq", "model": "m"}, "AI_GROQ_BASE_URL is not an address"),
         ({"name": "claude", "api_key": "two words"}, "^claude: ANTHROPIC_API_KEY holds"),
+        ({"name": "claude", "api_key": "good,two words"}, "^claude: ANTHROPIC_API_KEY holds"),
         ({"name": "claude", "api_key": "k\u00e9y"}, "^claude: ANTHROPIC_API_KEY holds"),
         ({"name": "claude", "requests_per_minute": 0}, "requests_per_minute must be at least 1"),
         ({"name": "claude", "requests_per_day": -5}, "requests_per_day must be at least 1"),

@@ -101,6 +101,13 @@ def test_what_had_begun_has_an_unknown_bill(surface, bill):
     assert billed(surface, judge(surface, ())) is bill
 
 
+def test_a_key_that_has_a_successor_is_worth_another_attempt_and_says_nothing_about_load():
+    for error in (KEY, DENIED, QUOTA):
+        failure = classify(error("claude", "x", retry_after=0.0, retryable=True))
+        assert (failure.retryable, failure.trips) == (True, False)
+        assert failure.retry_class is RetryClass.RESOLVED
+
+
 def test_a_service_may_forbid_a_retry_but_not_order_one():
     assert not classify(DOWN("claude", "x", retryable=False)).retryable
     assert classify(DOWN("claude", "x")).retryable

@@ -105,7 +105,7 @@ class AIVariables(Variables):
     """All AI services, unless one has a variable of its own."""
 
     anthropic_api_key: SecretStr | None = None
-    """The key of claude. A service without a key exists, but is not configured."""
+    """The key of claude; several, separated by commas, take turns. Without one: not configured."""
     openai_api_key: SecretStr | None = None
     """The key of openai."""
     gemini_api_key: SecretStr | None = None
@@ -154,7 +154,7 @@ class ServiceVariables(Variables):
     """One AI service, as `AI_<SERVICE>_...`; for those of AI_SERVICES too."""
 
     api_key: SecretStr | None = None
-    """The key, for services of AI_SERVICES."""
+    """The key, or several, for services of AI_SERVICES."""
     base_url: str = ""
     """The address, as the official SDK takes it. Unset: the vendor's."""
     model: str = ""

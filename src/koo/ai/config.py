@@ -63,7 +63,7 @@ class ServiceConfig:
     *name* claude, openai, gemini or perplexity brings its *vendor* with it; any
     other is an OpenAI-compatible server unless *vendor* says otherwise, and needs
     *base_url* (as the official SDK takes it) and *model*. Without *api_key* the
-    service exists but is not configured.
+    service exists but is not configured; several keys, separated by commas, take turns.
 
     *timeout* bounds a whole query, *attempt_timeout* one attempt, *patience* the
     time in line (None: what is left of the timeout), *check_timeout* an active
@@ -111,6 +111,11 @@ class ServiceConfig:
         """Whether it has a key."""
         return self.api_key is not None
 
+    @property
+    def api_keys(self) -> tuple[str, ...]:
+        """Its keys."""
+        return tuple(key.strip() for key in (self.api_key or "").split(",") if key.strip())
+
     def variable(self, suffix: str) -> str:
         """The environment variable that sets *suffix* for this service."""
         return f"AI_{self.name.upper().replace('-', '_')}_{suffix}"
@@ -125,7 +130,7 @@ class ServiceConfig:
         self._set("base_url", (self.base_url or vendor.base_url).rstrip("/"))
         self._set("model", self.model or vendor.model)
         self._set("key_variable", self.key_variable or self._own_key_variable(vendor))
-        self._set("api_key", (self.api_key or "").strip() or None)
+        self._set("api_key", ",".join(self.api_keys) or None)
         if not self.model:
             raise ValueError(f"{self.name}: no model is named; set {self.variable('MODEL')}")
 
@@ -137,7 +142,7 @@ class ServiceConfig:
         object.__setattr__(self, name, value)
 
     def _check_key(self) -> None:
-        if self.api_key is not None and not _KEY.fullmatch(self.api_key):
+        if not all(map(_KEY.fullmatch, self.api_keys)):
             raise ValueError(
                 f"{self.name}: {self.key_variable} holds characters that no key has; paste it again"
             )

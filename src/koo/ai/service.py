@@ -11,7 +11,7 @@ circuit opens until the time the vendor names, or until a person resets it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -58,7 +58,7 @@ from .checks import Checks
 from .config import ServiceConfig
 from .pricing import Price, PriceTable, flat_price
 from .provider import NOTHING, Completion, Prompt, Provider, Request, Usage
-from .providers import connect
+from .providers import Rotation, connect
 from .questions import complaint
 from .readings import WINDOWS, budget_readings, limit_cause, limit_readings
 from .tally import Tally
@@ -174,6 +174,7 @@ class AIService:
                 Reading("retries_total", calls.retries_total),
                 *limit_readings(limits, self._clock.time()),
                 *budget_readings(budget),
+                *self._key_readings(),
             ),
             distributions=(Distribution("response_time", calls.latency),),
             details=self._details(),
@@ -200,6 +201,7 @@ class AIService:
         """Close the circuit (ramped), forget errors and a dead key; never limits or spend."""
         self._dead_key = None
         self._denied.clear()
+        self._provider.reset()
         self._tally.forget_errors()
         self._breaker.reset()
 
@@ -269,6 +271,9 @@ class AIService:
 
     def _learn(self, error: ExternalServiceError, model: str) -> None:
         match error:
+            case ApiKeyError() | AccessDeniedError() | QuotaExceededError() if error.retryable:
+                # Another key is good; the provider remembers which is not.
+                return
             case ApiKeyError():
                 self._dead_key = error
                 self._breaker.isolate(error.detail)
@@ -298,6 +303,10 @@ class AIService:
 
     def _invalid(self, detail: str) -> InvalidRequestError:
         return InvalidRequestError(self.config.name, detail, usage=NOTHING)
+
+    def _key_readings(self) -> Iterator[Reading]:
+        if isinstance(keys := self._provider, Rotation):
+            yield Reading("keys.living", keys.living, keys.size)
 
     def _details(self) -> Mapping[str, object]:
         config = self.config

@@ -256,6 +256,9 @@ def classify(error: Exception) -> Failure:
     match error:
         case RateLimitError():
             retry_class = RetryClass.THROTTLED
+        case ApiKeyError() | AccessDeniedError() | QuotaExceededError():
+            # Worth another attempt only with another key, and that says nothing about load.
+            retry_class = RetryClass.RESOLVED if error.retryable else RetryClass.TRANSIENT
         case ExternalServiceError():
             retry_class = RetryClass.TRANSIENT
         case TimeoutError():

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
 from ...resilience import SYSTEM_CLOCK, Clock
 from ..config import ServiceConfig
+from ..provider import Provider
 from .anthropic import Anthropic
 from .compatible import Compatible, Perplexity
 from .gemini import Gemini
 from .http import HTTPProvider
 from .openai import OpenAI
+from .rotation import Rotation
 from .sessions import Sessions
 from .wire import Answer, Wire
 
@@ -24,6 +27,7 @@ __all__ = [
     "HTTPProvider",
     "OpenAI",
     "Perplexity",
+    "Rotation",
     "Sessions",
     "Wire",
     "connect",
@@ -42,6 +46,14 @@ _WIRES: Final[Mapping[str, type[Wire]]] = MappingProxyType(
 
 def connect(
     config: ServiceConfig, *, sessions: Sessions | None = None, clock: Clock = SYSTEM_CLOCK
-) -> HTTPProvider:
-    """The provider that *config* describes; nothing is opened before the first request."""
-    return HTTPProvider(config, _WIRES[config.vendor](), sessions=sessions, clock=clock)
+) -> Provider:
+    """The provider that *config* describes; nothing is opened before the first request.
+
+    With several keys it is a :class:`Rotation` of one for each.
+    """
+    sessions = sessions or Sessions()
+    providers = [
+        HTTPProvider(one, _WIRES[config.vendor](), sessions=sessions, clock=clock)
+        for one in (replace(config, api_key=key) for key in config.api_keys or (None,))
+    ]
+    return Rotation(providers, clock=clock) if len(providers) > 1 else providers[0]

@@ -119,6 +119,9 @@ class HTTPProvider:
             raise self._error(reply)
         return self._wire.models(reply.document)
 
+    def reset(self) -> None:
+        """Nothing is remembered here."""
+
     async def close(self) -> None:
         """Let go of the connections of the running event loop."""
         await self._sessions.close()
