@@ -148,6 +148,10 @@ class AIVariables(Variables):
     """Seconds for one attempt of a `query_ai`."""
     ai_retry_budget: Switch = "on"
     """Whether retries must be earned by successes: on or off."""
+    ai_proxy: SecretStr | None = None
+    """The proxy to all services, like `http://name:password@proxy.example.com:3128`."""
+    ai_ca_bundle: str = ""
+    """A PEM file of the authorities to trust instead of the system's."""
 
 
 class ServiceVariables(Variables):
@@ -171,6 +175,10 @@ class ServiceVariables(Variables):
     """Unset: AI_DEFAULT_TIMEOUT."""
     price: str = ""
     """USD per million tokens as `input,output`, for a model that the price table lacks."""
+    proxy: SecretStr | None = None
+    """Unset: AI_PROXY; `direct`: none."""
+    ca_bundle: str = ""
+    """Unset: AI_CA_BUNDLE."""
 
 
 class ApplicationVariables(Variables):

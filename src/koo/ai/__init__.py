@@ -8,7 +8,8 @@ from .config import VENDORS, ServiceConfig, Vendor
 from .manager import AIManager
 from .pricing import Price, PriceTable, TokenPrice
 from .provider import NOTHING, Completion, Prompt, Provider, Request, Usage
-from .providers import HTTPProvider, Rotation, Sessions, Wire, connect
+from .providers import HTTPProvider, Sessions, Wire, connect
+from .rotation import Rotation
 from .service import AIService
 from .verdicts import Phase, Rule, Surface, Verdict, billed, classify, judge
 

@@ -58,9 +58,10 @@ from .checks import Checks
 from .config import ServiceConfig
 from .pricing import Price, PriceTable, flat_price
 from .provider import NOTHING, Completion, Prompt, Provider, Request, Usage
-from .providers import Rotation, connect
+from .providers import connect
 from .questions import complaint
 from .readings import WINDOWS, budget_readings, limit_cause, limit_readings
+from .rotation import Rotation
 from .tally import Tally
 from .verdicts import classify
 

@@ -10,12 +10,12 @@ from typing import Final
 from ...resilience import SYSTEM_CLOCK, Clock
 from ..config import ServiceConfig
 from ..provider import Provider
+from ..rotation import Rotation
 from .anthropic import Anthropic
 from .compatible import Compatible, Perplexity
 from .gemini import Gemini
 from .http import HTTPProvider
 from .openai import OpenAI
-from .rotation import Rotation
 from .sessions import Sessions
 from .wire import Answer, Wire
 
@@ -27,7 +27,6 @@ __all__ = [
     "HTTPProvider",
     "OpenAI",
     "Perplexity",
-    "Rotation",
     "Sessions",
     "Wire",
     "connect",

@@ -17,6 +17,7 @@ from aiohttp import (
     ClientConnectorError,
     ClientError,
     ClientHttpProxyError,
+    ClientProxyConnectionError,
     InvalidURL,
 )
 
@@ -42,6 +43,8 @@ def _found(service: str, error: ClientError | OSError) -> ExternalServiceError:
             return _invalid(service, "the proxy wants a name and a password; correct its address")
         case ClientHttpProxyError():
             what = f"the proxy refused to connect (HTTP {error.status}); look at the proxy"
+        case ClientProxyConnectionError():
+            what = "the proxy can't be reached; look at it, or at the network"
         case ClientConnectorCertificateError():
             what = "the service's certificate is not trusted; set a CA bundle that knows it"
         case ClientConnectorError():

@@ -27,7 +27,7 @@ from ...errors import (
     InvalidRequestError,
 )
 from ...resilience import SYSTEM_CLOCK, Clock
-from ..config import ServiceConfig
+from ..config import ServiceConfig, trust_in
 from ..provider import NOTHING, Completion, Prompt, Request
 from ..verdicts import Surface, Verdict, billed, judge
 from .breaks import broken
@@ -76,6 +76,7 @@ class HTTPProvider:
         self._wire = wire
         self._sessions = sessions or Sessions()
         self._clock = clock
+        self._trust = trust_in(config.ca_bundle) or True
         self._headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -135,6 +136,8 @@ class HTTPProvider:
                 data=body,
                 headers=self._headers,
                 allow_redirects=False,
+                proxy=self._config.proxy or None,
+                ssl=self._trust,
             ) as response:
                 text = await _read(response)
         except (ClientError, OSError) as error:

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from ...errors import AccessDeniedError, ApiKeyError, ExternalServiceError, QuotaExceededError
-from ...resilience import SYSTEM_CLOCK, Clock
-from ..provider import NOTHING, Completion, Prompt, Provider, Request
+from ..errors import AccessDeniedError, ApiKeyError, ExternalServiceError, QuotaExceededError
+from ..resilience import SYSTEM_CLOCK, Clock
+from .provider import NOTHING, Completion, Prompt, Provider, Request
 
 __all__ = ["Rotation"]
 

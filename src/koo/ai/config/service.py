@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from math import isfinite
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import urlsplit
 
-from ..resilience import BreakerConfig, RetryConfig
-from .pricing import TokenPrice
+from ...resilience import BreakerConfig, RetryConfig
+from ..pricing import TokenPrice
+from .route import is_base_url, is_proxy, trust_in
 
 __all__ = ["VENDORS", "ServiceConfig", "Vendor"]
 
@@ -51,7 +51,6 @@ _VENDOR_OF: Final[Mapping[str, str]] = MappingProxyType({"claude": "anthropic"})
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,4096}")
-_HOST: Final = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _COUNTS: Final = ("requests_per_minute", "requests_per_hour", "requests_per_day", "max_tokens")
 _SECONDS: Final = ("timeout", "attempt_timeout", "check_interval", "check_timeout")
 
@@ -68,7 +67,9 @@ class ServiceConfig:
     *timeout* bounds a whole query, *attempt_timeout* one attempt, *patience* the
     time in line (None: what is left of the timeout), *check_timeout* an active
     check, of which there is at most one in *check_interval*. All in seconds.
-    *price* is for models that the price table does not know.
+    *price* is for models that the price table does not know. Requests go through
+    *proxy*, an address that may hold a name and a password; *ca_bundle* is a PEM file
+    of the authorities to trust instead of the system's.
     """
 
     name: str
@@ -86,6 +87,8 @@ class ServiceConfig:
     patience: float | None = None
     max_tokens: int = 1024
     price: TokenPrice | None = None
+    proxy: str = field(default="", repr=False)
+    ca_bundle: str = ""
     retry: RetryConfig = field(default=RetryConfig())
     retry_budget: bool = True
     breaker: BreakerConfig = field(default=BreakerConfig())
@@ -99,6 +102,7 @@ class ServiceConfig:
         self._fill_in()
         self._check_key()
         self._check_address()
+        self._check_route()
         self._check_numbers()
 
     @property
@@ -148,11 +152,25 @@ class ServiceConfig:
             )
 
     def _check_address(self) -> None:
-        if not _is_address(self.base_url):
+        if not is_base_url(self.base_url):
             raise ValueError(
                 f"{self.name}: {self.variable('BASE_URL')} is not an address like"
                 " https://api.example.com/v1; correct it"
             )
+
+    def _check_route(self) -> None:
+        if self.proxy and not is_proxy(self.proxy):
+            raise ValueError(
+                f"{self.name}: {self.variable('PROXY')} is not an address like"
+                " http://name:password@proxy.example.com:3128; correct it"
+            )
+        try:
+            trust_in(self.ca_bundle)
+        except OSError as error:
+            raise ValueError(
+                f"{self.name}: {self.variable('CA_BUNDLE')} can't be read as certificates"
+                f" ({type(error).__name__}); name a PEM file"
+            ) from None
 
     def _check_numbers(self) -> None:
         for name in _COUNTS:
@@ -172,20 +190,3 @@ class ServiceConfig:
             )
         if self.daily_budget_nanousd < 0:
             raise ValueError(f"{self.name}: the daily budget can't be negative; 0 spends nothing")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return False
-    return (
-        parts.scheme in {"http", "https"}
-        and (":" in host or _HOST.fullmatch(host) is not None)
-        and port != 0
-        and not (parts.username or parts.password or parts.query or parts.fragment)
-        and text.isascii()
-        and text.isprintable()
-        and " " not in text
-    )
