@@ -1,6 +1,10 @@
 """Every surface of an error has one verdict: its class, its wait, what it does to a breaker."""
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from koo.ai import NOTHING, Phase, Surface, Usage, Wire, billed, classify, judge
 from koo.ai.providers import Anthropic, Compatible, Gemini, OpenAI, Perplexity
@@ -111,6 +115,38 @@ def test_a_key_that_has_a_successor_is_worth_another_attempt_and_says_nothing_ab
 def test_a_service_may_forbid_a_retry_but_not_order_one():
     assert not classify(DOWN("claude", "x", retryable=False)).retryable
     assert classify(DOWN("claude", "x")).retryable
+
+
+_FIELDS = st.sampled_from(
+    ["error", "type", "code", "message", "status", "details", "metadata", "violations", "quotaId",
+     "reason", "retryDelay", "choices", "content", "usage", "candidates", "headers", "finishReason",
+     "error_code", "limit_source", "detail", "promptFeedback", "usageMetadata", "finish_reason"]
+)  # fmt: skip
+_LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.decimals()
+    | st.sampled_from(["429", "insufficient_quota", "RESOURCE_EXHAUSTED", "46s", "limit: 0"])
+)  # fmt: skip
+_DOCUMENTS = st.recursive(
+    _LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_FIELDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(
+    st.sampled_from([Anthropic, OpenAI, Gemini, Compatible, Perplexity]),
+    st.integers(0, 999),
+    _DOCUMENTS,
+    st.sampled_from(Phase),
+)
+def test_whatever_a_vendor_sends_has_a_verdict(wire, status, document, phase):
+    surface = replace(wire().surface(status, document), phase=phase)
+    verdict = judge(surface, wire.rules)
+    assert issubclass(verdict.error, ExternalServiceError)
+    wait = named_wait({}, message=surface.message, delay=wire().delay(document), now=NOW)
+    assert wait is None or wait > 0
+    assert billed(surface, verdict) in {None, NOTHING}
+    wire().read(document)
 
 
 @pytest.mark.parametrize("wire", [Anthropic, OpenAI, Gemini, Compatible, Perplexity])

@@ -34,7 +34,7 @@ RULES: Final = (
         words=(
             "insufficient_quota credit_balance_exhausted organization_spend_limit_exceeded "
             "project_spend_limit_exceeded organization_usage_limit_exceeded "
-            "billing_hard_limit_reached billing_not_active"
+            "usage_limit_exceeded billing_hard_limit_reached billing_not_active"
         ),
     ),
     Rule.on(BAD_KEY, words="invalid_api_key account_deactivated"),
@@ -46,14 +46,18 @@ RULES: Final = (
     Rule.on(
         REFUSED,
         words=(
-            "content_policy_violation content_filter bio_policy misalignment_policy_violation "
-            "invalid_prompt"
+            "content_policy_violation content_filter bio_policy cyber_policy "
+            "misalignment_policy_violation invalid_prompt"
         ),
     ),
     Rule.on(DAY_SPENT, 429, says=PER_DAY),
     Rule.on(TOO_FAST, words="slow_down rate_limit_exceeded"),
-    Rule.on(OVERLOADED, words="server_is_overloaded service_unavailable_error"),
+    Rule.on(
+        OVERLOADED,
+        words="server_is_overloaded server_overloaded service_unavailable_error flex_unavailable",
+    ),
     Rule.on(TIMED_OUT, 408, 504),
+    Rule.on(TIMED_OUT, words="request_timeout"),
     Rule.on(BROKEN, words="server_error"),
 )
 
