@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from koo.ai import NOTHING, Phase, Surface, Usage, Wire, billed, classify, judge
 from koo.ai.providers import Anthropic, Compatible, Gemini, OpenAI, Perplexity
 from koo.ai.providers.waits import named_wait, without_windows
+from koo.ai.verdicts import _with_own_status
 from koo.errors import (
     AccessDeniedError,
     ApiKeyError,
@@ -53,6 +54,40 @@ def test_a_surface_has_the_verdict_of_its_row(row):
     verdict, wait = _judged(row)
     assert verdict.error is row.error
     assert wait == (None if row.wait is None else pytest.approx(row.wait))
+
+
+@pytest.mark.parametrize("wire", [Anthropic, OpenAI, Gemini, Compatible])
+def test_every_rule_decides_some_row_and_every_word_of_it_is_sent_by_somebody(wire):
+    surfaces = [row.wire().surface(*row.answer()[::2]) for row in ERRORS if row.wire is wire]
+    inherited = OpenAI.rules if wire is Compatible else ()
+    own = [rule for rule in wire.rules if rule not in inherited]
+    decided = [_first(wire.rules, surface) for surface in surfaces]
+    assert [rule for rule in own if rule not in decided] == []
+    said = {word for surface in surfaces for word in surface.words}
+    assert {word for rule in own for word in rule.words} <= said
+
+
+def _first(rules, surface):
+    """The rule that decides; None if it is the status."""
+    own = _with_own_status(surface)
+    return next((rule for rule in rules if rule.fits(own)), None)
+
+
+RESPONSES = [
+    ({"type": "error", "code": "insufficient_quota", "message": "x", "param": None}, QUOTA),
+    ({"type": "error", "error": {"type": "insufficient_quota", "code": None}}, QUOTA),
+    ({"type": "response.failed", "response": {"error": {"code": "server_error"}}}, DOWN),
+    ({"type": "response.failed", "response": {"error": {"code": "bio_policy"}}}, REFUSED),
+    ({"type": "response.failed", "response": {"error": {"code": "rate_limit_exceeded"}}}, RATE),
+    ({"status": "failed", "error": {"code": "credit_balance_exhausted"}}, QUOTA),
+]
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize(("document", "error"), RESPONSES)
+def test_what_the_responses_api_says_inside_a_200_is_understood(document, error, phase):
+    surface = replace(OpenAI().surface(200, document), phase=phase)
+    assert judge(surface, OpenAI.rules).error is error
 
 
 def test_no_verdict_repeats_what_the_vendor_wrote():

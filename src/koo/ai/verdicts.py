@@ -133,7 +133,7 @@ NO_MONEY: Final = Verdict(
 DAY_SPENT: Final = Verdict(
     QuotaExceededError,
     "the account's quota for the day is used up",
-    "wait for the vendor's next day or raise the quota, then reset the service",
+    "raise the quota and reset the service, or wait for the vendor's next day",
 )
 TOO_FAST: Final = Verdict(RateLimitError, "too many requests", "send fewer, or wait")
 OVERLOADED: Final = Verdict(ServiceUnavailableError, "the service is overloaded", "try again later")

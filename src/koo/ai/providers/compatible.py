@@ -44,7 +44,6 @@ COMPATIBLE_RULES: Final = (
     *RULES,
     Rule.on(NO_ACCESS, words="organization_restricted"),
     Rule.on(OVERLOADED, words="capacity_exceeded"),
-    Rule.on(TOO_FAST, 429, words="tokens requests rate_limit_error"),
     Rule.on(TOO_LONG, 400, says=r"context (length|window|size)|too many tokens|maximum .*tokens"),
 )
 

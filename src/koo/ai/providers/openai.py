@@ -61,6 +61,8 @@ RULES: Final = (
     Rule.on(BROKEN, words="server_error"),
 )
 
+_ERROR_PATHS: Final = (("error",), ("choices", 0, "error"), ("response", "error"))
+
 
 class OpenAI:
     """The Chat Completions API; the base URL ends with ``/v1``."""
@@ -124,9 +126,10 @@ class OpenAI:
         """``{"error": {"message", "type", "param", "code"}}``; code may be text, number or null.
 
         Some servers write a text instead, some the fields without a frame, some put the error of
-        an answer that broke off into its choice.
+        an answer that broke off into its choice; the Responses API puts it into the response.
         """
-        error = dig(document, "error") or dig(document, "choices", 0, "error") or document
+        found = (dig(document, *path) for path in _ERROR_PATHS)
+        error = next(filter(None, found), document)
         return Surface(
             status,
             type=text_at(error, "type"),

@@ -55,6 +55,7 @@ FREE = "Rate limit exceeded: free-models-per-day. Add 10 credits to unlock more.
 IN_FLIGHT = {"limit_source": "openrouter_in_flight_budget"}
 FLAGGED = {"flagged_input": "$prompt", "reasons": ["violence"]}
 KEY_LIMIT = {"limit_source": "openrouter_key_limit", "resets_at": "$moment"}
+GUARDRAIL = {"limit_source": "openrouter_guardrail_budget"}
 WORKSPACE = {"limit_source": "openrouter_workspace_budget"}
 LIMITED = {"headers": {"X-RateLimit-Limit": "50", "X-RateLimit-Reset": "$epoch_ms"}}
 POOR = "You exceeded your current quota: out of credits"
@@ -80,6 +81,8 @@ SCENARIOS = (
     openrouter("no-credit", 402, routed(402, "Insufficient credits")),
     openrouter("in-flight", 402, routed(402, metadata=IN_FLIGHT), told(retry_after="$seconds"), 4),
     openrouter("moderated", 403, routed(403, metadata=FLAGGED)),
+    openrouter("moderated-words", 403, routed(403, "Your input was flagged by moderation.")),
+    openrouter("guardrail-budget", 403, routed(403, metadata=GUARDRAIL)),
     openrouter(
         "key-limit",
         403,
@@ -101,6 +104,7 @@ SCENARIOS = (
     vllm("no-key", 401, json.dumps({"error": "Unauthorized"})),
     vllm("no-model", 404, error("NotFoundError", 404)),
     vllm("context", 400, error("BadRequestError", 400, CONTEXT)),
+    vllm("context-size", 400, error(None, 400, "the request exceeds the available context size")),
     vllm("without-frame", 400, flat(object="error", type="BadRequestError", code=400)),
     vllm("server-error", 500, error("InternalServerError", 500)),
     vllm("server-error-inside", 200, error("InternalServerError", 500), event=""),

@@ -91,6 +91,7 @@ SCENARIOS = (
     case("deadline", 504, error("DEADLINE_EXCEEDED")),
     case("internal", 500, error("INTERNAL")),
     case("cancelled", 499, error("CANCELLED")),
+    case("aborted", 409, error("ABORTED")),
     case("context", 400, error(INVALID, TOO_MANY)),
     case("no-model", 404, error("NOT_FOUND", "models/$model is not found.")),
     case("bad-request", 400, error(INVALID, "Invalid JSON payload received.")),
