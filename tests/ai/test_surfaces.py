@@ -89,6 +89,8 @@ async def test_a_surface_comes_to_what_its_row_says(row):
         # A retry begins when the answer allows it, and a wait in vain is not begun.
         waits = [0.0 if row.wait is None else row.wait] * (row.sent - 1)
         assert asking.clock.slept == pytest.approx(waits)
+        names_it = row.scenario.status and row.scenario.service not in {"", "gemini"}
+        assert (error.request_id is not None) is bool(names_it)
         _assert_silent(error, report)
 
 

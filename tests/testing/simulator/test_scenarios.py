@@ -58,6 +58,27 @@ async def test_a_list_of_models_has_the_scenario_too(connected):
         assert client.simulator.requests[0].endpoint is Endpoint.MODELS
 
 
+async def test_an_error_names_its_request_as_the_vendor_does(connected):
+    async with connected() as client:
+        _, claude, text = await post(client, "claude", "overloaded")
+        _, openai, _ = await post(client, "openai", "overloaded")
+        _, gemini, _ = await post(client, "gemini", "overloaded")
+    assert json.loads(text)["request_id"] == claude["request-id"]
+    assert openai["x-request-id"].startswith("req_")
+    assert not {"request-id", "x-request-id"} & {name.lower() for name in gemini}
+
+
+async def test_what_is_asked_of_a_path_that_nobody_has_is_remembered(connected):
+    async with connected() as client:
+        _, headers, body = completion("claude")
+        answer = await client.post("claude", "/v2/messages", headers, json.dumps(body))
+        assert answer.status == 404
+        [asked] = client.simulator.requests
+    assert (asked.service, asked.endpoint, asked.status) == ("", Endpoint.UNKNOWN, 404)
+    assert asked.path == "/claude/v2/messages"
+    assert KEY not in repr(asked)
+
+
 def test_an_unknown_scenario_has_no_address():
     with pytest.raises(KeyError, match="claude has no scenario 'no-quota'"):
         Simulator().base_url("claude", "no-quota")
@@ -134,6 +155,7 @@ def test_every_scenario_is_well_formed(one):
     assert one.name == one.name.lower()
     assert " " not in one.name
     assert (one.status == 0) is (one.raw != b"" or one.name.startswith("no-byte"))
+    assert one.status != 0 or one.service in {"", "claude"}
     if one.body.startswith(("{", "[")) and one.name != "half-json-200":
         json.loads(one.body)
 

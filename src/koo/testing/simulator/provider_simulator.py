@@ -9,6 +9,7 @@ refused; started again it has the same port, script and memory.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -22,7 +23,7 @@ from ..sockets import free_port
 from .dialects import DIALECTS, OpenAI
 from .faults import Endpoint, Fault, FaultScript, Rule, Strike
 from .meter import Meter
-from .received import Received
+from .received import Received, redacted
 from .scenarios import find_scenario
 from .service import Service, Terms
 
@@ -126,6 +127,7 @@ class Simulator:
             app = web.Application(client_max_size=LARGEST_BODY)
             for service in self._services.values():
                 app.add_routes(service.routes())
+            app.router.add_route("*", "/{path:.*}", self._miss)
             self._runner = web.AppRunner(
                 app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN
             )
@@ -185,6 +187,14 @@ class Simulator:
             meter=Meter(*self._minute),
             models=MODELS.get(name, (f"{name}-model",)),
         )
+
+    async def _miss(self, request: web.Request) -> web.Response:
+        """Remember a request for a path that no service has."""
+        headers, body = redacted(request.headers), await request.read()
+        digest, now = hashlib.sha256(body).hexdigest(), self._clock.monotonic()
+        received = Received("", Endpoint.UNKNOWN, request.path, headers, digest, now, status=404)
+        self._requests.append(received)
+        return web.json_response({"error": "the simulator has no such path"}, status=404)
 
     def _draw_latency(self) -> float:
         """Between a half and one and a half of the mean."""

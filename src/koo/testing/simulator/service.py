@@ -168,7 +168,7 @@ class Service:
     ) -> web.StreamResponse:
         exchange.received.status = scenario.status or None
         now, key = self._terms.clock.time(), self._key(exchange.request)
-        asker = Asker(asked.prompt, key, asked.model, now)
+        asker = Asker(asked.prompt, key, asked.model, now, exchange.request_id)
         sent = scenario.wire(asker)
         if asked.streams and scenario.event is not None:
             events = self.dialect.events(self._reply(exchange, asked, None), asked)

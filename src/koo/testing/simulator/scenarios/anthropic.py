@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from functools import partial
 
@@ -17,7 +18,7 @@ def error(kind: str, message: str = "It failed.", code: str = "") -> str:
     told_of: dict[str, object] = {"type": kind, "message": f"{message} {QUOTES}"}
     if code:
         told_of["details"] = {"error_code": code}
-    return json.dumps({"type": "error", "error": told_of, "request_id": "req_1"})
+    return json.dumps({"type": "error", "error": told_of, "request_id": "$request_id"})
 
 
 def answer(stop_reason: str, text: str = "Because.", **usage: object) -> str:
@@ -30,6 +31,18 @@ def answer(stop_reason: str, text: str = "Because.", **usage: object) -> str:
 
 case = partial(Scenario, "claude")
 inside = partial(case, event="error")
+
+
+def sound(name: str, before: bytes, body: bytes, after: bytes = b"") -> Scenario:
+    """A good answer in a form that is rare, and valid."""
+    framed = before.replace(b"$length", str(len(body)).encode())
+    return case(name, 0, "", raw=framed + b"\r\n\r\n" + body + after)
+
+
+JSON = b"content-type: application/json\r\nconnection: close"
+OK = b"HTTP/1.1 200 OK\r\n" + JSON + b"\r\ncontent-length: $length"
+GOOD = answer("end_turn").encode()
+CHUNKED = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (GOOD[:9], GOOD[9:]))
 
 WINDOWS = (
     ("anthropic-ratelimit-requests-remaining", "0"),
@@ -93,6 +106,17 @@ SCENARIOS = (
     inside("too-long-inside", 200, error(INVALID, "prompt is too long: 2 tokens > 1 maximum")),
     inside("bad-key-inside", 200, error("authentication_error")),
     inside("new-word-inside", 200, error("weather_error")),
+    sound("keep-alive-lines", OK, b"\n" * 50 + GOOD),
+    sound("byte-order-mark", OK, b"\xef\xbb\xbf" + GOOD),
+    sound("interim", b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK, GOOD),
+    sound("compressed", OK + b"\r\ncontent-encoding: gzip", gzip.compress(GOOD, mtime=0)),
+    sound("old-http", b"HTTP/1.0 200 OK\r\ncontent-type: text/plain", GOOD),
+    sound("no-reason", b"HTTP/1.1 200 \r\n" + JSON + b"\r\ncontent-length: $length", GOOD),
+    sound(
+        "trailers",
+        b"HTTP/1.1 200 OK\r\n" + JSON + b"\r\ntransfer-encoding: chunked",
+        CHUNKED + b"0\r\nx-cost: 1\r\n\r\n",
+    ),
     case("refusal", 200, answer("refusal", "")),
     case("window-full", 200, answer("model_context_window_exceeded")),
     case("cut-off", 200, answer("max_tokens")),

@@ -4,9 +4,9 @@
     STREAM  200, the first half of a good stream, the body as one more event, FIN
     RAW     the bytes as they are, then FIN or RST
 
-In headers and bodies ``$prompt``, ``$key`` and ``$model`` are the request's own. Of a *wait*
-from now, ``$seconds``, ``$ms``, ``$moment`` (RFC 3339), ``$date`` (HTTP), ``$day`` (to the
-minute), ``$epoch`` and ``$epoch_ms`` are the forms.
+In headers and bodies ``$prompt``, ``$key``, ``$model`` and ``$request_id`` are the request's.
+Of a *wait* from now, ``$seconds``, ``$ms``, ``$moment`` (RFC 3339), ``$date`` (HTTP), ``$day``
+(to the minute), ``$epoch`` and ``$epoch_ms`` are the forms.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Asker:
     key: str
     model: str
     now: float
+    request_id: str = "req_1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,23 @@ class Scenario:
         values = self._values(asker)
         body = Template(self.body).substitute(_escaped(values)).encode()
         told = {name: Template(text).substitute(values) for name, text in self.headers}
-        return _head(self.status, {**_framing(body), **told}) + body
+        return _head(self.status, {**_framing(body), **self._name(asker), **told}) + body
 
     def frame(self, asker: Asker) -> bytes:
         """The error as an event of a stream."""
         data = Template(self.body).substitute(_escaped(self._values(asker)))
         name = f"event: {self.event}\n" if self.event else ""
         return f"{name}data: {data}\n\n".encode()
+
+    def _name(self, asker: Asker) -> dict[str, str]:
+        """The request's id, as the vendor tells it; Gemini and machines on the way tell none."""
+        match self.service:
+            case "" | "gemini":
+                return {}
+            case "claude":
+                return {"request-id": asker.request_id}
+            case _:
+                return {"x-request-id": asker.request_id}
 
     def _values(self, asker: Asker) -> dict[str, str]:
         then = asker.now + self.wait
@@ -73,6 +84,7 @@ class Scenario:
             "prompt": asker.prompt,
             "key": asker.key,
             "model": asker.model,
+            "request_id": asker.request_id,
             "seconds": f"{self.wait:g}",
             "ms": f"{self.wait * 1000:g}",
             "moment": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
