@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from koo import errors
-from koo.ai.providers import Anthropic, Compatible, Gemini, OpenAI, Perplexity
+from koo.ai.providers import Anthropic, Compatible, Gemini, OpenAI, Perplexity, Responses
 from koo.testing.simulator.scenarios import Asker, find_scenario
 
 #: Stands for a prompt that a vendor quotes.
@@ -15,7 +15,13 @@ KEY = "key-that-must-not-be-seen"
 NOW = 1_795_392_000.0
 NOTHING = "-"
 
-WIRES = {"openai": OpenAI, "gemini": Gemini, "perplexity": Perplexity, "claude": Anthropic}
+WIRES = {
+    "openai": OpenAI,
+    "openai-responses": Responses,
+    "gemini": Gemini,
+    "perplexity": Perplexity,
+    "claude": Anthropic,
+}
 
 
 @dataclass(frozen=True)

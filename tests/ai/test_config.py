@@ -33,6 +33,13 @@ def test_an_address_may_be_of_any_host(base_url):
     assert ServiceConfig(name="lab", model="m", base_url=base_url).base_url == base_url
 
 
+def test_responses_are_a_service_of_their_own_with_openais_prices():
+    config = ServiceConfig(name="openai-responses")
+    assert (config.vendor, config.price_list) == ("openai-responses", "openai")
+    assert config.base_url == "https://api.openai.com/v1"
+    assert config.key_variable == "AI_OPENAI_RESPONSES_API_KEY"
+
+
 def test_a_second_service_of_a_vendor_has_a_variable_of_its_own():
     config = ServiceConfig(name="claude-eu", vendor="anthropic")
     assert (config.key_variable, config.price_list) == ("AI_CLAUDE_EU_API_KEY", "anthropic")

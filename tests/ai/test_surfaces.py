@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from koo.ai import AIService, Prompt, ServiceConfig, connect
+from koo.ai import VENDORS, AIService, Prompt, ServiceConfig, connect
 from koo.errors import ContentRefusedError, ExternalServiceError, ServiceConnectionError
 from koo.resilience import Health, Mode, RetryConfig
 from koo.testing import SCENARIOS, FakeClock, Simulator
@@ -25,7 +25,7 @@ def _name(row):
 
 def _config(row, simulator, service=None):
     service = service or row.service
-    own = {} if service in {"claude", "openai", "gemini", "perplexity"} else {"model": "m"}
+    own = {} if service in VENDORS or service == "claude" else {"model": "m"}
     return ServiceConfig(
         name=service,
         api_key=KEY,
@@ -125,6 +125,7 @@ FLAGGED = [
     ("claude", "window-full", "model_context_window_exceeded"),
     ("claude", "cut-off", "max_tokens"),
     ("openai", "cut-off", "length"),
+    ("openai-responses", "cut-off", "max_output_tokens"),
     ("gemini", "cut-off", "MAX_TOKENS"),
 ]
 
@@ -137,6 +138,7 @@ async def test_an_answer_that_was_cut_off_says_so(service, surface, finish):
 USED = [
     ("claude", 1312, 5, 1000, 300),
     ("openai", 2000, 50, 1500, 0),
+    ("openai-responses", 2000, 50, 1500, 200),
     ("gemini", 2000, 50, 1500, 0),
 ]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from koo.ai import NOTHING, Phase, Surface, Usage, Wire, billed, classify, judge
-from koo.ai.providers import Anthropic, Compatible, Gemini, OpenAI, Perplexity
+from koo.ai.providers import Anthropic, Compatible, Gemini, OpenAI, Perplexity, Responses
 from koo.ai.providers.waits import named_wait, without_windows
 from koo.ai.verdicts import _with_own_status
 from koo.errors import (
@@ -169,7 +169,7 @@ _DOCUMENTS = st.recursive(
 
 
 @given(
-    st.sampled_from([Anthropic, OpenAI, Gemini, Compatible, Perplexity]),
+    st.sampled_from([Anthropic, OpenAI, Responses, Gemini, Compatible, Perplexity]),
     st.integers(0, 999),
     _DOCUMENTS,
     st.sampled_from(Phase),
@@ -184,7 +184,7 @@ def test_whatever_a_vendor_sends_has_a_verdict(wire, status, document, phase):
     wire().read(document)
 
 
-@pytest.mark.parametrize("wire", [Anthropic, OpenAI, Gemini, Compatible, Perplexity])
+@pytest.mark.parametrize("wire", [Anthropic, OpenAI, Responses, Gemini, Compatible, Perplexity])
 def test_every_status_has_a_verdict_even_without_a_readable_body(wire):
     for status in range(100, 600):
         for document in (None, [], {}, "text", {"error": None}, {"error": {"code": 7}}, 3):

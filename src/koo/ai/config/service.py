@@ -42,6 +42,7 @@ VENDORS: Final[Mapping[str, Vendor]] = MappingProxyType(
         "perplexity": Vendor(
             "perplexity", "https://api.perplexity.ai", "sonar", "PERPLEXITY_API_KEY"
         ),
+        "openai-responses": Vendor("openai", "https://api.openai.com/v1", "gpt-6.1-terra"),
         "compatible": Vendor(),
     }
 )
@@ -59,8 +60,8 @@ _SECONDS: Final = ("timeout", "attempt_timeout", "check_interval", "check_timeou
 class ServiceConfig:
     """One AI service.
 
-    *name* claude, openai, gemini or perplexity brings its *vendor* with it; any
-    other is an OpenAI-compatible server unless *vendor* says otherwise, and needs
+    *name* claude, openai, gemini, perplexity or openai-responses brings its *vendor*
+    with it; any other is an OpenAI-compatible server unless *vendor* says otherwise, and needs
     *base_url* (as the official SDK takes it) and *model*. Without *api_key* the
     service exists but is not configured; several keys, separated by commas, take turns.
 
@@ -140,7 +141,7 @@ class ServiceConfig:
 
     def _own_key_variable(self, vendor: Vendor) -> str:
         is_documented = _VENDOR_OF.get(self.name, self.name) == self.vendor
-        return vendor.key_variable if is_documented else self.variable("API_KEY")
+        return (vendor.key_variable if is_documented else "") or self.variable("API_KEY")
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

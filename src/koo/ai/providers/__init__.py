@@ -15,7 +15,7 @@ from .anthropic import Anthropic
 from .compatible import Compatible, Perplexity
 from .gemini import Gemini
 from .http import HTTPProvider
-from .openai import OpenAI
+from .openai import OpenAI, Responses
 from .sessions import Sessions
 from .wire import Answer, Wire
 
@@ -27,6 +27,7 @@ __all__ = [
     "HTTPProvider",
     "OpenAI",
     "Perplexity",
+    "Responses",
     "Sessions",
     "Wire",
     "connect",
@@ -36,6 +37,7 @@ _WIRES: Final[Mapping[str, type[Wire]]] = MappingProxyType(
     {
         "anthropic": Anthropic,
         "openai": OpenAI,
+        "openai-responses": Responses,
         "gemini": Gemini,
         "perplexity": Perplexity,
         "compatible": Compatible,

@@ -1,8 +1,8 @@
-"""OpenAI Chat Completions."""
+"""OpenAI: Chat Completions, and Responses, which says the same in other words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
 from ..provider import Prompt, Usage
@@ -23,7 +23,7 @@ from ..verdicts import (
 )
 from .wire import Answer, Document, dig, number_at, text_at, usage_of
 
-__all__ = ["RULES", "OpenAI"]
+__all__ = ["RULES", "OpenAI", "Responses"]
 
 #: Of requests or of tokens, in words; the type says only which of the two.
 PER_DAY: Final = r"\b(requests|tokens|models)[ -]per[ -]day\b|\([RT]PD\)"
@@ -61,6 +61,7 @@ RULES: Final = (
     Rule.on(BROKEN, words="server_error"),
 )
 
+_RESPONDED: Final = frozenset({"completed", "incomplete"})
 _ERROR_PATHS: Final = (("error",), ("choices", 0, "error"), ("response", "error"))
 
 
@@ -147,6 +148,67 @@ class OpenAI:
         """The ids of ``data``."""
         listed = dig(document, "data")
         return tuple(text_at(one, "id") for one in listed) if isinstance(listed, list) else ()
+
+
+class Responses(OpenAI):
+    """The Responses API; what is asked is not kept by the vendor."""
+
+    def path(self, prompt: Prompt) -> str:
+        """One path for all models."""
+        del prompt
+        return "/responses"
+
+    def document(self, prompt: Prompt) -> Document:
+        """The body of a response."""
+        document: dict[str, object] = {
+            "model": prompt.model,
+            "max_output_tokens": prompt.max_tokens,
+            "input": prompt.text,
+            "store": False,
+        }
+        if prompt.system is not None:
+            document["instructions"] = prompt.system
+        if prompt.temperature is not None:
+            document["temperature"] = prompt.temperature
+        return document
+
+    def read(self, document: object) -> Answer | None:
+        """All text of all messages; what failed is not an answer."""
+        status = text_at(document, "status")
+        if status not in _RESPONDED or dig(document, "error"):
+            return None
+        parts = list(_parts(dig(document, "output")))
+        refused = any(text_at(part, "type") == "refusal" for part in parts)
+        finish = text_at(document, "incomplete_details", "reason") or status
+        return Answer(
+            "".join(text_at(part, "text") for part in parts),
+            "refusal" if refused else finish,
+            self.usage(dig(document, "usage")),
+            refused or finish == "content_filter",
+        )
+
+    def usage(self, usage: object) -> Usage | None:
+        """Cached and reasoning tokens are part of the whole, under names of their own."""
+        if not isinstance(usage, dict) or not {"input_tokens", "output_tokens"} <= set(usage):
+            return None
+        taken, given = "input_tokens_details", "output_tokens_details"
+        try:
+            return usage_of(
+                number_at(usage, "input_tokens"),
+                number_at(usage, "output_tokens"),
+                ("cache_read_tokens", number_at(usage, taken, "cached_tokens")),
+                ("cache_write_tokens", number_at(usage, taken, "cache_write_tokens")),
+                ("output_reasoning_tokens", number_at(usage, given, "reasoning_tokens")),
+            )
+        except ValueError:
+            return None
+
+
+def _parts(output: object) -> Iterator[object]:
+    for item in output if isinstance(output, list) else ():
+        content = dig(item, "content")
+        if text_at(item, "type") == "message" and isinstance(content, list):
+            yield from content
 
 
 def _content(content: object) -> str:

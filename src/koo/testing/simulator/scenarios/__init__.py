@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from . import anthropic, compatible, gemini, openai, transport
+from . import anthropic, compatible, gemini, openai, responses, transport
 from .form import Asker, Scenario, stream_head
 
 __all__ = ["SCENARIOS", "Asker", "Scenario", "find_scenario", "stream_head"]
@@ -15,6 +15,7 @@ __all__ = ["SCENARIOS", "Asker", "Scenario", "find_scenario", "stream_head"]
 SCENARIOS: Final = (
     *anthropic.SCENARIOS,
     *openai.SCENARIOS,
+    *responses.SCENARIOS,
     *gemini.SCENARIOS,
     *compatible.SCENARIOS,
     *transport.SCENARIOS,
