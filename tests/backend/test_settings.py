@@ -196,6 +196,26 @@ def test_a_service_has_the_defaults_but_for_its_own_variables(variables):
     assert openai.price.output_usd == 2
 
 
+def test_a_proxy_is_for_all_services_but_those_that_have_their_own_or_none(variables):
+    variables(
+        AI_PROXY="http://me:secret@proxy:3128",
+        AI_OPENAI_PROXY="http://other:3128",
+        AI_GEMINI_PROXY="direct",
+    )
+    claude, openai, gemini, *_ = read_settings().services
+    assert claude.proxy == "http://me:secret@proxy:3128"
+    assert (openai.proxy, gemini.proxy) == ("http://other:3128", "")
+
+
+def test_a_bundle_is_for_all_services_and_lies_below_the_root(variables):
+    bundle = "tests/ai/tls/authority.pem"
+    variables(AI_CA_BUNDLE=bundle)
+    assert {one.ca_bundle for one in read_settings().services} == {str(ROOT / bundle)}
+    variables(AI_CLAUDE_CA_BUNDLE=str(ROOT / bundle), AI_CA_BUNDLE="")
+    claude, openai, *_ = read_settings().services
+    assert (claude.ca_bundle, openai.ca_bundle) == (str(ROOT / bundle), "")
+
+
 def test_a_further_service_changes_no_variable_that_nobody_set(variables):
     before = Fingerprint.of(read_settings().texts())
     given = {"AI_GROQ_MODEL": "llama", "AI_GROQ_BASE_URL": "https://groq.example/v1"}

@@ -105,7 +105,7 @@ class AIVariables(Variables):
     """All AI services, unless one has a variable of its own."""
 
     anthropic_api_key: SecretStr | None = None
-    """The key of claude. A service without a key exists, but is not configured."""
+    """The key of claude; several, separated by commas, take turns. Without one: not configured."""
     openai_api_key: SecretStr | None = None
     """The key of openai."""
     gemini_api_key: SecretStr | None = None
@@ -148,13 +148,17 @@ class AIVariables(Variables):
     """Seconds for one attempt of a `query_ai`, for the first text of a `stream_ai` and each gap."""
     ai_retry_budget: Switch = "on"
     """Whether retries must be earned by successes: on or off."""
+    ai_proxy: SecretStr | None = None
+    """The proxy to all services, like `http://name:password@proxy.example.com:3128`."""
+    ai_ca_bundle: str = ""
+    """A PEM file of the authorities to trust instead of the system's."""
 
 
 class ServiceVariables(Variables):
     """One AI service, as `AI_<SERVICE>_...`; for those of AI_SERVICES too."""
 
     api_key: SecretStr | None = None
-    """The key, for services of AI_SERVICES."""
+    """The key, or several, for services of AI_SERVICES."""
     base_url: str = ""
     """The address, as the official SDK takes it. Unset: the vendor's."""
     model: str = ""
@@ -171,6 +175,10 @@ class ServiceVariables(Variables):
     """Unset: AI_DEFAULT_TIMEOUT."""
     price: str = ""
     """USD per million tokens as `input,output`, for a model that the price table lacks."""
+    proxy: SecretStr | None = None
+    """Unset: AI_PROXY; `direct`: none."""
+    ca_bundle: str = ""
+    """Unset: AI_CA_BUNDLE."""
 
 
 class ApplicationVariables(Variables):

@@ -9,9 +9,10 @@ from .manager import AIManager
 from .pricing import Price, PriceTable, TokenPrice
 from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request, Usage
 from .providers import HTTPProvider, Sessions, Wire, connect
+from .rotation import Rotation
 from .service import AIService
 from .streaming import AIStream
-from .verdicts import Rule, Surface, Verdict, classify, judge
+from .verdicts import Phase, Rule, Surface, Verdict, billed, classify, judge
 
 __all__ = [
     "NOTHING",
@@ -22,11 +23,13 @@ __all__ = [
     "Completion",
     "HTTPProvider",
     "Heard",
+    "Phase",
     "Price",
     "PriceTable",
     "Prompt",
     "Provider",
     "Request",
+    "Rotation",
     "Rule",
     "ServiceConfig",
     "Sessions",
@@ -36,6 +39,7 @@ __all__ = [
     "Vendor",
     "Verdict",
     "Wire",
+    "billed",
     "classify",
     "connect",
     "judge",

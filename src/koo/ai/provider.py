@@ -123,6 +123,10 @@ class Provider(Protocol):
         """The names of the vendor's models, unbilled; None if it has no such list."""
         ...
 
+    def reset(self) -> None:
+        """Forget what it has learned of its keys: a person says that they are good."""
+        ...
+
     async def close(self) -> None:
         """Let go of the connections of the running event loop."""
         ...

@@ -12,7 +12,7 @@ circuit opens until the time the vendor names, or until a person resets it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -62,6 +62,7 @@ from .pricing import Price, PriceTable, flat_price
 from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request, Usage
 from .providers import connect
 from .questions import Question, complaint
+from .rotation import Rotation
 from .streaming import AIStream, Telling, Times
 from .verdicts import appraise, classify
 
@@ -212,6 +213,7 @@ class AIService:
                 Reading("retries_total", calls.retries_total),
                 *limit_readings(limits, self._clock.time()),
                 *budget_readings(budget),
+                *self._key_readings(),
             ),
             distributions=(Distribution("response_time", calls.latency),),
             details=details_of(self.config, self._tally.last_error),
@@ -237,6 +239,7 @@ class AIService:
     def reset(self) -> None:
         """Close the circuit (ramped), forget errors and a dead key; never limits or spend."""
         self._lessons.forget()
+        self._provider.reset()
         self._tally.forget_errors()
         self._breaker.reset()
 
@@ -365,6 +368,10 @@ class AIService:
 
     def _invalid(self, detail: str) -> InvalidRequestError:
         return InvalidRequestError(self.config.name, detail, usage=NOTHING)
+
+    def _key_readings(self) -> Iterator[Reading]:
+        if isinstance(keys := self._provider, Rotation):
+            yield Reading("keys.living", keys.living, keys.size)
 
 
 def _least(patience: float | None, timeout: float) -> float | None:

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from .fault_proxy import Action, BlackHole, Chunk, Direction, FaultProxy, Traffic
     from .provider import After, Pieces, ScriptedProvider
     from .servers import PostgresServer
-    from .simulator import Endpoint, Fault, Received, Simulator
+    from .simulator import SCENARIOS, Endpoint, Fault, Received, Scenario, Simulator
     from .sockets import free_port
     from .virtual_loop import VirtualClock, VirtualDeadlock, VirtualTimeLoop, run, running_clock
 
 __all__ = [
+    "SCENARIOS",
     "Action",
     "After",
     "BlackHole",
@@ -32,6 +33,7 @@ __all__ = [
     "Pieces",
     "PostgresServer",
     "Received",
+    "Scenario",
     "ScriptedProvider",
     "Simulator",
     "Traffic",
@@ -50,7 +52,7 @@ _HOMES = {
     ".fault_proxy": {"Action", "BlackHole", "Chunk", "Direction", "FaultProxy", "Traffic"},
     ".provider": {"After", "Pieces", "ScriptedProvider"},
     ".servers": {"PostgresServer"},
-    ".simulator": {"Endpoint", "Fault", "Received", "Simulator"},
+    ".simulator": {"SCENARIOS", "Endpoint", "Fault", "Received", "Scenario", "Simulator"},
     ".sockets": {"free_port"},
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

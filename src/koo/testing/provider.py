@@ -61,6 +61,7 @@ class ScriptedProvider:
         self.requests: list[Request] = []
         self.checks_total = 0
         self.closed_total = 0
+        self.resets_total = 0
         self.models = models
         self._script = list(script)
         self._then = then
@@ -106,6 +107,10 @@ class ScriptedProvider:
         if isinstance(self.models, Exception):
             raise self.models
         return self.models
+
+    def reset(self) -> None:
+        """Nothing to forget; counted."""
+        self.resets_total += 1
 
     async def close(self) -> None:
         """Nothing to let go; counted."""

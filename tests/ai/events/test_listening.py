@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientPayloadError
 
 from koo.ai import Heard, Usage
-from koo.ai.providers import Anthropic, Compatible, Gemini, OpenAI, Perplexity
+from koo.ai.providers import Anthropic, Compatible, Gemini, OpenAI, Perplexity, Responses
 from koo.ai.providers.events import LARGEST_ANSWER, CutOff, ErrorInside, Listener, drain
 from koo.testing.simulator.dialects import DIALECTS, Asked, Reply
 
@@ -19,6 +19,7 @@ WIRES = {
     "openai": OpenAI(),
     "gemini": Gemini(),
     "perplexity": Perplexity(),
+    "openai-responses": Responses(),
 }
 #: What says that a text is whole.
 LAST_WORDS = {
@@ -26,6 +27,7 @@ LAST_WORDS = {
     "openai": b'"finish_reason": "stop"}]}\n\n',
     "perplexity": b'"finish_reason": "stop"}]',
     "gemini": b'"finishReason": "STOP"',
+    "openai-responses": b'"type": "response.completed"',
 }
 
 
@@ -64,7 +66,7 @@ async def test_a_whole_stream_is_heard_with_its_usage(name):
     assert len(pieces) > 2
     hearing = listener.hearing
     assert (hearing.is_whole, hearing.refused) == (True, False)
-    assert hearing.finish in {"end_turn", "stop", "STOP"}
+    assert hearing.finish in {"end_turn", "stop", "STOP", "completed"}
     assert (hearing.usage.input_tokens, hearing.usage.output_tokens) == (11, 7)
     assert heard.at_least == hearing.usage
 
@@ -166,6 +168,55 @@ async def test_a_refusal_of_openai_is_heard(refusing):
     assert listener.hearing.refused
 
 
+RESPONSE = {"status": "incomplete", "output": [], "usage": None}
+CUT_OFF = {"incomplete_details": {"reason": "max_output_tokens"}}
+
+
+@pytest.mark.parametrize(
+    ("events", "refused", "finish"),
+    [
+        (
+            [{"type": "response.incomplete", "response": RESPONSE | CUT_OFF}],
+            False,
+            "max_output_tokens",
+        ),
+        (
+            [
+                {
+                    "type": "response.incomplete",
+                    "response": RESPONSE | {"incomplete_details": {"reason": "content_filter"}},
+                }
+            ],
+            True,
+            "content_filter",
+        ),
+        (
+            [
+                {"type": "response.refusal.delta", "delta": "I can't."},
+                {"type": "response.completed", "response": RESPONSE | {"status": "completed"}},
+            ],
+            True,
+            "completed",
+        ),
+    ],
+)
+async def test_an_end_of_the_responses_api_says_how_it_is_whole(events, refused, finish):
+    _, listener, _ = await listen(Responses(), Connection(sse(*events)))
+    assert (listener.hearing.refused, listener.hearing.finish) == (refused, finish)
+    assert listener.hearing.usage is None
+
+
+async def test_a_response_that_failed_without_a_word_is_not_whole():
+    failed = {"type": "response.failed", "response": {"status": "failed", "error": None}}
+    with pytest.raises(CutOff):
+        await listen(Responses(), Connection(sse(failed)))
+
+
+async def test_a_choice_that_finished_with_an_error_is_not_whole():
+    with pytest.raises(CutOff):
+        await listen(Compatible(), Connection(sse(choice("error", content="Be"))))
+
+
 @pytest.mark.parametrize(
     ("document", "refused"),
     [
@@ -240,6 +291,8 @@ async def test_what_follows_the_last_word_is_not_read():
         b'data: {"error": {"type": "overloaded_error"}}\n\n',
         b'event: error\ndata: {"type": "error", "message": "x"}\n\n',
         b'data: {"error": "out of memory"}\n\n',
+        b'data: {"type": "response.failed", "response": {"error": {"code": "x"}}}\n\n',
+        b'data: {"choices": [{"error": {"code": 502}, "finish_reason": "error"}]}\n\n',
     ],
 )
 async def test_an_error_among_the_events_is_one(begun, error):

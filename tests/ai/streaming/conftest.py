@@ -11,7 +11,7 @@ from koo.testing import Simulator
 
 from ..conftest import OWN_PRICE, PRICES
 
-SERVICES = ("claude", "openai", "gemini", "perplexity", "groq")
+SERVICES = ("claude", "openai", "gemini", "perplexity", "openai-responses", "groq")
 KEY = "test-key-that-must-not-be-seen"
 PROMPT = "prompt that must not be seen"
 TEXT = "An answer of eleven words, \u00e4\U0001f600 which must not be seen either."

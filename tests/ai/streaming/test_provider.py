@@ -81,6 +81,7 @@ async def heard_from(provider):
         ),
         ("gemini", "/v1/models/m:streamGenerateContent?alt=sse", {}),
         ("perplexity", "/chat/completions", {"stream": True}),
+        ("openai-responses", "/responses", {"stream": True}),
     ],
 )
 async def test_a_stream_is_asked_for_in_each_vendors_words(name, path, asked):
@@ -134,15 +135,14 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("name", "error", "error_class"), ERRORS)
-async def test_an_error_as_the_first_event_is_an_error_answer_that_costs_nothing(
-    name, error, error_class
-):
+async def test_an_error_as_the_first_event_is_as_an_error_answer(name, error, error_class):
     """An account without credit gets a 200 and this."""
     async with _asking(sse({"type": "error", "error": error}), name) as (provider, _):
         items, raised = await heard_from(provider)
     assert items == []
     assert type(raised) is error_class
-    assert raised.usage is NOTHING
+    # What is refused costs nothing; what broke may have begun.
+    assert raised.usage is (None if raised.trips else NOTHING)
     assert raised.request_id == "req_7"
     assert is_silent(raised)
 

@@ -43,6 +43,9 @@ class Lessons:
     def learn(self, error: ExternalServiceError, model: str) -> None:
         """Remember what *error*, the answer to a question to *model*, says of the next ones."""
         match error:
+            case ApiKeyError() | AccessDeniedError() | QuotaExceededError() if error.retryable:
+                # Another key is good; the provider remembers which is not.
+                return
             case ApiKeyError():
                 self._dead_key = error
                 self._breaker.isolate(error.detail)

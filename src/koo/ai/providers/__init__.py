@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
 from ...resilience import SYSTEM_CLOCK, Clock
 from ..config import ServiceConfig
+from ..provider import Provider
+from ..rotation import Rotation
 from .anthropic import Anthropic
 from .compatible import Compatible, Perplexity, Plain
 from .gemini import Gemini
 from .http import HTTPProvider
-from .openai import OpenAI
+from .openai import OpenAI, Responses
 from .sessions import Sessions
 from .wire import Answer, Hearing, Wire
 
@@ -27,6 +30,7 @@ __all__ = [
     "OpenAI",
     "Perplexity",
     "Plain",
+    "Responses",
     "Sessions",
     "Wire",
     "connect",
@@ -36,6 +40,7 @@ _WIRES: Final[Mapping[str, type[Wire]]] = MappingProxyType(
     {
         "anthropic": Anthropic,
         "openai": OpenAI,
+        "openai-responses": Responses,
         "gemini": Gemini,
         "perplexity": Perplexity,
         "compatible": Compatible,
@@ -48,9 +53,16 @@ _STRICT: Final = frozenset({"api.mistral.ai"})
 
 def connect(
     config: ServiceConfig, *, sessions: Sessions | None = None, clock: Clock = SYSTEM_CLOCK
-) -> HTTPProvider:
-    """The provider that *config* describes; nothing is opened before the first request."""
-    wire = _WIRES[config.vendor]()
+) -> Provider:
+    """The provider that *config* describes; nothing is opened before the first request.
+
+    With several keys it is a :class:`Rotation` of one for each.
+    """
+    sessions, wire = sessions or Sessions(), _WIRES[config.vendor]()
     if urlsplit(config.base_url).hostname in _STRICT:
         wire = Plain()
-    return HTTPProvider(config, wire, sessions=sessions, clock=clock)
+    providers = [
+        HTTPProvider(one, wire, sessions=sessions, clock=clock)
+        for one in (replace(config, api_key=key) for key in config.api_keys or (None,))
+    ]
+    return Rotation(providers, clock=clock) if len(providers) > 1 else providers[0]

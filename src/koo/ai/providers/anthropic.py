@@ -35,8 +35,13 @@ RULES: Final = (
             "linked_organization_spend_limit_reached linked_organization_billing_unavailable"
         ),
     ),
-    Rule.on(NO_MONEY, 400, 403, 429, says=r"api usage limits|credit balance is too low"),
+    Rule.on(
+        NO_MONEY,
+        *(400, 403, 429),
+        says=r"^(you have reached your .*api usage limits|your credit balance is too low)",
+    ),
     Rule.on(NO_ACCESS, words="organization_on_hold"),
+    Rule.on(NO_ACCESS, 400, says=r"^this organization has been disabled"),
     Rule.on(BAD_KEY, words="authentication_error"),
     Rule.on(NO_ACCESS, words="permission_error"),
     Rule.on(TOO_FAST, words="ramp_limit_exceeded rate_limit_error"),
@@ -47,7 +52,7 @@ RULES: Final = (
     Rule.on(TOO_LONG, 400, says=r"prompt is too long|exceeds? (the )?(context|maximum)"),
     Rule.on(REFUSED, 400, says=r"content filtering policy"),
     Rule.on(NO_MODEL, words="not_found_error"),
-    Rule.on(BAD_REQUEST, 200, 400, words="invalid_request_error"),
+    Rule.on(BAD_REQUEST, 400, words="invalid_request_error"),
 )
 
 

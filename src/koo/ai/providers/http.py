@@ -21,23 +21,23 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import ClientConnectorError, ClientError, ClientResponse, InvalidURL
+from aiohttp import ClientError, ClientResponse
 
 from ...errors import (
     ContentRefusedError,
     ExternalServiceError,
     InvalidRequestError,
-    ServiceConnectionError,
     StreamTruncatedError,
 )
 from ...resilience import SYSTEM_CLOCK, Clock
-from ..config import ServiceConfig
-from ..provider import NOTHING, Completion, Heard, Prompt, Request, Usage
-from ..verdicts import BROKEN, UNREADABLE, Surface, Verdict, judge
+from ..config import ServiceConfig, trust_in
+from ..provider import NOTHING, Completion, Heard, Prompt, Request
+from ..verdicts import Phase, Surface, Verdict, billed, judge
+from .breaks import broken
 from .events import LARGEST_ANSWER, CutOff, ErrorInside, Listener, drain
 from .sessions import Sessions
-from .waits import named_wait
-from .wire import Answer, Wire, dig, parse
+from .waits import named_wait, without_windows
+from .wire import Answer, Wire, parse
 
 __all__ = ["HTTPProvider"]
 
@@ -45,7 +45,6 @@ _MODEL: Final = re.compile(r"[\w.:/@+-]{1,200}", re.ASCII)
 _WORD: Final = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _LONGEST_WORD: Final = 64
-_LAST_STATUS: Final = 599
 _NO_LIST: Final = frozenset({403, 404, 405})
 #: What says that no events will come, whatever was asked for.
 _WHOLE: Final = frozenset({"application/json", "text/html"})
@@ -90,6 +89,7 @@ class HTTPProvider:
         self._wire = wire
         self._sessions = sessions or Sessions()
         self._clock = clock
+        self._trust = trust_in(config.ca_bundle) or True
         self._headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -156,6 +156,9 @@ class HTTPProvider:
             raise self._error(reply)
         return self._wire.models(reply.document)
 
+    def reset(self) -> None:
+        """Nothing is remembered here."""
+
     async def close(self) -> None:
         """Let go of the connections of the running event loop."""
         await self._sessions.close()
@@ -169,6 +172,7 @@ class HTTPProvider:
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> AsyncIterator[ClientResponse]:
         session = await self._sessions.current()
+        failure: ExternalServiceError | None = None
         try:
             async with session.request(
                 method,
@@ -176,17 +180,17 @@ class HTTPProvider:
                 data=body,
                 headers={**self._headers, **headers},
                 allow_redirects=False,
+                proxy=self._config.proxy or None,
+                ssl=self._trust,
             ) as response:
                 yield response
         except ExternalServiceError:
             # Some are OSErrors too, but they were judged already.
             raise
-        except ClientConnectorError as error:
-            raise self._unreachable(error, NOTHING) from error
-        except InvalidURL as error:
-            raise self._invalid("its base URL is not an address; correct it") from error
         except (ClientError, OSError) as error:
-            raise self._unreachable(error, None) from error
+            failure = broken(self._config.name, error)
+        if failure is not None:
+            raise failure
 
     def _completion(self, request: Request, reply: _Reply) -> Completion:
         answer = self._wire.read(reply.document) if _is_good(reply.status) else None
@@ -202,31 +206,24 @@ class HTTPProvider:
         )
 
     def _error(self, reply: _Reply) -> ExternalServiceError:
-        surface = self._wire.surface(reply.status, reply.document)
-        verdict = judge(surface, self._wire.rules)
-        # What can't be read may have been billed; what was refused was not.
-        return self._judged(verdict, surface, reply, None if verdict is UNREADABLE else NOTHING)
+        return self._judged(self._wire.surface(reply.status, reply.document), reply)
 
     def _error_inside(self, error: ErrorInside, reply: _Reply) -> ExternalServiceError:
-        """An error among the events: billed for what came before it, if anything did."""
-        document = error.document
-        surface = self._wire.surface(_status_inside(document, reply.status), document)
-        verdict = judge(surface, self._wire.rules)
-        is_readable = document is not None
-        if verdict is UNREADABLE and is_readable:
-            verdict = BROKEN
-        usage = NOTHING if is_readable and not error.has_begun else None
-        return self._judged(verdict, surface, replace(reply, document=document), usage)
+        surface = self._wire.surface(reply.status, error.document)
+        phase = Phase.STREAM if error.has_begun else Phase.WHOLE
+        return self._judged(replace(surface, phase=phase), replace(reply, document=error.document))
 
-    def _judged(
-        self, verdict: Verdict, surface: Surface, reply: _Reply, usage: Usage | None
-    ) -> ExternalServiceError:
+    def _judged(self, surface: Surface, reply: _Reply) -> ExternalServiceError:
+        verdict = judge(surface, self._wire.rules)
+        wait = self._wait(verdict, surface, reply) if verdict.waits else None
         return verdict.error(
             self._config.name,
             self._detail(verdict, surface),
-            retry_after=self._wait(surface, reply) if verdict.waits else None,
+            retry_after=wait,
             request_id=reply.request_id,
-            usage=usage,
+            usage=billed(surface, verdict),
+            # It may forbid what we would do, but not ask for what can't succeed.
+            retryable=False if reply.headers.get("x-should-retry") == "false" else None,
         )
 
     def _truncated(self, what: str, reply: _Reply) -> ExternalServiceError:
@@ -236,9 +233,9 @@ class HTTPProvider:
             request_id=reply.request_id,
         )
 
-    def _wait(self, surface: Surface, reply: _Reply) -> float | None:
+    def _wait(self, verdict: Verdict, surface: Surface, reply: _Reply) -> float | None:
         return named_wait(
-            reply.headers,
+            reply.headers if verdict.windows else without_windows(reply.headers),
             message=surface.message,
             delay=self._wire.delay(reply.document),
             now=self._clock.time(),
@@ -258,14 +255,6 @@ class HTTPProvider:
             usage=answer.usage,
         )
 
-    def _unreachable(self, error: Exception, usage: Usage | None) -> ExternalServiceError:
-        what = "can't be reached" if usage is NOTHING else "broke the connection"
-        return ServiceConnectionError(
-            self._config.name,
-            f"the service {what} ({type(error).__name__}); try again, or look at the network",
-            usage=usage,
-        )
-
     def _invalid(self, detail: str) -> ExternalServiceError:
         return InvalidRequestError(self._config.name, detail, usage=NOTHING)
 
@@ -278,13 +267,6 @@ async def _read(response: ClientResponse) -> object:
         if len(kept) > LARGEST_ANSWER:
             return None
     return parse(bytes(kept))
-
-
-def _status_inside(document: object, outside: int) -> int:
-    """The status that an error among the events names in its code, if it does."""
-    code = dig(document, "error", "code")
-    is_status = isinstance(code, int) and HTTPStatus.BAD_REQUEST <= code <= _LAST_STATUS
-    return code if is_status and isinstance(code, int) else outside
 
 
 def _is_good(status: int) -> bool:

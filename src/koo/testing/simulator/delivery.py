@@ -102,6 +102,17 @@ async def ping(response: web.StreamResponse, interval: float) -> Never:
         await asyncio.sleep(interval)
 
 
+async def send_raw(request: web.Request, sent: bytes, *, resets: bool) -> Never:
+    """Send these bytes and nothing else, and end the connection."""
+    if (transport := request.transport) is not None:
+        transport.write(sent)
+        if not resets:
+            transport.close()
+            await hang()
+        await asyncio.sleep(ARRIVAL)
+    await hang_up(request)
+
+
 async def hang() -> Never:
     """Wait until the client has gone or the simulator stops: both cancel this."""
     await asyncio.get_running_loop().create_future()

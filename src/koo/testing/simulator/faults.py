@@ -48,6 +48,7 @@ class Endpoint(Enum):
     COMPLETIONS = "completions"
     MODELS = "the list of models"
     ALL = "all"
+    UNKNOWN = "what no service has; remembered, and answered with 404"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ LARGEST_ANSWER: Final = 64 * 2**20
 
 #: What most compatible servers say last.
 _DONE: Final = b"[DONE]"
+#: Where vendors put an error, of the whole stream or of the answer in it.
+_ERRORS: Final = (("error",), ("choices", 0, "error"), ("response", "error"))
 #: What is no document; an event without data is how some show that they live.
 _WORDLESS: Final = frozenset({_DONE, b""})
 #: Seconds for HTTP's own end after a vendor's last word; then the connection is given up.
@@ -94,7 +96,7 @@ class Listener:
             hearing.is_over = data == _DONE
             return ""
         document = parse(event.data)
-        if event.name == "error" or document is None or dig(document, "error"):
+        if event.name == "error" or document is None or _holds_error(document):
             raise ErrorInside(document, has_begun=hearing.has_begun)
         hearing.has_begun = True
         if text := self._wire.hear(hearing, document):
@@ -102,6 +104,10 @@ class Listener:
             hearing.at_least = hearing.at_least or _A_TOKEN
         self._heard.at_least = hearing.at_least
         return text
+
+
+def _holds_error(document: object) -> bool:
+    return any(dig(document, *path) for path in _ERRORS)
 
 
 async def drain(response: ClientResponse) -> None:
