@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import ClientError, ClientResponse
+from aiohttp import ClientError, ClientResponse, ClientSession
 
 from ...errors import (
     ContentRefusedError,
@@ -37,7 +37,7 @@ from .breaks import broken
 from .events import LARGEST_ANSWER, CutOff, ErrorInside, Listener, drain
 from .sessions import Sessions
 from .waits import named_wait, without_windows
-from .wire import Answer, Wire, parse
+from .wire import Answer, Hearing, Wire, parse
 
 __all__ = ["HTTPProvider"]
 
@@ -117,32 +117,39 @@ class HTTPProvider:
         self, request: Request, heard: Heard
     ) -> AsyncGenerator[str | Completion, None]:
         """The pieces of the answer to *request*, which is sent once, and the whole at the end."""
-        async with self._sent("POST", request.path, request.body, _AS_EVENTS) as response:
-            reply = _Reply.to(response)
-            if not _is_good(reply.status) or response.content_type in _WHOLE:
-                whole = self._completion(request, replace(reply, document=await _read(response)))
-                heard.pieces.append(whole.text)
-                if whole.text:
-                    yield whole.text
-                yield whole
-                return
-            listener = Listener(self._wire, heard)
-            failure: ExternalServiceError | None = None
-            try:
+        session = await self._sessions.current()
+        failure: ExternalServiceError | None = None
+        try:
+            async with self._send(
+                session, "POST", request.path, body=request.body, headers=_AS_EVENTS
+            ) as response:
+                reply = _Reply.to(response)
+                if not _is_good(reply.status) or response.content_type in _WHOLE:
+                    reply = replace(reply, document=await _read(response))
+                    whole = self._completion(request, reply)
+                    heard.pieces.append(whole.text)
+                    if whole.text:
+                        yield whole.text
+                    yield whole
+                    return
+                listener = Listener(self._wire, heard)
                 while chunk := await listener.chunk(response):
                     for piece in listener.hear(chunk):
                         yield piece
-            except ErrorInside as error:
-                failure = self._error_inside(error, reply)
-            except CutOff as error:
-                failure = self._truncated(str(error), reply)
-            # Outside of the except: what was caught holds words of the vendor's.
-            if failure is not None:
-                raise failure
-            await drain(response)
-            hearing = listener.hearing
-            answer = Answer(heard.text, hearing.finish, hearing.usage, hearing.refused)
-            yield self._concluded(request, answer, reply)
+                await drain(response)
+                yield self._heard(request, heard, listener.hearing, reply)
+        except ExternalServiceError:
+            # Some are OSErrors too, but they were judged already.
+            raise
+        except (ClientError, OSError) as error:
+            failure = broken(self._config.name, error)
+        except ErrorInside as error:
+            failure = self._error_inside(error, reply)
+        except CutOff as error:
+            failure = self._truncated(str(error), reply)
+        # Outside of the except: what was caught holds the key, or words of the vendor's.
+        if failure is not None:
+            raise failure
 
     async def list_models(self) -> tuple[str, ...] | None:
         """The names of the models; None if the vendor has no list, or none for this key."""
@@ -164,38 +171,43 @@ class HTTPProvider:
         await self._sessions.close()
 
     async def _exchange(self, method: str, path: str, body: bytes | None = None) -> _Reply:
-        async with self._sent(method, path, body, {}) as response:
-            return replace(_Reply.to(response), document=await _read(response))
-
-    @asynccontextmanager
-    async def _sent(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> AsyncIterator[ClientResponse]:
         session = await self._sessions.current()
-        failure: ExternalServiceError | None = None
         try:
-            async with session.request(
-                method,
-                self._config.base_url + path,
-                data=body,
-                headers={**self._headers, **headers},
-                allow_redirects=False,
-                proxy=self._config.proxy or None,
-                ssl=self._trust,
-            ) as response:
-                yield response
-        except ExternalServiceError:
-            # Some are OSErrors too, but they were judged already.
-            raise
+            async with self._send(session, method, path, body=body, headers={}) as response:
+                reply = replace(_Reply.to(response), document=await _read(response))
         except (ClientError, OSError) as error:
             failure = broken(self._config.name, error)
-        if failure is not None:
-            raise failure
+        else:
+            return reply
+        raise failure
+
+    def _send(
+        self,
+        session: ClientSession,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> AbstractAsyncContextManager[ClientResponse]:
+        return session.request(
+            method,
+            self._config.base_url + path,
+            data=body,
+            headers={**self._headers, **headers},
+            allow_redirects=False,
+            proxy=self._config.proxy or None,
+            ssl=self._trust,
+        )
 
     def _completion(self, request: Request, reply: _Reply) -> Completion:
         answer = self._wire.read(reply.document) if _is_good(reply.status) else None
         if answer is None:
             raise self._error(reply)
+        return self._concluded(request, answer, reply)
+
+    def _heard(self, request: Request, heard: Heard, hearing: Hearing, reply: _Reply) -> Completion:
+        answer = Answer(heard.text, hearing.finish, hearing.usage, hearing.refused)
         return self._concluded(request, answer, reply)
 
     def _concluded(self, request: Request, answer: Answer, reply: _Reply) -> Completion:
