@@ -14,10 +14,12 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from typing import Final, Self
 
 from pydantic import SecretStr, ValidationError, field_validator, model_validator
+
+from koo.monitoring import Rule
 
 from .settings import (
     ROOT,
@@ -29,6 +31,7 @@ from .settings import (
     SettingsError,
     Variables,
     explain,
+    read_alert_rules,
 )
 
 __all__ = [
@@ -43,6 +46,7 @@ __all__ = [
 
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+_ALERTS: Final = ROOT / "alerts.toml"
 _FAMILIES: Final = ("AI_", "DATABASE_", "DB_", "KOO_")
 
 
@@ -68,6 +72,11 @@ class Settings(ApplicationVariables, AISettings, DatabaseSettings):
     def call_token(self) -> str | None:
         """KOO_CALL_TOKEN in plain text."""
         return _plain(self.koo_call_token)
+
+    @cached_property
+    def alert_rules(self) -> tuple[Rule, ...]:
+        """The alert rules in force: koo's, or what alerts.toml beside `.env` makes of them."""
+        return read_alert_rules(_ALERTS)
 
     def texts(self) -> dict[str, str]:
         """What is set, or has a default, as text; secrets too: to be hashed, never to be shown."""
@@ -108,7 +117,7 @@ def read_settings() -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f".env can't be read ({type(error).__name__}); correct it") from None
     # Built at once, so that what is wrong with them stops the start.
-    _ = settings.database, settings.services
+    _ = settings.database, settings.services, settings.alert_rules
     return settings
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from koo.monitoring import Journal
+from koo.monitoring import AlertEvent, Journal
 from koo.resilience import (
     CallRejected,
     ConfigurationChanged,
@@ -23,7 +23,7 @@ from koo.resilience import (
     fan_out,
 )
 
-__all__ = ["journal", "listener", "log_event"]
+__all__ = ["journal", "listener", "log_alert", "log_event"]
 
 _LOG: Final = logging.getLogger("koo.events")
 # Without a handler of the program's, Python would write warnings to its stderr.
@@ -50,6 +50,12 @@ def log_event(event: Event) -> None:
             _LOG.debug("%s: attempt %d failed, next in %.2f s; %s", name, attempt, delay, what)
         case CallRejected(name, gate, reason, _):
             _LOG.debug("%s: refused by %s; %s", name, gate, reason)
+
+
+def log_alert(event: AlertEvent) -> None:
+    """Say that an alert is pending, firing or resolved, in one line."""
+    alert = event.alert
+    _LOG.warning("%s: alert %s, %s; %s", alert.id, alert.state, alert.severity, alert.message)
 
 
 journal: Final = Journal()

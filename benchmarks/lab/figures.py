@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from .paired import Estimate, meets
+
 __all__ = ["Figure", "Section", "environment", "publish", "write_page"]
 
 _PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
@@ -19,7 +21,7 @@ _PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured value. *best* and *worst* of *rounds*, where there were rounds."""
+    """One measured value. *best*, *worst* and *interval* of *rounds*, where there were rounds."""
 
     what: str
     value: float
@@ -29,15 +31,32 @@ class Figure:
     worst: float | None = None
     rounds: int = 1
     times: float | None = None
+    interval: tuple[float, float] | None = None
+
+    @classmethod
+    def estimated(cls, what: str, estimate: Estimate, unit: str, goal: str = "") -> Figure:
+        """A median over rounds with its interval."""
+        return cls(
+            what, estimate.median, unit, goal, rounds=estimate.rounds, interval=estimate.interval
+        )
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is reached; None without one."""
+        return meets(self.value, self.goal)
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table of the page: its title, a sentence on how it was measured, its figures."""
+    """A table of the page: its title, a sentence on how it was measured, its figures.
+
+    *details* are printed beside the figures, and do not stand in the table.
+    """
 
     title: str
     method: str
     figures: Sequence[Figure]
+    details: Sequence[Figure] = ()
 
 
 def environment(peers: Iterable[str]) -> dict[str, object]:
@@ -53,8 +72,9 @@ def environment(peers: Iterable[str]) -> dict[str, object]:
 
 def publish(benchmark: str, section: Section) -> None:
     """A JSON line for each figure of *section*."""
-    for figure in section.figures:
-        known = {name: value for name, value in asdict(figure).items() if value not in {None, ""}}
+    for figure in (*section.figures, *section.details):
+        told = asdict(figure) | {"met": figure.met}
+        known = {name: value for name, value in told.items() if value not in {None, ""}}
         print(json.dumps({"benchmark": benchmark, "section": section.title, **known}), flush=True)
 
 
@@ -89,6 +109,8 @@ def _columns(figures: Sequence[Figure]) -> dict[str, None]:
     columns = dict.fromkeys(["what", "measured"])
     if any(figure.best is not None for figure in figures):
         columns["best round"] = None
+    if any(figure.interval is not None for figure in figures):
+        columns["95 % interval"] = None
     if any(figure.times is not None for figure in figures):
         columns["times koo"] = None
     if any(figure.goal for figure in figures):
@@ -104,6 +126,8 @@ def _cell(figure: Figure, column: str) -> str:
             return _number(figure.value, figure.unit)
         case "best round":
             return "" if figure.best is None else _number(figure.best, figure.unit)
+        case "95 % interval":
+            return "" if figure.interval is None else _range(*figure.interval)
         case "times koo":
             return "" if figure.times is None else f"{figure.times:.2g}"
     return figure.goal
@@ -113,6 +137,10 @@ def _number(value: float, unit: str) -> str:
     if float(value).is_integer() or abs(value) >= 100:
         return f"{value:,.0f} {unit}".rstrip()
     return f"{value:.3g} {unit}".rstrip()
+
+
+def _range(low: float, high: float) -> str:
+    return f"{_number(low, '')} to {_number(high, '')}"
 
 
 def _processor() -> str:

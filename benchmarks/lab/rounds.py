@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
 
-__all__ = ["ROUNDS", "Contender", "Timing", "race", "refused", "returned"]
+__all__ = ["ROUNDS", "Contender", "Timing", "laps", "race", "refused", "returned"]
 
 #: A round lasts about this long for each contender.
 _ROUND_NS = 12_000_000
@@ -67,23 +67,28 @@ class Timing:
 
 async def race(contenders: Sequence[Contender], rounds: int = ROUNDS) -> dict[str, Timing]:
     """The timing of every contender, by name."""
+    return timings(await laps(contenders, rounds))
+
+
+async def laps(contenders: Sequence[Contender], rounds: int = ROUNDS) -> dict[str, list[float]]:
+    """Nanoseconds per call of every contender, by name, one value for each round."""
     numbers = {one.name: await _calibrate(one) for one in contenders}
-    laps: dict[str, list[float]] = {one.name: [] for one in contenders}
+    run: dict[str, list[float]] = {one.name: [] for one in contenders}
     order, draw = list(contenders), random.Random(1)
     for _ in range(rounds):
         draw.shuffle(order)
         for one in order:
             gc.collect()
             number = numbers[one.name]
-            laps[one.name].append(await one.drive(one.operation, number) / number)
-    return timings(laps)
+            run[one.name].append(await one.drive(one.operation, number) / number)
+    return run
 
 
-def timings(laps: Mapping[str, Sequence[float]]) -> dict[str, Timing]:
-    """What the *laps* of every contender come to."""
+def timings(run: Mapping[str, Sequence[float]]) -> dict[str, Timing]:
+    """What the laps of every contender come to."""
     return {
         name: Timing(statistics.median(taken), min(taken), max(taken), len(taken))
-        for name, taken in laps.items()
+        for name, taken in run.items()
     }
 
 

@@ -9,12 +9,14 @@ import pkgutil
 import sys
 from enum import Enum
 
+DOORS = ("notify", "rulefile", "views")
+
 
 def doors():
-    """What a user imports from, by dotted name: koo, its errors, its rooms, the views."""
+    """What a user imports from, by dotted name: koo, its errors, its rooms, and theirs."""
     koo = importlib.import_module("koo")
     rooms = [found.name for found in pkgutil.iter_modules(koo.__path__, "koo.") if found.ispkg]
-    names = ["koo", "koo.errors", "koo.monitoring.views", *rooms]
+    names = ["koo", "koo.errors", *(f"koo.monitoring.{door}" for door in DOORS), *rooms]
     return {name: importlib.import_module(name) for name in names}
 
 

@@ -31,6 +31,7 @@ ALLOWED = {
 # Methods of other libraries that we override although their names begin with an underscore.
 # Each is a promise nobody made to us: read the library's changes before raising its version.
 HOOKS = {
+    "koo.database.drivers.on_psycopg.PromptConnection._start_query",
     "koo.testing.virtual_loop.VirtualTimeLoop._process_events",
     "koo.testing.virtual_loop.VirtualTimeLoop._write_to_self",
 }

@@ -13,7 +13,7 @@ from api.assembly import access_of, assemble
 from core.config import ROOT
 from core.database import db_manager
 from core.exceptions import DatabaseUnavailable
-from koo.monitoring.rules import RUNBOOKS
+from koo.monitoring import RUNBOOKS
 from koo.web import Access, AccessConfig
 
 pytestmark = pytest.mark.integration  # SQLite is asked in a thread

@@ -8,6 +8,7 @@ import pytest
 
 from core.config import ROOT, Settings, SettingsError, isolate, read_settings
 from core.settings import DOCUMENTED, Fingerprint, ServiceVariables, Variables
+from koo.monitoring import RULES
 
 from . import configuration_page
 
@@ -98,6 +99,35 @@ def test_isolated_settings_are_those_given_alone(variables, monkeypatch, tmp_pat
     assert (settings.db_max_retries, settings.ai_max_retries) == (3, 2)
     assert (settings.ai_services, settings.shutdown_grace) == ("", 10)
     assert not settings.services[0].is_configured
+
+
+# -- the alert rules ------------------------------------------------------------------------
+
+
+def test_without_a_file_of_rules_those_of_koo_are_in_force(variables):
+    assert read_settings().alert_rules == RULES
+
+
+def test_a_file_of_rules_is_read_and_tried_by_the_one_in_the_documentation(monkeypatch):
+    monkeypatch.setattr("core.config._ALERTS", ROOT / "docs/alerts.toml")
+    names = {f"{rule.kind}:{rule.name}" for rule in read_settings().alert_rules}
+    assert "database:queue" in names
+    assert "ai:budget-forecast" not in names
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"\xff", r"^alerts\.toml can't be read \(UnicodeDecodeError\); correct it$"),
+        (b"rules = 1", r"^alerts\.toml: file: there is no field rules; did you mean rule\?$"),
+    ],
+)
+def test_a_wrong_file_of_rules_is_a_sentence(monkeypatch, tmp_path, content, sentence):
+    file = tmp_path / "alerts.toml"
+    file.write_bytes(content)
+    monkeypatch.setattr("core.config._ALERTS", file)
+    with pytest.raises(SettingsError, match=sentence):
+        read_settings()
 
 
 # -- the database ---------------------------------------------------------------------------

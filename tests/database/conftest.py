@@ -3,10 +3,11 @@
 import contextlib
 
 import pytest
+from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.resilience import Backoff, RetryConfig
-from koo.testing import PostgresServer
+from koo.testing import FaultProxy, PostgresServer
 
 QUICK = RetryConfig(backoff=Backoff(base_delay=0.01, max_delay=0.05))
 
@@ -57,3 +58,31 @@ def opened():
             await manager.close()
 
     return opened
+
+
+@pytest.fixture
+def ledger_in():
+    """`await ledger_in(manager)`: an empty ledger."""
+    return _prepared
+
+
+@pytest.fixture
+def through_proxy(postgres, driver, opened):
+    """`async with through_proxy() as (manager, proxy)`; the ledger is empty."""
+
+    @contextlib.asynccontextmanager
+    async def through_proxy(**config):
+        async with opened(postgres.url(driver)) as direct:
+            await _prepared(direct)
+            async with FaultProxy("127.0.0.1", postgres.port) as proxy:
+                url = postgres.url(driver, port=proxy.port)
+                async with opened(url, **config) as manager:
+                    yield manager, proxy, direct
+
+    return through_proxy
+
+
+async def _prepared(manager):
+    async with manager.session_scope() as session:
+        await session.execute(text("DROP TABLE IF EXISTS ledger"))
+        await session.execute(text("CREATE TABLE ledger (n INTEGER)"))

@@ -10,14 +10,15 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from koo.database import DatabaseConfig, DatabaseManager, Kind, StatementTimedOut, judge
 from koo.database.commit import Scope
-from koo.database.engines import _begin_mysql, _understand
+from koo.database.listening.dialects import _begin_mysql
+from koo.database.listening.understanding import understand
 from koo.database.validation import abort
 
 
 def context(error, *, wrapped=None, scope=None):
     options = {"koo_scope": scope}
     return SimpleNamespace(
-        connection=SimpleNamespace(get_execution_options=lambda: options),
+        connection=SimpleNamespace(get_execution_options=lambda: options, closed=True),
         sqlalchemy_exception=wrapped,
         original_exception=error,
         is_disconnect=False,
@@ -35,7 +36,7 @@ def context(error, *, wrapped=None, scope=None):
 )
 def test_a_raw_error_of_a_statement_gets_sqlalchemys_name_and_costs_its_connection(raw):
     told = context(raw)
-    error = _understand(told)
+    error = understand(told)
     assert isinstance(error, exc.OperationalError)
     assert (error.orig, error.connection_invalidated) == (raw, True)
     assert judge(error).failure.trips
@@ -46,20 +47,20 @@ def test_a_raw_error_of_a_statement_gets_sqlalchemys_name_and_costs_its_connecti
     "error", [TypeError("a wrong parameter"), StatementTimedOut("late"), asyncio.CancelledError()]
 )
 def test_what_is_not_the_drivers_passes_as_it_is(error):
-    assert _understand(context(error)) is None
+    assert understand(context(error)) is None
 
 
 def test_a_connection_used_without_a_scope_is_understood_too():
     told = context(ConnectionResetError())
     told.connection = None
-    assert isinstance(_understand(told), exc.OperationalError)
+    assert isinstance(understand(told), exc.OperationalError)
 
 
 @pytest.mark.parametrize("code", [1290, 1836])
 def test_a_mysql_server_turned_read_only_loses_all_its_connections(code):
     wrapped = exc.OperationalError("INSERT", {}, Exception(code, "read-only"))
     told = context(wrapped.orig, wrapped=wrapped)
-    assert _understand(told) is None
+    assert understand(told) is None
     assert (told.is_disconnect, told.invalidate_pool_on_disconnect) == (True, True)
     assert judge(wrapped).kind is Kind.READ_ONLY
 
@@ -67,7 +68,7 @@ def test_a_mysql_server_turned_read_only_loses_all_its_connections(code):
 def test_who_asked_for_a_readonly_transaction_keeps_the_connection():
     wrapped = exc.OperationalError("INSERT", {}, Exception(1290, "read-only"))
     told = context(wrapped.orig, wrapped=wrapped, scope=Scope("f.py:1", readonly=True))
-    _understand(told)
+    understand(told)
     assert told.is_disconnect is False
 
 

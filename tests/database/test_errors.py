@@ -58,7 +58,7 @@ async def test_on_sqlite_operational_does_not_mean_retryable(sqlite_url, opened,
 
 
 async def test_a_locked_sqlite_file_is_a_conflict(sqlite_url, opened, monkeypatch):
-    monkeypatch.setattr("koo.database.engines._BUSY_TIMEOUT_MS", 20)
+    monkeypatch.setattr("koo.database.listening.dialects._BUSY_TIMEOUT_MS", 20)
     async with opened(sqlite_url) as manager:
         async with manager.session_scope() as session:
             await session.execute(text("CREATE TABLE t (n INTEGER)"))

@@ -107,3 +107,36 @@ def test_a_plain_script_ends_by_itself_and_says_nothing_on_stderr(url, strict):
     )
     said = [line for line in ended.stderr.splitlines() if not line.startswith("Executing ")]
     assert (ended.returncode, ended.stdout, said) == (0, "1\n1\n", [])
+
+
+def test_a_loop_that_ends_in_the_middle_of_a_statement_tells_the_server(postgres, driver, caplog):
+    manager = DatabaseManager(DatabaseConfig(url=postgres.url(driver)))
+    mark = f"ends {driver}"
+    running = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        f" WHERE state = 'active' AND query LIKE '%{mark}%' AND pid <> pg_backend_pid()"
+    )
+
+    async def count():
+        async with manager.session_scope() as session:
+            return (await session.execute(running)).scalar_one()
+
+    async def sleep():
+        async with manager.session_scope() as session:
+            await session.execute(text(f"SELECT pg_sleep(30) /* {mark} */"))
+
+    async def program():
+        sleeping = asyncio.create_task(sleep())
+        while not await count():
+            await asyncio.sleep(0.02)
+        return sleeping
+
+    async def until_none_runs():
+        async with asyncio.timeout(1):
+            while await count():
+                await asyncio.sleep(0.02)
+
+    asyncio.run(program())
+    gc.collect()
+    assert not caplog.records
+    asyncio.run(until_none_runs())

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from koo.monitoring import RULES, Memory, Now, is_configured, judge, sample_of
 from koo.resilience import (
     BreakerStats,
     CheckStats,
@@ -115,6 +116,36 @@ def without_key(name="gemini"):
         component=f"ai:{name}", kind="ai", state=Health.MAINTENANCE, breaker=breaker(),
         details=details,
     )  # fmt: skip
+
+
+class Watch:
+    """Whoever looks at reports at seconds after NOW, and remembers what it saw."""
+
+    def __init__(self, rules=RULES):
+        self.rules, self.memory, self.events, self.at = rules, Memory(), [], 0.0
+
+    def look(self, *reports, after=0.0, notices=()):
+        """The judgement *after* so many seconds more, not remembered."""
+        now = Now(self.at + after, NOW + self.at + after)
+        samples = [sample_of(report, now) for report in reports if is_configured(report)]
+        return judge(self.rules, samples, now, self.memory, notices=notices)
+
+    def see(self, *reports, after=0.0, notices=()):
+        """The alerts *after* so many seconds more; and remember."""
+        judgement = self.look(*reports, after=after, notices=notices)
+        self.at += after
+        self.memory = judgement.memory
+        self.events += judgement.events
+        return judgement.alerts
+
+    def told(self):
+        """What became so until now, as ``<state> <id>``."""
+        return [f"{event.alert.state} {event.alert.id}" for event in self.events]
+
+
+def alerts(*reports):
+    """The alerts of who sees *reports* for the first time."""
+    return Watch().look(*reports).alerts
 
 
 FAILED_CHECK = CheckStats(False, NOW - 2, None, "ConnectionRefusedError: nobody listens")

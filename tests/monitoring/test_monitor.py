@@ -81,6 +81,44 @@ def test_only_what_was_observed_recovers(monitor, database, made):
     assert monitor.alerts() == ()
 
 
+def test_what_people_are_told_of_stands_until_it_has_been_quiet(monitor, database, made, clock):
+    database.now = made.database(Health.CIRCUIT_OPEN)
+    monitor.observe()
+    database.now = made.database()
+    monitor.observe()
+    assert [alert.id for alert in monitor.standing()] == ["database:circuit-open"]
+    clock.advance(60)
+    monitor.observe()
+    assert monitor.standing() == ()
+
+
+def test_who_listens_hears_of_each_change_once(database, made, clock):
+    heard = []
+    monitor = Monitor([database], on_alert=heard.append, clock=clock)
+    database.now = made.database(Health.CIRCUIT_OPEN)
+    for _ in range(3):
+        monitor.alerts()
+        monitor.observe()
+    database.now = made.database()
+    for _ in range(3):
+        monitor.observe()
+        clock.advance(60)
+    assert [(event.alert.id, event.alert.state.value) for event in heard] == [
+        ("database:circuit-open", "firing"),
+        ("database:circuit-open", "resolved"),
+    ]
+
+
+def test_a_listener_that_fails_ends_no_watch(database, made, clock):
+    from koo.resilience import LISTENER_ERRORS
+
+    before = LISTENER_ERRORS.value
+    monitor = Monitor([database], on_alert=[].pop, clock=clock)
+    database.now = made.database(Health.CIRCUIT_OPEN)
+    assert monitor.observe()
+    assert LISTENER_ERRORS.value == before + 1
+
+
 def test_the_detailed_status_has_the_configuration(monitor, database):
     status = monitor.detailed_status(database.now)
     assert status.configuration == {"A": 1}

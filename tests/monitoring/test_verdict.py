@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from koo.monitoring import find_alerts
 from koo.monitoring.views import moment, verdict
 from koo.resilience import CheckStats, Health, Mode
 
@@ -13,9 +12,8 @@ from koo.resilience import CheckStats, Health, Mode
 def judge(made):
     """The verdict on reports that nobody looked at before."""
 
-    def judge(*reports, before=()):
-        alerts = find_alerts(reports, before, made.NOW)
-        return verdict(reports, alerts, made.NOW)
+    def judge(*reports):
+        return verdict(reports, made.alerts(*reports), made.NOW)
 
     return judge
 
@@ -113,8 +111,9 @@ def test_an_exhausted_pool_costs_waiting_tasks(made):
     slow = (made.distribution("wait_time", 2.0, 2.0),)
     for distributions, words in ((slow, ", p95 wait 2."), ((), "4 tasks wait for a connection;")):
         report = replace(made.database(readings=numbers), distributions=distributions)
-        first = find_alerts([report], (), made.NOW - 60)
-        view = verdict([report], find_alerts([report], first, made.NOW), made.NOW)
+        watch = made.Watch()
+        watch.see(report)
+        view = verdict([report], watch.see(report, after=60), made.NOW + 60)
         assert words in view.costs
         assert view.costs.endswith("6 gave up since the start")
 
@@ -139,6 +138,6 @@ def test_an_open_circuit_without_a_breaker_to_ask_counts_nothing(judge, made):
 
 
 def test_an_alert_about_nobody_here_still_makes_a_verdict(made):
-    alerts = find_alerts([made.database(Health.CIRCUIT_OPEN)], (), made.NOW)
+    alerts = made.alerts(made.database(Health.CIRCUIT_OPEN))
     view = verdict([], alerts, made.NOW)
     assert (view.headline, view.costs) == ("Database circuit open", None)

@@ -10,17 +10,18 @@ from koo.database import DatabaseConfig, DatabaseManager
 pytestmark = pytest.mark.integration
 
 
-async def hold(manager):
+async def hold(manager, holds):
     async with manager.session_scope() as session:
         await session.execute(text("SELECT 1"))
+        holds.set()
         await asyncio.sleep(60)
 
 
 async def test_a_session_that_everything_cancels_gives_its_connection_back(tmp_path):
     manager = DatabaseManager(DatabaseConfig(url=f"sqlite:///{tmp_path}/app.db"))
-    holding = asyncio.create_task(hold(manager))
-    while manager.stats().pool.active == 0 or manager.stats().pool.response_time.count == 0:
-        await asyncio.sleep(0.01)
+    holds = asyncio.Event()
+    holding = asyncio.create_task(hold(manager, holds))
+    await holds.wait()
     before = asyncio.all_tasks()
     holding.cancel()
     while not (closing := asyncio.all_tasks() - before):

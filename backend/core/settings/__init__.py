@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .alerts import read_alert_rules
 from .database import DatabaseSettings
 from .fingerprint import Fingerprint
 from .refusals import SettingsError, explain
@@ -30,4 +31,5 @@ __all__ = [
     "SettingsError",
     "Variables",
     "explain",
+    "read_alert_rules",
 ]

@@ -8,15 +8,17 @@
 
 The moment is recognised where it happens, at SQLAlchemy's connection, so that a
 ``session.commit()`` in the caller's own code is no exception. A read-only
-transaction has nothing to lose: its COMMIT fails like any statement.
+transaction has nothing to lose: its COMMIT fails like any statement. With the
+isolation level AUTOCOMMIT every statement is such a moment.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final, cast
 
 from sqlalchemy import event
@@ -28,18 +30,28 @@ from ..errors import CommitOutcomeUnknown
 from .pool import HOLDING
 from .verdicts import StatementTimedOut
 
-__all__ = ["READONLY", "Scope", "commit_outcome_unknown", "scope_of", "transaction"]
+__all__ = [
+    "READONLY",
+    "Scope",
+    "commit_outcome_unknown",
+    "note_answer",
+    "scope_of",
+    "transaction",
+]
 
 #: The execution option that asks for a read-only transaction.
 READONLY: Final = "koo_readonly"
 _SCOPE: Final = "koo_scope"
+_MOMENT: Final = 0.025
+_SOON: Final = 1.0
 
 
 @dataclass(slots=True)
 class Scope:
     """What is known of one transaction while it runs.
 
-    *touched*: the server has answered. *committing*: a COMMIT is on its way.
+    *touched*: the server has answered. *autocommits*: each statement commits
+    by itself. *committing*: a COMMIT is on its way.
     *committed*: one was answered. *in_doubt*: the caller was cut off in between.
     *ending*: the caller's code is through, with *value*; *partial*: it had
     committed something by itself.
@@ -49,12 +61,18 @@ class Scope:
     readonly: bool = False
     isolation_level: str | None = None
     touched: bool = False
+    autocommits: bool = False
     committing: bool = False
     committed: bool = False
     in_doubt: bool = False
     ending: bool = False
     partial: bool = False
     value: object = None
+
+    @property
+    def may_commit(self) -> bool:
+        """Whether what is on its way now may commit something."""
+        return self.committing or (self.autocommits and not self.readonly)
 
     @property
     def is_done(self) -> bool:
@@ -90,6 +108,13 @@ def scope_of(connection: Connection | None) -> Scope | None:
     return found
 
 
+def note_answer(options: Mapping[str, Any]) -> None:
+    """A statement with these execution *options* was answered; it may have committed by that."""
+    scope: Scope | None = options.get(_SCOPE)
+    if scope is not None and scope.autocommits:
+        scope.committed = scope.committed or scope.may_commit
+
+
 class _ScopedSession(Session):
     """A session whose connections know their scope."""
 
@@ -98,6 +123,7 @@ class _ScopedSession(Session):
 def _introduce(session: Session, _: SessionTransaction, connection: Connection) -> None:
     scope: Scope = session.info[_SCOPE]
     scope.touched = True
+    scope.autocommits = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
     connection.execution_options(**{_SCOPE: scope})
     notes = cast("dict[str, Any]", connection.connection.record_info)
     notes[HOLDING].where = scope.where
@@ -152,20 +178,30 @@ async def _close(session: AsyncSession, timeout: float) -> None:
         session.sync_session.close()
         return
     # A task of its own, because a caller who is cancelled must not leave a transaction open.
-    closing = asyncio.create_task(_close_in_time(session, timeout))
+    limit = asyncio.timeout(timeout)
+    closing = asyncio.create_task(_close_in_time(session, limit))
     try:
         await asyncio.shield(closing)
     except asyncio.CancelledError:
-        await asyncio.wait({closing})
+        await _leave(closing, limit)
         if closing.cancelled():
             # By a loop that ends and cancels everything, perhaps before this had begun.
-            await _close_in_time(session, timeout)
+            await _close_in_time(session, asyncio.timeout(timeout))
         raise
 
 
-async def _close_in_time(session: AsyncSession, timeout: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(timeout):
+async def _leave(closing: asyncio.Task[None], limit: asyncio.Timeout) -> None:
+    """Let *closing* end: before our eyes if that takes a moment, else by itself, and soon."""
+    done, _ = await asyncio.wait({closing}, timeout=_MOMENT)
+    soon = asyncio.get_running_loop().time() + _SOON
+    if not done and soon < (limit.when() or inf):
+        limit.reschedule(soon)
+
+
+async def _close_in_time(session: AsyncSession, limit: asyncio.Timeout) -> None:
+    # A ROLLBACK that fails has lost nothing, and must not hide the error that led to it.
+    with suppress(Exception):
+        async with limit:
             await session.close()
 
 

@@ -13,33 +13,28 @@ itself closes before it ends, and so the one public place to say goodbye from.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Dialect, ExceptionContext
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
-from sqlalchemy.util import await_
 
-from ..errors import KooError
 from ..resilience import Clock
-from .commit import READONLY, Scope, commit_outcome_unknown, scope_of
 from .config import DatabaseConfig
+from .drivers import abort
+from .drivers.goodbye import finish_saying
+from .listening import connect_arguments, listen_to_dialing, listen_to_driver
 from .pool import HOLDING, PoolCounts, Roster, WatchedPool
-from .validation import BORN, Recycled, Validation, abort, bounded
-from .verdicts import StatementTimedOut, as_database_error, error_code, proves_rollback
+from .validation import BORN, Recycled, Validation
 
 __all__ = ["Engines", "LoopEngine"]
 
 _GOODBYE: Final = 2.0
-_BUSY_TIMEOUT_MS: Final = 5000
-_DRIVERS: Final = {"asyncpg", "psycopg", "aiosqlite", "asyncmy"}
-_FAILED_OVER: Final = {"25006", 1290, 1836}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +48,9 @@ class LoopEngine:
 
     def tear_off(self) -> None:
         """Drop every connection at once; the loop they belong to is closed."""
-        for driver in list(self.roster.drivers.values()):
+        for connection in list(self.roster.drivers.values()):
             with suppress(RuntimeError):
-                abort(driver)
+                abort(connection)
         self.roster.drivers.clear()
         self.roster.holdings.clear()
 
@@ -91,14 +86,18 @@ class Engines:
         config = self._config
         roster = Roster(config.kept + config.overflow, self._counts, self._clock)
         pooled = _pooled_engine(config, roster)
-        _listen_to_driver(pooled, config, roster)
+        listen_to_driver(pooled.sync_engine, config, self._clock, self._counts.response_time)
         # Last, so that a connection counts as open only when its preparation is through.
         _listen_to_pool(pooled, roster)
         validation = Validation(config, pooled.dialect, self._clock)
         event.listen(pooled.sync_engine, "checkout", validation)
-        asker = create_async_engine(config.url, poolclass=NullPool, hide_parameters=True)
-        event.listen(asker.sync_engine, "do_connect", partial(_dial, config.check_timeout))
-        event.listen(asker.sync_engine, "handle_error", _understand)
+        asker = create_async_engine(
+            config.url,
+            poolclass=NullPool,
+            hide_parameters=True,
+            connect_args=connect_arguments(config),
+        )
+        listen_to_dialing(asker.sync_engine, config.check_timeout)
         goodbye = self._goodbye(loop)
         self._by_loop[loop] = LoopEngine(pooled, asker, roster, goodbye)
         # Runs to the first yield without suspending; only then does the loop know of it.
@@ -115,6 +114,7 @@ class Engines:
                 async with asyncio.timeout(_GOODBYE):
                     await gone.pooled.dispose()
             gone.tear_off()
+            await finish_saying()
 
     def _bury(self) -> None:
         for loop in [loop for loop in self._by_loop if loop.is_closed()]:
@@ -130,6 +130,7 @@ def _pooled_engine(config: DatabaseConfig, roster: Roster) -> AsyncEngine:
         pool_timeout=config.pool_timeout,
         roster=roster,
         hide_parameters=True,
+        connect_args=connect_arguments(config),
     )
 
 
@@ -163,129 +164,3 @@ def _listen_to_pool(engine: AsyncEngine, roster: Roster) -> None:
     listen("checkin", returned)
     listen("detach", returned)
     listen("invalidate", invalidated)
-
-
-# -- what the driver does: in time, and with errors that can be told apart -----------
-
-
-def _listen_to_driver(engine: AsyncEngine, config: DatabaseConfig, roster: Roster) -> None:
-    listen = partial(event.listen, engine.sync_engine)
-
-    def execute(
-        cursor: DBAPICursor, statement: str, parameters: Sequence[Any], _context: object
-    ) -> bool:
-        return answered(cursor.execute, statement, parameters)
-
-    def execute_many(
-        cursor: DBAPICursor, statement: str, parameters: Sequence[Any], _context: object
-    ) -> bool:
-        return answered(cursor.executemany, statement, parameters)
-
-    def execute_plain(cursor: DBAPICursor, statement: str, _context: object) -> bool:
-        return answered(cursor.execute, statement)
-
-    def answered(work: Any, *args: Any) -> bool:  # noqa: ANN401
-        started = roster.clock.monotonic()
-        try:
-            await_(bounded(config.timeout, work, *args))
-        except TimeoutError as error:
-            raise StatementTimedOut(
-                f"database: no answer to a statement in {config.timeout:g} s;"
-                " make it cheaper, or allow more time"
-            ) from error
-        roster.counts.response_time.record(roster.clock.monotonic() - started)
-        return True
-
-    listen("do_connect", partial(_dial, config.check_timeout))
-    listen("do_execute", execute)
-    listen("do_executemany", execute_many)
-    listen("do_execute_no_params", execute_plain)
-    listen("commit", _note_commit)
-    listen("handle_error", _understand)
-    match engine.dialect.name:
-        case "sqlite":
-            listen("connect", _prepare_sqlite)
-            listen("begin", _begin_sqlite)
-        case "mysql" | "mariadb":
-            listen("begin", _begin_mysql)
-
-
-def _dial(
-    timeout: float,
-    dialect: Dialect,
-    _record: object,
-    cargs: Sequence[Any],
-    cparams: dict[str, Any],
-) -> DBAPIConnection:
-    try:
-        return await_(bounded(timeout, dialect.connect, *cargs, **cparams))
-    except TimeoutError as error:
-        late = TimeoutError(f"no connection in {timeout:g} s")
-        raise as_database_error(late) from error
-    except Exception as error:
-        if _is_raw(error):
-            raise as_database_error(error) from error
-        raise
-
-
-def _is_raw(error: Exception) -> bool:
-    """Whether a driver let this through untranslated."""
-    foreign = type(error).__module__.partition(".")[0] in _DRIVERS
-    return foreign or (isinstance(error, OSError) and not isinstance(error, KooError))
-
-
-def _note_commit(connection: Connection) -> None:
-    scope = scope_of(connection)
-    if scope is not None and not scope.readonly:
-        scope.committing = True
-
-
-def _understand(context: ExceptionContext) -> BaseException | None:
-    """Give a raw error a name, keep the damage to one connection, doubt a lost COMMIT."""
-    scope = scope_of(context.connection)
-    known = context.sqlalchemy_exception or context.original_exception
-    error: BaseException = known
-    context.invalidate_pool_on_disconnect = False
-    if isinstance(known, Exception) and _is_raw(known):
-        error = lost = as_database_error(known)
-        lost.connection_invalidated = context.is_disconnect = True
-    if error_code(error) in _FAILED_OVER and not (scope and scope.readonly):
-        context.is_disconnect = context.invalidate_pool_on_disconnect = True
-    if scope is not None and scope.committing:
-        error = _doubt(error, scope)
-    return None if error is known else error
-
-
-def _doubt(error: BaseException, scope: Scope) -> BaseException:
-    scope.committing = False
-    if not isinstance(error, Exception):
-        scope.in_doubt = True
-        return error
-    return error if proves_rollback(error) else commit_outcome_unknown()
-
-
-# -- what a dialect needs before its first statement ---------------------------------
-
-
-def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
-    # sqlite3 would otherwise begin only before the first write, and reads would see no snapshot.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    readonly = bool(options.get(READONLY))
-    if connection.info.setdefault(READONLY, False) is not readonly:
-        connection.exec_driver_sql(f"PRAGMA query_only = {int(readonly)}")
-        connection.info[READONLY] = readonly
-    if options.get("isolation_level") != "AUTOCOMMIT":
-        connection.exec_driver_sql("BEGIN")
-
-
-def _begin_mysql(connection: Connection) -> None:
-    if connection.get_execution_options().get(READONLY):
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")

@@ -265,6 +265,12 @@ def as_database_error(error: Exception) -> exc.OperationalError:
 
 
 def _judge_driver(error: exc.DBAPIError) -> Verdict:
+    found = _judge_code(error)
+    # Dropped, because nobody had asked for a read-only transaction: the server has changed.
+    return _FAILED_OVER if found is _READ_ONLY and error.connection_invalidated else found
+
+
+def _judge_code(error: exc.DBAPIError) -> Verdict:
     match error_code(error):
         case str(state):
             return _judge_state(error, state)
@@ -278,8 +284,6 @@ def _judge_driver(error: exc.DBAPIError) -> Verdict:
 
 
 def _judge_state(error: exc.DBAPIError, state: str) -> Verdict:
-    if state == "25006" and error.connection_invalidated:
-        return _FAILED_OVER
     if _cause_name(error) == "InvalidCachedStatementError":
         return _STALE_PLAN
     found = _BY_SQLSTATE.get(state) or _BY_SQLSTATE.get(state[:2], _QUERY)

@@ -1,36 +1,72 @@
-"""What the components are doing, in words and numbers: views, alerts, a journal.
+"""What the components are doing, in words and numbers: views, alerts, a journal, notifications.
 
 Standard library only. Knows databases and AI services by their ``Report``.
 """
 
 from __future__ import annotations
 
-from . import views
-from .alerts import Alert, AlertState, Notice, find_alerts
-from .findings import Finding
+from . import notify, rulefile, views
+from .alerts import (
+    RULES,
+    RUNBOOKS,
+    Above,
+    Alert,
+    AlertEvent,
+    AlertState,
+    Below,
+    Burn,
+    Condition,
+    Forecast,
+    Increase,
+    Judgement,
+    Look,
+    Memory,
+    Notice,
+    Now,
+    Rises,
+    Rule,
+    Sample,
+    Severity,
+    judge,
+    sample_of,
+)
 from .journal import Entry, Journal
 from .monitor import Configuration, Monitor
 from .naming import DATABASE, SERVICE_PREFIX, is_configured, is_lost, service_name
-from .rules import RULES, RUNBOOKS, Rule, Severity
 
 __all__ = [
     "DATABASE",
     "RULES",
     "RUNBOOKS",
     "SERVICE_PREFIX",
+    "Above",
     "Alert",
+    "AlertEvent",
     "AlertState",
+    "Below",
+    "Burn",
+    "Condition",
     "Configuration",
     "Entry",
-    "Finding",
+    "Forecast",
+    "Increase",
     "Journal",
+    "Judgement",
+    "Look",
+    "Memory",
     "Monitor",
     "Notice",
+    "Now",
+    "Rises",
     "Rule",
+    "Sample",
     "Severity",
-    "find_alerts",
     "is_configured",
     "is_lost",
+    "judge",
+    "notify",
+    "rulefile",
+    "sample_of",
     "service_name",
     "views",
 ]

@@ -1,6 +1,6 @@
 """What looks at every component, remembers the alerts, and never touches anything.
 
-    components --reports()--> alerts (previous alerts, notices of the journal) --> views
+    components --reports()--> samples --judge(rules, memory, notices)--> alerts --> views
 
 Looking is free of effects on what is looked at. The alerts' memory moves only in
 ``observe``, which ``watch`` calls every second: a page that is opened twice sees
@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from ..resilience import SYSTEM_CLOCK, Clock, Component, Report
-from .alerts import Alert, find_alerts
+from ..resilience import LISTENER_ERRORS, SYSTEM_CLOCK, Clock, Component, Report
+from .alerts import RULES, Alert, AlertEvent, Judgement, Memory, Now, Rule, judge, sample_of
 from .history import History
 from .journal import Journal
-from .naming import DATABASE, SERVICE_PREFIX
+from .naming import DATABASE, SERVICE_PREFIX, is_configured
 from .views import (
     Dashboard,
     DatabaseHealth,
@@ -41,6 +41,10 @@ Configuration = Callable[[], Mapping[str, object]]
 _SHOWN_EVENTS: Final = 50
 
 
+def _ignore(_: AlertEvent) -> None:
+    """Nobody listens."""
+
+
 def _no_configuration() -> Mapping[str, object]:
     return {}
 
@@ -50,7 +54,8 @@ class Monitor:
 
     *configuration* gives the documented variables and their values, without
     secrets, for the detailed status. *journal* is the listener that the
-    components were made with; without one nothing has changed yet.
+    components were made with; without one nothing has changed yet. *rules* make
+    the alerts; *on_alert* hears, once, that one is pending, firing or resolved.
     """
 
     def __init__(
@@ -59,13 +64,17 @@ class Monitor:
         *,
         journal: Journal | None = None,
         configuration: Configuration = _no_configuration,
+        rules: Iterable[Rule] = RULES,
+        on_alert: Callable[[AlertEvent], None] = _ignore,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.journal = journal or Journal(clock=clock)
         self._components = {component.name: component for component in components}
         self._configuration = configuration
         self._clock = clock
-        self._known: tuple[Alert, ...] = ()
+        self._rules = tuple(rules)
+        self._on_alert = on_alert
+        self._memory = Memory()
         self._history = History()
 
     # -- who is watched -------------------------------------------------------------
@@ -91,15 +100,22 @@ class Monitor:
 
     def alerts(self) -> tuple[Alert, ...]:
         """Everything worth knowing now, the most urgent first. Only looks."""
-        return self._judge(self.reports())
+        return self._judge(self.reports()).alerts
 
     def observe(self) -> tuple[Alert, ...]:
         """As :meth:`alerts`, and remember them and the pool: what ends is seen to end."""
         reports = self.reports()
         for report in reports:
             self._history.note(report, self._clock.time())
-        self._known = self._judge(reports)
-        return self._known
+        judgement = self._judge(reports)
+        self._memory = judgement.memory
+        for event in judgement.events:
+            self._tell(event)
+        return judgement.alerts
+
+    def standing(self) -> tuple[Alert, ...]:
+        """What fires and is not over, as of the last :meth:`observe`: what people are told of."""
+        return self._memory.standing
 
     async def watch(self, every: float = 1.0) -> None:
         """Observe every so many seconds until cancelled."""
@@ -107,8 +123,16 @@ class Monitor:
             self.observe()
             await self._clock.sleep(every)
 
-    def _judge(self, reports: Iterable[Report]) -> tuple[Alert, ...]:
-        return find_alerts(reports, self._known, self._clock.time(), self.journal.notices())
+    def _tell(self, event: AlertEvent) -> None:
+        try:
+            self._on_alert(event)
+        except Exception:  # noqa: BLE001 - a listener must never end the watch
+            LISTENER_ERRORS.add()
+
+    def _judge(self, reports: Iterable[Report]) -> Judgement:
+        now = Now.of(self._clock)
+        samples = (sample_of(report, now) for report in reports if is_configured(report))
+        return judge(self._rules, samples, now, self._memory, notices=self.journal.notices())
 
     def service_reports(self) -> tuple[Report, ...]:
         """A report of each AI service. Only looks."""
@@ -119,13 +143,13 @@ class Monitor:
     def system_health(self) -> SystemHealth:
         """The health of everything."""
         reports = self.reports()
-        return system_health(reports, self._judge(reports), self._clock.time())
+        return system_health(reports, self._judge(reports).alerts, self._clock.time())
 
     def dashboard(self) -> Dashboard:
         """All that the page shows."""
         reports = self.reports()
         past = Past(self.journal.entries(_SHOWN_EVENTS), self._history.samples())
-        return dashboard(reports, self._judge(reports), past, self._clock.time())
+        return dashboard(reports, self._judge(reports).alerts, past, self._clock.time())
 
     def service_healths(self) -> dict[str, ServiceHealth]:
         """The health of each service by its name."""

@@ -8,6 +8,7 @@ from ..resilience import Health, Mode, Report
 
 __all__ = [
     "DATABASE",
+    "NOTIFICATIONS",
     "SERVICE_PREFIX",
     "is_configured",
     "is_isolated",
@@ -17,6 +18,7 @@ __all__ = [
 ]
 
 DATABASE: Final = "database"
+NOTIFICATIONS: Final = "notifications"
 SERVICE_PREFIX: Final = "ai:"
 
 

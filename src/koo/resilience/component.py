@@ -184,7 +184,6 @@ def derive_health(
 
 def _looks_unhealthy(breaker: BreakerStats) -> bool:
     return (
-        breaker.failures > 0
-        and 2 * breaker.failures >= breaker.failure_threshold
+        2 * breaker.failures >= breaker.failure_threshold
         and breaker.failures >= _UNHEALTHY_SHARE * breaker.outcomes
     )

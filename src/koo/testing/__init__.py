@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .cancellation import Cuts, cancel_at_every_await
     from .fake_clock import FakeClock
-    from .fault_proxy import Action, BlackHole, Chunk, Direction, FaultProxy, Traffic
+    from .fault_proxy import (
+        Action,
+        BlackHole,
+        Chunk,
+        Direction,
+        FaultProxy,
+        LinkFault,
+        Phase,
+        Traffic,
+    )
     from .provider import After, Pieces, ScriptedProvider
     from .servers import PostgresServer
     from .simulator import SCENARIOS, Endpoint, Fault, Received, Scenario, Simulator
@@ -30,6 +39,8 @@ __all__ = [
     "FakeClock",
     "Fault",
     "FaultProxy",
+    "LinkFault",
+    "Phase",
     "Pieces",
     "PostgresServer",
     "Received",
@@ -49,7 +60,16 @@ __all__ = [
 _HOMES = {
     ".cancellation": {"Cuts", "cancel_at_every_await"},
     ".fake_clock": {"FakeClock"},
-    ".fault_proxy": {"Action", "BlackHole", "Chunk", "Direction", "FaultProxy", "Traffic"},
+    ".fault_proxy": {
+        "Action",
+        "BlackHole",
+        "Chunk",
+        "Direction",
+        "FaultProxy",
+        "LinkFault",
+        "Phase",
+        "Traffic",
+    },
     ".provider": {"After", "Pieces", "ScriptedProvider"},
     ".servers": {"PostgresServer"},
     ".simulator": {"SCENARIOS", "Endpoint", "Fault", "Received", "Scenario", "Simulator"},

@@ -10,7 +10,9 @@ from koo.resilience import (
     SUCCESS,
     Ask,
     BreakerConfig,
+    BreakerStats,
     CircuitBreaker,
+    Mode,
     State,
     StateChanged,
     WindowConfig,
@@ -74,6 +76,50 @@ def test_a_photograph_tells_of_the_moment_and_the_cause(clock):
     assert gate.stats().since == EPOCH + 100
 
 
+def test_a_new_breaker_has_nothing_to_show(clock):
+    assert breaker(clock).stats() == BreakerStats(
+        name="dep",
+        state=State.CLOSED,
+        mode=Mode.NORMAL,
+        failures=0,
+        slow=0,
+        outcomes=0,
+        failure_threshold=5,
+        successes=0,
+        probes=0,
+        retry_after=0.0,
+        since=None,
+        cause=None,
+        generation=0,
+        rejected_total=0,
+        would_reject_total=0,
+        opened_total=0,
+        double_settled_total=0,
+    )
+
+
+def test_every_refusal_is_counted_whatever_the_reason(clock):
+    gate = breaker(clock)
+    trip(gate)
+    clock.advance(60)
+    probe = admitted(gate)
+    counted = [gate.stats().rejected_total]
+    for _ in range(3):
+        refused(gate)
+    counted.append(gate.stats().rejected_total)
+    gate.reset()
+    on_the_ramp = [admitted(gate), admitted(gate)]
+    for _ in range(3):
+        refused(gate)
+    counted.append(gate.stats().rejected_total)
+    gate.isolate("by hand")
+    for _ in range(3):
+        refused(gate)
+    counted.append(gate.stats().rejected_total)
+    assert counted == [1, 4, 7, 10]
+    del probe, on_the_ramp
+
+
 def test_a_photograph_counts_openings_and_refusals(clock):
     gate = breaker(clock)
     trip(gate)
@@ -89,6 +135,23 @@ def test_a_photograph_and_a_permit_say_whose_they_are(clock):
     gate, ask = breaker(clock), Ask(tokens=3)
     permit = admitted(gate, ask)
     assert (gate.stats().name, permit.gate, permit.ask) == ("dep", gate, ask)
+
+
+def test_the_permit_of_a_probe_knows_what_was_asked_for(clock):
+    gate, ask = breaker(clock), Ask(tokens=3)
+    trip(gate)
+    clock.advance(60)
+    probe = admitted(gate, ask)
+    assert (probe.gate, probe.ask) == (gate, ask)
+    probe.cancel()
+
+
+def test_a_permit_that_only_a_shadow_gives_knows_what_was_asked_for(clock):
+    gate, ask = breaker(clock), Ask(tokens=3)
+    gate.shadow()
+    calls(gate, 5, FAILED)
+    permit = admitted(gate, ask)
+    assert (permit.gate, permit.ask) == (gate, ask)
 
 
 def test_a_lease_that_ends_now_is_over_in_the_photograph(clock):
@@ -185,6 +248,16 @@ def test_a_default_window_is_widened_for_a_large_threshold_and_no_other():
     assert BreakerConfig(failure_threshold=51).window.size == 102
     by_time = WindowConfig(size=0, span=5)
     assert BreakerConfig(failure_threshold=51, window=by_time).window == by_time
+
+
+def test_a_window_is_widened_only_as_far_as_it_must_and_keeps_its_times():
+    assert _widened(WindowConfig(size=1), 20) == WindowConfig(size=40)
+    assert _widened(WindowConfig(size=10, span=2, age=600), 20) == WindowConfig(40, 2, 600)
+    assert _widened(WindowConfig(size=50), 20) == WindowConfig(size=50)
+
+
+def _widened(window, threshold):
+    return BreakerConfig(failure_threshold=threshold, window=window).window
 
 
 def test_a_listener_may_reset_what_it_hears_of(clock):

@@ -41,6 +41,14 @@ def test_a_call_as_long_as_the_threshold_is_not_slow(gate, clock):
     assert (gate.stats().slow, gate.stats().state) == (0, State.CLOSED)
 
 
+def test_five_slow_calls_of_ten_trip(gate, clock):
+    calls(gate, 5)
+    for _ in range(5):
+        assert gate.stats().state is State.CLOSED
+        slow_call(gate, clock)
+    assert gate.stats().state is State.OPEN
+
+
 def test_slow_calls_that_are_less_than_their_rate_do_not_trip(gate, clock):
     for _ in range(20):
         slow_call(gate, clock)
@@ -139,6 +147,13 @@ def test_a_slow_probe_fails(gate, clock):
     slow_call(gate, clock, 2.5)
     assert gate.stats().state is State.OPEN
     assert gate.stats().retry_after == 120
+
+
+def test_a_probe_that_answers_too_late_has_failed_without_a_cause_of_its_own(gate, clock):
+    trip(gate)
+    clock.advance(60)
+    slow_call(gate, clock, 2.5)
+    assert gate.stats().cause == "a probe failed"
 
 
 def test_a_quick_probe_counts_as_ever(gate, clock):

@@ -26,6 +26,12 @@ def test_it_admits_as_many_as_it_holds_and_no_more(gate):
     del held
 
 
+def test_a_permit_knows_whose_it_is_and_what_was_asked_for(gate):
+    ask = Ask(tokens=3)
+    permit = admitted(gate, ask)
+    assert (permit.gate, permit.ask) == (gate, ask)
+
+
 @pytest.mark.parametrize("outcome", EVERY_OUTCOME)
 def test_however_a_call_ends_it_makes_room(gate, outcome):
     held = [admitted(gate), admitted(gate)]

@@ -8,11 +8,16 @@ from koo.resilience import (
     Ask,
     Bulkhead,
     BulkheadConfig,
+    DailyBudget,
+    DailyBudgetConfig,
     Limit,
     LinedGate,
     RateLimiter,
     RateLimiterConfig,
+    Spent,
+    Success,
 )
+from koo.resilience.line import Line
 from koo.testing import FakeClock
 
 from ..tools import admitted, refused
@@ -61,6 +66,22 @@ def test_a_place_is_kept_by_time_of_arrival_and_not_of_joining(gate):
     first = admitted(gate)
     visitors = queue(gate, Ask(), Ask(), Ask(), arrived=[5.0, 9.0, 7.0])
     assert served(visitors, first) == [0, 2, 1]
+
+
+def test_who_came_in_the_same_moment_is_served_in_order_of_joining(gate):
+    first = admitted(gate)
+    visitors = queue(gate, Ask(), Ask(), Ask(), arrived=[5.0, 5.0, 5.0])
+    assert served(visitors, first) == [0, 1, 2]
+
+
+def test_a_line_knows_who_stands_in_it():
+    line, present, stranger = Line(), Visitor(), Visitor()
+    assert not line.remove(present)
+    line.put(present)
+    assert (line.head(), line.size) == (present, 1)
+    assert not line.remove(stranger)
+    assert line.remove(present)
+    assert (line.head(), line.size) == (None, 0)
 
 
 def test_who_leaves_the_line_is_not_served(gate):
@@ -168,6 +189,16 @@ def test_who_stood_behind_may_be_served_when_the_first_gives_up(clock):
     gate.leave(large)
     assert small.permit is not None
     del held
+
+
+def test_who_stood_behind_is_served_when_waiting_has_become_useless_for_the_first(clock):
+    gate = DailyBudget("dep", DailyBudgetConfig(100), clock=clock)
+    first = admitted(gate, Ask(nanousd=100))
+    dear, cheap = queue(gate, Ask(nanousd=50), Ask(nanousd=10))
+    first.settle(Success(spent=Spent(nanousd=60)))
+    assert dear.refusal is not None
+    assert cheap.permit is not None
+    assert gate.waiting == 0
 
 
 def test_the_base_of_gates_with_a_line_leaves_the_decision_to_them(clock):

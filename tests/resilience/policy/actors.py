@@ -2,7 +2,15 @@
 
 import asyncio
 
-from koo.resilience import Backoff, Policy, RetryConfig
+from koo.resilience import (
+    Backoff,
+    Bulkhead,
+    BulkheadConfig,
+    Policy,
+    RateLimiter,
+    RateLimiterConfig,
+    RetryConfig,
+)
 from koo.testing import running_clock
 
 QUICK = RetryConfig(max_retries=2, backoff=Backoff(base_delay=1, max_delay=8))
@@ -38,6 +46,16 @@ class Dependency:
 def policy(name="dep", **parts):
     """A policy on the running virtual clock that draws the longest delay."""
     return Policy(name, clock=running_clock(), random=parts.pop("random", lambda: 1.0), **parts)
+
+
+def bulkhead(places=1, name="bulkhead"):
+    """A bulkhead on the running virtual clock."""
+    return Bulkhead(name, BulkheadConfig(places), clock=running_clock())
+
+
+def limiter(*limits):
+    """A limiter on the running virtual clock."""
+    return RateLimiter("limiter", RateLimiterConfig(limits), clock=running_clock())
 
 
 async def started(coroutine):

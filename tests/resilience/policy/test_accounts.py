@@ -111,6 +111,13 @@ async def test_a_call_that_half_of_the_past_calls_would_have_finished_in_time_is
     assert await through.run(Dependency(1.0), Ask(deadline=soon)) == "late"
 
 
+async def test_an_error_that_many_raise_gathers_eight_notes_and_no_more():
+    shared = OSError("one for all")
+    for number in range(12):
+        await policy(f"dep-{number}", retry=ONCE).outcome(Dependency(shared))
+    assert [note.split(":")[0] for note in shared.__notes__] == [f"dep-{n}" for n in range(8)]
+
+
 async def test_errors_that_are_each_others_cause_are_followed_to_no_end():
     first, second = OSError("first"), OSError("second")
     first.__cause__, second.__cause__ = second, first

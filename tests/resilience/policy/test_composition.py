@@ -128,7 +128,20 @@ def test_the_shortest_explanation():
 
 def test_an_explanation_says_that_there_is_no_budget():
     explained = Policy("dep", retry=RetryConfig(), retry_budget=None).explain()
-    assert "without a retry budget" in explained
+    assert explained.splitlines()[-1] == (
+        "  retry: at most 3 times, without a retry budget, after up to 1 s x 2 each time,"
+        " 30 s at most"
+    )
+
+
+def test_an_explanation_names_no_line_where_nobody_waits():
+    explained = Policy("dep", gates=[Bulkhead("b", BulkheadConfig(1))]).explain()
+    assert explained.splitlines() == [
+        "dep:",
+        "  gate: Bulkhead 'b' admits",
+        "  settle: every permit learns how the attempt ended",
+        "  retry: never",
+    ]
 
 
 def test_an_explanation_says_how_long_the_line_is_by_default():
@@ -163,6 +176,7 @@ async def test_the_outcome_of_a_refusal_at_once():
     gate.open_until(30, "busy")
     ended = await policy(gates=[gate]).outcome(Dependency())
     assert (ended.attempts, ended.rejected_by, ended.retry_after) == (0, "breaker", 30)
+    assert ended.waited == 0
 
 
 async def test_the_outcome_counts_only_attempts_that_were_made():

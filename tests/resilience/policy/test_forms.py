@@ -159,9 +159,12 @@ async def test_a_block_can_be_entered_once():
     gate = Bulkhead("dep", BulkheadConfig(9), clock=running_clock())
     attempt = policy(gates=[gate]).permit()
     async with attempt:
-        with pytest.raises(RuntimeError, match="^Policy 'dep': this permit was used already"):
+        with pytest.raises(RuntimeError) as caught:
             await attempt.__aenter__()
         assert gate.stats().in_flight == 1
+    assert str(caught.value) == (
+        "Policy 'dep': this permit was used already; take a new one for each block"
+    )
     assert gate.stats().in_flight == 0
     with pytest.raises(RuntimeError):
         await attempt.__aenter__()
@@ -203,6 +206,20 @@ async def test_the_loop_raises_the_last_error_inside_its_block():
         await _loop(policy(retry=QUICK), dependency)
     assert len(dependency.calls) == 3
     assert caught.value.__notes__ == ["dep: gave up after 3 attempts"]
+
+
+async def test_a_loop_that_gave_up_keeps_no_error_alive():
+    attempts, dependency = [], Dependency(OSError())
+
+    async def loop():
+        async for attempt in policy(retry=QUICK):
+            attempts.append(attempt)
+            async with attempt:
+                await dependency()
+
+    with pytest.raises(OSError):
+        await loop()
+    assert [attempt.previous for attempt in attempts] == [None] * 3
 
 
 async def test_the_loop_without_retry_runs_once():

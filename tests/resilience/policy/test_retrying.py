@@ -98,6 +98,14 @@ async def test_a_backoff_that_would_pass_the_deadline_is_not_begun():
     assert running_clock().monotonic() == 1
 
 
+async def test_a_backoff_that_would_end_with_the_deadline_is_not_begun():
+    dependency = Dependency(OSError())
+    with pytest.raises(OSError):
+        await policy(retry=QUICK, timeout=3).run(dependency)
+    assert dependency.calls == [0, 1]
+    assert running_clock().monotonic() == 1
+
+
 async def test_an_exhausted_budget_raises_the_real_error_at_once():
     budget = RetryBudget(RetryBudgetConfig(floor=1))
     through = policy(retry=QUICK, retry_budget=budget)

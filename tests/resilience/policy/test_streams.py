@@ -10,6 +10,11 @@ from koo.resilience import (
     Bulkhead,
     BulkheadConfig,
     CircuitBreaker,
+    DailyBudget,
+    DailyBudgetConfig,
+    Limit,
+    RateLimiter,
+    RateLimiterConfig,
     current_attempt,
     current_deadline,
 )
@@ -108,6 +113,15 @@ async def test_a_stream_that_is_given_up_before_its_first_item_raises_the_last_e
 async def test_an_empty_stream_is_a_success(gate):
     assert [item async for item in streamed(Source(items=0), gates=[gate])()] == []
     assert (gate.stats().outcomes, gate.stats().failures) == (1, 0)
+
+
+async def test_a_stream_is_debited_what_it_asked_for():
+    clock = running_clock()
+    limits = RateLimiter("limiter", RateLimiterConfig((Limit(9, 60),)), clock=clock)
+    money = DailyBudget("money", DailyBudgetConfig(100), clock=clock)
+    assert [item async for item in streamed(Source(), gates=[limits, money])()] == [0, 1, 2]
+    assert limits.stats().windows[0].used == 1
+    assert (money.stats().spent_nanousd, money.stats().reserved_nanousd) == (0, 0)
 
 
 async def test_a_refused_stream_is_not_begun(gate):

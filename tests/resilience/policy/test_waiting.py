@@ -8,65 +8,30 @@ from koo.errors import BudgetExhausted, RateLimited, Rejected, Saturated
 from koo.resilience import (
     SUCCESS,
     Ask,
-    Bulkhead,
-    BulkheadConfig,
     CircuitBreaker,
     DailyBudget,
     DailyBudgetConfig,
     Limit,
     Permit,
-    Policy,
-    RateLimiter,
-    RateLimiterConfig,
     State,
 )
 from koo.testing import running_clock
 
 from ..tools import trip
-from .actors import Dependency, policy, started
+from .actors import Dependency, bulkhead, limiter, policy, started
 
 
-def bulkhead(places=1, name="bulkhead"):
-    return Bulkhead(name, BulkheadConfig(places), clock=running_clock())
-
-
-def limiter(*limits):
-    return RateLimiter("limiter", RateLimiterConfig(limits), clock=running_clock())
-
-
-async def test_without_a_deadline_nobody_waits():
-    gate = bulkhead()
-    held = gate.admit(Ask())
-    with pytest.raises(Saturated):
-        await policy(gates=[gate]).run(Dependency())
-    assert running_clock().monotonic() == 0
-    held.cancel()
-
-
-async def test_by_default_patience_is_what_is_left_of_the_deadline():
-    gate = bulkhead()
-    held = gate.admit(Ask())
-    with pytest.raises(Saturated):
-        await policy(gates=[gate], timeout=7).run(Dependency())
-    assert running_clock().monotonic() == pytest.approx(7)
-    assert gate.stats().waiting == 0
-    held.cancel()
-
-
-async def test_patience_ends_the_wait_before_the_deadline():
-    gate = bulkhead()
-    held = gate.admit(Ask())
-    with pytest.raises(Saturated):
-        await policy(gates=[gate], timeout=7, patience=2).run(Dependency())
-    assert running_clock().monotonic() == pytest.approx(2)
-    held.cancel()
-
-
-async def test_patience_works_without_a_deadline():
-    gate = bulkhead()
-    held = gate.admit(Ask())
-    asyncio.get_running_loop().call_later(1, held.cancel)
-    assert await policy(gates=[gate], patience=2).run(Dependency()) == "fine"
+async def test_the_waits_in_two_lines_add_up():
+    first, second, loop = (
+        bulkhead(name="first"),
+        bulkhead(name="second"),
+        asyncio.get_running_loop(),
+    )
+    await asyncio.sleep(50)
+    loop.call_later(3, first.admit(Ask()).cancel)
+    loop.call_later(7, second.admit(Ask()).cancel)
+    ended = await policy(gates=[first, second], timeout=100).outcome(Dependency(1.0))
+    assert (ended.value, ended.waited) == ("late", pytest.approx(7))
 
 
 async def test_callers_are_served_in_order_of_arrival():
@@ -81,24 +46,6 @@ async def test_callers_are_served_in_order_of_arrival():
     await asyncio.gather(*(visit(number) for number in range(20)))
     assert order == list(range(20))
     assert running_clock().monotonic() == pytest.approx(20, abs=0.01)
-
-
-async def test_a_due_time_beyond_the_patience_is_refused_at_once():
-    gate = limiter(Limit(1, 60))
-    through = policy(gates=[gate], timeout=30)
-    await through.run(Dependency())
-    with pytest.raises(RateLimited) as caught:
-        await through.run(Dependency())
-    assert running_clock().monotonic() == 0
-    assert caught.value.retry_after == pytest.approx(60, rel=1 / 60)
-
-
-async def test_a_due_time_within_the_patience_is_waited_for():
-    gate = limiter(Limit(1, 60))
-    through = policy(gates=[gate], timeout=100)
-    await through.run(Dependency())
-    await through.run(Dependency())
-    assert running_clock().monotonic() == pytest.approx(61, abs=0.1)
 
 
 async def test_the_wait_is_part_of_the_outcome_and_not_of_the_latency():
@@ -200,66 +147,6 @@ async def test_a_waiter_cancelled_in_the_instant_of_its_refusal_is_cancelled():
         await waiter
 
 
-async def test_a_grant_in_the_instant_that_patience_ends_goes_to_the_next():
-    gate, loop = bulkhead(), asyncio.get_running_loop()
-    held = gate.admit(Ask())
-    hasty = await started(policy(gates=[gate], patience=3).run(Dependency()))
-    patient = await started(policy(gates=[gate], patience=9).run(Dependency()))
-    loop.call_at(3, held.cancel)
-    with pytest.raises(Saturated):
-        await hasty
-    assert await patient == "fine"
-    assert gate.stats().in_flight == 0
-
-
-async def test_patience_that_ends_in_the_instant_of_a_grant_has_ended():
-    """Whichever of the two timers fires first."""
-    gate, loop = bulkhead(), asyncio.get_running_loop()
-    held = gate.admit(Ask())
-    loop.call_at(3, held.cancel)
-    waiting = await started(policy(gates=[gate], patience=3).run(Dependency()))
-    with pytest.raises(Saturated):
-        await waiting
-    assert gate.stats().in_flight == 0
-
-
-async def test_a_refusal_in_the_instant_that_patience_ends_is_no_trouble():
-    gate, loop = bulkhead(), asyncio.get_running_loop()
-    budget = DailyBudget("budget", DailyBudgetConfig(100), clock=running_clock())
-    held = budget.admit(Ask(nanousd=100))
-    hasty = await started(
-        policy(gates=[gate, budget], patience=3).run(Dependency(), Ask(nanousd=50))
-    )
-    loop.call_at(3, held.settle, SUCCESS)
-    with pytest.raises(BudgetExhausted):
-        await hasty
-    assert gate.stats().in_flight == 0
-
-
-async def test_a_grant_that_the_loop_delivers_too_late_is_handed_on():
-    """The loop was busy between the grant and the waiter's next step."""
-    clock, skew = running_clock(), [0.0]
-
-    class Skewed:
-        time, sleep = staticmethod(clock.time), staticmethod(clock.sleep)
-
-        @staticmethod
-        def monotonic():
-            return clock.monotonic() + skew[0]
-
-    gate = bulkhead()
-    held = gate.admit(Ask())
-    through = Policy("late", gates=[gate], timeout=3, clock=Skewed())
-    dependency = Dependency()
-    waiting = await started(through.run(dependency))
-    held.cancel()
-    skew[0] = 5.0
-    with pytest.raises(Saturated):
-        await waiting
-    assert not dependency.calls
-    assert gate.stats().in_flight == 0
-
-
 async def test_a_grant_handed_on_is_cancelled_and_not_debited():
     gate = limiter(Limit(10, 60, "tokens"))
     held = gate.admit(Ask(tokens=10))
@@ -281,6 +168,19 @@ async def test_a_full_line_refuses_at_once():
         await through.run(Dependency())
     held.cancel()
     assert len(await asyncio.gather(*waiting)) == 1000
+
+
+async def test_a_waiter_whose_call_is_closed_leaves_the_line():
+    """As a framework does that steps its coroutines by hand."""
+    gate = bulkhead()
+    held = gate.admit(Ask())
+    call = policy(gates=[gate], timeout=100).run(Dependency())
+    call.send(None)
+    assert gate.stats().waiting == 1
+    call.close()
+    assert gate.stats().waiting == 0
+    held.cancel()
+    assert gate.stats().in_flight == 0
 
 
 async def test_a_waiter_hears_at_once_that_waiting_has_become_useless():

@@ -38,6 +38,7 @@ def test_what_the_network_and_the_clock_raise_is_worth_a_retry_and_trips(error):
 def test_a_callers_own_mistake_says_nothing_about_the_dependency(error):
     verdict = classify_by_type(error)
     assert (verdict.retryable, verdict.trips) == (False, False)
+    assert verdict.cause == type(error).__name__
 
 
 SERVICE_ERRORS = [
@@ -93,3 +94,9 @@ def test_a_group_that_was_only_throttled_is_throttled():
     """Its calls were answered; a breaker must not take them for anything else."""
     group = ExceptionGroup("", [RateLimitError("a", ""), RateLimitError("b", "")])
     assert classify_by_type(group).retry_class is RetryClass.THROTTLED
+
+
+def test_a_group_of_which_one_was_throttled_waits_as_the_throttled_do():
+    group = ExceptionGroup("", [ServiceTimeoutError("a", ""), RateLimitError("b", "")])
+    verdict = classify_by_type(group)
+    assert (verdict.retry_class, verdict.trips) == (RetryClass.THROTTLED, True)

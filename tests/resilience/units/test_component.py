@@ -20,8 +20,8 @@ GOOD, BAD = CheckStats(ok=True, at=1.0), CheckStats(ok=False, at=1.0, error="ref
 OUTLIVED = CheckStats(ok=False, at=1.0, success_since=True)
 
 
-def closed(successes=0, failures=0):
-    gate = breaker(FakeClock())
+def closed(successes=0, failures=0, **config):
+    gate = breaker(FakeClock(), **config)
     calls(gate, successes)
     calls(gate, failures, FAILED)
     return gate.stats()
@@ -49,6 +49,9 @@ def half_open():
         (closed(0, 3), None, {}, Health.UNHEALTHY),
         (closed(9, 3), None, {}, Health.UNHEALTHY),
         (closed(10, 3), None, {}, Health.HEALTHY),
+        (closed(0, 1, failure_threshold=2), None, {}, Health.UNHEALTHY),
+        (closed(0, 1, failure_threshold=3), None, {}, Health.HEALTHY),
+        (closed(3, 2, failure_threshold=4), None, {}, Health.UNHEALTHY),
         (closed(), BAD, {}, Health.UNHEALTHY),
         (closed(), OUTLIVED, {}, Health.HEALTHY),
         (closed(0, 3), BAD, {"limited": True}, Health.RATE_LIMITED),

@@ -34,9 +34,24 @@ def test_it_arrives_on_the_clock_of_whoever_reads_it(header, left):
     assert Deadline.from_header(header, 50).at == pytest.approx(50 + left)
 
 
-@pytest.mark.parametrize(
-    "header", ["", "-1", "+5", "1.5", " 5", "5 ", "abc", "1e3", "٣", "²", "1_000", "1" * 13, "5\n"]
-)
+NO_MILLISECONDS = {
+    "nothing": "",
+    "a minus": "-1",
+    "a plus": "+5",
+    "a fraction": "1.5",
+    "a space before": " 5",
+    "a space after": "5 ",
+    "letters": "abc",
+    "a power": "1e3",
+    "an arabic digit": "٣",
+    "a square": "²",
+    "a separator": "1_000",
+    "too many digits": "1" * 13,
+    "a line end": "5\n",
+}
+
+
+@pytest.mark.parametrize("header", NO_MILLISECONDS.values(), ids=NO_MILLISECONDS)
 def test_a_header_that_is_not_a_number_of_milliseconds_is_refused(header):
     with pytest.raises(ValueError, match="^Deadline: the header is not a number of milliseconds"):
         Deadline.from_header(header, 0)

@@ -78,6 +78,22 @@ def test_a_permit_lost_in_a_cycle_settles_itself_too(gate):
     assert gate.told == [ABANDONED]
 
 
+def test_a_permit_that_has_settled_itself_can_not_be_settled_again():
+    kept = []
+
+    class Keeper(Recorder):
+        def settled(self, permit, outcome):
+            kept.append(permit)
+            super().settled(permit, outcome)
+
+    gate = Keeper()
+    permit_of(gate)
+    gc.collect()
+    kept[0].settle(SUCCESS)
+    assert gate.told == [ABANDONED]
+    assert gate.double_settled_total == 1
+
+
 def test_the_systems_clock_is_the_machines_own():
     assert abs(SYSTEM_CLOCK.time() - time.time()) < 5
     assert SYSTEM_CLOCK.monotonic() <= SYSTEM_CLOCK.monotonic()

@@ -185,6 +185,26 @@ def test_taking_back_what_left_long_ago_or_has_not_come_is_nothing():
     assert count.kept == 2
 
 
+def test_taking_back_never_reaches_into_another_round_of_buckets():
+    """A span later or earlier is the same place of a ring, and another time."""
+    count = RollingCount(60, 60)
+    for now in (100.0, 110.0, 120.0):
+        count.add(now, 5)
+    for stamp in (40.0, 50.0, 160.0, 170.0):
+        assert count.take_back(stamp, 1) == 0
+    assert [count.total(now) for now in (120.0, 161.0, 171.0, 181.0)] == [15, 10, 5, 0]
+
+
+def test_what_was_taken_back_from_the_latest_bucket_does_not_leave_it_again():
+    count = RollingCount(60, 60)
+    count.add(100.0, 5)
+    assert [count.take_back(100.5, 2), count.take_back(100.5, 9)] == [2, 3]
+    count.add(100.7, 4)
+    assert count.take_back(100.8, 1) == 1
+    count.add(130.0, 1)
+    assert [count.total(now) for now in (160.5, 161.0, 191.0)] == [4, 1, 0]
+
+
 def test_a_rolling_count_counts_ones_in_sixty_buckets_unless_told_otherwise():
     count = RollingCount(60)
     count.add(0.5)
@@ -208,6 +228,13 @@ def test_it_says_when_enough_will_have_left():
     assert count.leaves_at(6) == pytest.approx(91)
     moment = count.leaves_at(6)
     assert count.total(moment) == 0
+
+
+def test_more_than_is_kept_has_left_when_all_has():
+    count = RollingCount(60, 60)
+    for now in (0.0, 1.0, 59.0):
+        count.add(now, 5)
+    assert count.leaves_at(99) == count.leaves_at(15) == pytest.approx(120)
 
 
 def test_a_copy_can_be_counted_on_without_touching_the_original():

@@ -134,6 +134,12 @@ def test_a_retry_that_makes_no_sense_is_refused_at_birth(make, sentence):
         make()
 
 
+def test_a_named_wait_of_half_a_second_may_be_the_longest():
+    retry = RetryConfig(max_retry_after=0.5)
+    assert [retry.allows(failure, 1) for failure in (FAILED, named(0.5))] == [True, True]
+    assert not retry.allows(named(0.6), 1)
+
+
 def healthy(budget, rate, seconds, began=0.0):
     """So much traffic that succeeds at its first attempt."""
     for number in range(int(rate * seconds)):
@@ -146,6 +152,12 @@ def test_a_new_budget_pays_for_its_floor_and_no_more():
     assert [budget.withdraw(1) for _ in range(11)] == [True] * 10 + [False]
     stats = budget.stats()
     assert (stats.balance, stats.withdrawals_total, stats.refusals_total) == (0, 10, 1)
+
+
+def test_every_refusal_of_a_budget_is_counted():
+    budget = RetryBudget(RetryBudgetConfig(floor=1))
+    assert [budget.withdraw(1) for _ in range(4)] == [True, False, False, False]
+    assert budget.stats().refusals_total == 3
 
 
 def test_what_costs_nothing_is_always_paid_for():

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...resilience import Health, Report
-from ..alerts import Alert, AlertState
+from ..alerts import Alert, AlertState, Severity
 from ..naming import DATABASE, is_configured, is_isolated, service_name
-from ..rules import Severity
 from .shape import moment, told
 
 __all__ = ["VerdictView", "verdict"]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..alerts import Alert, AlertState
+from ..alerts import Alert, AlertState, Severity
 from ..journal import Entry
-from ..rules import Severity
 from .shape import moment, told
 
 __all__ = ["AlertCounts", "AlertView", "EventView", "alert_views", "count_alerts", "event_views"]

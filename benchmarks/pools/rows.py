@@ -1,0 +1,32 @@
+"""The rows of the table, by the name that `--row` takes."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from lab.figures import Section
+
+from .black_hole import black_hole
+from .half_open import half_open
+from .hot import checkout, round_trips
+from .outage import one_backend, outage
+from .place import Effort
+from .queues import fairness, overload
+from .spike import spike
+from .throughput import few_tasks, throughput
+
+__all__ = ["ROWS"]
+
+_Row = Callable[[Effort], Awaitable[Sequence[Section]]]
+
+ROWS: Mapping[str, _Row] = {
+    "throughput": throughput,
+    "few-tasks": few_tasks,
+    "checkout": checkout,
+    "round-trips": round_trips,
+    "spike": spike,
+    "black-hole": black_hole,
+    "half-open": half_open,
+    "outage": outage,
+    "one-backend": one_backend,
+    "overload": overload,
+    "fairness": fairness,
+}

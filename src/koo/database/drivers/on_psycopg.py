@@ -1,0 +1,129 @@
+"""psycopg: a cancelled wait that ends at once, and a CancelRequest that outlives the connection."""
+
+from __future__ import annotations
+
+import socket
+import traceback
+from asyncio import CancelledError
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import psycopg
+from psycopg import capabilities, generators, waiting
+from psycopg.errors import _WaitTimeout, error_from_result
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+
+from .goodbye import say_in_background
+
+if TYPE_CHECKING:
+    from psycopg.abc import PQGen
+
+__all__ = ["PromptConnection", "abort", "arguments"]
+
+RV = TypeVar("RV")
+
+_INTERVAL: Final = 0.1
+_NOT_GIVEN: Final = -1.0
+
+
+class PromptConnection(psycopg.AsyncConnection[Any]):
+    """A connection whose waits end as soon as they are cancelled, together with it.
+
+    *opening* is said together with each BEGIN. No wait takes longer than *limit* seconds.
+    """
+
+    opening = ""
+    limit: float | None = None
+
+    @classmethod
+    async def connect(  # type: ignore[override] # a keyword more than psycopg's
+        cls,
+        *args: Any,  # noqa: ANN401
+        limit: float | None = None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> Self:
+        """A new connection. Given up, it leaves no socket behind."""
+        try:
+            connection = await super().connect(*args, **kwargs)
+        except BaseException as error:
+            # The frames hold the half-made connection for as long as anyone holds the error.
+            traceback.clear_frames(error.__traceback__)
+            raise
+        connection.limit = limit
+        return connection
+
+    async def wait(
+        self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = _NOT_GIVEN
+    ) -> RV:
+        """What *gen* returns. Cancelled, psycopg would wait for the server to confirm it.
+
+        Raises TimeoutError at the connection's limit, if *timeout* (None = none) is not given.
+        """
+        seconds = self.limit if timeout == _NOT_GIVEN else timeout
+        try:
+            return await waiting.wait_async(gen, self.pgconn.socket, interval, seconds)
+        except (CancelledError, KeyboardInterrupt):
+            self._give_up()
+            raise
+        except _WaitTimeout:
+            if timeout != _NOT_GIVEN:
+                raise
+            self._give_up()
+            raise TimeoutError(f"no answer in {seconds:g} s") from None
+
+    def _give_up(self) -> None:
+        _cancel_at_server(self)
+        self.pgconn.finish()
+
+    def _start_query(self) -> PQGen[None]:
+        if not self.opening or self._begins_alone:
+            yield from super()._start_query()
+            return
+        begin = self._get_tx_start_command()
+        self.pgconn.send_query(begin + b";" + self.opening.encode())
+        for result in (yield from generators.execute(self.pgconn)):
+            if result.status == ExecStatus.FATAL_ERROR:
+                raise error_from_result(result)
+
+    @property
+    def _begins_alone(self) -> bool:
+        # In a pipeline only one statement can be sent at once.
+        idle = self.pgconn.transaction_status == TransactionStatus.IDLE
+        return self._autocommit or not idle or self._pipeline is not None
+
+
+def arguments(limit: float) -> dict[str, Any]:
+    """What to connect with. No answer takes longer than *limit* seconds (TimeoutError)."""
+    return {"async_creator_fn": partial(PromptConnection.connect, limit=limit)}
+
+
+def abort(connection: Any) -> None:  # noqa: ANN401
+    """Tear *connection* off; its statement, if any, is cancelled in the background.
+
+    Its socket is shut down and not closed: whoever waits for it would not be told.
+    """
+    pgconn = connection.pgconn
+    if pgconn.status != ConnStatus.OK:
+        return
+    _cancel_at_server(connection)
+    theirs = socket.socket(fileno=pgconn.socket)
+    with suppress(OSError):
+        theirs.shutdown(socket.SHUT_RDWR)
+    theirs.detach()
+
+
+def _cancel_at_server(connection: Any) -> None:  # noqa: ANN401
+    pgconn = connection.pgconn
+    if pgconn.status != ConnStatus.OK or not capabilities.has_cancel_safe():
+        return
+    request = pgconn.cancel_conn()
+    request.start()
+    say_in_background(partial(_sent, request))
+
+
+async def _sent(request: Any) -> None:  # noqa: ANN401
+    try:
+        await waiting.wait_conn_async(generators.cancel(request), _INTERVAL)
+    finally:
+        request.finish()

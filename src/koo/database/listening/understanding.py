@@ -1,0 +1,61 @@
+"""What an error means for its connection and its transaction, told where it happens.
+
+raw -------------------> SQLAlchemy's name, so that nobody takes it for the caller's
+while it may commit ---> CommitOutcomeUnknown, unless the error proves the rollback
+read-only, unasked ----> the server has changed: all connections go
+a cancellation --------> the connection is torn off before anybody says a polite goodbye
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy.engine import Connection, ExceptionContext
+
+from ...errors import KooError
+from ..commit import Scope, commit_outcome_unknown, scope_of
+from ..drivers import abort
+from ..verdicts import as_database_error, error_code, proves_rollback
+
+__all__ = ["is_raw", "understand"]
+
+_DRIVERS: Final = {"asyncpg", "psycopg", "aiosqlite", "asyncmy"}
+_FAILED_OVER: Final = {"25006", 1290, 1792, 1836}
+
+
+def understand(context: ExceptionContext) -> BaseException | None:
+    """Give a raw error a name, keep the damage to one connection, doubt a lost COMMIT."""
+    scope = scope_of(context.connection)
+    known = context.sqlalchemy_exception or context.original_exception
+    error: BaseException = known
+    context.invalidate_pool_on_disconnect = False
+    if not isinstance(known, Exception):
+        _let_go(context.connection)
+    if isinstance(known, Exception) and is_raw(known):
+        error = lost = as_database_error(known)
+        lost.connection_invalidated = context.is_disconnect = True
+    if error_code(error) in _FAILED_OVER and not (scope and scope.readonly):
+        context.is_disconnect = context.invalidate_pool_on_disconnect = True
+    if scope is not None and scope.may_commit:
+        error = _doubt(error, scope)
+    return None if error is known else error
+
+
+def _let_go(connection: Connection | None) -> None:
+    """Nobody waits any more: end it at once, before SQLAlchemy says a polite goodbye."""
+    if connection is not None and not connection.closed and not connection.invalidated:
+        abort(connection.connection.driver_connection)
+
+
+def _doubt(error: BaseException, scope: Scope) -> BaseException:
+    scope.committing = False
+    if not isinstance(error, Exception):
+        scope.in_doubt = True
+        return error
+    return error if proves_rollback(error) else commit_outcome_unknown()
+
+
+def is_raw(error: Exception) -> bool:
+    """Whether a driver let this through untranslated."""
+    foreign = type(error).__module__.partition(".")[0] in _DRIVERS
+    return foreign or (isinstance(error, OSError) and not isinstance(error, KooError))

@@ -1,0 +1,70 @@
+"""One rule about one component: from the first sign until it is over.
+
+                  holds               for the rule's *hold*
+    nothing -----------> PENDING ----------------------------> FIRING <-----+
+       ^                    |                                 gone |        | holds again:
+       +-------(gone)-------+                                      v        | the same outage
+       +--- RESOLVED <--(quiet for *keep*, or as long as it flaps)-- QUIET -+
+
+It flaps when it has begun to fire four times in ten minutes; then it is not over
+until that is ten minutes ago, however short its *keep*. So there are at most four
+beginnings in ten minutes, and every beginning has its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from .rules import Rule
+from .words import Alert, AlertState
+
+__all__ = ["FLAPS", "FLAP_SPAN", "Incident", "is_flapping", "recent"]
+
+FLAPS: Final = 4
+FLAP_SPAN: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """*alert* as last seen; *began* when it last began to hold, *quiet_since* when it ended.
+
+    Moments are monotonic seconds, but for the alert's. *fires* are the moments
+    at which it began to fire, also of incidents before it.
+    """
+
+    rule: Rule
+    alert: Alert
+    began: float
+    quiet_since: float | None = None
+    fires: tuple[float, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether it held when last looked at."""
+        return self.quiet_since is None
+
+    @property
+    def fired(self) -> bool:
+        """Whether it has begun to fire and is not over."""
+        return self.alert.state is AlertState.FIRING
+
+    def hush(self, now: float) -> Incident | None:
+        """The incident that no longer holds; None if it is over."""
+        if not self.fired:
+            return None
+        quiet_since = now if self.quiet_since is None else self.quiet_since
+        flaps = is_flapping(self.fires, now)
+        if not flaps and now - quiet_since >= self.rule.keep:
+            return None
+        return replace(self, quiet_since=quiet_since)
+
+
+def is_flapping(fires: tuple[float, ...], now: float) -> bool:
+    """Whether what began at these moments begins too often."""
+    return len(recent(fires, now)) >= FLAPS
+
+
+def recent(fires: tuple[float, ...], now: float) -> tuple[float, ...]:
+    """Those of the moments that still count, the latest few."""
+    return tuple(at for at in fires if now - at < FLAP_SPAN)[-FLAPS:]

@@ -1,0 +1,37 @@
+"""Telling people: who is told what, when, and how it gets there."""
+
+from __future__ import annotations
+
+from .channels import Alertmanager, Channel, Webhook
+from .courier import Courier, CourierConfig, CourierStats
+from .mutebook import MuteBook
+from .mutes import INHIBITIONS, Acknowledgement, Mutes, Silence
+from .outbox import Letter, Outbox, OutboxStats
+from .posting import Address, DeliveryError
+from .retelling import Retelling
+from .routing import Book, Group, Message, RoutingConfig, decide
+
+__all__ = [
+    "INHIBITIONS",
+    "Acknowledgement",
+    "Address",
+    "Alertmanager",
+    "Book",
+    "Channel",
+    "Courier",
+    "CourierConfig",
+    "CourierStats",
+    "DeliveryError",
+    "Group",
+    "Letter",
+    "Message",
+    "MuteBook",
+    "Mutes",
+    "Outbox",
+    "OutboxStats",
+    "Retelling",
+    "RoutingConfig",
+    "Silence",
+    "Webhook",
+    "decide",
+]

@@ -1,0 +1,197 @@
+"""What decides, writes down, and delivers, without ever making the event loop wait.
+
+    every second: standing alerts --decide()--> outbox (in a thread)
+    each channel: claim --> send --> settle, or postpone: 1 s, 2 s, 4 s ... 15 min, for a day
+
+A channel that hangs delays nobody but itself: each has a task of its own. The courier
+is a component as well: what cannot be delivered is an alert, on the page and by the
+other channels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from ...resilience import RANDOM, SYSTEM_CLOCK, Clock, Health, Random, Reading, Report
+from ..alerts import Alert, Now
+from ..naming import NOTIFICATIONS
+from .channels import Channel
+from .mutes import Mutes
+from .outbox import Letter, Outbox
+from .posting import failure_of
+from .routing import Book, RoutingConfig, decide
+
+__all__ = ["Courier", "CourierConfig", "CourierStats"]
+
+_FIRST_PAUSE: Final = 1.0
+_TROUBLING: Final = 60.0
+_OUTBOX: Final = "outbox"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CourierConfig:
+    """How deliveries are tried, in seconds.
+
+    *every*: between two looks. *timeout*: for one attempt. *lease*: after which
+    an attempt that nobody settled is made again; longer than the timeout.
+    *longest_pause*: between two attempts. *give_up*: after which a letter is dead.
+    """
+
+    every: float = 1.0
+    timeout: float = 10.0
+    lease: float = 30.0
+    longest_pause: float = 900.0
+    give_up: float = 86_400.0
+
+    def __post_init__(self) -> None:
+        for name in ("every", "timeout", "lease", "longest_pause", "give_up"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"CourierConfig: {name} must be a number of seconds above 0")
+        if self.lease <= self.timeout:
+            raise ValueError("CourierConfig: lease must be longer than timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class CourierStats:
+    """What became of attempts since the start, and the last error of any."""
+
+    sent_total: int
+    failed_total: int
+    buried_total: int
+    outbox_errors_total: int
+    last_error: str | None
+
+
+class Courier:
+    """Tells *channels* of what *standing* gives, through *outbox*; a Component."""
+
+    name = NOTIFICATIONS
+
+    def __init__(
+        self,
+        standing: Callable[[], Iterable[Alert]],
+        outbox: Outbox,
+        channels: Iterable[Channel],
+        *,
+        routing: RoutingConfig | None = None,
+        config: CourierConfig | None = None,
+        mutes: Callable[[], Mutes] = Mutes,
+        clock: Clock = SYSTEM_CLOCK,
+        random: Random = RANDOM,
+    ) -> None:
+        self._standing = standing
+        self._outbox = outbox
+        self._channels = {channel.name: channel for channel in channels}
+        self._routing = routing or RoutingConfig()
+        self._config = config or CourierConfig()
+        self._mutes = mutes
+        self._clock = clock
+        self._random = random
+        self._book: Book | None = None
+        self._sent = self._failed = self._buried = self._outbox_errors = 0
+        self._last_error: str | None = None
+        self._failing: dict[str, float] = {}
+
+    def stats(self) -> CourierStats:
+        """A photograph."""
+        return CourierStats(
+            self._sent, self._failed, self._buried, self._outbox_errors, self._last_error
+        )
+
+    def report(self) -> Report:
+        """How it is doing. Only looks."""
+        now = self._clock.monotonic()
+        failing = max((now - since for since in self._failing.values()), default=0.0)
+        return Report(
+            component=self.name,
+            kind=NOTIFICATIONS,
+            state=Health.UNHEALTHY if failing >= _TROUBLING else Health.HEALTHY,
+            cause=self._last_error if self._failing else None,
+            readings=(
+                Reading("failing_for", failing),
+                Reading("sent_total", self._sent),
+                Reading("failed_total", self._failed),
+                Reading("buried_total", self._buried),
+            ),
+        )
+
+    async def check(self) -> Report:
+        """The same as :meth:`report`: nobody is written to in order to see whether it works."""
+        return self.report()
+
+    def reset(self) -> None:
+        """Forget what failed; what waits is tried when it is due."""
+        self._failing.clear()
+        self._last_error = None
+
+    async def run(self) -> None:
+        """Decide and deliver until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._repeat(self.decide))
+            for channel in self._channels.values():
+                group.create_task(self._repeat(partial(self.deliver, channel)))
+
+    async def decide(self) -> None:
+        """Write down what is to be told now; what was told before the start is known first."""
+        now = Now.of(self._clock)
+        if self._book is None:
+            self._book = await asyncio.to_thread(self._open, now)
+        standing, mutes = self._standing(), self._mutes()
+        book, messages = decide(self._routing, standing, mutes, self._book, now=now)
+        if messages:
+            await asyncio.to_thread(self._outbox.post, self._channels, messages, book, now)
+        self._book = book
+
+    async def deliver(self, channel: Channel) -> None:
+        """Send what is due for *channel*, one letter after the other."""
+        if self._book is None:
+            return
+        while letter := await self._claim(channel):
+            await self._send(channel, letter)
+
+    def _open(self, now: Now) -> Book:
+        self._outbox.prepare()
+        return self._outbox.book(now, now.monotonic + self._routing.interval)
+
+    async def _claim(self, channel: Channel) -> Letter | None:
+        now, lease = self._clock.time(), self._config.lease
+        return await asyncio.to_thread(self._outbox.claim, channel.name, now, lease)
+
+    async def _send(self, channel: Channel, letter: Letter) -> None:
+        error = await failure_of(channel.send(letter.message), self._config.timeout)
+        if error is None:
+            self._sent += 1
+            self._failing.pop(channel.name, None)
+            await asyncio.to_thread(self._outbox.settle, letter)
+        else:
+            self._failed += 1
+            self._note(channel.name, error)
+            await self._try_later(letter, f"{channel.name}: {error}")
+
+    async def _try_later(self, letter: Letter, error: str) -> None:
+        now = self._clock.time()
+        if now - letter.posted >= self._config.give_up:
+            self._buried += 1
+            await asyncio.to_thread(self._outbox.bury, letter, error)
+            return
+        longest = min(self._config.longest_pause, _FIRST_PAUSE * 2 ** min(letter.attempt - 1, 30))
+        due = now + longest * (1 + self._random()) / 2
+        await asyncio.to_thread(self._outbox.postpone, letter, due, error)
+
+    async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+                self._failing.pop(_OUTBOX, None)
+            except Exception as error:  # noqa: BLE001 - a full disk or not, telling must go on
+                self._outbox_errors += 1
+                self._note(_OUTBOX, type(error).__name__)
+            await self._clock.sleep(self._config.every)
+
+    def _note(self, who: str, error: str) -> None:
+        self._last_error = f"{who}: {error}"
+        self._failing.setdefault(who, self._clock.monotonic())

@@ -1,0 +1,191 @@
+"""Messages on their way, in a SQLite file: what was decided to be told outlives a crash.
+
+    post() ---> waiting --claim()--> claimed, until the lease ends --settle()--> gone
+                   ^                     |          |        +-----bury()------> dead, kept
+                   +----(lease ends)-----+          |
+                   +----(due later)-------postpone()+
+
+One transaction writes the messages and what was told by them, so a crash before it
+loses nothing (it is decided again) and one after it loses nothing (it is sent). A
+crash between claim and settlement sends twice: at least once is what is promised.
+Of one group to one channel only the oldest is on its way, so an end never
+overtakes its beginning. Times are epoch seconds: they outlive the process. Every
+call opens the file anew and may block: call from a thread.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from ..alerts import Alert, AlertState, Now, Severity
+from .routing import Book, Group, Message
+from .statefile import StateFile
+
+__all__ = ["Letter", "Outbox", "OutboxStats"]
+
+_DEAD_KEPT: Final = 1000
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS koo_letters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    channel TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    body TEXT NOT NULL,
+    posted REAL NOT NULL,
+    due REAL NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    dead INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS koo_letters_on_their_way
+    ON koo_letters (channel, topic, id) WHERE NOT dead;
+CREATE TABLE IF NOT EXISTS koo_told (
+    topic TEXT PRIMARY KEY, due REAL NOT NULL, sent REAL, alerts TEXT NOT NULL
+);
+"""
+_CLAIM: Final = """
+UPDATE koo_letters SET due = :lease, attempts = attempts + 1 WHERE id = (
+    SELECT min(id) FROM koo_letters AS one
+    WHERE channel = :channel AND NOT dead AND due <= :now AND NOT EXISTS (
+        SELECT 1 FROM koo_letters AS older
+        WHERE older.channel = one.channel AND older.topic = one.topic
+        AND NOT older.dead AND older.id < one.id
+    )
+) RETURNING id, channel, body, posted, attempts
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A *message* for one channel, claimed for attempt number *attempt*."""
+
+    id: int
+    channel: str
+    message: Message
+    posted: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStats:
+    """How many letters wait and since when the oldest does, and how many were given up."""
+
+    waiting: int
+    oldest: float | None
+    dead: int
+
+
+class Outbox:
+    """The letters in the SQLite file at *path*, which is made if it is not there."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = StateFile(path)
+
+    def prepare(self) -> None:
+        """Make the tables where they are missing."""
+        self._file.prepare(_SCHEMA)
+
+    def post(
+        self, channels: Iterable[str], messages: Iterable[Message], book: Book, now: Now
+    ) -> None:
+        """Write *messages* for each of *channels*, and what is told once they are sent."""
+        letters = [
+            (channel, message.group, _packed(message), now.wall, now.wall)
+            for message in messages
+            for channel in channels
+        ]
+        told = [(name, *_told(group, now)) for name, group in book.groups.items() if group.told]
+        with self._file.write() as connection:
+            connection.executemany(
+                "INSERT INTO koo_letters (channel, topic, body, posted, due)"
+                " VALUES (?, ?, ?, ?, ?)",
+                letters,
+            )
+            connection.execute("DELETE FROM koo_told")
+            connection.executemany("INSERT INTO koo_told VALUES (?, ?, ?, ?)", told)
+
+    def book(self, now: Now, ends_from: float) -> Book:
+        """What was told until the last :meth:`post`; nothing is over before *ends_from*.
+
+        The wall clock may have been set since then: nobody waits for longer than that.
+        """
+        rows = self._file.read("SELECT topic, due, sent, alerts FROM koo_told")
+        shift = now.monotonic - now.wall
+        groups = {
+            topic: Group(
+                due=min(due + shift, ends_from),
+                told=MappingProxyType({one.id: one for one in _alerts(json.loads(alerts))}),
+                sent=None if sent is None else min(sent + shift, now.monotonic),
+            )
+            for topic, due, sent, alerts in rows
+        }
+        return Book(MappingProxyType(groups), ends_from)
+
+    def claim(self, channel: str, now: float, lease: float) -> Letter | None:
+        """The next letter for *channel*, nobody else's for *lease* seconds; None without one."""
+        terms = {"channel": channel, "now": now, "lease": now + lease}
+        with self._file.write() as connection:
+            row = connection.execute(_CLAIM, terms).fetchone()
+        if row is None:
+            return None
+        identity, channel, body, posted, attempts = row
+        return Letter(identity, channel, _unpacked(body), posted, attempts)
+
+    def settle(self, letter: Letter) -> None:
+        """It has arrived."""
+        self._file.change("DELETE FROM koo_letters WHERE id = ?", letter.id)
+
+    def postpone(self, letter: Letter, due: float, error: str) -> None:
+        """It has not arrived because of *error*; try again at epoch second *due*."""
+        statement = "UPDATE koo_letters SET due = ?, error = ? WHERE id = ?"
+        self._file.change(statement, due, error, letter.id)
+
+    def bury(self, letter: Letter, error: str) -> None:
+        """It is given up; it stays, for people to see, until a thousand others came after it."""
+        self._file.change(
+            "UPDATE koo_letters SET dead = 1, error = ? WHERE id = ?", error, letter.id
+        )
+        self._file.change(
+            "DELETE FROM koo_letters WHERE dead AND id NOT IN"
+            " (SELECT id FROM koo_letters WHERE dead ORDER BY id DESC LIMIT ?)",
+            _DEAD_KEPT,
+        )
+
+    def stats(self) -> OutboxStats:
+        """A photograph."""
+        rows = self._file.read(
+            "SELECT count(*) FILTER (WHERE NOT dead), min(posted) FILTER (WHERE NOT dead),"
+            " count(*) FILTER (WHERE dead) FROM koo_letters"
+        )
+        return OutboxStats(*rows[0])
+
+
+# -- as text --------------------------------------------------------------------------------------
+
+
+def _packed(message: Message) -> str:
+    return json.dumps(asdict(message))
+
+
+def _unpacked(body: str) -> Message:
+    fields: Mapping[str, Any] = json.loads(body)
+    firing, resolved = _alerts(fields["firing"]), _alerts(fields["resolved"])
+    return Message(fields["group"], fields["at"], firing, resolved)
+
+
+def _told(group: Group, now: Now) -> tuple[float, float | None, str]:
+    shift = now.wall - now.monotonic
+    alerts = json.dumps([asdict(alert) for alert in group.told.values()])
+    return group.due + shift, None if group.sent is None else group.sent + shift, alerts
+
+
+def _alerts(rows: Iterable[Mapping[str, Any]]) -> tuple[Alert, ...]:
+    return tuple(
+        Alert(**{**row, "severity": Severity(row["severity"]), "state": AlertState(row["state"])})
+        for row in rows
+    )

@@ -1,0 +1,106 @@
+"""{10 faults} x {9 phases} x {3 endings} x {2 drivers}, and what may come of each."""
+
+import random
+from dataclasses import dataclass
+from enum import Enum
+from itertools import product
+
+from koo.testing import LinkFault, Phase
+
+DRIVERS = ("asyncpg", "psycopg")
+
+AT_ONCE = {LinkFault.RESET, LinkFault.END, LinkFault.REFUSE}
+"""Of these the client is told; all others are silence."""
+PASSING = {LinkFault.STALL, LinkFault.BLACK_HOLE, LinkFault.DRIP}
+"""After these everything flows on, and nothing is lost."""
+DEAF = {LinkFault.HALF_OPEN, LinkFault.SILENCE}
+"""What met these was lost, and the connection is reset when they end."""
+EVERYBODY = {LinkFault.BLACK_HOLE, LinkFault.SILENCE, LinkFault.REFUSE}
+"""These befall new connections too."""
+COMMITTING = {Phase.COMMIT_REQUEST, Phase.COMMIT_REPLY}
+
+
+class Ending(Enum):
+    """How a call that met a fault ends."""
+
+    FINISH = "the fault passes before the deadline"
+    TIMEOUT = "the fault outlasts the deadline"
+    CANCEL = "the caller gives up"
+
+
+class Result(Enum):
+    """What the caller got."""
+
+    DONE = "what the function returned"
+    MINE = "the function's own error"
+    LOST = "an error: the connection broke, or the server can't be reached"
+    LATE = "an error: no answer in time"
+    UNKNOWN = "CommitOutcomeUnknown"
+    CANCELLED = "its own cancellation"
+
+
+@dataclass(frozen=True)
+class Case:
+    number: int
+    driver: str
+    fault: LinkFault
+    phase: Phase
+    ending: Ending
+
+    @property
+    def is_transact(self):
+        """Half of the cases go through `transact`, half through `session_scope`."""
+        return self.number % 2 == 0
+
+    def __str__(self):
+        door = "transact" if self.is_transact else "scope"
+        return f"{self.fault.name} at {self.phase.name}, {self.ending.name}, {self.driver}, {door}"
+
+    def expected(self):
+        """The results that are right."""
+        if self.phase is Phase.CLOSE:
+            return {Result.DONE}
+        told = self._told() if self.fault in AT_ONCE else set()
+        if self.ending is Ending.CANCEL:
+            return told | {Result.CANCELLED} | self._done_before_the_cancellation()
+        if self.phase is Phase.ROLLBACK:
+            return {Result.MINE} if self._passes_in_time() else {Result.MINE, Result.LATE}
+        return told or self._silenced()
+
+    def _passes_in_time(self):
+        return self.ending is Ending.FINISH and self.fault in PASSING | DEAF | AT_ONCE
+
+    def _told(self):
+        if self.phase is Phase.ROLLBACK:
+            return {Result.MINE}
+        if self.phase in COMMITTING:
+            return {Result.UNKNOWN}
+        if self.phase is Phase.PING and self.fault not in EVERYBODY:
+            return {Result.DONE}
+        return {Result.LOST}
+
+    def _silenced(self):
+        if self.ending is Ending.FINISH and self.fault in PASSING:
+            return {Result.DONE}
+        if self.phase in COMMITTING:
+            return {Result.UNKNOWN}
+        if self.phase is Phase.PING and self.fault not in EVERYBODY:
+            return {Result.DONE}
+        if self.ending is Ending.FINISH and self.fault in DEAF:
+            return {Result.DONE} if self.phase is Phase.PING else {Result.LOST}
+        return {Result.LATE}
+
+    def _done_before_the_cancellation(self):
+        """A ping that stays unanswered is given up and replaced, perhaps sooner than the caller."""
+        return {Result.DONE} if self.phase is Phase.PING else set()
+
+
+def all_cases(driver):
+    drawn = product(LinkFault, Phase, Ending)
+    return [Case(number, driver, *parts) for number, parts in enumerate(drawn)]
+
+
+def chosen(driver, scale, seed):
+    """All cases, or a seeded share of them."""
+    cases = all_cases(driver)
+    return random.Random(seed).sample(cases, round(len(cases) * scale))

@@ -1,0 +1,268 @@
+"""One case, played through a proxy of its own; whatever is wrong comes back as words."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager, suppress
+
+from sqlalchemy import text
+from sqlalchemy.util import await_
+
+from koo import errors
+from koo.database import DatabaseConfig, DatabaseManager, Kind, judge
+from koo.testing import FaultProxy, Phase
+
+from .cases import COMMITTING, Ending, Result
+
+DEADLINE = 2.0
+CHECK_TIMEOUT = 1.0
+HEALED_AFTER = 0.15
+CANCELLED_AFTER = 0.1
+TOLERANCE = 0.5
+UNHEARD = 0.15
+"""How long after its end a call is watched."""
+PLACES = 2
+NEW = {Phase.BEGIN, Phase.STATEMENT, Phase.COMMIT_REQUEST}
+"""What no call may begin after its end."""
+KINDS = {Kind.CONNECTION: Result.LOST, Kind.TIMEOUT: Result.LATE}
+
+
+class Mine(Exception):
+    """The function's own error."""
+
+
+class Play:
+    """A case on its way: what happened when."""
+
+    def __init__(self, case, server, proxy):
+        self.case = case
+        self.proxy = proxy
+        self.server = server
+        self.began = self.ended = 0.0
+        self.asked = []
+        proxy.witness = self._note
+        proxy.drip = 0.2
+        self.manager = DatabaseManager(
+            DatabaseConfig(
+                url=server.url(case.driver, port=proxy.port),
+                pool_size=PLACES,
+                max_overflow=0,
+                pool_timeout=DEADLINE,
+                timeout=DEADLINE,
+                attempt_timeout=DEADLINE,
+                check_timeout=CHECK_TIMEOUT,
+            )
+        )
+        ping_in_one(self.manager)
+
+    def _note(self, chunk):
+        if NEW & set(chunk.phases):
+            self.asked.append(time.monotonic())
+
+    # -- the call ----------------------------------------------------------------
+
+    async def warm_up(self):
+        """Open a connection, unless opening it is the case; let it cool down for its ping."""
+        if self.case.phase in {Phase.CONNECT, Phase.AUTH}:
+            return
+        async with self.manager.session_scope() as session:
+            await session.execute(text("SELECT 2"))
+        if self.case.phase is Phase.PING:
+            await asyncio.sleep(1.1)
+
+    def strike(self, *phases):
+        if self.case.phase in phases:
+            self.proxy.strike(self.case.fault, self.case.phase)
+
+    async def work(self, session):
+        self.strike(Phase.BEGIN)
+        if self.case.phase is Phase.STATEMENT:
+            await session.execute(text("SELECT 2"))
+            self.strike(Phase.STATEMENT)
+        await session.execute(text("INSERT INTO ledger VALUES (:n)"), {"n": self.case.number})
+        self.strike(Phase.COMMIT_REQUEST, Phase.COMMIT_REPLY, Phase.ROLLBACK)
+        if self.case.phase is Phase.ROLLBACK:
+            raise Mine
+
+    async def call(self):
+        self.strike(Phase.CONNECT, Phase.AUTH, Phase.PING, Phase.CLOSE)
+        self.began = time.monotonic()
+        try:
+            if self.case.phase is Phase.CLOSE:
+                await self.manager.close()
+            elif self.case.is_transact:
+                await self.manager.transact(self.work, max_retries=0)
+            else:
+                async with self.manager.session_scope() as session:
+                    await self.work(session)
+        finally:
+            self.ended = time.monotonic()
+
+    async def result(self):
+        """What the caller gets."""
+        calling = asyncio.create_task(self.call())
+        meddling = asyncio.create_task(self.meddle(calling))
+        try:
+            await asyncio.wait({calling}, timeout=DEADLINE + 5)
+            if not calling.done():
+                return "hangs"
+            return _result(calling)
+        finally:
+            meddling.cancel()
+            calling.cancel()
+
+    async def meddle(self, calling):
+        """Heal or cancel, a while after the fault has struck."""
+        await self.proxy.struck.wait()
+        if self.case.ending is Ending.FINISH:
+            await asyncio.sleep(HEALED_AFTER)
+            await self.proxy.heal()
+        elif self.case.ending is Ending.CANCEL:
+            await asyncio.sleep(CANCELLED_AFTER)
+            self.began = time.monotonic() - DEADLINE  # from here on, every moment is too late
+            calling.cancel()
+
+    # -- what is checked -----------------------------------------------------------
+
+    async def complaints(self):
+        await self.warm_up()
+        result = await self.result()
+        if result not in self.case.expected():
+            yield f"{result}, not {self.case.expected()}"
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await self.proxy.struck.wait()
+        if not self.proxy.struck.is_set():
+            yield "the fault did not strike"
+        if self.ended - self.began > DEADLINE + TOLERANCE:
+            yield f"took {self.ended - self.began:.2f} s"
+        await asyncio.sleep(UNHEARD)
+        if self.case.ending is not Ending.FINISH and any(at > self.ended for at in self.asked):
+            yield "began something after its end"
+        await self.proxy.heal()
+        for complaint in (
+            await self.about_the_ledger(result),
+            await self.about_the_server(),
+            await self.about_the_pool(),
+            self.about_the_breaker(result),
+        ):
+            if complaint:
+                yield complaint
+        await self.manager.close()
+        if not await until(self.has_no_backend, 1):
+            yield "left a backend after it was closed"
+
+    async def about_the_ledger(self, result):
+        """Who is told that it is done finds it done; who may repeat it does not find it."""
+        query = text("SELECT count(*) FROM ledger WHERE n = :n")
+        async with self.server.look() as connection:
+            found = (await connection.execute(query, {"n": self.case.number})).scalar_one()
+        is_done = result is Result.DONE and self.case.phase is not Phase.CLOSE
+        may_be_done = is_done or self.case.phase in COMMITTING
+        if is_done > found or found > may_be_done:
+            return f"{found} in the ledger"
+        return None
+
+    async def about_the_server(self):
+        """No backend works or waits for somebody who has gone."""
+        if not await until(self.has_no_orphan, 1):
+            return f"left backends {await self.backends()} beside {self.manager.stats().pool}"
+        return None
+
+    async def about_the_pool(self):
+        """Every place can be had again, all at once."""
+        meeting = asyncio.Barrier(PLACES)
+
+        async def meet():
+            async with self.manager.session_scope() as session:
+                await session.execute(text("SELECT 2"))
+                await meeting.wait()
+
+        try:
+            async with asyncio.timeout(2):
+                await asyncio.gather(*(meet() for _ in range(PLACES)))
+        except Exception as error:  # noqa: BLE001
+            return f"has lost a place: {error!r}"
+        active = self.manager.stats().pool.active
+        return f"{active} still active" if active else None
+
+    def about_the_breaker(self, result):
+        failures = self.manager.stats().breaker.failures
+        blamed = result in {Result.LOST, Result.UNKNOWN}
+        excused = result in {Result.MINE, Result.CANCELLED, Result.DONE}
+        if (blamed and not failures) or (excused and failures):
+            return f"counted {failures} failures for {result}"
+        return None
+
+    async def backends(self):
+        query = text("SELECT state FROM pg_stat_activity WHERE client_port = ANY(:ports)")
+        async with self.server.look() as connection:
+            found = await connection.execute(query, {"ports": sorted(self.proxy.traffic.ports)})
+            return list(found.scalars())
+
+    async def has_no_orphan(self):
+        backends = await self.backends()
+        return set(backends) <= {"idle"} and len(backends) <= self.manager.stats().pool.total
+
+    async def has_no_backend(self):
+        return not await self.backends()
+
+
+def ping_in_one(manager):
+    """Let asyncpg ping as psycopg does, in one round trip."""
+    dialect = manager.engine.sync_engine.dialect
+
+    def ping(connection):
+        try:
+            await_(connection.driver_connection.execute("SELECT 1"))
+        except Exception as error:
+            raise ConnectionError from error
+
+    if dialect.driver == "asyncpg":
+        dialect.do_ping = ping
+
+
+def _result(task):
+    if task.cancelled():
+        return Result.CANCELLED
+    match task.exception():
+        case None:
+            return Result.DONE
+        case Mine():
+            return Result.MINE
+        case errors.CommitOutcomeUnknown():
+            return Result.UNKNOWN
+        case errors.DeadlineExceeded():
+            return Result.LATE
+        case error:
+            return KINDS.get(judge(error).kind, error)
+
+
+async def until(condition, seconds):
+    end = time.monotonic() + seconds
+    while not await condition():
+        if time.monotonic() > end:
+            return False
+        await asyncio.sleep(0.05)
+    return True
+
+
+@asynccontextmanager
+async def playing(case, server):
+    proxy = FaultProxy("127.0.0.1", server.port, listen_port=server.port_for(case))
+    async with proxy:
+        play = Play(case, server, proxy)
+        try:
+            yield play
+        finally:
+            await play.manager.close()
+
+
+async def complaints(case, server):
+    """What is wrong with *case*, in words."""
+    found = []
+    try:
+        async with playing(case, server) as play:
+            found.extend([complaint async for complaint in play.complaints()])
+    except Exception as error:  # noqa: BLE001
+        found.append(f"ended with {error!r}")
+    return [f"{case}: {complaint}" for complaint in found]

@@ -1,0 +1,44 @@
+"""Whatever the network does, whenever: an answer in time, the right one, and nothing left over.
+
+A tenth of the cases in the gate, the same every time; all of them in the soak.
+"""
+
+import asyncio
+from itertools import islice
+
+import pytest
+
+from .cases import DRIVERS, all_cases, chosen
+from .play import complaints
+
+pytestmark = [pytest.mark.integration, pytest.mark.properties, pytest.mark.timeout(300)]
+
+AT_ONCE = 18
+
+
+def batches(cases):
+    left = iter(cases)
+    while batch := list(islice(left, AT_ONCE)):
+        yield batch
+
+
+async def later(seconds, work):
+    """Not all at once: opening an engine takes a while of the loop's time."""
+    await asyncio.sleep(seconds)
+    return await work
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+async def test_no_fault_at_any_moment_costs_more_than_it_must(driver, crowded, scale, seed):
+    wrong = []
+    async with crowded.opened() as server:
+        for batch in batches(chosen(driver, scale, seed)):
+            told = await asyncio.gather(
+                *(later(0.02 * place, complaints(case, server)) for place, case in enumerate(batch))
+            )
+            wrong += [complaint for complaints in told for complaint in complaints]
+    assert not wrong, "\n".join(["", *wrong])
+
+
+def test_every_fault_meets_every_phase_and_every_ending():
+    assert len(set(map(str, all_cases("asyncpg")))) == 270

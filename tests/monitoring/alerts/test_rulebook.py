@@ -1,0 +1,314 @@
+"""The rules that koo comes with: which report makes which alert, and what it says."""
+
+from dataclasses import replace
+
+import pytest
+
+from koo.monitoring import RULES, RUNBOOKS, AlertState, Notice, Severity
+from koo.resilience import Health, Mode, Reading, State
+
+CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
+
+
+def table(made):
+    """Every rule that needs no past, with a report that it finds something in."""
+    spent = replace(made.service(state=Health.RATE_LIMITED), cause="budget")
+    full = tuple(
+        replace(reading, value=0) if reading.name == "budget.remaining" else reading
+        for reading in spent.readings
+    )
+    return {
+        "database:circuit-open": (CRITICAL, made.database(Health.CIRCUIT_OPEN)),
+        "database:out-of-service": (
+            CRITICAL,
+            made.database(
+                Health.CIRCUIT_OPEN, breaker=made.breaker(State.OPEN, mode=Mode.ISOLATED)
+            ),
+        ),
+        "database:unavailable": (
+            CRITICAL,
+            made.database(Health.UNHEALTHY, check=made.FAILED_CHECK),
+        ),
+        "database:degraded": (WARNING, made.database(Health.DEGRADED)),
+        "database:unhealthy": (WARNING, made.database(Health.UNHEALTHY)),
+        "database:pool-near": (WARNING, made.database(readings={"pool.active": 24})),
+        "database:held-long": (WARNING, made.database(readings={"pool.oldest_checkout": 61.0})),
+        "ai:claude:circuit-open": (CRITICAL, made.service(state=Health.CIRCUIT_OPEN)),
+        "ai:claude:unavailable": (
+            CRITICAL,
+            made.service(state=Health.UNHEALTHY, check=made.FAILED_CHECK),
+        ),
+        "ai:claude:degraded": (WARNING, made.service(state=Health.DEGRADED)),
+        "ai:claude:unhealthy": (WARNING, made.service(state=Health.UNHEALTHY)),
+        "ai:claude:out-of-service": (CRITICAL, made.service(state=Health.MAINTENANCE)),
+        "ai:claude:limit-reached": (WARNING, made.service(state=Health.RATE_LIMITED)),
+        "ai:claude:limit-near": (WARNING, made.service(used=(48, 10, 10))),
+        "ai:claude:budget-spent": (WARNING, replace(spent, readings=full)),
+        "ai:claude:budget-near": (WARNING, made.service(spent=8_000_000_000)),
+    }
+
+
+# Those that need to see more than one report; each has a test below.
+WITH_A_PAST = {
+    "database:pool-exhausted",
+    "ai:claude:budget-burn-fast",
+    "ai:claude:budget-burn-slow",
+    "ai:claude:budget-forecast",
+    "*:circuit-flapping",
+    "notifications:failing",
+}
+
+
+def test_the_table_has_every_rule(made):
+    kinds = {"ai": "ai:claude"}
+    names = {f"{kinds.get(rule.kind, rule.kind)}:{rule.name}" for rule in RULES}
+    assert set(table(made)) | WITH_A_PAST == names
+
+
+def test_no_two_rules_make_the_same_alert(made):
+    assert len({(rule.kind, rule.name) for rule in RULES}) == len(RULES)
+
+
+def test_each_report_makes_exactly_its_alert(made):
+    for identity, (severity, report) in table(made).items():
+        [alert] = made.alerts(report)
+        assert (alert.id, alert.severity) == (identity, severity)
+
+
+def test_a_healthy_system_is_silent(made):
+    assert made.alerts(made.database(), made.service()) == ()
+
+
+def test_a_service_without_a_key_is_silent(made):
+    assert made.alerts(made.without_key()) == ()
+
+
+def test_a_message_says_what_since_when_and_what_to_do(made):
+    report = made.database(Health.CIRCUIT_OPEN, since=made.NOW - 95, cause="5 of 5 calls failed")
+    [alert] = made.alerts(report)
+    assert alert.message == (
+        "database: circuit open, calls refused at once since 22:11:45 UTC; see that the server "
+        "runs and answers; koo probes by itself and closes when it does"
+    )
+    assert alert.cause == "5 of 5 calls failed"
+    assert alert.since == made.NOW - 95
+
+
+def test_yesterdays_trouble_says_its_date(made):
+    [alert] = made.alerts(made.database(Health.CIRCUIT_OPEN, since=made.NOW - 86_400))
+    assert "since 2023-11-13 22:13:20 UTC" in alert.message
+
+
+def test_every_rule_names_a_runbook_that_is_listed():
+    news = {RUNBOOKS["recovered"], RUNBOOKS["configuration-changed"]}
+    assert {rule.runbook for rule in RULES} | news == set(RUNBOOKS.values())
+
+
+@pytest.mark.parametrize(("used", "rings"), [(47, False), (48, True)])
+def test_a_rate_limit_is_near_from_four_fifths(made, used, rings):
+    assert bool(made.alerts(made.service(used=(used, 0, 0)))) is rings
+
+
+@pytest.mark.parametrize(("used", "rings"), [(42, True), (41, False)])
+def test_a_limit_that_was_near_stays_so_down_to_seven_tenths(made, used, rings):
+    watch = made.Watch()
+    watch.see(made.service(used=(50, 0, 0)))
+    after = watch.see(made.service(used=(used, 0, 0)), after=1)
+    assert ("ai:claude:limit-near" in {alert.id for alert in after}) is rings
+
+
+def test_every_window_that_is_near_is_named(made):
+    [alert] = made.alerts(made.service(used=(59, 900, 0)))
+    assert alert.cause == "59 of 60 requests per minute, 900 of 1000 requests per hour"
+
+
+def test_a_queue_is_pressure_however_few_connections_are_in_use(made):
+    [alert] = made.alerts(made.database(readings={"pool.waiting": 1}))
+    assert (alert.id, alert.cause) == (
+        "database:pool-near",
+        "3 of 30 connections in use, 1 waiting",
+    )
+
+
+def test_a_budget_of_nothing_is_never_near(made):
+    readings = (Reading("budget.spent", 0, limit=0),)
+    assert made.alerts(replace(made.service(), readings=readings)) == ()
+
+
+def test_a_service_without_a_budget_has_no_budget_alert(made):
+    [alert] = made.alerts(replace(made.service(state=Health.RATE_LIMITED), readings=()))
+    assert alert.id == "ai:claude:limit-reached"
+
+
+def test_a_day_that_is_spent_to_the_last_dollar_is_spent_whatever_else_is_known(made):
+    readings = (Reading("budget.spent", 10_000_000_000, limit=10_000_000_000),)
+    [alert] = made.alerts(replace(made.service(state=Health.RATE_LIMITED), readings=readings))
+    assert alert.id == "ai:claude:budget-spent"
+
+
+def test_a_dead_key_needs_a_person_and_says_so(made):
+    """Its circuit is open, but nothing probes: waiting would be the wrong advice."""
+    report = made.service(
+        state=Health.CIRCUIT_OPEN,
+        breaker=made.breaker(State.OPEN, mode=Mode.ISOLATED),
+        cause="key refused",
+    )
+    [alert] = made.alerts(report)
+    assert (alert.id, alert.cause) == ("ai:claude:out-of-service", "key refused")
+    assert "does not heal by itself" in alert.message
+
+
+def test_a_check_that_failed_before_the_last_success_is_old_news(made):
+    check = replace(made.FAILED_CHECK, success_since=True)
+    [alert] = made.alerts(made.database(Health.UNHEALTHY, check=check))
+    assert alert.id == "database:unhealthy"
+
+
+def test_a_check_without_an_error_of_its_own_is_explained_by_the_report(made):
+    check = replace(made.FAILED_CHECK, error=None)
+    [alert] = made.alerts(made.database(Health.UNHEALTHY, check=check, cause="refused"))
+    assert (alert.id, alert.cause) == ("database:unavailable", "refused")
+
+
+def test_changed_settings_are_named_for_an_hour(made):
+    notice = Notice("system", ("DB_MAX_RETRIES", "AI_MAX_RETRIES"), made.NOW)
+    [alert] = made.Watch().look(after=3599, notices=[notice]).alerts
+    assert (alert.id, alert.severity) == ("system:configuration-changed", INFO)
+    assert alert.cause == "DB_MAX_RETRIES, AI_MAX_RETRIES"
+    assert made.Watch().look(after=3600, notices=[notice]).alerts == ()
+
+
+def test_the_most_urgent_come_first_and_the_database_before_services(made):
+    shown = made.alerts(
+        made.service("a", Health.DEGRADED),
+        made.service("b", Health.CIRCUIT_OPEN, since=made.NOW),
+        made.database(Health.CIRCUIT_OPEN, since=made.NOW - 9, readings={"pool.waiting": 1}),
+    )
+    assert [alert.id for alert in shown] == [
+        "database:circuit-open", "ai:b:circuit-open", "ai:a:degraded", "database:pool-near",
+    ]  # fmt: skip
+
+
+# -- with a past ----------------------------------------------------------------------------------
+
+
+def test_a_pool_is_exhausted_when_tasks_wait_in_vain(made):
+    watch = made.Watch()
+    watch.see(made.database(readings={"pool.waiting": 5}))
+    for _ in range(16):
+        shown = watch.see(made.database(readings={"pool.waiting": 5, "timeouts_total": 9}), after=1)
+    exhausted, near = shown
+    assert (exhausted.id, exhausted.severity) == ("database:pool-exhausted", CRITICAL)
+    assert exhausted.state is AlertState.FIRING
+    assert near.id == "database:pool-near"
+
+
+def test_a_pool_whose_queue_is_served_in_time_is_not_exhausted(made):
+    watch = made.Watch()
+    for _ in range(100):
+        shown = watch.see(made.database(readings={"pool.waiting": 5}), after=1)
+    assert [alert.id for alert in shown] == ["database:pool-near"]
+
+
+def calls(made, requests, failures, spent=2_500_000_000):
+    report = made.service(spent=spent)
+    numbers = {"requests_total": requests, "failures_total": failures}
+    readings = (
+        replace(reading, value=numbers.get(reading.name, reading.value))
+        for reading in report.readings
+    )
+    return replace(report, readings=tuple(readings))
+
+
+def rings_after(made, minutes, *, per_minute, failing):
+    """The burn alerts after so many minutes of the same traffic."""
+    watch = made.Watch()
+    for minute in range(minutes + 1):
+        asked = minute * per_minute
+        shown = watch.see(calls(made, asked, asked * failing), after=60)
+    return [alert.id.rpartition(":")[2] for alert in shown]
+
+
+@pytest.mark.parametrize(
+    ("failing", "rules"),
+    [
+        (0.05, []),
+        (0.06, ["budget-burn-slow"]),
+        (0.14, ["budget-burn-slow"]),
+        (0.15, ["budget-burn-fast", "budget-burn-slow"]),
+    ],
+)
+def test_errors_that_burn_the_budget_are_told_by_their_pace(made, failing, rules):
+    assert rings_after(made, 60, per_minute=100, failing=failing) == rules
+
+
+def test_few_calls_say_nothing(made):
+    assert rings_after(made, 19, per_minute=1, failing=1) == []
+    assert rings_after(made, 20, per_minute=1, failing=1) == [
+        "budget-burn-fast", "budget-burn-slow",
+    ]  # fmt: skip
+
+
+def test_errors_that_have_stopped_no_longer_burn_fast(made):
+    watch = made.Watch()
+    for minute in range(60):
+        watch.see(calls(made, minute * 100, minute * 100), after=60)
+    for minute in range(60, 67):
+        shown = watch.see(calls(made, minute * 100, 5900), after=60)
+    assert [alert.id for alert in shown] == ["ai:claude:budget-burn-slow"]
+
+
+def test_a_burn_says_how_many_of_how_many(made):
+    watch = made.Watch()
+    watch.see(calls(made, 0, 0))
+    fast, _ = watch.see(calls(made, 200, 50), after=60)
+    assert fast.cause == (
+        "50 of 200 calls failed within 1 h, 25.0 times what an objective of 0.99 allows"
+    )
+
+
+def spending(made, minutes, nanousd_a_minute, *, resets_in):
+    watch = made.Watch()
+    for minute in range(minutes + 1):
+        report = calls(made, 0, 0, spent=minute * nanousd_a_minute)
+        readings = (
+            replace(reading, value=made.NOW + resets_in)
+            if reading.name == "budget.resets_at"
+            else reading
+            for reading in report.readings
+        )
+        shown = watch.see(replace(report, readings=tuple(readings)), after=60)
+    return shown
+
+
+def test_a_budget_that_will_not_last_is_told_before_it_is_gone(made):
+    """$10 at 5 cents a minute last 200 minutes, and it is 23 hours to midnight."""
+    [alert] = spending(made, 60, 50_000_000, resets_in=23 * 3600)
+    assert (alert.id, alert.state) == ("ai:claude:budget-forecast", AlertState.FIRING)
+    assert alert.cause == "at the pace of the last 1 h it lasts 2.33 h more"
+
+
+def test_a_budget_that_lasts_until_midnight_is_nobodys_trouble(made):
+    assert spending(made, 60, 50_000_000, resets_in=3 * 3600) == ()
+
+
+def test_a_short_burst_after_the_start_is_no_forecast(made):
+    assert spending(made, 9, 50_000_000, resets_in=23 * 3600) == ()
+
+
+def test_a_circuit_that_closes_and_opens_again_and_again_flaps(made):
+    watch = made.Watch()
+    for _ in range(4):
+        watch.see(made.database(), after=20)
+        shown = watch.see(made.database(Health.CIRCUIT_OPEN), after=20)
+    flapping = shown[-1]
+    assert (flapping.id, flapping.severity) == ("database:circuit-flapping", WARNING)
+    assert flapping.cause == "4 times within 10 min"
+
+
+def test_a_long_outage_with_failing_probes_is_not_flapping(made):
+    watch = made.Watch()
+    for _ in range(20):
+        watch.see(made.database(Health.DEGRADED), after=1)
+        shown = watch.see(made.database(Health.CIRCUIT_OPEN), after=20)
+    assert [alert.id for alert in shown] == ["database:circuit-open"]
