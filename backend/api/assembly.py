@@ -43,7 +43,9 @@ _WILDCARDS: Final = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not listened o
 def access_of(host: str) -> Access:
     """Who may look and act when *host* is listened on; ValueError for an open door."""
     settings = get_settings()
-    return Access(AccessConfig(host, settings.read_token, settings.operate_token))
+    return Access(
+        AccessConfig(host, settings.read_token, settings.operate_token, settings.call_token)
+    )
 
 
 def tell_of_access(access: Access) -> None:
@@ -73,7 +75,7 @@ def assemble(
         # Whoever takes backend/ alone has none, and alerts name their section without a link.
         runbooks=_RUNBOOKS.read_text(encoding="utf-8") if _RUNBOOKS.exists() else "",
     )
-    console = Console(monitor, access, config, on_event=log_event)
+    console = Console(monitor, access, config, answers=hybrid_ai_manager, on_event=log_event)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

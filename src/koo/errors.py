@@ -167,13 +167,19 @@ class ExternalServiceError(KooError):
     """An AI service did not answer as asked.
 
     *kind* is the metric label; *retryable* and *trips* are the verdict of the
-    class; *retry_after* is the wait in seconds that the service named. *usage* is
-    the ``koo.ai.Usage`` that the service bills for it, None if nobody knows.
+    class, unless the service itself forbids a retry; *retry_after* is the wait in
+    seconds that it named. *usage* is the ``koo.ai.Usage`` that it bills for the
+    error, None if nobody knows. When a stream has failed, *partial* is the text that had
+    come, which no message repeats, and *at_least* a lower bound of the usage, None if
+    nothing is known.
     """
 
     kind: ClassVar[str] = "error"
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
     trips: ClassVar[bool] = False
+
+    partial: str = ""
+    at_least: object = None
 
     def __init__(
         self,
@@ -183,8 +189,11 @@ class ExternalServiceError(KooError):
         retry_after: float | None = None,
         request_id: str | None = None,
         usage: object = None,
+        retryable: bool | None = None,
     ) -> None:
         super().__init__(service, detail)
+        if retryable is not None:
+            self.retryable = retryable
         self.service = service
         self.detail = detail
         self.retry_after = retry_after

@@ -1,13 +1,15 @@
 """Many AI services behind one door, and the checks that look after them.
 
-query("claude", ...) --> the service of that name --> text or ExternalServiceError
+query("claude", ...)  --> the service of that name --> text or ExternalServiceError
+stream("claude", ...) --> the first of several that begins --> text, text, ...
 start() --> per configured service: check, sleep the interval, check ...  --> close()
 """
 
 from __future__ import annotations
 
 from asyncio import Task, gather, get_running_loop
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -16,7 +18,9 @@ from ..resilience import RANDOM, SYSTEM_CLOCK, Clock, Listener, Random, Store, d
 from .config import ServiceConfig
 from .pricing import PriceTable
 from .providers import Sessions, connect
+from .questions import Question, complaint
 from .service import AIService
+from .streaming import AIStream, Telling, Times, relay
 
 __all__ = ["AIManager"]
 
@@ -95,6 +99,40 @@ class AIManager:
             temperature=temperature,
             timeout=timeout,
         )
+
+    def stream(
+        self,
+        service: str,
+        prompt: str,
+        *,
+        fallback: Sequence[str] = (),
+        system: str | None = None,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        timeout: float | None = None,
+        first_token_timeout: float | None = None,
+        idle_timeout: float | None = None,
+    ) -> AIStream:
+        """The text that *service* answers to *prompt*, as it comes.
+
+        If it fails before its first text, the services named in *fallback* are asked in
+        turn, each for its own model; after it, the failure is raised. Every failure is an
+        :class:`~koo.errors.ExternalServiceError`, and its ``partial`` is what had come.
+        *timeout* (seconds) bounds the whole, *first_token_timeout* the time until the
+        first text, *idle_timeout* each gap after it.
+        """
+        times = Times(timeout, first_token_timeout, idle_timeout)
+        question = Question(prompt, system, model, max_tokens, temperature)
+        first, *others = [self.find(name) for name in (service, *fallback)]
+        asked = question.to(first.config)
+        telling = Telling(service, asked.model)
+        if not others or complaint(asked, *times):
+            return AIStream(telling, first.tell(telling, asked, times))
+        again = replace(question, model=None)
+        parts = [(first, asked), *((other, again.to(other.config)) for other in others)]
+        total = first.config.timeout if timeout is None else timeout
+        return AIStream(telling, relay(telling, parts, times, total=total, clock=self._clock))
 
     def find(self, service: str) -> AIService:
         """The service called *service*; ExternalServiceError naming the known ones otherwise."""

@@ -59,7 +59,7 @@ from .outcome import (
     Spent,
     Success,
 )
-from .policy import Attempt, CallOutcome, Policy, PolicyStats
+from .policy import Attempt, CallOutcome, Pace, Policy, PolicyStats
 from .retry import Backoff, RetryBudget, RetryBudgetConfig, RetryBudgetStats, RetryConfig
 from .store import MemoryStore, Store
 from .window import OutcomeWindow, Tally, WindowConfig
@@ -117,6 +117,7 @@ __all__ = [
     "OperatorAction",
     "Outcome",
     "OutcomeWindow",
+    "Pace",
     "Permit",
     "Policy",
     "PolicyStats",

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ..errors import (
+from ...errors import (
     BudgetExhausted,
     CircuitOpen,
     ExternalServiceError,
     RateLimited,
     StoreUnavailable,
 )
-from ..resilience import Clock, LastError, Reading, RollingCount
+from ...resilience import Clock, LastError, Reading, RollingCount
 
 __all__ = ["Tally"]
 
