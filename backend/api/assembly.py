@@ -23,6 +23,7 @@ from core.config import ROOT, VAR, get_settings
 from core.database import db_manager
 from core.events import listener, log_event
 from core.settings import Fingerprint
+from core.state import store
 from koo.resilience import ConfigurationChanged
 from koo.web import Access, AccessConfig, Console, ConsoleConfig, Problem, is_loopback
 from services.hybrid_ai_manager import hybrid_ai_manager
@@ -42,7 +43,9 @@ _WILDCARDS: Final = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not listened o
 def access_of(host: str) -> Access:
     """Who may look and act when *host* is listened on; ValueError for an open door."""
     settings = get_settings()
-    return Access(AccessConfig(host, settings.read_token, settings.operate_token))
+    return Access(
+        AccessConfig(host, settings.read_token, settings.operate_token, settings.call_token)
+    )
 
 
 def tell_of_access(access: Access) -> None:
@@ -72,7 +75,7 @@ def assemble(
         # Whoever takes backend/ alone has none, and alerts name their section without a link.
         runbooks=_RUNBOOKS.read_text(encoding="utf-8") if _RUNBOOKS.exists() else "",
     )
-    console = Console(monitor, access, config, on_event=log_event)
+    console = Console(monitor, access, config, answers=hybrid_ai_manager, on_event=log_event)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -85,6 +88,7 @@ def assemble(
                 yield
             finally:
                 await asyncio.gather(hybrid_ai_manager.close(), db_manager.close())
+                store.close()
 
     app = FastAPI(
         title="KOO",

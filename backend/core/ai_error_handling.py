@@ -13,11 +13,12 @@ from typing import Final
 from koo.ai import AIService, PriceTable, ServiceConfig, Sessions, connect
 from koo.errors import ExternalServiceError
 from koo.monitoring import views
-from koo.resilience import SYSTEM_CLOCK, Clock, Listener
+from koo.resilience import SYSTEM_CLOCK, Clock, Listener, Store
 
 from .answers import ServiceHealth
 from .config import get_settings
 from .events import listener
+from .state import store
 
 __all__ = ["AIErrorHandler", "ExternalServiceError", "ai_error_handler"]
 
@@ -30,6 +31,7 @@ class AIErrorHandler:
         configs: Iterable[ServiceConfig],
         *,
         on_event: Listener,
+        store: Store | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         sessions, prices = Sessions(), PriceTable()
@@ -39,6 +41,7 @@ class AIErrorHandler:
                 config,
                 connect(config, sessions=sessions, clock=clock),
                 prices=prices,
+                store=store,
                 clock=clock,
                 on_event=on_event,
             )
@@ -56,4 +59,4 @@ class AIErrorHandler:
         return {name: self.get_service_status(one) for name, one in self.services.items()}
 
 
-ai_error_handler: Final = AIErrorHandler(get_settings().services, on_event=listener)
+ai_error_handler: Final = AIErrorHandler(get_settings().services, on_event=listener, store=store)

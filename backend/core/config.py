@@ -20,6 +20,7 @@ from typing import Final, Self
 from pydantic import SecretStr, ValidationError, field_validator, model_validator
 
 from koo.monitoring import Rule
+from koo.stores import connect_store
 
 from .settings import (
     ROOT,
@@ -44,6 +45,7 @@ __all__ = [
     "read_settings",
 ]
 
+_SQLITE: Final = "sqlite:///"
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 _ALERTS: Final = ROOT / "alerts.toml"
@@ -52,6 +54,13 @@ _FAMILIES: Final = ("AI_", "DATABASE_", "DB_", "KOO_")
 
 class Settings(ApplicationVariables, AISettings, DatabaseSettings):
     """Every variable, by its name in small letters; `core.settings.variables` explains each."""
+
+    @property
+    def state_location(self) -> str:
+        """STATE_URL with an absolute path: a relative one belongs to the repository."""
+        url = str(self.state_url)
+        path = url.removeprefix(_SQLITE)
+        return url if path == url else f"{_SQLITE}{ROOT / path}"
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
@@ -68,6 +77,11 @@ class Settings(ApplicationVariables, AISettings, DatabaseSettings):
         """KOO_OPERATE_TOKEN in plain text."""
         return _plain(self.koo_operate_token)
 
+    @property
+    def call_token(self) -> str | None:
+        """KOO_CALL_TOKEN in plain text."""
+        return _plain(self.koo_call_token)
+
     @cached_property
     def alert_rules(self) -> tuple[Rule, ...]:
         """The alert rules in force: koo's, or what alerts.toml beside `.env` makes of them."""
@@ -79,6 +93,15 @@ class Settings(ApplicationVariables, AISettings, DatabaseSettings):
         for config, own in zip(self.services, self.own.values(), strict=True):
             values |= {config.variable(name): value for name, value in _values(own).items()}
         return values
+
+    @field_validator("state_url")
+    @classmethod
+    def _check_state(cls, url: str) -> str:
+        try:
+            connect_store(url)
+        except ValueError as error:
+            raise ValueError(str(error).removeprefix("store: the URL ")) from None
+        return url
 
     @field_validator("koo_allowed_hosts")
     @classmethod
@@ -96,7 +119,7 @@ class Settings(ApplicationVariables, AISettings, DatabaseSettings):
 
     @model_validator(mode="after")
     def _check_tokens(self) -> Self:
-        tokens = [self.read_token, self.operate_token, _plain(self.koo_call_token)]
+        tokens = [self.read_token, self.operate_token, self.call_token]
         given = [token for token in tokens if token]
         if len(set(given)) < len(given):
             raise ValueError("KOO_READ_TOKEN, KOO_OPERATE_TOKEN and KOO_CALL_TOKEN must differ")

@@ -36,6 +36,8 @@ _KEYS: Final[Mapping[str, str]] = {
 _HASTE: Final[Mapping[str, str]] = {
     "DB_CIRCUIT_BREAKER_RECOVERY_TIMEOUT": "5",
     "SHUTDOWN_GRACE": "1",
+    # What the demo spends is nobody's money.
+    "STATE_URL": "memory:",
 }
 
 

@@ -1,15 +1,17 @@
 """The platform's AI services.
 
 response = await query_ai("claude", "Your prompt here")
+async for text in stream_ai("claude", "Your prompt here"): ...
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from core.ai_error_handling import AIErrorHandler, ExternalServiceError, ai_error_handler
 from core.answers import ServiceHealth
-from koo.ai import AIManager
+from koo.ai import AIManager, AIStream
 from koo.resilience import SYSTEM_CLOCK, Clock
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "hybrid_ai_manager",
     "query_ai",
     "reset_ai_service_errors",
+    "stream_ai",
 ]
 
 
@@ -65,6 +68,40 @@ async def query_ai(
         max_tokens=max_tokens,
         temperature=temperature,
         timeout=timeout,
+    )
+
+
+def stream_ai(
+    service: str,
+    prompt: str,
+    *,
+    fallback: Sequence[str] = (),
+    system: str | None = None,
+    model: str | None = None,
+    max_tokens: int | None = None,
+    temperature: float | None = None,
+    timeout: float | None = None,
+    first_token_timeout: float | None = None,
+    idle_timeout: float | None = None,
+) -> AIStream:
+    """The text that *service* answers to *prompt*, as it comes.
+
+    If it fails before its first text, the services in *fallback* are asked in turn. Every
+    failure is an ExternalServiceError; its `partial` is the text that had come. An answer
+    that was cut off is one too (StreamTruncatedError). *timeout* bounds the whole in
+    seconds, *first_token_timeout* the time until the first text, *idle_timeout* each gap.
+    """
+    return hybrid_ai_manager.stream(
+        service,
+        prompt,
+        fallback=fallback,
+        system=system,
+        model=model,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        timeout=timeout,
+        first_token_timeout=first_token_timeout,
+        idle_timeout=idle_timeout,
     )
 
 

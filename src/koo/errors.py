@@ -6,6 +6,7 @@
     |   +-- RateLimited                  a window of a rate limit is full, or the key is paused
     |   +-- BudgetExhausted              the day's money is spent
     |   +-- Saturated                    too many calls at once, or too many in line
+    |   +-- StoreUnavailable             what limits and budgets remember can't be read or written
     |   +-- PoolExhausted                every database connection is taken
     |   +-- DatabaseUnavailable          the server is known to be down
     +-- DeadlineExceeded                 the time is over; also TimeoutError
@@ -50,6 +51,7 @@ __all__ = [
     "ServiceRejected",
     "ServiceTimeoutError",
     "ServiceUnavailableError",
+    "StoreUnavailable",
     "StreamTruncatedError",
 ]
 
@@ -129,6 +131,14 @@ class Saturated(Rejected):
     what = "too many calls at once"
 
 
+class StoreUnavailable(Rejected):
+    """The store that remembers limits and money can't be read or written, so nothing is spent."""
+
+    __slots__ = ()
+
+    what = "store unavailable"
+
+
 class PoolExhausted(Rejected):
     """Every connection is taken; the cause names who holds them."""
 
@@ -157,13 +167,19 @@ class ExternalServiceError(KooError):
     """An AI service did not answer as asked.
 
     *kind* is the metric label; *retryable* and *trips* are the verdict of the
-    class; *retry_after* is the wait in seconds that the service named. *usage* is
-    the ``koo.ai.Usage`` that the service bills for it, None if nobody knows.
+    class, unless the service itself forbids a retry; *retry_after* is the wait in
+    seconds that it named. *usage* is the ``koo.ai.Usage`` that it bills for the
+    error, None if nobody knows. When a stream has failed, *partial* is the text that had
+    come, which no message repeats, and *at_least* a lower bound of the usage, None if
+    nothing is known.
     """
 
     kind: ClassVar[str] = "error"
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
     trips: ClassVar[bool] = False
+
+    partial: str = ""
+    at_least: object = None
 
     def __init__(
         self,
@@ -173,8 +189,11 @@ class ExternalServiceError(KooError):
         retry_after: float | None = None,
         request_id: str | None = None,
         usage: object = None,
+        retryable: bool | None = None,
     ) -> None:
         super().__init__(service, detail)
+        if retryable is not None:
+            self.retryable = retryable
         self.service = service
         self.detail = detail
         self.retry_after = retry_after

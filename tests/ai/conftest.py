@@ -16,12 +16,13 @@ OWN_PRICE = TokenPrice(Decimal(1000), Decimal(2000))
 def serve():
     """A function that makes a service of a provider, on the clock of the running loop."""
 
-    def serve(provider, *, name="claude", on_event=lambda _: None, **settings):
+    def serve(provider, *, name="claude", on_event=lambda _: None, store=None, **settings):
         config = ServiceConfig(name=name, **{"api_key": "test-key", **settings})
         return AIService(
             config,
             provider,
             prices=PRICES,
+            store=store,
             clock=running_clock(),
             random=lambda: 0.5,
             on_event=on_event,

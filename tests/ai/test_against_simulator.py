@@ -27,7 +27,7 @@ from .conftest import OWN_PRICE
 
 pytestmark = pytest.mark.integration
 
-SERVICES = ("claude", "openai", "gemini", "perplexity", "groq")
+SERVICES = ("claude", "openai", "openai-responses", "gemini", "perplexity", "groq")
 QUICK = RetryConfig(max_retries=3, backoff=Backoff(base_delay=0.01, max_delay=0.02))
 KEY = "test-key-that-must-not-be-seen"
 PROMPT = "prompt that must not be seen"

@@ -33,6 +33,13 @@ def test_an_address_may_be_of_any_host(base_url):
     assert ServiceConfig(name="lab", model="m", base_url=base_url).base_url == base_url
 
 
+def test_responses_are_a_service_of_their_own_with_openais_prices():
+    config = ServiceConfig(name="openai-responses")
+    assert (config.vendor, config.price_list) == ("openai-responses", "openai")
+    assert config.base_url == "https://api.openai.com/v1"
+    assert config.key_variable == "AI_OPENAI_RESPONSES_API_KEY"
+
+
 def test_a_second_service_of_a_vendor_has_a_variable_of_its_own():
     config = ServiceConfig(name="claude-eu", vendor="anthropic")
     assert (config.key_variable, config.price_list) == ("AI_CLAUDE_EU_API_KEY", "anthropic")
@@ -45,6 +52,14 @@ def test_the_key_is_trimmed_and_never_shown():
     assert ServiceConfig(name="claude", api_key="  ").api_key is None
 
 
+def test_several_keys_are_separated_by_commas():
+    config = ServiceConfig(name="claude", api_key=" one, two,,three ")
+    assert config.api_keys == ("one", "two", "three")
+    assert config.is_configured
+    assert ServiceConfig(name="claude").api_keys == ()
+    assert not ServiceConfig(name="claude", api_key=" , ").is_configured
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
@@ -54,6 +69,7 @@ def test_the_key_is_trimmed_and_never_shown():
         ({"name": "groq", "base_url": "http://h"}, "^groq: no model is named; set AI_GROQ_MODEL"),
         ({"name": "groq", "model": "m"}, "AI_GROQ_BASE_URL is not an address"),
         ({"name": "claude", "api_key": "two words"}, "^claude: ANTHROPIC_API_KEY holds"),
+        ({"name": "claude", "api_key": "good,two words"}, "^claude: ANTHROPIC_API_KEY holds"),
         ({"name": "claude", "api_key": "k\u00e9y"}, "^claude: ANTHROPIC_API_KEY holds"),
         ({"name": "claude", "requests_per_minute": 0}, "requests_per_minute must be at least 1"),
         ({"name": "claude", "requests_per_day": -5}, "requests_per_day must be at least 1"),

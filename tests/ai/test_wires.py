@@ -5,7 +5,15 @@ from decimal import Decimal
 import pytest
 
 from koo.ai import Prompt, Usage
-from koo.ai.providers import Answer, Anthropic, Compatible, Gemini, OpenAI, Perplexity
+from koo.ai.providers import (
+    Answer,
+    Anthropic,
+    Compatible,
+    Gemini,
+    OpenAI,
+    Perplexity,
+    Responses,
+)
 from koo.ai.providers.wire import dig, nanousd_of, number_at, text_at
 
 BARE = Prompt("Why?", "model-x", 77)
@@ -48,6 +56,22 @@ def test_openai_and_those_like_it_are_asked_in_chats(wire, field):
     }
     assert set(wire().document(BARE)) == {"model", field, "messages"}
     assert wire().headers("test-key") == {"Authorization": "Bearer test-key"}
+
+
+def test_responses_are_asked_with_an_input_that_the_vendor_does_not_keep():
+    wire = Responses()
+    assert wire.path(BARE) == "/responses"
+    assert wire.document(BARE) == {
+        "model": "model-x",
+        "max_output_tokens": 77,
+        "input": "Why?",
+        "store": False,
+    }
+    assert wire.document(FULL) == {
+        **wire.document(BARE),
+        "instructions": "Be brief.",
+        "temperature": 0.5,
+    }
 
 
 def test_gemini_is_asked_in_contents_with_the_model_in_the_path_and_the_key_in_a_header():
@@ -115,6 +139,32 @@ def test_openai_answers_with_a_choice_and_counts_the_cache_inside():
 def test_a_chat_content_is_text_or_parts_or_nothing(content, text):
     answer = OpenAI().read({"choices": [{"message": {"content": content}}]})
     assert answer == Answer(text, "", None)
+
+
+def test_responses_answer_with_the_texts_of_their_messages():
+    texts = [{"type": "output_text", "text": "Be"}, {"type": "output_text", "text": "cause"}]
+    document = {
+        "status": "incomplete",
+        "error": None,
+        "incomplete_details": {"reason": "max_output_tokens"},
+        "output": [
+            {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "Hm"}]},
+            {"type": "message", "content": texts},
+            {"type": "message", "content": None},
+            "odd",
+        ],
+        "usage": {
+            "input_tokens": 10,
+            "input_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 3},
+            "output_tokens": 5,
+            "output_tokens_details": {"reasoning_tokens": 2},
+        },
+    }
+    parts = (("cache_read_tokens", 4), ("cache_write_tokens", 3), ("output_reasoning_tokens", 2))
+    usage = Usage(10, 5, parts)
+    assert Responses().read(document) == Answer("Because", "max_output_tokens", usage)
+    whole = {"status": "completed", "output": document["output"]}
+    assert Responses().read(whole) == Answer("Because", "completed", None)
 
 
 def test_gemini_answers_without_its_thoughts_and_bills_them_beside_the_candidates():
@@ -200,7 +250,7 @@ def test_a_refusal_inside_a_200_is_seen(wire, document, finish):
     assert answer.finish == finish
 
 
-@pytest.mark.parametrize("wire", [Anthropic, OpenAI, Gemini, Compatible, Perplexity])
+@pytest.mark.parametrize("wire", [Anthropic, OpenAI, Responses, Gemini, Compatible, Perplexity])
 @pytest.mark.parametrize(
     "document", [None, [], {}, "x", 3, {"content": []}, {"choices": []}, {"candidates": [{}]}]
 )
@@ -219,6 +269,8 @@ BAD_USAGE = [
     (OpenAI, _ONE | {"prompt_tokens_details": {"cached_tokens": 9}}),
     (OpenAI, _ONE | {"completion_tokens_details": {"reasoning_tokens": 9}}),
     (Perplexity, {"prompt_tokens": 1}),
+    (Responses, {"input_tokens": 1}),
+    (Responses, {"input_tokens": 1, "output_tokens": "many"}),
     (Perplexity, {"prompt_tokens": 1, "completion_tokens": []}),
     (Gemini, {"candidatesTokenCount": 1}),
     (Gemini, {"promptTokenCount": "x"}),
@@ -230,6 +282,7 @@ def test_a_bill_that_makes_no_sense_is_unknown_and_not_small(wire, usage):
     answers = {
         Anthropic: {"content": [], "stop_reason": "end_turn", "usage": usage},
         Gemini: {"candidates": [{"finishReason": "STOP"}], "usageMetadata": usage},
+        Responses: {"status": "completed", "output": [], "usage": usage},
     }
     chat = {"choices": [{"message": {"content": "x"}}], "usage": usage}
     answer = wire().read(answers.get(wire, chat))

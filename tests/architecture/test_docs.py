@@ -117,6 +117,7 @@ def _environment(folder):
         "HOME": str(folder),
         "PYTHONPATH": str(ROOT / "backend"),
         "DATABASE_URL": f"sqlite:///{folder / 'docs.db'}",
+        "STATE_URL": f"sqlite:///{folder / 'state.db'}",
     }
 
 

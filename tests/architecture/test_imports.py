@@ -22,6 +22,7 @@ ALLOWED = {
     "koo.errors": set(),
     "koo.resilience": set(),
     "koo.monitoring": set(),
+    "koo.stores": set(),
     "koo.database": {"sqlalchemy"},
     "koo.ai": {"aiohttp"},
     "koo.web": {"fastapi", "opentelemetry", "pydantic", "starlette"},

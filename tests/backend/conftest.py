@@ -16,13 +16,19 @@ from koo.testing import free_port as draw_port
 FOLDER = Path(tempfile.mkdtemp(prefix="koo-backend-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 # Before anything imports the singletons, which are built from the settings.
-isolate({"DATABASE_URL": f"sqlite:///{FOLDER / 'koo.db'}"})
+isolate(
+    {
+        "DATABASE_URL": f"sqlite:///{FOLDER / 'koo.db'}",
+        "STATE_URL": f"sqlite:///{FOLDER / 'state.db'}",
+    }
+)
 
 
 @pytest.fixture
 def variables(monkeypatch):
     """A setter of variables, in an environment that has none of ours; undone after the test."""
     monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.delenv("STATE_URL")
 
     def set_all(**values):
         for name, value in values.items():

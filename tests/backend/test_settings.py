@@ -101,6 +101,23 @@ def test_isolated_settings_are_those_given_alone(variables, monkeypatch, tmp_pat
     assert not settings.services[0].is_configured
 
 
+# -- the state ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        ("", f"sqlite:///{ROOT / 'var/state.db'}"),
+        ("sqlite:///state/limits.db", f"sqlite:///{ROOT / 'state/limits.db'}"),
+        ("sqlite:////tmp/limits.db", "sqlite:////tmp/limits.db"),
+        ("memory:", "memory:"),
+    ],
+)
+def test_a_relative_state_file_belongs_to_the_repository(variables, url, location):
+    variables(STATE_URL=url)
+    assert read_settings().state_location == location
+
+
 # -- the alert rules ------------------------------------------------------------------------
 
 
@@ -224,6 +241,26 @@ def test_a_service_has_the_defaults_but_for_its_own_variables(variables):
     assert (openai.timeout, openai.model) == (7.5, "gpt-5-mini")
     assert openai.base_url == "http://127.0.0.1:9/v1"
     assert openai.price.output_usd == 2
+
+
+def test_a_proxy_is_for_all_services_but_those_that_have_their_own_or_none(variables):
+    variables(
+        AI_PROXY="http://me:secret@proxy:3128",
+        AI_OPENAI_PROXY="http://other:3128",
+        AI_GEMINI_PROXY="direct",
+    )
+    claude, openai, gemini, *_ = read_settings().services
+    assert claude.proxy == "http://me:secret@proxy:3128"
+    assert (openai.proxy, gemini.proxy) == ("http://other:3128", "")
+
+
+def test_a_bundle_is_for_all_services_and_lies_below_the_root(variables):
+    bundle = "tests/ai/tls/authority.pem"
+    variables(AI_CA_BUNDLE=bundle)
+    assert {one.ca_bundle for one in read_settings().services} == {str(ROOT / bundle)}
+    variables(AI_CLAUDE_CA_BUNDLE=str(ROOT / bundle), AI_CA_BUNDLE="")
+    claude, openai, *_ = read_settings().services
+    assert (claude.ca_bundle, openai.ca_bundle) == (str(ROOT / bundle), "")
 
 
 def test_a_further_service_changes_no_variable_that_nobody_set(variables):

@@ -59,12 +59,15 @@ WRONG = [
             "postgres://h:65536/d",
         )
     ],
+    *[("STATE_URL", value) for value in ("redis://h", "sqlite://state.db", "var/state.db")],
     *[("AI_SERVICES", value) for value in ("Groq", "a b", "groq,groq", "claude", "1x", "a-b,a_b")],
     *[("AI_SERVICES", value) for value in ("default", "attempt")],
     *[("KOO_ALLOWED_HOSTS", value) for value in ("*", "*.example.com", "host:8000", "a b", ",")],
     *[(name, "two words") for name in ("KOO_READ_TOKEN", "KOO_CALL_TOKEN")],
     *[("AI_CLAUDE_BASE_URL", value) for value in ("koo.test", "ftp://x", "http://")],
     *[("AI_CLAUDE_PRICE", value) for value in ("1", "1,2,3", "cheap", "-1,1", "nan,1")],
+    *[(f"AI_{of}PROXY", value) for of in ("", "CLAUDE_") for value in ("socks5://x", "x:3128")],
+    *[(f"AI_{of}CA_BUNDLE", "/nowhere.pem") for of in ("", "CLAUDE_")],
     ("ANTHROPIC_API_KEY", "half a key"),
     ("OPENAI_API_KEY", "clé"),
 ]

@@ -10,7 +10,7 @@ from core.config import isolate
 from koo.testing import running_clock
 
 # The workload's database is made from the settings, and must not be anybody's own.
-isolate({"DATABASE_URL": "sqlite:///var/koo-test-workload.db"})
+isolate({"DATABASE_URL": "sqlite:///var/koo-test-workload.db", "STATE_URL": "memory:"})
 
 from demo import workload  # noqa: E402
 

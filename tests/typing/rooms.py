@@ -8,7 +8,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from koo.ai import AIManager
 from koo.database import DatabaseConfig, DatabaseManager, DatabaseStats
 from koo.errors import ExternalServiceError, Rejected
-from koo.resilience import Component, Report
+from koo.resilience import (
+    Component,
+    DailyBudget,
+    DailyBudgetConfig,
+    MemoryStore,
+    RateLimiter,
+    RateLimiterConfig,
+    Report,
+    Store,
+)
+from koo.stores import SQLiteStore, connect_store
 
 database = DatabaseManager(DatabaseConfig(url="sqlite+aiosqlite:///:memory:"))
 
@@ -55,3 +65,11 @@ def an_error_says_what_to_do_with_it(error: ExternalServiceError, refusal: Rejec
     assert_type(error.trips, bool)
     assert_type(error.retry_after, float | None)
     assert_type(refusal.retry_after, float | None)
+
+
+def every_store_makes_the_same_gates(limits: RateLimiterConfig, money: DailyBudgetConfig) -> None:
+    stores: list[Store] = [MemoryStore(), SQLiteStore("state.db"), connect_store("memory:")]
+    for store in stores:
+        assert_type(store.limiter("dep", limits), RateLimiter)
+        assert_type(store.budget("dep", money), DailyBudget)
+    connect_store(5)  # type: ignore[arg-type]

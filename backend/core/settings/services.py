@@ -19,7 +19,7 @@ from koo.ai import ServiceConfig, TokenPrice
 from koo.resilience import Backoff, BreakerConfig, RetryConfig
 
 from .refusals import SettingsError, explain
-from .variables import AIVariables, DatabaseVariables, ServiceVariables
+from .variables import ROOT, AIVariables, DatabaseVariables, ServiceVariables
 
 __all__ = ["DOCUMENTED", "AISettings"]
 
@@ -32,6 +32,9 @@ DOCUMENTED: Final[Mapping[str, str]] = MappingProxyType(
         "perplexity": "perplexity_api_key",
     }
 )
+
+#: The proxy of a service that has none though the others have.
+_DIRECT: Final = "direct"
 
 _NANO: Final = 10**9
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -85,6 +88,7 @@ class AISettings(AIVariables, DatabaseVariables):
                 daily_budget_nanousd=int(budget * _NANO),
                 timeout=own.timeout or self.ai_default_timeout,
                 attempt_timeout=self.ai_attempt_timeout,
+                idle_timeout=self.ai_attempt_timeout,
                 patience=self.ai_default_patience,
                 max_tokens=self.ai_default_max_tokens,
                 price=_price(name, own),
@@ -93,9 +97,11 @@ class AISettings(AIVariables, DatabaseVariables):
                 breaker=_breaker(self),
                 check_interval=self.ai_health_check_interval,
                 check_timeout=self.health_check_timeout,
+                proxy=_proxy(own.proxy or self.ai_proxy),
+                ca_bundle=_path(own.ca_bundle or self.ai_ca_bundle),
             )
         except ValueError as error:
-            raise SettingsError(str(error)) from None
+            raise SettingsError(_blaming(str(error), name, own)) from None
 
     def _key(self, name: str, own: ServiceVariables) -> str | None:
         key = getattr(self, DOCUMENTED[name]) if name in DOCUMENTED else own.api_key
@@ -117,6 +123,23 @@ def _retry(settings: AIVariables) -> RetryConfig:
         multiplier=settings.ai_retry_backoff_multiplier,
     )
     return RetryConfig(max_retries=settings.ai_max_retries, backoff=backoff)
+
+
+def _proxy(address: SecretStr | None) -> str:
+    text = address.get_secret_value() if address else ""
+    return "" if text == _DIRECT else text
+
+
+def _blaming(sentence: str, name: str, own: ServiceVariables) -> str:
+    """*sentence* about a service, naming the variable of all services if that was wrong."""
+    for field in ("proxy", "ca_bundle"):
+        if not getattr(own, field):
+            sentence = sentence.replace(_prefix(name) + field.upper(), f"AI_{field.upper()}")
+    return sentence
+
+
+def _path(text: str) -> str:
+    return str(ROOT / text) if text else ""
 
 
 def _words(text: str) -> tuple[str, ...]:

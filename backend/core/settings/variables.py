@@ -105,7 +105,7 @@ class AIVariables(Variables):
     """All AI services, unless one has a variable of its own."""
 
     anthropic_api_key: SecretStr | None = None
-    """The key of claude. A service without a key exists, but is not configured."""
+    """The key of claude; several, separated by commas, take turns. Without one: not configured."""
     openai_api_key: SecretStr | None = None
     """The key of openai."""
     gemini_api_key: SecretStr | None = None
@@ -145,16 +145,20 @@ class AIVariables(Variables):
     ai_default_max_tokens: AtLeastOne = 1024
     """Tokens that an answer may have."""
     ai_attempt_timeout: Seconds = 30
-    """Seconds for one attempt of a `query_ai`."""
+    """Seconds for one attempt of a `query_ai`, for the first text of a `stream_ai` and each gap."""
     ai_retry_budget: Switch = "on"
     """Whether retries must be earned by successes: on or off."""
+    ai_proxy: SecretStr | None = None
+    """The proxy to all services, like `http://name:password@proxy.example.com:3128`."""
+    ai_ca_bundle: str = ""
+    """A PEM file of the authorities to trust instead of the system's."""
 
 
 class ServiceVariables(Variables):
     """One AI service, as `AI_<SERVICE>_...`; for those of AI_SERVICES too."""
 
     api_key: SecretStr | None = None
-    """The key, for services of AI_SERVICES."""
+    """The key, or several, for services of AI_SERVICES."""
     base_url: str = ""
     """The address, as the official SDK takes it. Unset: the vendor's."""
     model: str = ""
@@ -171,19 +175,23 @@ class ServiceVariables(Variables):
     """Unset: AI_DEFAULT_TIMEOUT."""
     price: str = ""
     """USD per million tokens as `input,output`, for a model that the price table lacks."""
+    proxy: SecretStr | None = None
+    """Unset: AI_PROXY; `direct`: none."""
+    ca_bundle: str = ""
+    """Unset: AI_CA_BUNDLE."""
 
 
 class ApplicationVariables(Variables):
     """The application."""
 
-    state_url: Literal["memory:"] = "memory:"
-    """Where limits and budgets are kept; only `memory:` in this version."""
+    state_url: str = "sqlite:///var/state.db"
+    """Where limits and budgets are remembered: a file of this machine, or `memory:`."""
     koo_read_token: SecretStr | None = None
     """Who sends it may look."""
     koo_operate_token: SecretStr | None = None
     """Who sends it may look and act. Unset on a loopback address: made at the start."""
     koo_call_token: SecretStr | None = None
-    """For calling AI services over HTTP. Read, but without effect in this version."""
+    """Who sends it may call AI services, and nothing else."""
     koo_allowed_hosts: str = "localhost,127.0.0.1,[::1]"
     """Host names that requests may ask for, beside those of this machine."""
     shutdown_grace: Seconds = 10

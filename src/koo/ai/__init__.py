@@ -7,23 +7,29 @@ daily budget that is reserved before a call and settled after it.
 from .config import VENDORS, ServiceConfig, Vendor
 from .manager import AIManager
 from .pricing import Price, PriceTable, TokenPrice
-from .provider import NOTHING, Completion, Prompt, Provider, Request, Usage
+from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request, Usage
 from .providers import HTTPProvider, Sessions, Wire, connect
+from .rotation import Rotation
 from .service import AIService
-from .verdicts import Rule, Surface, Verdict, classify, judge
+from .streaming import AIStream
+from .verdicts import Phase, Rule, Surface, Verdict, billed, classify, judge
 
 __all__ = [
     "NOTHING",
     "VENDORS",
     "AIManager",
     "AIService",
+    "AIStream",
     "Completion",
     "HTTPProvider",
+    "Heard",
+    "Phase",
     "Price",
     "PriceTable",
     "Prompt",
     "Provider",
     "Request",
+    "Rotation",
     "Rule",
     "ServiceConfig",
     "Sessions",
@@ -33,6 +39,7 @@ __all__ = [
     "Vendor",
     "Verdict",
     "Wire",
+    "billed",
     "classify",
     "connect",
     "judge",

@@ -1,22 +1,26 @@
 """Many AI services behind one door, and the checks that look after them.
 
-query("claude", ...) --> the service of that name --> text or ExternalServiceError
+query("claude", ...)  --> the service of that name --> text or ExternalServiceError
+stream("claude", ...) --> the first of several that begins --> text, text, ...
 start() --> per configured service: check, sleep the interval, check ...  --> close()
 """
 
 from __future__ import annotations
 
 from asyncio import Task, gather, get_running_loop
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
 from ..errors import ExternalServiceError
-from ..resilience import RANDOM, SYSTEM_CLOCK, Clock, Listener, Random, detached, ignore
+from ..resilience import RANDOM, SYSTEM_CLOCK, Clock, Listener, Random, Store, detached, ignore
 from .config import ServiceConfig
 from .pricing import PriceTable
 from .providers import Sessions, connect
+from .questions import Question, complaint
 from .service import AIService
+from .streaming import AIStream, Telling, Times, relay
 
 __all__ = ["AIManager"]
 
@@ -46,6 +50,7 @@ class AIManager:
         cls,
         configs: Iterable[ServiceConfig],
         *,
+        store: Store | None = None,
         clock: Clock = SYSTEM_CLOCK,
         random: Random = RANDOM,
         on_event: Listener = ignore,
@@ -53,7 +58,7 @@ class AIManager:
         """A manager of the services in *configs*, over HTTP.
 
         They share one session per event loop and one price table; nothing is opened or read
-        before the first query.
+        before the first query. *store* remembers limits and money; None: this process does.
         """
         sessions, prices = Sessions(), PriceTable()
         services = (
@@ -61,6 +66,7 @@ class AIManager:
                 config,
                 connect(config, sessions=sessions, clock=clock),
                 prices=prices,
+                store=store,
                 clock=clock,
                 random=random,
                 on_event=on_event,
@@ -93,6 +99,40 @@ class AIManager:
             temperature=temperature,
             timeout=timeout,
         )
+
+    def stream(
+        self,
+        service: str,
+        prompt: str,
+        *,
+        fallback: Sequence[str] = (),
+        system: str | None = None,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        timeout: float | None = None,
+        first_token_timeout: float | None = None,
+        idle_timeout: float | None = None,
+    ) -> AIStream:
+        """The text that *service* answers to *prompt*, as it comes.
+
+        If it fails before its first text, the services named in *fallback* are asked in
+        turn, each for its own model; after it, the failure is raised. Every failure is an
+        :class:`~koo.errors.ExternalServiceError`, and its ``partial`` is what had come.
+        *timeout* (seconds) bounds the whole, *first_token_timeout* the time until the
+        first text, *idle_timeout* each gap after it.
+        """
+        times = Times(timeout, first_token_timeout, idle_timeout)
+        question = Question(prompt, system, model, max_tokens, temperature)
+        first, *others = [self.find(name) for name in (service, *fallback)]
+        asked = question.to(first.config)
+        telling = Telling(service, asked.model)
+        if not others or complaint(asked, *times):
+            return AIStream(telling, first.tell(telling, asked, times))
+        again = replace(question, model=None)
+        parts = [(first, asked), *((other, again.to(other.config)) for other in others)]
+        total = first.config.timeout if timeout is None else timeout
+        return AIStream(telling, relay(telling, parts, times, total=total, clock=self._clock))
 
     def find(self, service: str) -> AIService:
         """The service called *service*; ExternalServiceError naming the known ones otherwise."""

@@ -1,6 +1,7 @@
 """What an AI provider is asked, what it answers, and the protocol of one.
 
     Prompt --prepare--> Request --complete--> Completion(text, finish, usage)
+                               +--stream----> text, text, ... Completion
                                               or an ExternalServiceError
 
 A provider knows one vendor's wire format and nothing of policies: it sends
@@ -10,21 +11,26 @@ upper bound of its input tokens.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-__all__ = ["NOTHING", "Completion", "Prompt", "Provider", "Request", "Usage"]
+__all__ = ["NOTHING", "Completion", "Heard", "Prompt", "Provider", "Request", "Usage"]
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One question: *text* to *model*, which may answer with at most *max_tokens*."""
+    """One question: *text* to *model*, which may answer with at most *max_tokens*.
+
+    *streams*: the answer is to come piece by piece.
+    """
 
     text: str
     model: str
     max_tokens: int
     system: str | None = None
     temperature: float | None = None
+    streams: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,22 @@ class Completion:
     request_id: str | None = None
 
 
+@dataclass(slots=True)
+class Heard:
+    """What one attempt at a streamed answer has told so far, however it ends.
+
+    *at_least* is a lower bound of its usage, None while nothing is known.
+    """
+
+    pieces: list[str] = field(default_factory=list)
+    at_least: Usage | None = None
+
+    @property
+    def text(self) -> str:
+        """All that has come."""
+        return "".join(self.pieces)
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A prompt in its vendor's words, ready to be sent as often as needed."""
@@ -89,8 +111,20 @@ class Provider(Protocol):
         """The answer to *request*, which is sent once."""
         ...
 
+    def stream(self, request: Request, heard: Heard) -> AsyncGenerator[str | Completion, None]:
+        """The pieces of the answer to *request*, never empty ones, and the whole at the end.
+
+        *heard* is kept up to date. Without the vendor's own word that the answer is
+        whole, it ends with StreamTruncatedError.
+        """
+        ...
+
     async def list_models(self) -> tuple[str, ...] | None:
         """The names of the vendor's models, unbilled; None if it has no such list."""
+        ...
+
+    def reset(self) -> None:
+        """Forget what it has learned of its keys: a person says that they are good."""
         ...
 
     async def close(self) -> None:

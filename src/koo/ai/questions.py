@@ -1,4 +1,6 @@
-"""What no service could answer, found before anything is sent or counted.
+"""What is asked, and what no service could answer, found before anything is sent or counted.
+
+    Question --to(a service's settings)--> Prompt --complaint--> a sentence, or nothing
 
 Most callers' types are checked by nobody, so the types are looked at too.
 """
@@ -6,12 +8,35 @@ Most callers' types are checked by nobody, so the types are looked at too.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import isfinite
 from typing import Final
 
+from .config import ServiceConfig
 from .provider import Prompt
 
-__all__ = ["complaint"]
+__all__ = ["Question", "complaint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A prompt before it is known who answers it; None: as the service's settings say."""
+
+    text: str
+    system: str | None = None
+    model: str | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+
+    def to(self, config: ServiceConfig) -> Prompt:
+        """As it is put to the service of *config*."""
+        return Prompt(
+            self.text,
+            self.model or config.model,
+            config.max_tokens if self.max_tokens is None else self.max_tokens,
+            self.system,
+            self.temperature,
+        )
 
 
 def _is_text(value: object) -> bool:
@@ -41,8 +66,8 @@ _RULES: Final[tuple[tuple[Callable[[Prompt], bool], str], ...]] = (
 )
 
 
-def complaint(prompt: Prompt, timeout: float | None) -> str | None:
-    """What is wrong with *prompt* or its *timeout* in seconds; None if nothing is."""
-    if timeout is not None and not (_is_number(timeout) and timeout > 0):
+def complaint(prompt: Prompt, *timeouts: float | None) -> str | None:
+    """What is wrong with *prompt* or a timeout in seconds; None if nothing is."""
+    if not all(timeout is None or (_is_number(timeout) and timeout > 0) for timeout in timeouts):
         return "timeout must be above 0 seconds"
     return next((what for is_right, what in _RULES if not is_right(prompt)), None)

@@ -4,6 +4,7 @@
           --> Policy: CircuitBreaker -> RateLimiter (minute, hour, day) -> DailyBudget
           --> provider, once per attempt --> usage priced --> settled
           --> the text, or an ExternalServiceError
+    stream --> the same way, with the text as it comes
 
 A key error or a spent quota is learned from the first answer that says so: the
 circuit opens until the time the vendor names, or until a person resets it.
@@ -11,19 +12,16 @@ circuit opens until the time the vendor names, or until a person resets it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
 from typing import Final
 
 from ..errors import (
-    AccessDeniedError,
-    ApiKeyError,
     DeadlineExceeded,
     ExternalServiceError,
     InvalidRequestError,
-    QuotaExceededError,
     Rejected,
     ServiceRejected,
     ServiceTimeoutError,
@@ -32,47 +30,53 @@ from ..resilience import (
     RANDOM,
     SYSTEM_CLOCK,
     Ask,
-    BreakerStats,
-    CheckStats,
     CircuitBreaker,
     Clock,
-    DailyBudget,
     DailyBudgetConfig,
     Distribution,
-    Health,
-    Limit,
     Listener,
+    MemoryStore,
+    Pace,
     Policy,
     Random,
-    RateLimiter,
-    RateLimiterConfig,
     Reading,
     Report,
     RetryBudget,
-    Spent,
-    Success,
+    Store,
     derive_health,
     ignore,
 )
-from .checks import Checks
 from .config import ServiceConfig
+from .health import (
+    Checks,
+    Lessons,
+    Tally,
+    budget_readings,
+    cause_of,
+    details_of,
+    limit_cause,
+    limit_readings,
+    limits_of,
+)
 from .pricing import Price, PriceTable, flat_price
-from .provider import NOTHING, Completion, Prompt, Provider, Request, Usage
+from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request, Usage
 from .providers import connect
-from .questions import complaint
-from .readings import WINDOWS, budget_readings, limit_cause, limit_readings
-from .tally import Tally
-from .verdicts import classify
+from .questions import Question, complaint
+from .rotation import Rotation
+from .streaming import AIStream, Telling, Times
+from .verdicts import appraise, classify
 
 __all__ = ["AIService"]
 
-_MOST_DENIED: Final = 100
+#: Seconds that are worth to be subtracted from a timeout.
+_NOTICEABLE: Final = 0.005
 
 
 class AIService:
     """A service that can be asked, watched and reset; a Component named ``ai:<name>``.
 
-    *provider* defaults to the vendor over HTTP, *prices* to a table of its own.
+    *provider* defaults to the vendor over HTTP, *prices* to a table of its own, *store* to
+    the memory of this process, in which a restart forgets what was spent.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class AIService:
         provider: Provider | None = None,
         *,
         prices: PriceTable | None = None,
+        store: Store | None = None,
         clock: Clock = SYSTEM_CLOCK,
         random: Random = RANDOM,
         on_event: Listener = ignore,
@@ -91,19 +96,19 @@ class AIService:
         self._prices = prices or PriceTable()
         self._clock = clock
         self._tally = Tally(clock)
-        self._dead_key: ApiKeyError | None = None
-        self._denied: dict[str, AccessDeniedError] = {}
         self._breaker = CircuitBreaker(
             self.name, config.breaker, clock=clock, random=random, on_event=on_event
         )
-        self._limiter = RateLimiter(self.name, _limits(config), clock=clock, on_event=on_event)
+        store = store or MemoryStore(clock=clock)
+        self._lessons = Lessons(config, self._breaker)
+        self._limiter = store.limiter(self.name, limits_of(config), on_event=on_event)
         budget = DailyBudgetConfig(config.daily_budget_nanousd)
-        self._budget = DailyBudget(self.name, budget, clock=clock)
+        self._budget = store.budget(self.name, budget)
         self._policy = Policy(
             self.name,
             gates=(self._breaker, self._limiter, self._budget),
             classify=classify,
-            appraise=_appraise,
+            appraise=appraise,
             retry=config.retry,
             retry_budget=RetryBudget() if config.retry_budget else None,
             timeout=config.timeout,
@@ -135,13 +140,7 @@ class AIService:
 
         *timeout* (seconds) bounds the whole query: waiting, attempts and backoff.
         """
-        asked = Prompt(
-            prompt,
-            model or self.config.model,
-            self.config.max_tokens if max_tokens is None else max_tokens,
-            system,
-            temperature,
-        )
+        asked = Question(prompt, system, model, max_tokens, temperature).to(self.config)
         self._tally.began()
         try:
             completion = await self._ask(asked, timeout)
@@ -154,6 +153,49 @@ class AIService:
         self._tally.succeeded()
         return completion.text
 
+    def stream(
+        self,
+        prompt: str,
+        *,
+        system: str | None = None,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        timeout: float | None = None,
+        first_token_timeout: float | None = None,
+        idle_timeout: float | None = None,
+    ) -> AIStream:
+        """The answer's text as it comes. Every failure is an ExternalServiceError.
+
+        *timeout* (seconds) bounds the whole, *first_token_timeout* the time until the
+        first text, *idle_timeout* each gap after it.
+        """
+        asked = Question(prompt, system, model, max_tokens, temperature).to(self.config)
+        telling = Telling(self.config.name, asked.model)
+        times = Times(timeout, first_token_timeout, idle_timeout)
+        return AIStream(telling, self.tell(telling, asked, times))
+
+    async def tell(
+        self, telling: Telling, prompt: Prompt, times: Times
+    ) -> AsyncGenerator[str, None]:
+        """The pieces of the answer to *prompt*; what is known of it goes into *telling*."""
+        telling.begin(self.config.name, prompt.model)
+        self._tally.began()
+        try:
+            async with aclosing(await self._open(telling, prompt, times)) as items:
+                async for item in items:
+                    if isinstance(item, str):
+                        yield item
+                    else:
+                        telling.completion = item
+        except Exception as error:
+            failure = self._as_service_error(error, telling.heard)
+            self._tally.failed(failure, error)
+            if failure is error:
+                raise
+            raise failure from error
+        self._tally.succeeded()
+
     def report(self) -> Report:
         """How it is doing. Only looks."""
         breaker, limits, budget = self._breaker.stats(), self._limiter.stats(), self._budget.stats()
@@ -165,7 +207,7 @@ class AIService:
             kind="ai",
             state=state,
             since=breaker.since,
-            cause=self._cause(state, limited, breaker, check),
+            cause=cause_of(state, limited, breaker, check, config=self.config),
             next_try=breaker.retry_after,
             breaker=breaker,
             check=check,
@@ -174,9 +216,10 @@ class AIService:
                 Reading("retries_total", calls.retries_total),
                 *limit_readings(limits, self._clock.time()),
                 *budget_readings(budget),
+                *self._key_readings(),
             ),
             distributions=(Distribution("response_time", calls.latency),),
-            details=self._details(),
+            details=details_of(self.config, self._tally.last_error),
         )
 
     async def check(self) -> Report:
@@ -198,8 +241,8 @@ class AIService:
 
     def reset(self) -> None:
         """Close the circuit (ramped), forget errors and a dead key; never limits or spend."""
-        self._dead_key = None
-        self._denied.clear()
+        self._lessons.forget()
+        self._provider.reset()
         self._tally.forget_errors()
         self._breaker.reset()
 
@@ -210,38 +253,66 @@ class AIService:
     # -- one call ----------------------------------------------------------------------
 
     async def _ask(self, prompt: Prompt, timeout: float | None) -> Completion:
-        self._refuse_in_vain(prompt.model)
-        if wrong := complaint(prompt, timeout):
-            raise self._invalid(wrong)
-        request = self._provider.prepare(prompt)
-        price = await self._price(prompt.model)
-        limit = self.config.timeout if timeout is None else timeout
+        began = self._clock.monotonic()
+        request, price = await self._prepared(prompt, timeout)
         return await self._policy.run(
             partial(self._attempt, request, price),
-            self._most_it_can_take(request, price, limit),
-            timeout=timeout,
+            self._most_it_can_take(request, price, timeout),
+            timeout=self._left_of(timeout, began),
         )
+
+    async def _open(
+        self, telling: Telling, prompt: Prompt, times: Times
+    ) -> AsyncGenerator[str | Completion, None]:
+        began = self._clock.monotonic()
+        request, price = await self._prepared(replace(prompt, streams=True), *times)
+        first = None if times.first is None else self._left_of(times.first, began)
+        return self._policy.stream(
+            partial(self._listen, request, price, telling),
+            self._most_it_can_take(request, price, times.timeout),
+            timeout=self._left_of(times.timeout, began),
+            pace=Pace(gap=times.gap or self.config.idle_timeout, first=first),
+        )
+
+    def _left_of(self, timeout: float | None, began: float) -> float | None:
+        """The rest of *timeout*: the first price of a process takes a while to find."""
+        spent = self._clock.monotonic() - began
+        if spent < _NOTICEABLE:
+            return timeout
+        return max(_NOTICEABLE, (self.config.timeout if timeout is None else timeout) - spent)
+
+    async def _prepared(self, prompt: Prompt, *timeouts: float | None) -> tuple[Request, Price]:
+        self._lessons.refuse_in_vain(prompt.model)
+        if wrong := complaint(prompt, *timeouts):
+            raise self._invalid(wrong)
+        return self._provider.prepare(prompt), await self._price(prompt.model)
 
     async def _attempt(self, request: Request, price: Price) -> Completion:
         try:
             completion = await self._provider.complete(request)
         except ExternalServiceError as error:
-            if isinstance(error.usage, Usage):
-                error.usage = price.bill(error.usage, self._clock.time())
-            self._learn(error, request.prompt.model)
+            self._learn(error, request, price)
             raise
+        return self._billed(completion, price)
+
+    async def _listen(
+        self, request: Request, price: Price, telling: Telling
+    ) -> AsyncGenerator[str | Completion, None]:
+        heard = telling.heard = Heard()
+        try:
+            async with aclosing(self._provider.stream(request, heard)) as items:
+                async for item in items:
+                    yield item if isinstance(item, str) else self._billed(item, price)
+        except ExternalServiceError as error:
+            self._learn(error, request, price)
+            raise
+
+    def _billed(self, completion: Completion, price: Price) -> Completion:
         if completion.usage is None:
             return completion
         usage = price.bill(completion.usage, self._clock.time())
         self._tally.billed(usage.nanousd or 0)
         return replace(completion, usage=usage)
-
-    def _refuse_in_vain(self, model: str) -> None:
-        """Raise what is known beforehand, so that nothing is sent in vain."""
-        if not self.config.is_configured:
-            raise ApiKeyError(self.config.name, f"no API key; set {self.config.key_variable}")
-        if known := self._dead_key or self._denied.get(model):
-            raise type(known)(self.config.name, known.detail, usage=NOTHING)
 
     async def _price(self, model: str) -> Price:
         config = self.config
@@ -260,29 +331,28 @@ class AIService:
             )
         return price
 
-    def _most_it_can_take(self, request: Request, price: Price, limit: float) -> Ask:
+    def _most_it_can_take(self, request: Request, price: Price, timeout: float | None) -> Ask:
+        limit = self.config.timeout if timeout is None else timeout
         now, given = self._clock.time(), request.prompt.max_tokens
         taken = len(request.body)
         return Ask(1, taken + given, price.bound(taken, given, now, now + limit))
 
-    # -- what a failure teaches ----------------------------------------------------------
+    # -- a failure -----------------------------------------------------------------------
 
-    def _learn(self, error: ExternalServiceError, model: str) -> None:
-        match error:
-            case ApiKeyError():
-                self._dead_key = error
-                self._breaker.isolate(error.detail)
-            case AccessDeniedError():
-                if len(self._denied) < _MOST_DENIED:
-                    self._denied[model] = error
-                if model == self.config.model:
-                    self._breaker.isolate(error.detail)
-            case QuotaExceededError(retry_after=float(seconds)):
-                self._breaker.open_until(seconds, error.detail)
-            case QuotaExceededError():
-                self._breaker.isolate(error.detail)
+    def _learn(self, error: ExternalServiceError, request: Request, price: Price) -> None:
+        if isinstance(error.usage, Usage):
+            error.usage = price.bill(error.usage, self._clock.time())
+        self._lessons.learn(error, request.prompt.model)
 
-    def _as_service_error(self, error: Exception) -> ExternalServiceError:
+    def _as_service_error(
+        self, error: Exception, heard: Heard | None = None
+    ) -> ExternalServiceError:
+        failure = self._translated(error, heard)
+        if heard is not None:
+            failure.partial, failure.at_least = heard.text, heard.at_least
+        return failure
+
+    def _translated(self, error: Exception, heard: Heard | None) -> ExternalServiceError:
         name = self.config.name
         match error:
             case ExternalServiceError():
@@ -290,6 +360,9 @@ class AIService:
             case Rejected():
                 detail = str(error).removeprefix(f"{error.gate}: ")
                 return ServiceRejected(name, detail, retry_after=error.retry_after, usage=NOTHING)
+            case DeadlineExceeded() if heard and heard.pieces:
+                detail = "no more of the answer came in time; allow more, or use the part that came"
+                return ServiceTimeoutError(name, detail)
             case DeadlineExceeded():
                 return ServiceTimeoutError(name, str(error).removeprefix(f"{self.name}: "))
             case _:
@@ -299,46 +372,10 @@ class AIService:
     def _invalid(self, detail: str) -> InvalidRequestError:
         return InvalidRequestError(self.config.name, detail, usage=NOTHING)
 
-    def _details(self) -> Mapping[str, object]:
-        config = self.config
-        return MappingProxyType(
-            {
-                "configured": config.is_configured,
-                "model": config.model,
-                "vendor": config.vendor,
-                "last_error": self._tally.last_error,
-                "key_variable": config.key_variable,
-            }
-        )
-
-    def _cause(
-        self, state: Health, limited: str | None, breaker: BreakerStats, check: CheckStats | None
-    ) -> str | None:
-        match state:
-            case Health.MAINTENANCE:
-                return f"no API key; set {self.config.key_variable}"
-            case Health.RATE_LIMITED:
-                return limited
-            case Health.UNHEALTHY:
-                if check is not None and not check.ok and not check.success_since:
-                    return check.error
-                return f"{breaker.failures} of the last {breaker.outcomes} calls failed"
-        return breaker.cause
+    def _key_readings(self) -> Iterator[Reading]:
+        if isinstance(keys := self._provider, Rotation):
+            yield Reading("keys.living", keys.living, keys.size)
 
 
 def _least(patience: float | None, timeout: float) -> float | None:
     return None if patience is None else min(patience, timeout)
-
-
-def _limits(config: ServiceConfig) -> RateLimiterConfig:
-    counts = (config.requests_per_minute, config.requests_per_hour, config.requests_per_day)
-    limits = (Limit(count, per) for count, (_, per) in zip(counts, WINDOWS, strict=True))
-    return RateLimiterConfig(tuple(limits))
-
-
-def _appraise(value: object) -> Success:
-    match value:
-        case Completion(usage=Usage(nanousd=int(cost)) as usage):
-            return Success(Spent(1, usage.tokens, cost))
-        case _:
-            return Success()

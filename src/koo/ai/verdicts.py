@@ -3,16 +3,20 @@
     status, type, code, reasons, message --first rule that fits--> Verdict: class + sentence
                                          --none------------------> the status alone decides
 
+    inside a 200, whole or streamed: the status that its code or its type stands for
+
 Money errors come dressed as 429 or 400, overload as 503, 529 or 498, a bad key as
 400: only all parts together tell. The vendor's own message is read but never
-repeated, because it may quote the prompt or the key.
+repeated, because it may quote the prompt or the key; for the same reason its
+sentences are looked for where they begin, or a prompt could shut the service.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
@@ -29,10 +33,28 @@ from ..errors import (
     ServiceTimeoutError,
     ServiceUnavailableError,
 )
-from ..resilience import Failure, RetryClass, Spent
-from .provider import Usage
+from ..resilience import Failure, RetryClass, Spent, Success
+from .provider import NOTHING, Completion, Usage
 
-__all__ = ["Rule", "Surface", "Verdict", "classify", "judge"]
+__all__ = [
+    "Phase",
+    "Rule",
+    "Surface",
+    "Verdict",
+    "appraise",
+    "billed",
+    "classify",
+    "judge",
+]
+
+_ERROR_STATUS: Final = re.compile(r"[45]\d\d")
+
+
+class Phase(Enum):
+    """How far the answer had come when the error was found."""
+
+    WHOLE = "its status, or its whole body"
+    STREAM = "an event of a stream that had begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +72,32 @@ class Surface:
     message: str = ""
     reasons: tuple[str, ...] = ()
     readable: bool = True
+    phase: Phase = Phase.WHOLE
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What a rule may name."""
+        return (self.type, self.code, *self.reasons)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the status promised an answer."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The error class, what happened, and what to do, with ``{key}`` for the key's variable.
 
-    *waits*: a wait that the answer names is true and applies to this error.
+    *waits*: a wait that the answer names is true and applies to this error; *windows*: so
+    are the resets of the rate limits, which say nothing of money.
     """
 
     error: type[ExternalServiceError]
     what: str
     cure: str
     waits: bool = True
+    windows: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +119,7 @@ class Rule:
         """Whether *surface* is one of those it is for."""
         return (
             (not self.status or surface.status in self.status)
-            and (not self.words or not self.words.isdisjoint(_words(surface)))
+            and (not self.words or not self.words.isdisjoint(surface.words))
             and (self.message is None or self.message.search(surface.message) is not None)
         )
 
@@ -102,11 +137,12 @@ NO_MONEY: Final = Verdict(
     QuotaExceededError,
     "the account's money or spend limit is used up",
     "pay or raise the limit at the vendor, then reset the service",
+    windows=False,
 )
 DAY_SPENT: Final = Verdict(
     QuotaExceededError,
     "the account's quota for the day is used up",
-    "wait for the vendor's next day or raise the quota, then reset the service",
+    "raise the quota and reset the service, or wait for the vendor's next day",
 )
 TOO_FAST: Final = Verdict(RateLimitError, "too many requests", "send fewer, or wait")
 OVERLOADED: Final = Verdict(ServiceUnavailableError, "the service is overloaded", "try again later")
@@ -137,6 +173,12 @@ NO_MODEL: Final = Verdict(
 BAD_REQUEST: Final = Verdict(
     InvalidRequestError, "the service does not accept the request", "correct it", waits=False
 )
+PROXY: Final = Verdict(
+    InvalidRequestError,
+    "the proxy wants a name and a password",
+    "correct the proxy's address",
+    waits=False,
+)
 REDIRECTED: Final = Verdict(
     InvalidRequestError,
     "the address answers with a redirect",
@@ -154,6 +196,7 @@ _BY_STATUS: Final[Mapping[int, Verdict]] = MappingProxyType(
         403: NO_ACCESS,
         404: NO_MODEL,
         405: NO_MODEL,
+        407: PROXY,
         408: TIMED_OUT,
         409: BROKEN,
         410: NO_MODEL,
@@ -165,6 +208,9 @@ _BY_STATUS: Final[Mapping[int, Verdict]] = MappingProxyType(
         499: BROKEN,
         503: OVERLOADED,
         504: TIMED_OUT,
+        # Of machines in front of the vendor: no connection, or no answer, in time.
+        522: TIMED_OUT,
+        524: TIMED_OUT,
         529: OVERLOADED,
     }
 )
@@ -172,16 +218,46 @@ _BY_HUNDRED: Final[Mapping[int, Verdict]] = MappingProxyType(
     {3: REDIRECTED, 4: BAD_REQUEST, 5: BROKEN}
 )
 
+#: The status that a word stands for, when the real one was spent on a 200.
+_STATUS_OF: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        word: status
+        for status, words in {
+            400: "invalid_request_error BadRequestError INVALID_ARGUMENT FAILED_PRECONDITION",
+            401: "authentication_error AuthenticationError UNAUTHENTICATED invalid_api_key",
+            402: "billing_error payment_required",
+            403: "permission_error PermissionDeniedError PERMISSION_DENIED",
+            404: "not_found_error NotFoundError NOT_FOUND model_not_found",
+            413: "request_too_large",
+            429: "rate_limit_error requests tokens insufficient_quota rate_limit_exceeded"
+            " RESOURCE_EXHAUSTED quota_exceeded",
+            500: "api_error server_error InternalServerError INTERNAL",
+            503: "service_unavailable_error UNAVAILABLE",
+            504: "timeout_error DEADLINE_EXCEEDED",
+            529: "overloaded_error",
+        }.items()
+        for word in words.split()
+    }
+)
+
 
 def judge(surface: Surface, rules: tuple[Rule, ...]) -> Verdict:
     """The verdict on *surface*: that of the first rule that fits, else that of its status."""
+    surface = _with_own_status(surface)
     if surface.status == HTTPStatus.FORBIDDEN and not surface.readable:
         return SOMETHING_BETWEEN
     for rule in rules:
         if rule.fits(surface):
             return rule.verdict
-    verdict = _BY_STATUS.get(surface.status)
-    return verdict or _BY_HUNDRED.get(surface.status // 100, UNREADABLE)
+    verdict = _BY_STATUS.get(surface.status) or _BY_HUNDRED.get(surface.status // 100)
+    return verdict or (BROKEN if any((*surface.words, surface.message)) else UNREADABLE)
+
+
+def billed(surface: Surface, verdict: Verdict) -> Usage | None:
+    """What the vendor bills for it: nothing for a refusal; None, unknown, if it had begun."""
+    if surface.phase is Phase.STREAM or (surface.is_good and verdict.error.trips):
+        return None
+    return NOTHING
 
 
 def classify(error: Exception) -> Failure:
@@ -189,6 +265,9 @@ def classify(error: Exception) -> Failure:
     match error:
         case RateLimitError():
             retry_class = RetryClass.THROTTLED
+        case ApiKeyError() | AccessDeniedError() | QuotaExceededError():
+            # Worth another attempt only with another key, and that says nothing about load.
+            retry_class = RetryClass.RESOLVED if error.retryable else RetryClass.TRANSIENT
         case ExternalServiceError():
             retry_class = RetryClass.TRANSIENT
         case TimeoutError():
@@ -205,6 +284,11 @@ def classify(error: Exception) -> Failure:
     )
 
 
+def appraise(value: object) -> Success:
+    """What a good answer has spent; the appraiser of every AI service."""
+    return Success(_spent(value.usage) if isinstance(value, Completion) else None)
+
+
 def _spent(usage: object) -> Spent | None:
     match usage:
         case Usage(nanousd=int(cost)):
@@ -213,5 +297,11 @@ def _spent(usage: object) -> Spent | None:
             return None
 
 
-def _words(surface: Surface) -> tuple[str, ...]:
-    return (surface.type, surface.code, *surface.reasons)
+def _with_own_status(surface: Surface) -> Surface:
+    """An error inside a 200 as if it had come with the status that it names itself."""
+    if not surface.is_good:
+        return surface
+    if _ERROR_STATUS.fullmatch(surface.code):
+        return replace(surface, status=int(surface.code))
+    known = (_STATUS_OF[word] for word in surface.words if word in _STATUS_OF)
+    return replace(surface, status=next(known, surface.status))

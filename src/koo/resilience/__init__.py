@@ -59,8 +59,9 @@ from .outcome import (
     Spent,
     Success,
 )
-from .policy import Attempt, CallOutcome, Policy, PolicyStats
+from .policy import Attempt, CallOutcome, Pace, Policy, PolicyStats
 from .retry import Backoff, RetryBudget, RetryBudgetConfig, RetryBudgetStats, RetryConfig
+from .store import MemoryStore, Store
 from .window import OutcomeWindow, Tally, WindowConfig
 
 __all__ = [
@@ -111,10 +112,12 @@ __all__ = [
     "LimitStats",
     "LinedGate",
     "Listener",
+    "MemoryStore",
     "Mode",
     "OperatorAction",
     "Outcome",
     "OutcomeWindow",
+    "Pace",
     "Permit",
     "Policy",
     "PolicyStats",
@@ -134,6 +137,7 @@ __all__ = [
     "Spent",
     "State",
     "StateChanged",
+    "Store",
     "Success",
     "Tally",
     "Waiter",

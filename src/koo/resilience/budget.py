@@ -43,7 +43,7 @@ class DailyBudgetStats:
     """A photograph of a daily budget, in nano-dollars.
 
     *resets_at* is the epoch second of the next midnight; *settled_late* was
-    debited to a day that was over.
+    debited to a day that was over; *trouble* is what is wrong with the store.
     """
 
     name: str
@@ -56,6 +56,7 @@ class DailyBudgetStats:
     waiting: int
     rejected_total: int
     double_settled_total: int
+    trouble: str | None = None
 
 
 class DailyBudget(LinedGate):
@@ -148,11 +149,15 @@ class DailyBudget(LinedGate):
             self.serve()
 
     def _serve(self, head: Waiter, line: Line) -> bool:
-        """Serve *head*; if only midnight can be counted on, have it ask again then."""
+        """Serve *head*; if it gets nothing, have it ask again when that may be otherwise."""
         is_served = super()._serve(head, line)
         if not is_served:
-            head.serve_in(self._until_midnight(), self)
+            head.serve_in(self._until_next_look(), self)
         return is_served
+
+    def _until_next_look(self) -> float:
+        """The seconds until somebody should look at the line: only midnight can be counted on."""
+        return self._until_midnight()
 
     def _until_midnight(self) -> float:
         return max(0.0, self._ends_at - self._clock.time())

@@ -90,7 +90,10 @@ class LimitStats:
 
 @dataclass(frozen=True, slots=True)
 class RateLimiterStats:
-    """A photograph of a rate limiter; *paused_for* and *reset_after* in seconds."""
+    """A photograph of a rate limiter.
+
+    *paused_for* is in seconds; *trouble* is what is wrong with the store.
+    """
 
     name: str
     windows: tuple[LimitStats, ...]
@@ -98,19 +101,33 @@ class RateLimiterStats:
     waiting: int
     rejected_total: int
     double_settled_total: int
+    trouble: str | None = None
 
 
 class _Meter:
     """All windows of one weight, behind one credit."""
 
-    __slots__ = ("_full", "_limits", "_since", "_windows", "credit", "edge", "place")
+    __slots__ = (
+        "_full",
+        "_limits",
+        "credit",
+        "edge",
+        "place",
+        "rolls_total",
+        "since",
+        "weight",
+        "windows",
+    )
 
     def __init__(self, weight: Weight, limits: tuple[Limit, ...]) -> None:
+        self.weight = weight
         #: Where an ask or a bill has this weight.
         self.place = WEIGHTS.index(weight)
         self._limits = limits
-        self._windows = tuple(RollingCount(limit.per, _BUCKETS) for limit in limits)
-        self._since = 0.0
+        self.windows = tuple(RollingCount(limit.per, _BUCKETS) for limit in limits)
+        #: How often the windows have changed; in between, only ``pending`` does.
+        self.rolls_total = 0
+        self.since = 0.0
         self.edge = 0.0
         self._full = self.credit = 0
 
@@ -122,13 +139,19 @@ class _Meter:
     def roll(self, now: float) -> None:
         """A bucket has ended: move what is pending into the windows, let go what is old."""
         if pending := self.pending:
-            for window in self._windows:
-                window.add(self._since, pending)
-        for window in self._windows:
+            for window in self.windows:
+                window.add(self.since, pending)
+        for window in self.windows:
             window.forget(now)
-        self._since = now
-        self.edge = min(window.next_edge(now) for window in self._windows)
-        self._full = self.credit = self._free()
+        self.rolls_total += 1
+        self.resume(now, 0)
+
+    def resume(self, since: float, pending: int) -> None:
+        """Go on from windows as they are, and from what is *pending* since the moment *since*."""
+        self.since = since
+        self.edge = min(window.next_edge(since) for window in self.windows)
+        self._full = self._free()
+        self.credit = self._full - pending
 
     def put_late(self, amount: int, now: float) -> None:
         """Count what nobody was asked for, in the bucket of *now* whatever it held before."""
@@ -137,10 +160,11 @@ class _Meter:
         self.credit -= amount
 
     def take_back(self, stamp: float, amount: int) -> None:
-        if stamp >= self._since:
+        if stamp >= self.since:
             self.credit += amount
             return
-        for window in self._windows:
+        self.rolls_total += 1
+        for window in self.windows:
             window.take_back(stamp, amount)
         pending, self._full = self.pending, self._free()
         self.credit = self._full - pending
@@ -152,19 +176,19 @@ class _Meter:
         self.roll(now)
         return max(
             window.leaves_at(window.kept + amount - limit.limit)
-            for limit, window in zip(self._limits, self._windows, strict=True)
+            for limit, window in zip(self._limits, self.windows, strict=True)
         )
 
     def stats(self, now: float) -> list[LimitStats]:
         return [
             self._photograph(limit, window, now)
-            for limit, window in zip(self._limits, self._windows, strict=True)
+            for limit, window in zip(self._limits, self.windows, strict=True)
         ]
 
     def _photograph(self, limit: Limit, window: RollingCount, now: float) -> LimitStats:
         copy = window.copy()
         if pending := self.pending:
-            copy.add(self._since, pending)
+            copy.add(self.since, pending)
         copy.forget(now)
         remaining = max(0, limit.limit - copy.kept)
         reset = max(0.0, copy.leaves_at(copy.kept) - now)
@@ -173,7 +197,7 @@ class _Meter:
     def _free(self) -> int:
         return min(
             limit.limit - window.kept
-            for limit, window in zip(self._limits, self._windows, strict=True)
+            for limit, window in zip(self._limits, self.windows, strict=True)
         )
 
 

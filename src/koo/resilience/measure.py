@@ -207,6 +207,20 @@ class RollingCount:
         # A hair more than the bucket's end, so that rounding can't wake a waiter too early.
         return (tick + self.ticks + 1) * self.span / self.ticks * (1 + 1e-12)
 
+    def buckets(self) -> tuple[int, list[int]]:
+        """The latest bucket's number, and what all buckets up to it hold, oldest first."""
+        start = self._latest % self.ticks
+        older = self._ring[start:] + self._ring[:start] if self._ring else [0] * self.ticks
+        return self._latest, [*older, self._fresh]
+
+    def refill(self, latest: int, amounts: list[int]) -> None:
+        """Hold what ``buckets`` told of a count with the same span and ticks."""
+        *older, self._fresh = amounts
+        self._latest, self.kept = latest, sum(amounts)
+        self._ring = array("B", bytes(self.ticks)) if any(older) else _NO_COUNTS
+        for place, amount in enumerate(older if self._ring else ()):
+            self._put((latest + place) % self.ticks, amount)
+
     def next_edge(self, now: float) -> float:
         """The moment when the bucket of *now* ends."""
         return (self._tick(now) + 1) * self.span / self.ticks

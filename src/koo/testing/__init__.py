@@ -21,13 +21,14 @@ if TYPE_CHECKING:
         Phase,
         Traffic,
     )
-    from .provider import After, ScriptedProvider
+    from .provider import After, Pieces, ScriptedProvider
     from .servers import PostgresServer
-    from .simulator import Endpoint, Fault, Received, Simulator
+    from .simulator import SCENARIOS, Endpoint, Fault, Received, Scenario, Simulator
     from .sockets import free_port
     from .virtual_loop import VirtualClock, VirtualDeadlock, VirtualTimeLoop, run, running_clock
 
 __all__ = [
+    "SCENARIOS",
     "Action",
     "After",
     "BlackHole",
@@ -40,8 +41,10 @@ __all__ = [
     "FaultProxy",
     "LinkFault",
     "Phase",
+    "Pieces",
     "PostgresServer",
     "Received",
+    "Scenario",
     "ScriptedProvider",
     "Simulator",
     "Traffic",
@@ -67,9 +70,9 @@ _HOMES = {
         "Phase",
         "Traffic",
     },
-    ".provider": {"After", "ScriptedProvider"},
+    ".provider": {"After", "Pieces", "ScriptedProvider"},
     ".servers": {"PostgresServer"},
-    ".simulator": {"Endpoint", "Fault", "Received", "Simulator"},
+    ".simulator": {"SCENARIOS", "Endpoint", "Fault", "Received", "Scenario", "Simulator"},
     ".sockets": {"free_port"},
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -2,6 +2,8 @@
 
 request 1 --> line 1 --> text or Completion: the answer; exception: raised; After: later
 request n --> line n ... and when the script has ended, ``then``
+
+Asked for a stream, it says a text word by word, and Pieces as they are.
 """
 
 from __future__ import annotations
@@ -9,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from ..ai import Completion, Prompt, Request, Usage
+from ..ai import Completion, Heard, Prompt, Request, Usage
 from ..resilience import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
-__all__ = ["After", "Line", "ScriptedProvider"]
+__all__ = ["After", "Line", "Pieces", "ScriptedProvider"]
 
 #: What an answer used unless its line says otherwise.
 USAGE: Final = Usage(10, 5)
@@ -23,13 +25,21 @@ USAGE: Final = Usage(10, 5)
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """*line*, said only after *seconds*."""
+    """*line*, said only after *seconds*; also one piece of an answer."""
 
     seconds: float
-    line: str | Completion | Exception
+    line: str | Completion | Exception | Pieces
 
 
-Line: TypeAlias = str | Completion | Exception | After
+class Pieces:
+    """An answer in these pieces. An exception among them ends it; *usage* None is unknown."""
+
+    def __init__(self, *pieces: str | Exception | After, usage: Usage | None = USAGE) -> None:
+        self.pieces = pieces
+        self.usage = usage
+
+
+Line: TypeAlias = str | Completion | Exception | After | Pieces
 
 
 class ScriptedProvider:
@@ -51,6 +61,7 @@ class ScriptedProvider:
         self.requests: list[Request] = []
         self.checks_total = 0
         self.closed_total = 0
+        self.resets_total = 0
         self.models = models
         self._script = list(script)
         self._then = then
@@ -68,19 +79,27 @@ class ScriptedProvider:
 
     async def complete(self, request: Request) -> Completion:
         """The next line."""
+        *_, whole = [item async for item in self.stream(request, Heard())]
+        assert isinstance(whole, Completion)
+        return whole
+
+    async def stream(
+        self, request: Request, heard: Heard
+    ) -> AsyncGenerator[str | Completion, None]:
+        """The next line, piece by piece."""
         self.requests.append(request)
         self._on_send(request)
-        line = self._next_line()
-        if isinstance(line, After):
-            await self._clock.sleep(line.seconds)
-            line = line.line
-        match line:
-            case Exception():
-                raise line
-            case Completion():
-                return line
-            case text:
-                return Completion(text, request.prompt.model, "stop", USAGE)
+        line = await self._said(self._next_line())
+        for piece in _pieces(line):
+            text = await self._said(piece)
+            heard.pieces.append(str(text))
+            heard.at_least = Usage(1, 1)
+            yield str(text)
+        if isinstance(line, Completion):
+            yield line
+            return
+        usage = line.usage if isinstance(line, Pieces) else USAGE
+        yield Completion(heard.text, request.prompt.model, "stop", usage)
 
     async def list_models(self) -> tuple[str, ...] | None:
         """What ``models`` says."""
@@ -89,12 +108,34 @@ class ScriptedProvider:
             raise self.models
         return self.models
 
+    def reset(self) -> None:
+        """Nothing to forget; counted."""
+        self.resets_total += 1
+
     async def close(self) -> None:
         """Nothing to let go; counted."""
         self.closed_total += 1
+
+    async def _said(self, line: Line) -> str | Completion | Pieces:
+        if isinstance(line, After):
+            await self._clock.sleep(line.seconds)
+            line = line.line
+        if isinstance(line, Exception):
+            raise line
+        assert not isinstance(line, After), "ScriptedProvider: one After inside another"
+        return line
 
     def _next_line(self) -> Line:
         if self._script:
             return self._script.pop(0)
         assert self._then is not None, "ScriptedProvider: the script has ended; give it a `then`"
         return self._then
+
+
+def _pieces(line: str | Completion | Pieces) -> Iterator[str | Exception | After]:
+    if isinstance(line, Pieces):
+        yield from line.pieces
+        return
+    text = line.text if isinstance(line, Completion) else line
+    first, *others = text.split(" ")
+    yield from filter(None, (first, *(f" {word}" for word in others)))

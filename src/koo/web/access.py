@@ -1,4 +1,4 @@
-"""Who may look and who may act: tokens, one-time codes, sign-ins. No HTTP here.
+"""Who may look, act, or call AI services: tokens, one-time codes, sign-ins. No HTTP here.
 
     Bearer token ----------------------------------------+--> Principal(scope) or nobody
     one-time code or token --sign_in()--> cookie value --+
@@ -28,9 +28,10 @@ _MOST_SIGN_INS: Final = 100
 
 
 class Scope(StrEnum):
-    """What somebody may do; acting includes looking."""
+    """What somebody may do; acting includes looking and calling, calling nothing else."""
 
     READ = "read"
+    CALL = "call"
     OPERATE = "operate"
 
 
@@ -42,6 +43,16 @@ class Principal:
     name: str
     key: str
     by_cookie: bool = False
+
+    @property
+    def looks(self) -> bool:
+        """Whether looking is allowed."""
+        return self.scope is not Scope.CALL
+
+    @property
+    def calls(self) -> bool:
+        """Whether calling AI services is allowed."""
+        return self.scope is not Scope.READ
 
     @property
     def operates(self) -> bool:
@@ -60,17 +71,20 @@ class AccessConfig:
     host: str = "127.0.0.1"
     read_token: str | None = None
     operate_token: str | None = None
+    call_token: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would leave the door open."""
-        for name, token in (("read", self.read_token), ("operate", self.operate_token)):
+        tokens = {"read": self.read_token, "operate": self.operate_token, "call": self.call_token}
+        for name, token in tokens.items():
             if token is not None and not _is_usable(token):
                 raise ValueError(
                     f"access: the {name} token must be printable ASCII without spaces; "
                     "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"
                 )
-        if self.read_token is not None and self.read_token == self.operate_token:
-            raise ValueError("access: read and operate token are the same; give each its own")
+        given = [token for token in tokens.values() if token is not None]
+        if len(set(given)) < len(given):
+            raise ValueError("access: two of the tokens are the same; give each its own")
         if not self.has_tokens and not is_loopback(self.host):
             raise ValueError(
                 f"access: {self.host} can be reached by others and no token is set; "
@@ -79,7 +93,7 @@ class AccessConfig:
 
     @property
     def has_tokens(self) -> bool:
-        """Whether any token is configured."""
+        """Whether looking needs a token, because one for it is configured."""
         return self.read_token is not None or self.operate_token is not None
 
 
@@ -128,7 +142,9 @@ class Access:
         self.is_open = not config.has_tokens
         self.operate_token = new_secret() if makes_token else None
         self.code = new_secret() if makes_token else None
-        self._tokens = _principals(config.read_token, config.operate_token or self.operate_token)
+        self._tokens = _principals(
+            config.read_token, config.operate_token or self.operate_token, config.call_token
+        )
         self._code = _digest(self.code) if self.code else None
         self._sign_ins: dict[bytes, _SignIn] = {}
 
@@ -158,7 +174,7 @@ class Access:
     def sign_in(self, proof: str) -> tuple[Principal, str] | None:
         """Who brings this token or unused one-time code, and the cookie value for it."""
         principal = self._spend_code(proof) or self.bearer(proof)
-        if principal is None:
+        if principal is None or not principal.looks:
             return None
         value = self._new_secret()
         signed = Principal(principal.scope, f"page ({principal.scope})", principal.key, True)  # noqa: FBT003
@@ -186,10 +202,12 @@ def _operator() -> Principal:
     return Principal(Scope.OPERATE, "operate token", "operate")
 
 
-def _principals(read: str | None, operate: str | None) -> dict[bytes, Principal]:
+def _principals(read: str | None, operate: str | None, call: str | None) -> dict[bytes, Principal]:
     tokens: dict[bytes, Principal] = {}
     if read is not None:
         tokens[_digest(read)] = Principal(Scope.READ, "read token", "read")
+    if call is not None:
+        tokens[_digest(call)] = Principal(Scope.CALL, "call token", "call")
     if operate is not None:
         tokens[_digest(operate)] = _operator()
     return tokens

@@ -26,6 +26,7 @@ __all__ = [
     "ServicesAnswer",
     "ServicesHealthAnswer",
     "SignInAnswer",
+    "TextAnswer",
 ]
 
 
@@ -107,6 +108,15 @@ class ErrorsResetAnswer:
     service: str
     previous_state: str
     new_state: str
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextAnswer:
+    """What an AI service has answered."""
+
+    text: str
+    service: str
     timestamp: str
 
 

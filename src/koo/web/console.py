@@ -14,7 +14,7 @@ import contextvars
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, FastAPI
 from pydantic import TypeAdapter
@@ -31,6 +31,8 @@ from .guards import LOOPBACK_HOSTS, BodyLimit, HostGuard, SecurityHeaders
 from .lifecycle import Lifecycle
 from .problems import handle_problems
 from .routes import (
+    BODY_LIMITS,
+    call_router,
     load_page,
     monitoring_router,
     page_router,
@@ -39,6 +41,9 @@ from .routes import (
     service_router,
     sign_in_router,
 )
+
+if TYPE_CHECKING:
+    from ..ai import AIManager
 
 __all__ = ["Console", "ConsoleConfig"]
 
@@ -77,7 +82,10 @@ class ConsoleConfig:
 
 
 class Console:
-    """The HTTP surface of a *monitor*: routes, page, stream, doors and their keys."""
+    """The HTTP surface of a *monitor*: routes, page, stream, doors and their keys.
+
+    With *answers*, an ``AIManager``, AI services can be called over it too.
+    """
 
     def __init__(
         self,
@@ -85,10 +93,12 @@ class Console:
         access: Access,
         config: ConsoleConfig | None = None,
         *,
+        answers: AIManager | None = None,
         on_event: Listener = ignore,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.monitor = monitor
+        self._answers = answers
         self.access = access
         self.config = config or ConsoleConfig()
         doors = Doors(access, per_minute=self.config.posts_per_minute, clock=clock)
@@ -99,7 +109,9 @@ class Console:
     def routers(self) -> tuple[APIRouter, ...]:
         """The routers of every part; :meth:`install` includes them."""
         config, doors = self.config, self.desk.doors
+        calls = () if self._answers is None else (call_router(self.desk, self._answers),)
         return (
+            *calls,
             monitoring_router(self.desk, self.feed),
             service_router(self.desk),
             sign_in_router(self.access, doors, config.about()),
@@ -115,7 +127,7 @@ class Console:
         app.router.redirect_slashes = False
         hosts = (*LOOPBACK_HOSTS, *self.config.hosts)
         # Starlette puts the last one added outermost.
-        app.add_middleware(BodyLimit)
+        app.add_middleware(BodyLimit, larger=BODY_LIMITS)
         app.add_middleware(HostGuard, hosts=hosts)
         app.add_middleware(SecurityHeaders)
         handle_problems(app)

@@ -3,6 +3,7 @@
 GET   nothing | Bearer | cookie ----------------> looks
 POST  Bearer ------------------------------+
 cookie + same-origin + JSON body ----+----> acts, at most 60 a minute and token
+                                           +----> calls, which the services limit themselves
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ..resilience import (
 from .access import Access, Principal
 from .problems import Problem
 
-__all__ = ["POSTS_PER_MINUTE", "Doors", "cookie_name", "read_body", "reason_of"]
+__all__ = ["POSTS_PER_MINUTE", "Doors", "cookie_name", "read_body", "read_json", "reason_of"]
 
 POSTS_PER_MINUTE: Final = 60
 
@@ -67,7 +68,9 @@ class Doors:
 
     async def looks(self, request: Request, _: _Documented = None) -> None:
         """Let pass who may look."""
-        self.principal(request)
+        if not self.principal(request).looks:
+            detail = "this token may call AI services and nothing else; use the read token"
+            raise Problem(403, "call_only", detail)
 
     async def acts(self, request: Request, _: _Documented = None) -> None:
         """Let pass who may act, and comes from our own page if by cookie."""
@@ -75,7 +78,17 @@ class Doors:
         if principal.key == "anonymous":
             raise _unknown("this needs the operate token; sign in, or send it as a Bearer token")
         if not principal.operates:
-            raise Problem(403, "read_only", "this token may look, not act; use the operate token")
+            raise Problem(403, "read_only", "this token may not act; use the operate token")
+        if principal.by_cookie:
+            check_same_origin(request)
+
+    async def calls(self, request: Request, _: _Documented = None) -> None:
+        """Let pass who may call AI services, and comes from our own page if by cookie."""
+        principal = self.principal(request)
+        if principal.key == "anonymous":
+            raise _unknown("this needs the call token; send it as Authorization: Bearer")
+        if not principal.calls:
+            raise Problem(403, "read_only", "this token may look, not call; use the call token")
         if principal.by_cookie:
             check_same_origin(request)
 
@@ -128,11 +141,9 @@ def check_same_origin(request: Request) -> None:
 
 async def reason_of(request: Request) -> str | None:
     """The reason that somebody gave for acting; the body may be absent."""
-    body = await read_body(request)
+    body = await read_json(request)
     if not body:
         return None
-    if not _is_json(request):
-        raise _not_json()
     try:
         reason = _REASON.validate_json(body).reason
     except ValidationError:
@@ -149,6 +160,14 @@ def _one_line(text: str) -> str:
 async def read_body(request: Request) -> bytes:
     """The whole body, which the guard before us keeps small."""
     return await request.body()
+
+
+async def read_json(request: Request) -> bytes:
+    """The whole body, which must be called JSON if there is any."""
+    body = await read_body(request)
+    if body and not _is_json(request):
+        raise _not_json()
+    return body
 
 
 def _is_json(request: Request) -> bool:

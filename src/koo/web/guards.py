@@ -7,7 +7,7 @@ so that a chunked one without a length cannot grow either.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -95,35 +95,45 @@ def _without_port(host: str) -> str:
 
 
 class BodyLimit:
-    """Answers 413 to a body that is, or turns out to be, larger than *most* bytes."""
+    """Answers 413 to a body that is, or turns out to be, larger than *most* bytes.
 
-    def __init__(self, app: ASGIApp, most: int = BODY_LIMIT_BYTES) -> None:
+    *larger* has the limits of single paths.
+    """
+
+    def __init__(
+        self, app: ASGIApp, most: int = BODY_LIMIT_BYTES, larger: Mapping[str, int] | None = None
+    ) -> None:
         self._app = app
         self._most = most
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse what is declared too large, and count what is read of the rest."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif self._declares_too_much(scope):
-            detail = f"the body is larger than {self._most} bytes; send less"
+            return
+        most = self._larger.get(scope["path"], self._most)
+        if _declares_more(scope, most):
+            detail = f"the body is larger than {most} bytes; send less"
             await answer_problem(Problem(413, "body_too_large", detail))(scope, receive, send)
         else:
-            await self._app(scope, self._counted(receive), send)
+            await self._app(scope, _counted(receive, most), send)
 
-    def _declares_too_much(self, scope: Scope) -> bool:
-        declared = Headers(scope=scope).get("content-length", "")
-        return declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > self._most)
 
-    def _counted(self, receive: Receive) -> Receive:
-        read = 0
+def _declares_more(scope: Scope, most: int) -> bool:
+    declared = Headers(scope=scope).get("content-length", "")
+    return declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > most)
 
-        async def receive_counted() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self._most:
-                raise HTTPException(413)
-            return message
 
-        return receive_counted
+def _counted(receive: Receive, most: int) -> Receive:
+    read = 0
+
+    async def receive_counted() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > most:
+            raise HTTPException(413)
+        return message
+
+    return receive_counted

@@ -20,7 +20,14 @@ from starlette.responses import Response
 
 from ..errors import Rejected
 
-__all__ = ["PROBLEM_TYPE", "Problem", "ProblemBody", "answer_problem", "handle_problems"]
+__all__ = [
+    "PROBLEM_TYPE",
+    "Problem",
+    "ProblemBody",
+    "answer_problem",
+    "handle_problems",
+    "problem_body",
+]
 
 PROBLEM_TYPE: Final = "application/problem+json"
 
@@ -30,7 +37,7 @@ _DETAILS: Final = {
     403: "this needs the operate token",
     404: "there is nothing at this address",
     405: "this address takes another method; see the Allow header",
-    413: "the body is larger than 16 KiB; send less",
+    413: "the body is larger than this address takes; send less",
     500: "something unexpected happened here; the log says what",
 }
 
@@ -63,7 +70,19 @@ class Problem(Exception):
 
 def answer_problem(problem: Problem, extra: Mapping[str, object] | None = None) -> Response:
     """The response for *problem*."""
-    body = {
+    return Response(
+        json.dumps(problem_body(problem, extra)).encode(),
+        problem.status,
+        {**problem.headers, "Cache-Control": "no-store"},
+        PROBLEM_TYPE,
+    )
+
+
+def problem_body(
+    problem: Problem, extra: Mapping[str, object] | None = None
+) -> Mapping[str, object]:
+    """The document for *problem*."""
+    return {
         "type": f"urn:koo:problem:{problem.code}",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
@@ -71,12 +90,6 @@ def answer_problem(problem: Problem, extra: Mapping[str, object] | None = None) 
         "code": problem.code,
         **(extra or {}),
     }
-    return Response(
-        json.dumps(body).encode(),
-        problem.status,
-        {**problem.headers, "Cache-Control": "no-store"},
-        PROBLEM_TYPE,
-    )
 
 
 def handle_problems(app: FastAPI) -> None:

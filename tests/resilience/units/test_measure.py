@@ -272,3 +272,31 @@ def test_a_rolling_count_counts_any_amount(amount):
     assert count.total(3.0) == amount + 1
     assert count.take_back(1.0, amount) == amount
     assert count.total(3.0) == 1
+
+
+def test_a_rolling_count_is_filled_again_from_what_it_told():
+    """Whatever it has counted since counts for nothing; whatever comes then counts as before."""
+    for moments in ([], [0.5], [0.5, 3.2, 3.3], [7.0], [0.1, 700.0], [float(n) for n in range(90)]):
+        count, other = RollingCount(60.0, 64), RollingCount(60.0, 64)
+        for moment in moments:
+            count.add(moment, 300)
+        other.add(2000.0, 5)
+        other.refill(*count.buckets())
+        assert (other.kept, other.buckets()) == (count.kept, count.buckets())
+        last = moments[-1] if moments else 0.0
+        for wait in (0.0, 1.0, 20.0, 61.0, 200.0):
+            assert other.total(last + wait) == count.total(last + wait)
+        for one in (count, other):
+            one.add(last + 5.0, 2)
+        assert other.buckets() == count.buckets()
+
+
+def test_a_rolling_count_tells_its_buckets_oldest_first():
+    count = RollingCount(4.0, 4)
+    assert count.buckets() == (0, [0, 0, 0, 0, 0])
+    count.add(1.0, 1)
+    assert count.buckets() == (1, [0, 0, 0, 0, 1])
+    count.add(3.0, 2)
+    assert count.buckets() == (3, [0, 0, 1, 0, 2])
+    count.add(6.0, 3)
+    assert count.buckets() == (6, [0, 2, 0, 0, 3])

@@ -21,7 +21,7 @@ from ..verdicts import (
     Rule,
     Surface,
 )
-from .wire import Answer, Document, dig, number_at, text_at, usage_of
+from .wire import Answer, Document, Hearing, dig, number_at, text_at, usage_of
 
 __all__ = ["Anthropic"]
 
@@ -35,8 +35,13 @@ RULES: Final = (
             "linked_organization_spend_limit_reached linked_organization_billing_unavailable"
         ),
     ),
-    Rule.on(NO_MONEY, 400, 403, 429, says=r"api usage limits|credit balance is too low"),
+    Rule.on(
+        NO_MONEY,
+        *(400, 403, 429),
+        says=r"^(you have reached your .*api usage limits|your credit balance is too low)",
+    ),
     Rule.on(NO_ACCESS, words="organization_on_hold"),
+    Rule.on(NO_ACCESS, 400, says=r"^this organization has been disabled"),
     Rule.on(BAD_KEY, words="authentication_error"),
     Rule.on(NO_ACCESS, words="permission_error"),
     Rule.on(TOO_FAST, words="ramp_limit_exceeded rate_limit_error"),
@@ -47,7 +52,7 @@ RULES: Final = (
     Rule.on(TOO_LONG, 400, says=r"prompt is too long|exceeds? (the )?(context|maximum)"),
     Rule.on(REFUSED, 400, says=r"content filtering policy"),
     Rule.on(NO_MODEL, words="not_found_error"),
-    Rule.on(BAD_REQUEST, 200, 400, words="invalid_request_error"),
+    Rule.on(BAD_REQUEST, 400, words="invalid_request_error"),
 )
 
 
@@ -77,6 +82,8 @@ class Anthropic:
             document["system"] = prompt.system
         if prompt.temperature is not None:
             document["temperature"] = prompt.temperature
+        if prompt.streams:
+            document["stream"] = True
         return document
 
     def read(self, document: object) -> Answer | None:
@@ -86,6 +93,28 @@ class Anthropic:
             return None
         text = "".join(text_at(block, "text") for block in blocks)
         return Answer(text, finish, _usage(dig(document, "usage")), finish == "refusal")
+
+    def hear(self, hearing: Hearing, document: object) -> str:
+        """From ``message_start``, which counts the input, to ``message_stop``."""
+        match text_at(document, "type"):
+            case "message_start":
+                told = _counted(dig(document, "message", "usage"))
+                hearing.count(_usage(told))
+                # What of the output was counted so early is never the whole of it.
+                hearing.counts = {name: told[name] for name in told if name != "output_tokens"}
+            case "content_block_start":
+                return text_at(document, "content_block", "text")
+            case "content_block_delta":
+                return text_at(document, "delta", "text")
+            case "message_delta":
+                hearing.finish = text_at(document, "delta", "stop_reason") or hearing.finish
+                hearing.refused = hearing.finish == "refusal"
+                hearing.counts |= _counted(dig(document, "usage"))
+                hearing.count(_usage(hearing.counts))
+            case "message_stop":
+                hearing.is_over, hearing.is_whole = True, bool(hearing.finish)
+                hearing.count(_usage(hearing.counts))
+        return ""
 
     def surface(self, status: int, document: object) -> Surface:
         """``{"error": {"type", "message", "details": {"error_code"}}}``."""
@@ -106,6 +135,12 @@ class Anthropic:
         """The ids of ``data``."""
         listed = dig(document, "data")
         return tuple(text_at(one, "id") for one in listed) if isinstance(listed, list) else ()
+
+
+def _counted(usage: object) -> dict[str, object]:
+    """The counts in an event; the last event of a stream repeats some of the first's as null."""
+    found = usage.items() if isinstance(usage, dict) else ()
+    return {name: count for name, count in found if count is not None}
 
 
 def _usage(usage: object) -> Usage | None:

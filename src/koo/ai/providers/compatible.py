@@ -9,25 +9,50 @@ from dataclasses import replace
 from typing import ClassVar, Final
 
 from ..provider import Usage
-from ..verdicts import NO_MONEY, OVERLOADED, REFUSED, TOO_FAST, TOO_LONG, Rule
+from ..verdicts import (
+    NO_ACCESS,
+    NO_MONEY,
+    OVERLOADED,
+    REFUSED,
+    TOO_FAST,
+    TOO_LONG,
+    Rule,
+    Surface,
+)
 from .openai import RULES, OpenAI
-from .wire import dig, nanousd_of, number_at, usage_of
+from .wire import Document, dig, nanousd_of, number_at, text_at, usage_of
 
-__all__ = ["Compatible", "Perplexity"]
+__all__ = ["Compatible", "Perplexity", "Plain"]
 
 _OUT_OF_MONEY: Final = (
     r"insufficient (balance|credit|fund|quota)|out of credit|exceeded your current quota|"
     r"credit (limit|balance)|spending limit|payment required"
 )
 
+_OPENROUTER_BUDGETS: Final = (
+    "openrouter_guardrail_budget openrouter_workspace_budget openrouter_key_limit"
+)
+
 COMPATIBLE_RULES: Final = (
+    # Too much money in flight; it comes back by itself.
+    Rule.on(TOO_FAST, 402, words="openrouter_in_flight_budget"),
+    Rule.on(NO_MONEY, words=_OPENROUTER_BUDGETS),
     Rule.on(NO_MONEY, 401, 402, 403, 429, says=_OUT_OF_MONEY),
     # About one prompt and not about the key, so it must not shut the service.
+    Rule.on(REFUSED, 403, words="moderated"),
     Rule.on(REFUSED, 403, says=r"moderation|flagged"),
     *RULES,
+    Rule.on(NO_ACCESS, words="organization_restricted"),
     Rule.on(OVERLOADED, words="capacity_exceeded"),
-    Rule.on(TOO_FAST, 429, words="tokens requests rate_limit_error"),
     Rule.on(TOO_LONG, 400, says=r"context (length|window|size)|too many tokens|maximum .*tokens"),
+)
+
+_DELAYS: Final = (
+    ("retry_after_seconds",),
+    ("retry_after",),
+    ("resets_at",),
+    ("headers", "Retry-After"),
+    ("headers", "X-RateLimit-Reset"),
 )
 
 
@@ -43,8 +68,26 @@ class Compatible(OpenAI):
         cost = nanousd_of(dig(usage, "cost"))
         return counted if counted is None or cost is None else replace(counted, nanousd=cost)
 
+    def surface(self, status: int, document: object) -> Surface:
+        """As OpenAI's, and what OpenRouter adds in ``metadata``."""
+        metadata = dig(document, "error", "metadata")
+        moderated = "moderated" if dig(metadata, "flagged_input") is not None else ""
+        reasons = tuple(filter(None, (text_at(metadata, "limit_source"), moderated)))
+        return replace(super().surface(status, document), reasons=reasons)
 
-class Perplexity(Compatible):
+    def delay(self, document: object) -> str:
+        """Of OpenRouter: a moment, or seconds, or the headers of whom it asked."""
+        metadata = dig(document, "error", "metadata")
+        return next(filter(None, (text_at(metadata, *path) for path in _DELAYS)), "")
+
+
+class Plain(Compatible):
+    """A compatible server that refuses ``stream_options`` and counts without being asked."""
+
+    stream_options: ClassVar[Document] = {}
+
+
+class Perplexity(Plain):
     """Perplexity: no list of models, and a bill of its own in every answer."""
 
     models_path: ClassVar[str | None] = None

@@ -21,7 +21,7 @@ from ..verdicts import (
     Rule,
     Surface,
 )
-from .wire import Answer, Document, dig, number_at, text_at, usage_of
+from .wire import Answer, Document, Hearing, dig, number_at, text_at, usage_of
 
 __all__ = ["Gemini"]
 
@@ -31,11 +31,12 @@ _MODALITIES: Final = ("AUDIO", "IMAGE", "VIDEO")
 # A quota of nothing is refused with a wait that will not help, so it comes before both quotas.
 RULES: Final = (
     Rule.on(BAD_KEY, words="API_KEY_INVALID UNAUTHENTICATED"),
-    Rule.on(BAD_KEY, 400, 403, says=r"api key (expired|not valid|was reported)"),
-    Rule.on(NO_MONEY, words="payment_required"),
+    Rule.on(BAD_KEY, 400, 403, says=r"^(your )?api key (expired|not valid|was reported)"),
+    Rule.on(NO_MONEY, words="payment_required BILLING_DISABLED"),
     Rule.on(NO_MONEY, 402),
     Rule.on(NO_ACCESS, 429, says=r"limit: 0(?![\d.])"),
     Rule.on(DAY_SPENT, 429, words="PER_DAY quota_exceeded"),
+    Rule.on(DAY_SPENT, 429, says=r"per ?day\b|perdayper|\bdaily (limit|quota)"),
     Rule.on(TOO_FAST, 429),
     Rule.on(NO_ACCESS, 400, words="FAILED_PRECONDITION", says=r"location"),
     Rule.on(NO_MONEY, 400, words="FAILED_PRECONDITION"),
@@ -45,7 +46,6 @@ RULES: Final = (
     Rule.on(OVERLOADED, words="UNAVAILABLE"),
     Rule.on(TIMED_OUT, words="DEADLINE_EXCEEDED"),
     Rule.on(BROKEN, words="INTERNAL CANCELLED ABORTED"),
-    Rule.on(TOO_FAST, words="RESOURCE_EXHAUSTED"),
 )
 
 
@@ -60,8 +60,9 @@ class Gemini:
         return {"x-goog-api-key": api_key}
 
     def path(self, prompt: Prompt) -> str:
-        """A path for each model."""
-        return f"/v1/models/{quote(prompt.model, safe='')}:generateContent"
+        """A path for each model; without ``alt=sse`` a stream would be one long array."""
+        method = "streamGenerateContent?alt=sse" if prompt.streams else "generateContent"
+        return f"/v1/models/{quote(prompt.model, safe='')}:{method}"
 
     def document(self, prompt: Prompt) -> Document:
         """The body of a generation."""
@@ -76,6 +77,16 @@ class Gemini:
             document["systemInstruction"] = {"parts": [{"text": prompt.system}]}
         return document
 
+    def hear(self, hearing: Hearing, document: object) -> str:
+        """A chunk of the form of an answer; the last one has a ``finishReason``."""
+        finish = text_at(document, "candidates", 0, "finishReason")
+        blocked = text_at(document, "promptFeedback", "blockReason")
+        if blocked or finish:
+            hearing.finish, hearing.is_whole = blocked or finish, True
+            hearing.refused = bool(blocked) or finish not in _ANSWERED
+        hearing.count(_usage(dig(document, "usageMetadata")))
+        return "".join(_spoken(dig(document, "candidates", 0, "content", "parts")))
+
     def read(self, document: object) -> Answer | None:
         """The first candidate's text without its thoughts; a block is a refusal."""
         usage = _usage(dig(document, "usageMetadata"))
@@ -88,7 +99,11 @@ class Gemini:
         return Answer("".join(_spoken(parts)), finish, usage, finish not in _ANSWERED)
 
     def surface(self, status: int, document: object) -> Surface:
-        """``{"error": {"code", "message", "status", "details": [...]}}``; code may be a word."""
+        """``{"error": {"code", "message", "status", "details": [...]}}``; code may be a word.
+
+        Where an array was asked for, it is its only element.
+        """
+        document = _alone(document)
         return Surface(
             status,
             type=text_at(document, "error", "status"),
@@ -100,7 +115,7 @@ class Gemini:
 
     def delay(self, document: object) -> str:
         """The delay of RetryInfo, like ``46s``."""
-        delays = (text_at(detail, "retryDelay") for detail in _details(document))
+        delays = (text_at(detail, "retryDelay") for detail in _details(_alone(document)))
         return next(filter(None, delays), "")
 
     def models(self, document: object) -> tuple[str, ...]:
@@ -116,6 +131,10 @@ def _spoken(parts: object) -> Iterator[str]:
             yield text_at(part, "text")
 
 
+def _alone(document: object) -> object:
+    return dig(document, 0) if isinstance(document, list) else document
+
+
 def _details(document: object) -> list[object]:
     details = dig(document, "error", "details")
     return details if isinstance(details, list) else []
@@ -126,7 +145,8 @@ def _reasons(document: object) -> Iterator[str]:
         yield text_at(detail, "reason")
         violations = dig(detail, "violations")
         for violation in violations if isinstance(violations, list) else ():
-            if "perday" in text_at(violation, "quotaId").lower():
+            quota = text_at(violation, "quotaId") + text_at(violation, "quotaMetric")
+            if "perday" in quota.lower().replace("_", ""):
                 yield "PER_DAY"
 
 

@@ -4,6 +4,8 @@
                       2xx, refused ------> ContentRefusedError (billed)
                       an error answer ---> judge -> the error class of its table
                       no answer ---------> ServiceConnectionError
+                      2xx, events -------> text, text, ... until the vendor's last word
+                                           cut off before it: StreamTruncatedError
 
 It sends once and has no timeout of its own: whoever calls it limits its time. Of
 an answer only its parts of known shape get into a message; never its text.
@@ -13,27 +15,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import ClientConnectorError, ClientError, ClientResponse, InvalidURL
+from aiohttp import ClientError, ClientResponse, ClientSession
 
 from ...errors import (
     ContentRefusedError,
     ExternalServiceError,
     InvalidRequestError,
-    ServiceConnectionError,
+    StreamTruncatedError,
 )
 from ...resilience import SYSTEM_CLOCK, Clock
-from ..config import ServiceConfig
-from ..provider import NOTHING, Completion, Prompt, Request, Usage
-from ..verdicts import UNREADABLE, Surface, Verdict, judge
+from ..config import ServiceConfig, trust_in
+from ..provider import NOTHING, Completion, Heard, Prompt, Request
+from ..verdicts import Phase, Surface, Verdict, billed, judge
+from .breaks import broken
+from .events import LARGEST_ANSWER, CutOff, ErrorInside, Listener, drain
 from .sessions import Sessions
-from .waits import named_wait
-from .wire import Answer, Wire
+from .waits import named_wait, without_windows
+from .wire import Answer, Hearing, Wire, parse
 
 __all__ = ["HTTPProvider"]
 
@@ -41,8 +45,11 @@ _MODEL: Final = re.compile(r"[\w.:/@+-]{1,200}", re.ASCII)
 _WORD: Final = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _LONGEST_WORD: Final = 64
-_LARGEST_ANSWER: Final = 64 * 2**20
 _NO_LIST: Final = frozenset({403, 404, 405})
+#: What says that no events will come, whatever was asked for.
+_WHOLE: Final = frozenset({"application/json", "text/html"})
+# Compression holds back what should come at once.
+_AS_EVENTS: Final = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,13 @@ class _Reply:
 
     status: int
     headers: Mapping[str, str]
-    document: object
+    document: object = None
+
+    @classmethod
+    def to(cls, response: ClientResponse) -> _Reply:
+        """The head of *response*, without its body."""
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return cls(response.status, headers)
 
     @property
     def request_id(self) -> str | None:
@@ -76,6 +89,7 @@ class HTTPProvider:
         self._wire = wire
         self._sessions = sessions or Sessions()
         self._clock = clock
+        self._trust = trust_in(config.ca_bundle) or True
         self._headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -97,15 +111,45 @@ class HTTPProvider:
 
     async def complete(self, request: Request) -> Completion:
         """The answer to *request*, which is sent once."""
-        reply = await self._exchange("POST", request.path, request.body)
-        answer = self._wire.read(reply.document) if _is_good(reply.status) else None
-        if answer is None:
-            raise self._error(reply)
-        if answer.refused:
-            raise self._refusal(answer, reply)
-        return Completion(
-            answer.text, request.prompt.model, answer.finish, answer.usage, reply.request_id
-        )
+        return self._completion(request, await self._exchange("POST", request.path, request.body))
+
+    async def stream(
+        self, request: Request, heard: Heard
+    ) -> AsyncGenerator[str | Completion, None]:
+        """The pieces of the answer to *request*, which is sent once, and the whole at the end."""
+        session = await self._sessions.current()
+        failure: ExternalServiceError | None = None
+        try:
+            async with self._send(
+                session, "POST", request.path, body=request.body, headers=_AS_EVENTS
+            ) as response:
+                reply = _Reply.to(response)
+                if not _is_good(reply.status) or response.content_type in _WHOLE:
+                    reply = replace(reply, document=await _read(response))
+                    whole = self._completion(request, reply)
+                    heard.pieces.append(whole.text)
+                    if whole.text:
+                        yield whole.text
+                    yield whole
+                    return
+                listener = Listener(self._wire, heard)
+                while chunk := await listener.chunk(response):
+                    for piece in listener.hear(chunk):
+                        yield piece
+                await drain(response)
+                yield self._heard(request, heard, listener.hearing, reply)
+        except ExternalServiceError:
+            # Some are OSErrors too, but they were judged already.
+            raise
+        except (ClientError, OSError) as error:
+            failure = broken(self._config.name, error)
+        except ErrorInside as error:
+            failure = self._error_inside(error, reply)
+        except CutOff as error:
+            failure = self._truncated(str(error), reply)
+        # Outside of the except: what was caught holds the key, or words of the vendor's.
+        if failure is not None:
+            raise failure
 
     async def list_models(self) -> tuple[str, ...] | None:
         """The names of the models; None if the vendor has no list, or none for this key."""
@@ -119,6 +163,9 @@ class HTTPProvider:
             raise self._error(reply)
         return self._wire.models(reply.document)
 
+    def reset(self) -> None:
+        """Nothing is remembered here."""
+
     async def close(self) -> None:
         """Let go of the connections of the running event loop."""
         await self._sessions.close()
@@ -126,39 +173,81 @@ class HTTPProvider:
     async def _exchange(self, method: str, path: str, body: bytes | None = None) -> _Reply:
         session = await self._sessions.current()
         try:
-            async with session.request(
-                method,
-                self._config.base_url + path,
-                data=body,
-                headers=self._headers,
-                allow_redirects=False,
-            ) as response:
-                text = await _read(response)
-        except ClientConnectorError as error:
-            raise self._unreachable(error, NOTHING) from error
-        except InvalidURL as error:
-            raise self._invalid("its base URL is not an address; correct it") from error
+            async with self._send(session, method, path, body=body, headers={}) as response:
+                reply = replace(_Reply.to(response), document=await _read(response))
         except (ClientError, OSError) as error:
-            raise self._unreachable(error, None) from error
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return _Reply(response.status, headers, _parse(text))
+            failure = broken(self._config.name, error)
+        else:
+            return reply
+        raise failure
+
+    def _send(
+        self,
+        session: ClientSession,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> AbstractAsyncContextManager[ClientResponse]:
+        return session.request(
+            method,
+            self._config.base_url + path,
+            data=body,
+            headers={**self._headers, **headers},
+            allow_redirects=False,
+            proxy=self._config.proxy or None,
+            ssl=self._trust,
+        )
+
+    def _completion(self, request: Request, reply: _Reply) -> Completion:
+        answer = self._wire.read(reply.document) if _is_good(reply.status) else None
+        if answer is None:
+            raise self._error(reply)
+        return self._concluded(request, answer, reply)
+
+    def _heard(self, request: Request, heard: Heard, hearing: Hearing, reply: _Reply) -> Completion:
+        answer = Answer(heard.text, hearing.finish, hearing.usage, hearing.refused)
+        return self._concluded(request, answer, reply)
+
+    def _concluded(self, request: Request, answer: Answer, reply: _Reply) -> Completion:
+        if answer.refused:
+            raise self._refusal(answer, reply)
+        return Completion(
+            answer.text, request.prompt.model, answer.finish, answer.usage, reply.request_id
+        )
 
     def _error(self, reply: _Reply) -> ExternalServiceError:
-        surface = self._wire.surface(reply.status, reply.document)
+        return self._judged(self._wire.surface(reply.status, reply.document), reply)
+
+    def _error_inside(self, error: ErrorInside, reply: _Reply) -> ExternalServiceError:
+        surface = self._wire.surface(reply.status, error.document)
+        phase = Phase.STREAM if error.has_begun else Phase.WHOLE
+        return self._judged(replace(surface, phase=phase), replace(reply, document=error.document))
+
+    def _judged(self, surface: Surface, reply: _Reply) -> ExternalServiceError:
         verdict = judge(surface, self._wire.rules)
-        wait = self._wait(surface, reply) if verdict.waits else None
+        wait = self._wait(verdict, surface, reply) if verdict.waits else None
         return verdict.error(
             self._config.name,
             self._detail(verdict, surface),
             retry_after=wait,
             request_id=reply.request_id,
-            # What can't be read may have been billed; what was refused was not.
-            usage=None if verdict is UNREADABLE else NOTHING,
+            usage=billed(surface, verdict),
+            # It may forbid what we would do, but not ask for what can't succeed.
+            retryable=False if reply.headers.get("x-should-retry") == "false" else None,
         )
 
-    def _wait(self, surface: Surface, reply: _Reply) -> float | None:
+    def _truncated(self, what: str, reply: _Reply) -> ExternalServiceError:
+        return StreamTruncatedError(
+            self._config.name,
+            f"the answer is not whole: {what}; ask again, or use the part that came",
+            request_id=reply.request_id,
+        )
+
+    def _wait(self, verdict: Verdict, surface: Surface, reply: _Reply) -> float | None:
         return named_wait(
-            reply.headers,
+            reply.headers if verdict.windows else without_windows(reply.headers),
             message=surface.message,
             delay=self._wire.delay(reply.document),
             now=self._clock.time(),
@@ -178,34 +267,18 @@ class HTTPProvider:
             usage=answer.usage,
         )
 
-    def _unreachable(self, error: Exception, usage: Usage | None) -> ExternalServiceError:
-        what = "can't be reached" if usage is NOTHING else "broke the connection"
-        return ServiceConnectionError(
-            self._config.name,
-            f"the service {what} ({type(error).__name__}); try again, or look at the network",
-            usage=usage,
-        )
-
     def _invalid(self, detail: str) -> ExternalServiceError:
         return InvalidRequestError(self._config.name, detail, usage=NOTHING)
 
 
-async def _read(response: ClientResponse) -> bytes:
-    """The body; of one that is absurdly large only its beginning, which then can't be parsed."""
+async def _read(response: ClientResponse) -> object:
+    """The document in the body; None if there is none, or it is absurdly large."""
     kept = bytearray()
     async for chunk in response.content.iter_any():
         kept += chunk
-        if len(kept) > _LARGEST_ANSWER:
-            return b""
-    return bytes(kept)
-
-
-def _parse(text: bytes) -> object:
-    try:
-        document: object = json.loads(text, parse_float=Decimal)
-    except (ValueError, ArithmeticError, RecursionError):
-        return None
-    return document
+        if len(kept) > LARGEST_ANSWER:
+            return None
+    return parse(bytes(kept))
 
 
 def _is_good(status: int) -> bool:

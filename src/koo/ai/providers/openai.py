@@ -1,15 +1,15 @@
-"""OpenAI Chat Completions."""
+"""OpenAI: Chat Completions, and Responses, which says the same in other words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
 from ..provider import Prompt, Usage
 from ..verdicts import (
     BAD_KEY,
-    BAD_REQUEST,
     BROKEN,
+    DAY_SPENT,
     NO_ACCESS,
     NO_MODEL,
     NO_MONEY,
@@ -21,9 +21,12 @@ from ..verdicts import (
     Rule,
     Surface,
 )
-from .wire import Answer, Document, dig, number_at, text_at, usage_of
+from .wire import Answer, Document, Hearing, dig, number_at, text_at, usage_of
 
-__all__ = ["RULES", "OpenAI"]
+__all__ = ["RULES", "OpenAI", "Responses"]
+
+#: Of requests or of tokens, in words; the type says only which of the two.
+PER_DAY: Final = r"\b(requests|tokens|models)[ -]per[ -]day\b|\([RT]PD\)"
 
 RULES: Final = (
     Rule.on(
@@ -31,7 +34,7 @@ RULES: Final = (
         words=(
             "insufficient_quota credit_balance_exhausted organization_spend_limit_exceeded "
             "project_spend_limit_exceeded organization_usage_limit_exceeded "
-            "billing_hard_limit_reached billing_not_active"
+            "usage_limit_exceeded billing_hard_limit_reached billing_not_active"
         ),
     ),
     Rule.on(BAD_KEY, words="invalid_api_key account_deactivated"),
@@ -43,16 +46,23 @@ RULES: Final = (
     Rule.on(
         REFUSED,
         words=(
-            "content_policy_violation content_filter bio_policy misalignment_policy_violation "
-            "invalid_prompt"
+            "content_policy_violation content_filter bio_policy cyber_policy "
+            "misalignment_policy_violation invalid_prompt"
         ),
     ),
+    Rule.on(DAY_SPENT, 429, says=PER_DAY),
     Rule.on(TOO_FAST, words="slow_down rate_limit_exceeded"),
-    Rule.on(OVERLOADED, words="server_is_overloaded service_unavailable_error"),
+    Rule.on(
+        OVERLOADED,
+        words="server_is_overloaded server_overloaded service_unavailable_error flex_unavailable",
+    ),
     Rule.on(TIMED_OUT, 408, 504),
+    Rule.on(TIMED_OUT, words="request_timeout"),
     Rule.on(BROKEN, words="server_error"),
-    Rule.on(BAD_REQUEST, 200, words="invalid_request_error"),
 )
+
+_RESPONDED: Final = frozenset({"completed", "incomplete"})
+_ERROR_PATHS: Final = (("error",), ("choices", 0, "error"), ("response", "error"))
 
 
 class OpenAI:
@@ -62,6 +72,8 @@ class OpenAI:
     models_path: ClassVar[str | None] = "/models"
     #: Bounds hidden reasoning too, which ``max_tokens`` does not.
     limit_field: ClassVar[str] = "max_completion_tokens"
+    #: What a body asks for beside the answer when it is to be streamed.
+    stream_options: ClassVar[Document] = {"stream_options": {"include_usage": True}}
 
     def headers(self, api_key: str) -> Mapping[str, str]:
         """The key as Bearer."""
@@ -84,17 +96,32 @@ class OpenAI:
         }
         if prompt.temperature is not None:
             document["temperature"] = prompt.temperature
+        if prompt.streams:
+            document |= {"stream": True, **self.stream_options}
         return document
 
     def read(self, document: object) -> Answer | None:
         """The first choice; a refusal has its own field or its own finish reason."""
         message = dig(document, "choices", 0, "message")
-        if not isinstance(message, dict):
-            return None
         finish = text_at(document, "choices", 0, "finish_reason")
+        if not isinstance(message, dict) or finish == "error" or dig(document, "error"):
+            return None
         refused = bool(message.get("refusal")) or finish == "content_filter"
         usage = self.usage(dig(document, "usage"))
         return Answer(_content(message.get("content")), finish, usage, refused)
+
+    def hear(self, hearing: Hearing, document: object) -> str:
+        """A chunk of the first choice; its ``finish_reason`` says that the text is whole.
+
+        Some never send the ``[DONE]`` that follows it, some count in every chunk.
+        """
+        delta = dig(document, "choices", 0, "delta")
+        if finish := text_at(document, "choices", 0, "finish_reason"):
+            hearing.finish, hearing.is_whole = finish, finish != "error"
+        if dig(delta, "refusal") or finish == "content_filter":
+            hearing.refused = True
+        hearing.count(self.usage(dig(document, "usage")))
+        return _content(dig(delta, "content"))
 
     def usage(self, usage: object) -> Usage | None:
         """Cached and reasoning tokens are part of the whole."""
@@ -114,15 +141,18 @@ class OpenAI:
             return None
 
     def surface(self, status: int, document: object) -> Surface:
-        """``{"error": {"message", "type", "param", "code"}}``; code may be text, number or null."""
-        error = dig(document, "error")
-        if isinstance(error, str):
-            return Surface(status, message=error)
+        """``{"error": {"message", "type", "param", "code"}}``; code may be text, number or null.
+
+        Some servers write a text instead, some the fields without a frame, some put the error of
+        an answer that broke off into its choice; the Responses API puts it into the response.
+        """
+        found = (dig(document, *path) for path in _ERROR_PATHS)
+        error = next(filter(None, found), document)
         return Surface(
             status,
             type=text_at(error, "type"),
             code=text_at(error, "code"),
-            message=text_at(error, "message") or text_at(document, "message"),
+            message=text_at(error) or text_at(error, "message") or text_at(error, "detail"),
             readable=isinstance(document, dict),
         )
 
@@ -135,6 +165,84 @@ class OpenAI:
         """The ids of ``data``."""
         listed = dig(document, "data")
         return tuple(text_at(one, "id") for one in listed) if isinstance(listed, list) else ()
+
+
+class Responses(OpenAI):
+    """The Responses API; what is asked is not kept by the vendor."""
+
+    def path(self, prompt: Prompt) -> str:
+        """One path for all models."""
+        del prompt
+        return "/responses"
+
+    def document(self, prompt: Prompt) -> Document:
+        """The body of a response."""
+        document: dict[str, object] = {
+            "model": prompt.model,
+            "max_output_tokens": prompt.max_tokens,
+            "input": prompt.text,
+            "store": False,
+        }
+        if prompt.system is not None:
+            document["instructions"] = prompt.system
+        if prompt.temperature is not None:
+            document["temperature"] = prompt.temperature
+        if prompt.streams:
+            document["stream"] = True
+        return document
+
+    def hear(self, hearing: Hearing, document: object) -> str:
+        """Deltas of the text, up to the response itself, which says whether it is whole."""
+        match text_at(document, "type"):
+            case "response.output_text.delta":
+                return text_at(document, "delta")
+            case "response.refusal.delta":
+                hearing.refused = True
+            case "response.completed" | "response.incomplete" | "response.failed":
+                hearing.is_over = True
+                if (answer := self.read(dig(document, "response"))) is not None:
+                    hearing.is_whole, hearing.finish = True, answer.finish
+                    hearing.refused |= answer.refused
+                    hearing.count(answer.usage)
+        return ""
+
+    def read(self, document: object) -> Answer | None:
+        """All text of all messages; what failed is not an answer."""
+        status = text_at(document, "status")
+        if status not in _RESPONDED or dig(document, "error"):
+            return None
+        parts = list(_parts(dig(document, "output")))
+        refused = any(text_at(part, "type") == "refusal" for part in parts)
+        finish = text_at(document, "incomplete_details", "reason") or status
+        return Answer(
+            "".join(text_at(part, "text") for part in parts),
+            "refusal" if refused else finish,
+            self.usage(dig(document, "usage")),
+            refused or finish == "content_filter",
+        )
+
+    def usage(self, usage: object) -> Usage | None:
+        """Cached and reasoning tokens are part of the whole, under names of their own."""
+        if not isinstance(usage, dict) or not {"input_tokens", "output_tokens"} <= set(usage):
+            return None
+        taken, given = "input_tokens_details", "output_tokens_details"
+        try:
+            return usage_of(
+                number_at(usage, "input_tokens"),
+                number_at(usage, "output_tokens"),
+                ("cache_read_tokens", number_at(usage, taken, "cached_tokens")),
+                ("cache_write_tokens", number_at(usage, taken, "cache_write_tokens")),
+                ("output_reasoning_tokens", number_at(usage, given, "reasoning_tokens")),
+            )
+        except ValueError:
+            return None
+
+
+def _parts(output: object) -> Iterator[object]:
+    for item in output if isinstance(output, list) else ():
+        content = dig(item, "content")
+        if text_at(item, "type") == "message" and isinstance(content, list):
+            yield from content
 
 
 def _content(content: object) -> str:

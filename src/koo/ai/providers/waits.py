@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-__all__ = ["named_wait", "read_duration"]
+__all__ = ["named_wait", "read_duration", "without_windows"]
 
 _NUMBER: Final = re.compile(r"\d{1,15}(\.\d{1,15})?")
 _DURATION: Final = re.compile(
@@ -23,7 +23,8 @@ _DURATION: Final = re.compile(
     r"(?![a-z])"
 )
 _SPOKEN: Final = re.compile(
-    r"(?:try again|retry|wait|available)(?: in| after| for)?:? (?=\d)((?:[\d.]+\s?[a-z]+[\s,]*)+)"
+    r"(?:try again|retry|wait|available|resets?)(?: in| after| for)?:? (?=\d)"
+    r"((?:[\d.]+\s?[a-z]+[\s,]*)+)"
 )
 _REGAIN: Final = re.compile(
     r"(?:regain access|resets?|try again) (?:on|at) (\d{4}-\d\d-\d\d)"
@@ -40,12 +41,17 @@ def named_wait(
 ) -> float | None:
     """The seconds from *now* (epoch) that the answer asks us to wait; None if it names none.
 
-    *headers* have lower-case names; *delay* is the text of a Gemini RetryInfo.
+    *headers* have lower-case names; *delay* is what the body has a field for, like ``46s``.
     """
     for seconds in _candidates(headers, message.lower(), delay, now):
         if seconds is not None and seconds > 0:
             return seconds
     return None
+
+
+def without_windows(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """*headers* without what they say of rate limits."""
+    return {name: text for name, text in headers.items() if "ratelimit-" not in name}
 
 
 def read_duration(text: str) -> float | None:
@@ -62,7 +68,7 @@ def _candidates(
     if (milliseconds := _number(headers.get("retry-after-ms", ""))) is not None:
         yield milliseconds / 1000
     yield _moment_or_seconds(headers.get("retry-after", ""), now)
-    yield read_duration(delay)
+    yield read_duration(delay) or _moment_or_seconds(delay, now)
     if spoken := _SPOKEN.search(message):
         yield read_duration(spoken[1])
     if regained := _REGAIN.search(message):

@@ -2,21 +2,34 @@
 
     Prompt --path, document--> [HTTP] --document--> read() -> Answer
                                       --error-----> surface() + rules -> judge
+                            [stream] --document--> hear() -> text, and a Hearing that grows
 
 A document is what JSON can hold; numbers with a point are Decimal, because some are money.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 from typing import ClassVar, Final, Protocol, TypeAlias
 
 from ..provider import Prompt, Usage
 from ..verdicts import Rule, Surface
 
-__all__ = ["Answer", "Document", "Wire", "dig", "nanousd_of", "number_at", "text_at", "usage_of"]
+__all__ = [
+    "Answer",
+    "Document",
+    "Hearing",
+    "Wire",
+    "dig",
+    "nanousd_of",
+    "number_at",
+    "parse",
+    "text_at",
+    "usage_of",
+]
 
 Document: TypeAlias = Mapping[str, object]
 
@@ -31,6 +44,31 @@ class Answer:
     finish: str
     usage: Usage | None
     refused: bool = False
+
+
+@dataclass(slots=True)
+class Hearing:
+    """What a stream has told beside its text.
+
+    *is_whole*: what the vendor ends every whole answer with has come; *is_over*:
+    nothing follows any more. *usage* is final, *at_least* what was counted so far,
+    *counts* the vendor's own words for it.
+    """
+
+    finish: str = ""
+    refused: bool = False
+    usage: Usage | None = None
+    at_least: Usage | None = None
+    counts: dict[str, object] = field(default_factory=dict)
+    has_begun: bool = False
+    is_whole: bool = False
+    is_over: bool = False
+
+    def count(self, usage: Usage | None) -> None:
+        """Take *usage* as final if the answer is whole, else as a lower bound; None is nothing."""
+        if usage is not None:
+            self.at_least = usage
+            self.usage = usage if self.is_whole else None
 
 
 class Wire(Protocol):
@@ -55,6 +93,10 @@ class Wire(Protocol):
         """The answer in a body; None if it is not one."""
         ...
 
+    def hear(self, hearing: Hearing, document: object) -> str:
+        """The text in one event of a stream, maybe none; the rest goes into *hearing*."""
+        ...
+
     def surface(self, status: int, document: object) -> Surface:
         """What an error's body shows."""
         ...
@@ -66,6 +108,15 @@ class Wire(Protocol):
     def models(self, document: object) -> tuple[str, ...]:
         """The names in a list of models."""
         ...
+
+
+def parse(text: bytes) -> object:
+    """The document in *text*; None if it is not JSON."""
+    try:
+        document: object = json.loads(text, parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError):
+        return None
+    return document
 
 
 def dig(document: object, *path: str | int) -> object:

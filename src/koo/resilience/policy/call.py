@@ -158,10 +158,15 @@ class Call:
         self.arm_until(deadline_at)
         return True
 
-    def arm_for_a_step(self) -> None:
-        """Start the clock for one step of an attempt that pauses between its steps."""
+    def arm_for_a_step(self, gap: float | None) -> None:
+        """Start the clock for one step of an attempt that pauses between its steps.
+
+        *gap* is the step's own time in seconds; None: what is left of the attempt's.
+        """
         timeout, ends = self.policy.lane_timeout, [self.deadline_at]
-        if timeout is not None:
+        if gap is not None:
+            ends.append(self.policy.monotonic() + gap)
+        elif timeout is not None:
             ends.append(self.began + timeout)
         known = [end for end in ends if end is not None]
         if known:

@@ -5,44 +5,75 @@
                   +- something yielded: judged and raised; what was sent can't be unsent
 
 The attempt's clock runs only while the generator is being asked, never in the
-consumer's own time; its total is still one attempt timeout. A consumer that goes
-away abandons the attempt.
+consumer's own time; its total is still one attempt timeout, unless a pace says how
+long the first item and each gap may take. A consumer that goes away abandons the
+attempt. The last item says what the attempt has spent, if the policy has an appraiser.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from ..deadline import CURRENT
-from ..outcome import ONE_REQUEST, SUCCESS
+from ..outcome import ONE_REQUEST, SUCCESS, Ask
 from .call import Call, begin
 from .journey import Journey
 
-__all__ = ["stream"]
+__all__ = ["Pace", "stream"]
 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long a stream may keep its consumer waiting, in seconds.
+
+    The *first* item must come within so long of the call (None: its whole
+    timeout), whatever the line, the attempts and the backoff take; the attempt
+    timeout bounds an attempt only until then. After it, each *gap* counts from
+    the moment at which the next item is asked for.
+    """
+
+    gap: float
+    first: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a pace that nothing could keep."""
+        if not (self.gap > 0 and (self.first is None or self.first > 0)):
+            raise ValueError("Pace: gap and first must be above 0 seconds")
+
+
 async def stream(
-    journey: Journey, function: Callable[[], AsyncGenerator[T, None]]
+    journey: Journey,
+    function: Callable[[], AsyncGenerator[T, None]],
+    ask: Ask = ONE_REQUEST,
+    *,
+    timeout: float | None = None,
+    pace: Pace | None = None,
 ) -> AsyncGenerator[T, None]:
     """The items of *function*'s generator, under *journey*."""
-    call = begin(journey, ONE_REQUEST, None, [])
+    call = begin(journey, ask, timeout, [])
+    start = _Start(call, pace)
     while True:
         call.admit()
         await journey.enter(call)
         items = function()
         has_yielded, paused_at = False, None
+        item: T
         try:
             while True:
-                item = await _next(call, items)
+                item = await _next(call, items, pace.gap if pace and has_yielded else None)
+                if not has_yielded:
+                    start.is_over()
                 has_yielded, paused_at = True, journey.monotonic()
                 yield item
                 call.resume(paused_at, journey.monotonic())
                 paused_at = None
         except StopAsyncIteration:
-            journey.succeed(call, SUCCESS)
+            is_free = journey.appraise is None or not has_yielded
+            journey.succeed(call, SUCCESS if is_free else journey.appraise_safely(item))
             return
         except BaseException as error:
             if paused_at is not None:
@@ -57,6 +88,25 @@ async def stream(
             await journey.back_off(call, error)
 
 
+class _Start:
+    """The time until the first item: a sooner deadline for a while."""
+
+    __slots__ = ("_call", "_deadline_at", "_is_ours")
+
+    def __init__(self, call: Call, pace: Pace | None) -> None:
+        self._call = call
+        self._deadline_at, self._is_ours = call.deadline_at, call.is_ours
+        if pace is None or pace.first is None:
+            return
+        starts_by = call.began + pace.first
+        if call.deadline_at is None or starts_by < call.deadline_at:
+            call.deadline_at, call.is_ours = starts_by, True
+
+    def is_over(self) -> None:
+        """The first item is there: the deadline of the whole call counts again."""
+        self._call.deadline_at, self._call.is_ours = self._deadline_at, self._is_ours
+
+
 async def _leave(journey: Journey, call: Call, items: AsyncGenerator[T, None]) -> None:
     """The consumer goes away: nobody will know how the stream would have ended."""
     try:
@@ -65,9 +115,9 @@ async def _leave(journey: Journey, call: Call, items: AsyncGenerator[T, None]) -
         journey.abandon(call)
 
 
-async def _next(call: Call, items: AsyncGenerator[T, None]) -> T:
+async def _next(call: Call, items: AsyncGenerator[T, None], gap: float | None) -> T:
     token = CURRENT.set(call)
-    call.arm_for_a_step()
+    call.arm_for_a_step(gap)
     try:
         item = await anext(items)
         # An item in spite of the timeout: the consumer must not find itself half cancelled.

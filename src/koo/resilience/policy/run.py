@@ -9,6 +9,7 @@ marks the error that it gives up on; an outer one never retries a marked error.
 
     value = await policy.run(operation)       a call
     @policy                                   a decorator: coroutine functions, async generators
+    policy.stream(generator_function)         the items of an async generator
     async with policy.permit() as attempt:    one attempt around a block
     async for attempt in policy:              a block that can run again
         async with attempt: ...
@@ -25,6 +26,7 @@ from ..outcome import ONE_REQUEST, SUCCESS, Ask
 from .call import Call, admit_all, begin
 from .compose import explain
 from .forms import Attempt, Attempts, protect
+from .generators import Pace, stream
 from .journey import Journey
 from .stats import CallOutcome
 
@@ -82,6 +84,21 @@ class Policy(Journey):
         except Exception as error:  # noqa: BLE001 - that is what an outcome is for
             return CallOutcome(None, error, call.number, call.waited)
         return CallOutcome(value, None, call.number, call.waited)
+
+    def stream(
+        self,
+        function: Callable[[], AsyncGenerator[T, None]],
+        ask: Ask = ONE_REQUEST,
+        *,
+        timeout: float | None = None,
+        pace: Pace | None = None,
+    ) -> AsyncGenerator[T, None]:
+        """The items of the generator that *function* makes.
+
+        It is not begun again once it has yielded. The appraiser, if there is one, sees
+        the last item. Raises as :meth:`run`; *timeout* is that of the whole stream.
+        """
+        return stream(self, function, ask, timeout=timeout, pace=pace)
 
     @overload
     def __call__(

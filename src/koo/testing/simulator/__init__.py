@@ -1,7 +1,7 @@
 """AI providers on loopback, over real HTTP, with every way to fail. Needs aiohttp.
 
 A request passes the vendor's dialect, the script of faults and the limits of the minute; the
-answer goes out whole, slow, cut or not at all.
+answer goes out whole, slow, cut or not at all. Whoever asks for a scenario gets its bytes.
 """
 
 from __future__ import annotations
@@ -9,5 +9,6 @@ from __future__ import annotations
 from .faults import Endpoint, Fault
 from .provider_simulator import Simulator
 from .received import Received
+from .scenarios import SCENARIOS, Scenario
 
-__all__ = ["Endpoint", "Fault", "Received", "Simulator"]
+__all__ = ["SCENARIOS", "Endpoint", "Fault", "Received", "Scenario", "Simulator"]

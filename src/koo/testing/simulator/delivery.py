@@ -4,6 +4,8 @@ SLOW, none   frame frame frame frame end
 CUT          frame frame RST
 STALL        frame frame ..........
 EARLY_END    frame frame end
+PINGS        frame frame ping ping ping ping ...
+DRIP         b y t e b y b y t e end
 STREAM_ERROR frame frame error end
 """
 
@@ -17,10 +19,12 @@ from typing import Never
 from aiohttp import web
 
 from ..sockets import reset
-from .faults import Fault
+from .faults import Fault, Strike
 
 ARRIVAL = 0.02
 """Seconds for the last bytes to arrive before a reset could overtake them."""
+PING = b': ping\n\nevent: ping\ndata: {"type": "ping"}\n\n'
+"""A comment and an event that say nothing, as vendors send them while a model thinks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +40,36 @@ class Delivery:
     interval: float = 0.0
     """Seconds between two frames."""
 
-    def half(self) -> Delivery:
-        """Its beginning."""
-        return replace(self, frames=self.frames[: len(self.frames) // 2])
+    def beginning(self, length: int | None) -> Delivery:
+        """Its first bytes; None: half of its frames."""
+        if length is None:
+            return replace(self, frames=self.frames[: len(self.frames) // 2])
+        return replace(self, frames=(b"".join(self.frames)[:length],))
 
-    async def send(self, request: web.Request, fault: Fault | None) -> web.StreamResponse:
-        """Send it as *fault* has it."""
-        match fault:
-            case Fault.CUT:
-                await self._send_frames(request, self.half())
+    async def send(self, request: web.Request, strike: Strike | None) -> web.StreamResponse:
+        """Send it as *strike* has it."""
+        part = self.beginning(strike.after if strike else None)
+        match strike:
+            case Strike(fault=Fault.CUT):
+                await self._send_frames(request, part)
                 await asyncio.sleep(ARRIVAL)
                 return await hang_up(request)
-            case Fault.STALL:
-                await self._send_frames(request, self.half())
+            case Strike(fault=Fault.PINGS, delay=delay) if self.streams:
+                return await ping(await self._send_frames(request, part), delay)
+            case Strike(fault=Fault.STALL | Fault.PINGS):
+                await self._send_frames(request, part)
                 return await hang()
-            case Fault.EARLY_END:
-                beginning = self.half()
-                return await beginning._send_all(request)  # noqa: SLF001
+            case Strike(fault=Fault.EARLY_END):
+                return await part._send_all(request)  # noqa: SLF001
+            case Strike(fault=Fault.DRIP, delay=delay):
+                return await self.in_bytes(delay)._send_all(request)  # noqa: SLF001
             case _:
                 return await self._send_all(request)
+
+    def in_bytes(self, interval: float) -> Delivery:
+        """The same, each byte by itself."""
+        single = tuple(bytes([byte]) for byte in b"".join(self.frames))
+        return replace(self, frames=single, interval=interval)
 
     async def _send_all(self, request: web.Request) -> web.StreamResponse:
         response = await self._send_frames(request, self)
@@ -78,6 +93,24 @@ def in_halves(body: bytes) -> tuple[bytes, ...]:
     """Two frames, so that a body can be cut in its middle."""
     middle = len(body) // 2
     return body[:middle], body[middle:]
+
+
+async def ping(response: web.StreamResponse, interval: float) -> Never:
+    """Show signs of life until the client has gone: its going cancels this."""
+    while True:
+        await response.write(PING)
+        await asyncio.sleep(interval)
+
+
+async def send_raw(request: web.Request, sent: bytes, *, resets: bool) -> Never:
+    """Send these bytes and nothing else, and end the connection."""
+    if (transport := request.transport) is not None:
+        transport.write(sent)
+        if not resets:
+            transport.close()
+            await hang()
+        await asyncio.sleep(ARRIVAL)
+    await hang_up(request)
 
 
 async def hang() -> Never:

@@ -37,6 +37,8 @@ class Fault(Enum):
     CUT = "the connection is reset in the middle of the answer"
     STALL = "half of the answer, then nothing more"
     EARLY_END = "half of the answer, ended as if it were whole"
+    DRIP = "a good answer, byte by byte"
+    PINGS = "half of a stream, then only signs of life"
     STREAM_ERROR = "an error event inside a stream; without a stream, OVERLOADED"
 
 
@@ -46,6 +48,7 @@ class Endpoint(Enum):
     COMPLETIONS = "completions"
     MODELS = "the list of models"
     ALL = "all"
+    UNKNOWN = "what no service has; remembered, and answered with 404"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,9 @@ class Strike:
     retry_after: float = 2.0
     """Seconds that RATE_LIMIT asks to wait."""
     delay: float = 1.0
-    """Seconds by which SLOW is late."""
+    """Seconds by which SLOW is late, and between the bytes of DRIP and the signs of PINGS."""
+    after: int | None = None
+    """Bytes of the answer before CUT, STALL, EARLY_END and PINGS strike; None = half of it."""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """Four AI providers and any OpenAI-compatible one, on one loopback port.
 
     http://127.0.0.1:PORT/claude   /openai/v1   /gemini   /perplexity   /<name>/v1
+    http://127.0.0.1:PORT/~spend-cap/claude                  every request gets that scenario
 
 Each base URL is as that vendor's official SDK takes it. While it is stopped, connections are
 refused; started again it has the same port, script and memory.
@@ -8,6 +9,7 @@ refused; started again it has the same port, script and memory.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -21,7 +23,8 @@ from ..sockets import free_port
 from .dialects import DIALECTS, OpenAI
 from .faults import Endpoint, Fault, FaultScript, Rule, Strike
 from .meter import Meter
-from .received import Received
+from .received import Received, redacted
+from .scenarios import find_scenario
 from .service import Service, Terms
 
 MODELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -92,10 +95,14 @@ class Simulator:
         """Every service's base URL."""
         return MappingProxyType({name: self.base_url(name) for name in self._services})
 
-    def base_url(self, service: str) -> str:
-        """As the vendor's official SDK takes it; raises ``KeyError`` for an unknown service."""
+    def base_url(self, service: str, scenario: str = "") -> str:
+        """As the vendor's official SDK takes it; with *scenario*, nothing else is answered there.
+
+        Raises ``KeyError`` for an unknown service or scenario.
+        """
         path = self._services[service].dialect.base_path
-        return f"http://127.0.0.1:{self.port}/{service}{path}"
+        start = f"/~{find_scenario(service, scenario).name}" if scenario else ""
+        return f"http://127.0.0.1:{self.port}{start}/{service}{path}"
 
     @property
     def requests(self) -> tuple[Received, ...]:
@@ -120,6 +127,7 @@ class Simulator:
             app = web.Application(client_max_size=LARGEST_BODY)
             for service in self._services.values():
                 app.add_routes(service.routes())
+            app.router.add_route("*", "/{path:.*}", self._miss)
             self._runner = web.AppRunner(
                 app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN
             )
@@ -143,6 +151,7 @@ class Simulator:
         seconds: float | None = None,
         retry_after: float = 2.0,
         delay: float = 1.0,
+        after: int | None = None,
         endpoint: Endpoint = Endpoint.COMPLETIONS,
     ) -> None:
         """From now on *fault* strikes requests to *service*.
@@ -151,7 +160,7 @@ class Simulator:
         are asked in the order in which they were added, so that counts make a script.
         """
         until = None if seconds is None else self._clock.monotonic() + seconds
-        strike = Strike(fault, retry_after, delay)
+        strike = Strike(fault, retry_after, delay, after)
         rule = Rule(strike, endpoint, count=count, probability=probability, until=until)
         self._services[service].script.add(rule)
 
@@ -179,6 +188,14 @@ class Simulator:
             meter=Meter(*self._minute),
             models=MODELS.get(name, (f"{name}-model",)),
         )
+
+    async def _miss(self, request: web.Request) -> web.Response:
+        """Remember a request for a path that no service has."""
+        headers, body = redacted(request.headers), await request.read()
+        digest, now = hashlib.sha256(body).hexdigest(), self._clock.monotonic()
+        received = Received("", Endpoint.UNKNOWN, request.path, headers, digest, now, status=404)
+        self._requests.append(received)
+        return web.json_response({"error": "the simulator has no such path"}, status=404)
 
     def _draw_latency(self) -> float:
         """Between a half and one and a half of the mean."""

@@ -28,6 +28,7 @@ class Received:
     streams: bool = False
     document: Document = field(default_factory=dict)
     fault: Fault | None = None
+    scenario: str = ""
     status: int | None = None
     """None while it has no answer, and if it never gets one."""
     input_tokens: int = 0

@@ -1,8 +1,8 @@
 """One simulated service, from the request to what is sent back.
 
-request -> key? -> readable? -> latency -> rule strikes? -> within the limits? -> answer
-            |         |                        |                   |
-           401       400                   its fault              429
+request -> key? -> readable? -> scenario? -> latency -> rule strikes? -> within limits? -> answer
+            |         |             |                        |                |
+           401       400        its bytes                its fault           429
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from aiohttp import web
 
 from ...resilience import Clock
-from .delivery import Delivery, hang, hang_up, in_halves
+from .delivery import Delivery, hang, hang_up, in_halves, send_raw
 from .dialects import (
     Asked,
     Dialect,
@@ -33,9 +33,22 @@ from .dialects import (
 from .faults import Endpoint, Fault, FaultScript, Strike
 from .meter import Meter
 from .received import Received, redacted
+from .scenarios import Asker, Scenario, find_scenario, stream_head
 
 # Faults of an answer that is good as far as it comes; all others are errors instead of one.
-ANSWERED = frozenset({Fault.SLOW, Fault.REFUSED, Fault.CUT, Fault.STALL, Fault.EARLY_END})
+ANSWERED = frozenset(
+    {
+        Fault.SLOW,
+        Fault.REFUSED,
+        Fault.CUT,
+        Fault.STALL,
+        Fault.EARLY_END,
+        Fault.DRIP,
+        Fault.PINGS,
+    }
+)
+#: A header, or a first path segment that begins with a tilde, asks for a scenario.
+SCENARIO = "x-koo-scenario"
 
 # What machines in front of a vendor say.
 PAGES = {
@@ -90,11 +103,16 @@ class Service:
         self._numbers = itertools.count(1)
 
     def routes(self) -> list[web.RouteDef]:
-        """Where it answers, below its own name."""
+        """Where it answers, below its own name, and below that of a scenario."""
         root = f"/{self.name}{self.dialect.base_path}"
-        asked = [web.post(root + path, self.complete) for path in self.dialect.completion_paths]
-        listed = [web.get(root + path, self.list_models) for path in self.dialect.models_paths]
-        return [*asked, *listed]
+        return [
+            route
+            for start in (root, f"/~{{scenario}}{root}")
+            for route in (
+                *(web.post(start + path, self.complete) for path in self.dialect.completion_paths),
+                *(web.get(start + path, self.list_models) for path in self.dialect.models_paths),
+            )
+        ]
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """An answer to a prompt, or what is scripted instead."""
@@ -106,6 +124,8 @@ class Service:
         except Unreadable as error:
             trouble = exchange.trouble(Strike(Fault.INVALID_REQUEST), str(error))
             return await self._refuse(exchange, self.dialect.wrong(trouble))
+        if (scenario := self._scenario(exchange)) is not None:
+            return await self._play(exchange, scenario, asked)
         await self._terms.clock.sleep(self._terms.latency())
         strike = self._strike(Endpoint.COMPLETIONS)
         return await self._fulfil(exchange, strike, lambda: self._answer(exchange, asked, strike))
@@ -115,6 +135,8 @@ class Service:
         exchange = await self._open(request, Endpoint.MODELS)
         if (closed := self._door(exchange)) is not None:
             return await self._refuse(exchange, closed)
+        if (scenario := self._scenario(exchange)) is not None:
+            return await self._play(exchange, scenario, Asked("", "", 1))
         listed = json.dumps(self.dialect.models(self._models)).encode()
         strike = self._strike(Endpoint.MODELS)
         return await self._fulfil(exchange, strike, lambda: self._whole(exchange, listed))
@@ -134,13 +156,35 @@ class Service:
 
     def _door(self, exchange: _Exchange) -> Wrong | None:
         """What a request with no key, or with a rejected one, gets."""
-        headers = {name.lower(): value for name, value in exchange.request.headers.items()}
-        key = self.dialect.key(headers, exchange.request.query)
+        key = self._key(exchange.request)
         if not key:
             return self.dialect.missing_key(exchange.request_id)
         if key in self._terms.rejected_keys:
             return self.dialect.wrong(exchange.trouble(Strike(Fault.WRONG_KEY)))
         return None
+
+    def _key(self, request: web.Request) -> str:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        return self.dialect.key(headers, request.query)
+
+    def _scenario(self, exchange: _Exchange) -> Scenario | None:
+        request = exchange.request
+        name = request.match_info.get("scenario") or request.headers.get(SCENARIO)
+        exchange.received.scenario = name or ""
+        return find_scenario(self.name, name) if name else None
+
+    async def _play(
+        self, exchange: _Exchange, scenario: Scenario, asked: Asked
+    ) -> web.StreamResponse:
+        exchange.received.status = scenario.status or None
+        now, key = self._terms.clock.time(), self._key(exchange.request)
+        asker = Asker(asked.prompt, key, asked.model, now, exchange.request_id)
+        sent = scenario.wire(asker)
+        if asked.streams and scenario.event is not None:
+            events = self.dialect.events(self._reply(exchange, asked, None), asked)
+            begun = events[: len(events) // 2]
+            sent = b"".join((stream_head(), *begun, scenario.frame(asker)))
+        return await send_raw(exchange.request, sent, resets=scenario.resets)
 
     def _asked(self, exchange: _Exchange) -> Asked:
         document = _parsed(exchange.body)
@@ -166,7 +210,7 @@ class Service:
         exchange.received.fault = strike.fault
         await self._suffer(exchange, strike)
         if strike.fault in ANSWERED or _breaks_stream(strike, exchange.received):
-            return await self._send(exchange, good(), strike.fault)
+            return await self._send(exchange, good(), strike)
         wrong = PAGES.get(strike.fault) or self.dialect.wrong(exchange.trouble(strike))
         return await self._refuse(exchange, wrong, strike)
 
@@ -191,10 +235,10 @@ class Service:
         return await self._send(exchange, delivery, None)
 
     async def _send(
-        self, exchange: _Exchange, delivery: Delivery, fault: Fault | None
+        self, exchange: _Exchange, delivery: Delivery, strike: Strike | None
     ) -> web.StreamResponse:
         exchange.received.status = delivery.status
-        return await delivery.send(exchange.request, fault)
+        return await delivery.send(exchange.request, strike)
 
     def _answer(self, exchange: _Exchange, asked: Asked, strike: Strike | None) -> Delivery:
         reply = self._reply(exchange, asked, strike)

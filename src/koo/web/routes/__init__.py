@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .calls import BODY_LIMITS, call_router
 from .monitoring import monitoring_router
 from .page import load_page, page_router
 from .probes import probe_router
@@ -10,6 +11,8 @@ from .services import service_router
 from .sign_in import sign_in_router
 
 __all__ = [
+    "BODY_LIMITS",
+    "call_router",
     "load_page",
     "monitoring_router",
     "page_router",

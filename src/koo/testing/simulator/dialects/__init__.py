@@ -23,6 +23,7 @@ from .form import (
 from .gemini import Gemini
 from .openai import OpenAI
 from .perplexity import Perplexity
+from .responses import Responses
 
 __all__ = [
     "DIALECTS",
@@ -35,6 +36,7 @@ __all__ = [
     "OpenAI",
     "Perplexity",
     "Reply",
+    "Responses",
     "Trouble",
     "Unreadable",
     "Wrong",
@@ -44,5 +46,11 @@ __all__ = [
 ]
 
 DIALECTS: Final[Mapping[str, type[Dialect]]] = MappingProxyType(
-    {"claude": Anthropic, "openai": OpenAI, "gemini": Gemini, "perplexity": Perplexity}
+    {
+        "claude": Anthropic,
+        "openai": OpenAI,
+        "gemini": Gemini,
+        "perplexity": Perplexity,
+        "openai-responses": Responses,
+    }
 )

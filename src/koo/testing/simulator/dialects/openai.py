@@ -126,7 +126,7 @@ class OpenAI:
             "content": None if reply.is_refused else reply.text,
             "refusal": reply.text if reply.is_refused else None,
         }
-        choice = {"index": 0, "message": message, "finish_reason": _finish(reply)}
+        choice = {"index": 0, "message": message, "finish_reason": finish_of(reply)}
         return {**self._frame(reply, ""), "choices": [choice], "usage": self.usage(reply)}
 
     def events(self, reply: Reply, asked: Asked) -> list[bytes]:
@@ -135,7 +135,7 @@ class OpenAI:
         deltas: list[Document] = [{"role": "assistant", "content": ""}]
         deltas += [{"content": piece} for piece in reply.pieces()]
         chunks = [{**frame, "choices": [_choice(delta, None)]} for delta in deltas]
-        chunks.append({**frame, "choices": [_choice({}, _finish(reply))]})
+        chunks.append({**frame, "choices": [_choice({}, finish_of(reply))]})
         if asked.wants_usage:
             chunks.append({**frame, "choices": [], "usage": self.usage(reply)})
         return [*(sse(chunk) for chunk in chunks), DONE]
@@ -190,7 +190,8 @@ class OpenAI:
         }
 
 
-def _finish(reply: Reply) -> str:
+def finish_of(reply: Reply) -> str:
+    """Why it ended, in OpenAI's words."""
     if reply.is_refused:
         return "content_filter"
     return "length" if reply.is_cut_off else "stop"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..faults import Fault
-from .form import Document, Reply, Surface, Trouble, Wrong, seconds
-from .openai import OpenAI
+from .form import Asked, Document, Reply, Surface, Trouble, Wrong, seconds, sse
+from .openai import OpenAI, finish_of
 
 INPUT_USD_PER_TOKEN = 1e-6
 OUTPUT_USD_PER_TOKEN = 1e-6
@@ -46,6 +48,19 @@ class Perplexity(OpenAI):
         """A chat completion and where it is from."""
         return {**super().answer(reply), "citations": [], "search_results": []}
 
+    def events(self, reply: Reply, asked: Asked) -> list[bytes]:
+        """Each chunk counts what came so far; the last has the reason and no ``[DONE]`` follows."""
+        del asked
+        pieces = reply.pieces()
+        chunks = []
+        for number, piece in enumerate(pieces, 1):
+            is_last = number == len(pieces)
+            tokens = reply.output_tokens if is_last else min(number, reply.output_tokens)
+            told = self.usage(replace(reply, output_tokens=tokens))
+            choice = _choice(piece, finish_of(reply) if is_last else None)
+            chunks.append({**self._frame(reply, ".chunk"), "choices": [choice], "usage": told})
+        return [sse(chunk) for chunk in chunks]
+
     def usage(self, reply: Reply) -> Document:
         """What is billed, with the real charge."""
         input_cost = reply.input_tokens * INPUT_USD_PER_TOKEN
@@ -75,6 +90,11 @@ class Perplexity(OpenAI):
         """The same as for a wrong one."""
         del request_id
         return Wrong(401, _error(401, "invalid_api_key", "Invalid API key provided."))
+
+
+def _choice(piece: str, finish: str | None) -> Document:
+    delta = {"role": "assistant", "content": piece}
+    return {"index": 0, "delta": delta, "message": delta, "finish_reason": finish}
 
 
 def _error(status: int, kind: str, message: str) -> Document:

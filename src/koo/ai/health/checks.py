@@ -11,8 +11,8 @@ from asyncio import Task, get_running_loop, shield
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from ..errors import KooError
-from ..resilience import CheckStats, Clock, HealthChecked, Listener, Policy, detached, tell
+from ...errors import KooError
+from ...resilience import CheckStats, Clock, HealthChecked, Listener, Policy, detached, tell
 
 __all__ = ["Checks"]
 

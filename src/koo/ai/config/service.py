@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from math import isfinite
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import urlsplit
 
-from ..resilience import BreakerConfig, RetryConfig
-from .pricing import TokenPrice
+from ...resilience import BreakerConfig, RetryConfig
+from ..pricing import TokenPrice
+from .route import is_base_url, is_proxy, trust_in
 
 __all__ = ["VENDORS", "ServiceConfig", "Vendor"]
 
@@ -42,6 +42,7 @@ VENDORS: Final[Mapping[str, Vendor]] = MappingProxyType(
         "perplexity": Vendor(
             "perplexity", "https://api.perplexity.ai", "sonar", "PERPLEXITY_API_KEY"
         ),
+        "openai-responses": Vendor("openai", "https://api.openai.com/v1", "gpt-6.1-terra"),
         "compatible": Vendor(),
     }
 )
@@ -51,24 +52,26 @@ _VENDOR_OF: Final[Mapping[str, str]] = MappingProxyType({"claude": "anthropic"})
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,4096}")
-_HOST: Final = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _COUNTS: Final = ("requests_per_minute", "requests_per_hour", "requests_per_day", "max_tokens")
-_SECONDS: Final = ("timeout", "attempt_timeout", "check_interval", "check_timeout")
+_SECONDS: Final = ("timeout", "attempt_timeout", "idle_timeout", "check_interval", "check_timeout")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceConfig:
     """One AI service.
 
-    *name* claude, openai, gemini or perplexity brings its *vendor* with it; any
-    other is an OpenAI-compatible server unless *vendor* says otherwise, and needs
+    *name* claude, openai, gemini, perplexity or openai-responses brings its *vendor*
+    with it; any other is an OpenAI-compatible server unless *vendor* says otherwise, and needs
     *base_url* (as the official SDK takes it) and *model*. Without *api_key* the
-    service exists but is not configured.
+    service exists but is not configured; several keys, separated by commas, take turns.
 
-    *timeout* bounds a whole query, *attempt_timeout* one attempt, *patience* the
-    time in line (None: what is left of the timeout), *check_timeout* an active
-    check, of which there is at most one in *check_interval*. All in seconds.
-    *price* is for models that the price table does not know.
+    *timeout* bounds a whole query or stream, *attempt_timeout* one attempt (of a
+    stream: until its first text), *idle_timeout* each gap in a stream that has begun,
+    *patience* the time in line (None: what is left of the timeout), *check_timeout* an
+    active check, of which there is at most one in *check_interval*. All in seconds.
+    *price* is for models that the price table does not know. Requests go through
+    *proxy*, an address that may hold a name and a password; *ca_bundle* is a PEM file
+    of the authorities to trust instead of the system's.
     """
 
     name: str
@@ -83,9 +86,12 @@ class ServiceConfig:
     daily_budget_nanousd: int = 10_000_000_000
     timeout: float = 60.0
     attempt_timeout: float = 30.0
+    idle_timeout: float = 30.0
     patience: float | None = None
     max_tokens: int = 1024
     price: TokenPrice | None = None
+    proxy: str = field(default="", repr=False)
+    ca_bundle: str = ""
     retry: RetryConfig = field(default=RetryConfig())
     retry_budget: bool = True
     breaker: BreakerConfig = field(default=BreakerConfig())
@@ -99,6 +105,7 @@ class ServiceConfig:
         self._fill_in()
         self._check_key()
         self._check_address()
+        self._check_route()
         self._check_numbers()
 
     @property
@@ -110,6 +117,11 @@ class ServiceConfig:
     def is_configured(self) -> bool:
         """Whether it has a key."""
         return self.api_key is not None
+
+    @property
+    def api_keys(self) -> tuple[str, ...]:
+        """Its keys."""
+        return tuple(key.strip() for key in (self.api_key or "").split(",") if key.strip())
 
     def variable(self, suffix: str) -> str:
         """The environment variable that sets *suffix* for this service."""
@@ -125,29 +137,43 @@ class ServiceConfig:
         self._set("base_url", (self.base_url or vendor.base_url).rstrip("/"))
         self._set("model", self.model or vendor.model)
         self._set("key_variable", self.key_variable or self._own_key_variable(vendor))
-        self._set("api_key", (self.api_key or "").strip() or None)
+        self._set("api_key", ",".join(self.api_keys) or None)
         if not self.model:
             raise ValueError(f"{self.name}: no model is named; set {self.variable('MODEL')}")
 
     def _own_key_variable(self, vendor: Vendor) -> str:
         is_documented = _VENDOR_OF.get(self.name, self.name) == self.vendor
-        return vendor.key_variable if is_documented else self.variable("API_KEY")
+        return (vendor.key_variable if is_documented else "") or self.variable("API_KEY")
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
     def _check_key(self) -> None:
-        if self.api_key is not None and not _KEY.fullmatch(self.api_key):
+        if not all(map(_KEY.fullmatch, self.api_keys)):
             raise ValueError(
                 f"{self.name}: {self.key_variable} holds characters that no key has; paste it again"
             )
 
     def _check_address(self) -> None:
-        if not _is_address(self.base_url):
+        if not is_base_url(self.base_url):
             raise ValueError(
                 f"{self.name}: {self.variable('BASE_URL')} is not an address like"
                 " https://api.example.com/v1; correct it"
             )
+
+    def _check_route(self) -> None:
+        if self.proxy and not is_proxy(self.proxy):
+            raise ValueError(
+                f"{self.name}: {self.variable('PROXY')} is not an address like"
+                " http://name:password@proxy.example.com:3128; correct it"
+            )
+        try:
+            trust_in(self.ca_bundle)
+        except OSError as error:
+            raise ValueError(
+                f"{self.name}: {self.variable('CA_BUNDLE')} can't be read as certificates"
+                f" ({type(error).__name__}); name a PEM file"
+            ) from None
 
     def _check_numbers(self) -> None:
         for name in _COUNTS:
@@ -167,20 +193,3 @@ class ServiceConfig:
             )
         if self.daily_budget_nanousd < 0:
             raise ValueError(f"{self.name}: the daily budget can't be negative; 0 spends nothing")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return False
-    return (
-        parts.scheme in {"http", "https"}
-        and (":" in host or _HOST.fullmatch(host) is not None)
-        and port != 0
-        and not (parts.username or parts.password or parts.query or parts.fragment)
-        and text.isascii()
-        and text.isprintable()
-        and " " not in text
-    )

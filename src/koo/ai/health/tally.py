@@ -7,8 +7,14 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ..errors import BudgetExhausted, CircuitOpen, ExternalServiceError, RateLimited
-from ..resilience import Clock, LastError, Reading, RollingCount
+from ...errors import (
+    BudgetExhausted,
+    CircuitOpen,
+    ExternalServiceError,
+    RateLimited,
+    StoreUnavailable,
+)
+from ...resilience import Clock, LastError, Reading, RollingCount
 
 __all__ = ["Tally"]
 
@@ -21,6 +27,7 @@ _REFUSALS: Final[Mapping[type[Exception], str]] = MappingProxyType(
         CircuitOpen: "circuit_open",
         RateLimited: "rate_limited",
         BudgetExhausted: "budget_exhausted",
+        StoreUnavailable: "store_unavailable",
     }
 )
 

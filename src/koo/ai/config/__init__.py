@@ -1,0 +1,6 @@
+"""What an AI service is told at birth: who it is, its limits, and the way to it."""
+
+from .route import is_base_url, is_proxy, trust_in
+from .service import VENDORS, ServiceConfig, Vendor
+
+__all__ = ["VENDORS", "ServiceConfig", "Vendor", "is_base_url", "is_proxy", "trust_in"]

@@ -1,0 +1,18 @@
+"""What a service knows of itself: counts, checks, lessons, and how a report says it."""
+
+from .checks import Checks
+from .lessons import Lessons
+from .readings import budget_readings, cause_of, details_of, limit_cause, limit_readings, limits_of
+from .tally import Tally
+
+__all__ = [
+    "Checks",
+    "Lessons",
+    "Tally",
+    "budget_readings",
+    "cause_of",
+    "details_of",
+    "limit_cause",
+    "limit_readings",
+    "limits_of",
+]

@@ -1,0 +1,155 @@
+"""Several keys that take turns, and the memory of those that died.
+
+    request --> the next living key --> answer
+                  | refused, without money, or spent for the day: it is dead until the
+                  | time named, else until a reset; if denied, then for that model only
+                  +--> another lives: worth another attempt at once
+                       none lives --> the error of the one that lives again first
+
+It sends once, like every provider; a policy that retries goes on with the next key. A dead
+key is not sent again, so each costs one request however many calls there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from ..errors import AccessDeniedError, ApiKeyError, ExternalServiceError, QuotaExceededError
+from ..resilience import SYSTEM_CLOCK, Clock
+from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request
+
+__all__ = ["Rotation"]
+
+#: More deaths for one model alone are not remembered.
+_MOST_DEAD: Final = 100
+_FOR_ALL_MODELS: Final = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Death:
+    error: ExternalServiceError
+    until: float
+
+
+class Rotation:
+    """One provider of many, each with a key of its own to the same service."""
+
+    def __init__(self, providers: Sequence[Provider], *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._providers = tuple(providers)
+        self._clock = clock
+        self._turn = 0
+        self._dead: dict[tuple[int, str], _Death] = {}
+
+    @property
+    def size(self) -> int:
+        """How many keys there are."""
+        return len(self._providers)
+
+    @property
+    def living(self) -> int:
+        """How many keys are not known to be dead for every model."""
+        return sum(self._death(place, _FOR_ALL_MODELS) is None for place in range(self.size))
+
+    def prepare(self, prompt: Prompt) -> Request:
+        """The request for *prompt*, whatever the key."""
+        return self._providers[0].prepare(prompt)
+
+    async def complete(self, request: Request) -> Completion:
+        """The answer to *request*, which is sent once, with the key whose turn it is."""
+        with self._next(request.prompt.model) as provider:
+            return await provider.complete(request)
+
+    async def stream(
+        self, request: Request, heard: Heard
+    ) -> AsyncGenerator[str | Completion, None]:
+        """The pieces of the answer to *request*, sent once, with the key whose turn it is."""
+        with self._next(request.prompt.model) as provider:
+            async with aclosing(provider.stream(request, heard)) as items:
+                async for item in items:
+                    yield item
+
+    async def list_models(self) -> tuple[str, ...] | None:
+        """The names of the models, asked with the key whose turn it is."""
+        with self._next(_FOR_ALL_MODELS) as provider:
+            return await provider.list_models()
+
+    def reset(self) -> None:
+        """Trust every key again."""
+        self._dead.clear()
+        for provider in self._providers:
+            provider.reset()
+
+    async def close(self) -> None:
+        """Let go of the connections of the running event loop."""
+        for provider in self._providers:
+            await provider.close()
+
+    @contextmanager
+    def _next(self, model: str) -> Iterator[Provider]:
+        living = self._living_for(model)
+        if not living:
+            self._give_up(model)
+        self._turn += 1
+        place = living[self._turn % len(living)]
+        try:
+            yield self._providers[place]
+        except (AccessDeniedError, ApiKeyError, QuotaExceededError) as error:
+            found = error
+        else:
+            return
+        self._bury(place, model, found)
+        if not self._living_for(model):
+            self._give_up(model, found.usage)
+        raise self._again(found, place, 0.0, usage=found.usage, retryable=True)
+
+    def _living_for(self, model: str) -> list[int]:
+        return [place for place in range(self.size) if not self._deaths(place, model)]
+
+    def _deaths(self, place: int, model: str) -> list[_Death]:
+        scopes = {_FOR_ALL_MODELS, model}
+        return [death for scope in scopes if (death := self._death(place, scope)) is not None]
+
+    def _death(self, place: int, scope: str) -> _Death | None:
+        death = self._dead.get((place, scope))
+        return death if death is not None and death.until > self._clock.monotonic() else None
+
+    def _bury(self, place: int, model: str, error: ExternalServiceError) -> None:
+        scope = model if isinstance(error, AccessDeniedError) else _FOR_ALL_MODELS
+        if not scope or len(self._dead) < _MOST_DEAD:
+            wait = float("inf") if error.retry_after is None else error.retry_after
+            self._dead[place, scope] = _Death(error, self._clock.monotonic() + wait)
+
+    def _give_up(self, model: str, usage: object = NOTHING) -> NoReturn:
+        """Raise the error of the key that lives again first, with the time until then.
+
+        *usage* is what the request that found the last of them dead has cost.
+        """
+        dead = [
+            (max(deaths, key=lambda death: death.until), place)
+            for place in range(self.size)
+            if (deaths := self._deaths(place, model))
+        ]
+        first, place = min(dead, key=lambda one: one[0].until)
+        wait = None if first.until == float("inf") else first.until - self._clock.monotonic()
+        raise self._again(first.error, place, wait, usage=usage)
+
+    def _again(
+        self,
+        error: ExternalServiceError,
+        place: int,
+        wait: float | None,
+        *,
+        usage: object,
+        retryable: bool | None = None,
+    ) -> ExternalServiceError:
+        return type(error)(
+            error.service,
+            f"key {place + 1} of {self.size}: {error.detail}",
+            retry_after=wait,
+            request_id=error.request_id,
+            usage=usage,
+            retryable=retryable,
+        )

@@ -1,0 +1,194 @@
+"""Several keys take turns; one that died is not sent again, and the call goes on with the next."""
+
+import asyncio
+
+import pytest
+
+from koo.ai import NOTHING, AIService, Prompt, Rotation, ServiceConfig, connect
+from koo.errors import (
+    AccessDeniedError,
+    ApiKeyError,
+    InvalidRequestError,
+    QuotaExceededError,
+    ServiceRejected,
+    ServiceUnavailableError,
+)
+from koo.resilience import Health, RetryConfig
+from koo.testing import FakeClock, ScriptedProvider, Simulator, running_clock
+
+from .conftest import OWN_PRICE, PRICES
+
+
+def _failed(error, **more):
+    return error("claude", "it failed; mend it", usage=NOTHING, request_id="req_1", **more)
+
+
+def _keys(*providers):
+    return Rotation(providers, clock=running_clock())
+
+
+def _good(number=1):
+    return [ScriptedProvider(then="x") for _ in range(number)]
+
+
+async def test_living_keys_take_turns(serve):
+    keys = _good(3)
+    service = serve(_keys(*keys))
+    for _ in range(6):
+        await service.query("Why?")
+    assert [len(key.requests) for key in keys] == [2, 2, 2]
+    assert service.report().reading("keys.living").value == 3
+    assert service.report().reading("keys.living").limit == 3
+
+
+@pytest.mark.parametrize("error", [ApiKeyError, QuotaExceededError, AccessDeniedError])
+async def test_the_call_that_finds_a_dead_key_goes_on_with_the_next(serve, error):
+    dead, [good] = ScriptedProvider(_failed(error)), _good()
+    service = serve(_keys(good, dead))
+    for _ in range(5):
+        assert await service.query("Why?") == "x"
+    assert (len(dead.requests), len(good.requests)) == (1, 5)
+    assert service.report().state is Health.HEALTHY
+    assert running_clock().monotonic() < 0.2
+
+
+async def test_each_attempt_with_another_key_counts_as_a_request(serve):
+    service = serve(_keys(*_good(), ScriptedProvider(_failed(ApiKeyError))))
+    await service.query("Why?")
+    assert service.report().value("limit.used", window="minute") == 2
+    assert service.report().value("keys.living") == 1
+
+
+async def test_without_retries_the_first_call_fails_and_the_next_succeeds(serve):
+    keys = _keys(*_good(), ScriptedProvider(_failed(ApiKeyError)))
+    service = serve(keys, retry=RetryConfig(max_retries=0))
+    with pytest.raises(ApiKeyError, match="^claude: key 2 of 2: it failed; mend it$") as caught:
+        await service.query("Why?")
+    assert caught.value.request_id == "req_1"
+    assert await service.query("Why?") == "x"
+    assert service.report().state is Health.HEALTHY
+
+
+async def test_when_every_key_is_dead_the_service_is_isolated_until_a_person_resets(serve):
+    keys = [ScriptedProvider(_failed(ApiKeyError), then="x") for _ in range(3)]
+    service = serve(_keys(*keys))
+    for _ in range(3):
+        with pytest.raises(ApiKeyError, match="key 1 of 3"):
+            await service.query("Why?")
+    assert [len(key.requests) for key in keys] == [1, 1, 1]
+    assert service.report().state is Health.CIRCUIT_OPEN
+    assert service.report().value("keys.living") == 0
+    service.reset()
+    assert await service.query("Why?") == "x"
+    assert [key.resets_total for key in keys] == [1, 1, 1]
+
+
+async def test_a_spent_key_comes_back_at_the_time_that_the_vendor_names(serve):
+    spent = ScriptedProvider(_failed(QuotaExceededError, retry_after=3600.0), then="spent")
+    service = serve(_keys(ScriptedProvider(then="good"), spent))
+    assert await service.query("Why?") == "good"
+    await asyncio.sleep(3599)
+    assert {await service.query("Why?") for _ in range(3)} == {"good"}
+    await asyncio.sleep(2)
+    assert {await service.query("Why?") for _ in range(2)} == {"good", "spent"}
+
+
+async def test_when_every_key_is_spent_the_circuit_waits_for_the_first_to_come_back(serve):
+    early = ScriptedProvider(_failed(QuotaExceededError, retry_after=100.0), then="early")
+    late = ScriptedProvider(_failed(QuotaExceededError, retry_after=900.0), then="late")
+    wrong = ScriptedProvider(_failed(ApiKeyError))
+    service = serve(_keys(early, late, wrong))
+    with pytest.raises(QuotaExceededError, match="key 1 of 3") as caught:
+        await service.query("Why?")
+    assert caught.value.retry_after == pytest.approx(100.0, abs=1)
+    with pytest.raises(ServiceRejected):
+        await service.query("Why?")
+    await asyncio.sleep(101)
+    assert await service.query("Why?") == "early"
+    assert [len(key.requests) for key in (early, late, wrong)] == [2, 1, 1]
+
+
+async def test_a_key_that_is_denied_a_model_still_answers_for_others(serve):
+    denied, [good] = ScriptedProvider(_failed(AccessDeniedError), then="x"), _good()
+    service = serve(_keys(good, denied))
+    for _ in range(4):
+        await service.query("Why?", model="claude-opus-5")
+    assert len(denied.requests) == 1
+    for _ in range(4):
+        await service.query("Why?")
+    assert len(denied.requests) == 3
+
+
+async def test_no_more_than_a_hundred_denials_are_remembered():
+    keys = [ScriptedProvider(then=_failed(AccessDeniedError)) for _ in range(2)]
+    rotation = _keys(*keys)
+    for number in range(60):
+        for _ in keys:
+            with pytest.raises(AccessDeniedError):
+                await rotation.complete(rotation.prepare(Prompt("x", f"m{number}", 1)))
+    for name, sent in (("m0", 0), ("m59", 1)):
+        before = sum(len(key.requests) for key in keys)
+        with pytest.raises(AccessDeniedError):
+            await rotation.complete(rotation.prepare(Prompt("x", name, 1)))
+        assert sum(len(key.requests) for key in keys) == before + sent
+
+
+@pytest.mark.parametrize("error", [ServiceUnavailableError, InvalidRequestError])
+async def test_an_error_that_is_not_the_keys_is_left_as_it_is(error):
+    rotation, mistake = None, _failed(error)
+    keys = [ScriptedProvider(mistake) for _ in range(2)]
+    rotation = _keys(*keys)
+    with pytest.raises(error) as caught:
+        await rotation.complete(rotation.prepare(Prompt("x", "m", 1)))
+    assert caught.value is mistake
+    assert rotation.living == 2
+
+
+async def test_a_check_uses_a_living_key_and_learns_of_a_dead_one():
+    dead, alive = ScriptedProvider(models=_failed(ApiKeyError)), ScriptedProvider()
+    rotation = _keys(alive, dead)
+    with pytest.raises(ApiKeyError):
+        await rotation.list_models()
+    for _ in range(3):
+        assert await rotation.list_models() == ("scripted",)
+    assert (dead.checks_total, alive.checks_total) == (1, 3)
+
+
+async def test_a_stream_finds_the_next_key_before_its_first_text(serve):
+    dead, [good] = ScriptedProvider(_failed(ApiKeyError)), _good()
+    service = serve(_keys(good, dead))
+    for _ in range(3):
+        assert "".join([piece async for piece in service.stream("Why?")]) == "x"
+    assert (len(dead.requests), len(good.requests)) == (1, 3)
+
+
+async def test_closing_closes_every_provider():
+    keys = _good(2)
+    await _keys(*keys).close()
+    assert [key.closed_total for key in keys] == [1, 1]
+
+
+def test_a_service_with_one_key_needs_no_rotation():
+    one = ServiceConfig(name="claude", api_key="one")
+    assert not isinstance(connect(one), Rotation)
+    assert connect(ServiceConfig(name="claude", api_key="one,two")).size == 2
+    assert not isinstance(connect(ServiceConfig(name="claude")), Rotation)
+
+
+@pytest.mark.integration
+async def test_over_real_sockets_a_rejected_key_is_sent_once():
+    async with Simulator(rejected_keys={"old-key"}) as simulator:
+        config = ServiceConfig(
+            name="claude",
+            api_key="good-key, old-key",
+            base_url=simulator.base_url("claude"),
+            price=OWN_PRICE,
+        )
+        clock = FakeClock()
+        service = AIService(config, prices=PRICES, clock=clock)
+        for _ in range(5):
+            await service.query("Why?")
+        await service.close()
+        statuses = [request.status for request in simulator.requests]
+    assert sorted(statuses) == [200] * 5 + [401]
+    assert "old-key" not in repr(service.report())
