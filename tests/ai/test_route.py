@@ -5,16 +5,14 @@ import base64
 import json
 import ssl
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
+import trustme
 
 from koo.ai import NOTHING, Prompt, ServiceConfig, connect
 from koo.errors import InvalidRequestError, ServiceConnectionError
 from koo.testing import free_port
 
-TLS = Path(__file__).parent / "tls"
-AUTHORITY = str(TLS / "authority.pem")
 PASSWORD = "password-that-must-not-be-seen"
 GOOD = {
     "content": [{"type": "text", "text": "Because."}],
@@ -42,12 +40,6 @@ class Server:
         server = await asyncio.start_server(self.answer, "127.0.0.1", 0, ssl=self.tls)
         async with server:
             yield server.sockets[0].getsockname()[1]
-
-
-def _tls():
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "server.pem")
-    return context
 
 
 async def _complete(**settings):
@@ -105,11 +97,15 @@ async def test_a_proxy_that_is_not_there_is_named_without_its_password():
 
 
 @pytest.mark.integration
-async def test_a_server_is_trusted_if_the_bundle_knows_its_authority():
-    server = Server(tls=_tls())
+async def test_a_server_is_trusted_if_the_bundle_knows_its_authority(tmp_path):
+    authority, bundle = trustme.CA(), str(tmp_path / "authority.pem")
+    authority.cert_pem.write_to_path(bundle)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    server = Server(tls=tls)
     async with server.listening() as port:
         address = f"https://127.0.0.1:{port}"
-        assert (await _complete(base_url=address, ca_bundle=AUTHORITY)).text == "Because."
+        assert (await _complete(base_url=address, ca_bundle=bundle)).text == "Because."
         with pytest.raises(ServiceConnectionError, match="certificate is not trusted") as caught:
             await _complete(base_url=address)
     assert caught.value.usage is NOTHING
@@ -145,7 +141,7 @@ def test_what_is_no_proxy_is_refused_without_being_repeated(proxy):
     assert PASSWORD not in str(caught.value)
 
 
-@pytest.mark.parametrize("path", ["/nowhere.pem", str(TLS), __file__])
+@pytest.mark.parametrize("path", ["/nowhere.pem", "/", __file__])
 def test_a_bundle_without_certificates_is_refused_at_birth(path):
     with pytest.raises(ValueError, match="^claude: AI_CLAUDE_CA_BUNDLE can't be read"):
         ServiceConfig(name="claude", ca_bundle=path)

@@ -255,7 +255,7 @@ def test_a_proxy_is_for_all_services_but_those_that_have_their_own_or_none(varia
 
 
 def test_a_bundle_is_for_all_services_and_lies_below_the_root(variables):
-    bundle = "tests/ai/tls/authority.pem"
+    bundle = "tests/backend/authority.pem"
     variables(AI_CA_BUNDLE=bundle)
     assert {one.ca_bundle for one in read_settings().services} == {str(ROOT / bundle)}
     variables(AI_CLAUDE_CA_BUNDLE=str(ROOT / bundle), AI_CA_BUNDLE="")
