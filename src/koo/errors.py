@@ -156,7 +156,13 @@ class DatabaseUnavailable(Rejected):
 
 
 class DeadlineExceeded(KooError, TimeoutError):
-    """The time that this call had is over."""
+    """The time that this call had is over.
+
+    *deadline_at* is the moment (monotonic seconds) of the deadline that was the reason, None
+    if it was another limit. Who inherited the same deadline knows by it that nobody failed.
+    """
+
+    deadline_at: float | None = None
 
 
 class CommitOutcomeUnknown(KooError):

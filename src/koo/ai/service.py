@@ -97,7 +97,11 @@ class AIService:
         self._clock = clock
         self._tally = Tally(clock)
         self._breaker = CircuitBreaker(
-            self.name, config.breaker, clock=clock, random=random, on_event=on_event
+            self.name,
+            config.breaker.leasing(min(config.attempt_timeout, config.timeout)),
+            clock=clock,
+            random=random,
+            on_event=on_event,
         )
         store = store or MemoryStore(clock=clock)
         self._lessons = Lessons(config, self._breaker)

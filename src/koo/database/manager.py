@@ -82,7 +82,11 @@ class DatabaseManager:
         self._counts = PoolCounts()
         self._engines = Engines(Terms(config, self._counts, clock, random, on_event))
         self._breaker = CircuitBreaker(
-            self.name, config.breaker, clock=clock, random=random, on_event=self._hear
+            self.name,
+            config.breaker.leasing(config.attempt_timeout),
+            clock=clock,
+            random=random,
+            on_event=self._hear,
         )
         self._examiner = Examiner(
             self._ask, config, self._breaker, clock=clock, random=random, on_event=on_event

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -89,6 +89,10 @@ class BreakerConfig:
         growth = min(2.0 ** min(failed_probes, _DOUBLINGS), _LONGEST_WAIT)
         wait = self.recovery_timeout * growth * (1 + _JITTER * draw)
         return max(wait, min(hint or 0.0, _LONGEST_HINT))
+
+    def leasing(self, attempt_timeout: float) -> BreakerConfig:
+        """The same with probes that are leased for as long as an attempt may take."""
+        return self if self.probe_timeout else replace(self, probe_timeout=attempt_timeout)
 
     def lease_end(self, ask: Ask, now: float) -> float:
         """The moment when the lease of a probe for *ask* ends that begins *now*."""

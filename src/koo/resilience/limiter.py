@@ -254,7 +254,7 @@ class RateLimiter(LinedGate):
             self._correct(permit, outcome.spent)
         if isinstance(outcome, Failure) and outcome.retry_class is RetryClass.THROTTLED:
             self.pause(outcome.retry_after or 0.0)
-        elif outcome.advice is not None and outcome.advice.remaining_requests == 0:
+        elif outcome.advice is not None and outcome.advice.is_exhausted:
             self.pause(outcome.advice.reset_after or 0.0)
 
     def cancelled(self, permit: Permit) -> None:

@@ -93,6 +93,11 @@ class Advice:
     remaining_tokens: int | None = None
     reset_after: float | None = None
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether nothing passes there before the reset."""
+        return 0 in (self.remaining_requests, self.remaining_tokens)
+
 
 class RetryClass(Enum):
     """What kind of wait a retry deserves.

@@ -51,9 +51,9 @@ class Backoff:
 
     def delay(self, failure: Failure, retry: int, random: Callable[[], float]) -> float:
         """Draw the delay before retry number *retry*; never below what the failure names."""
-        if failure.retry_after is None:
+        if (failure.retry_after or 0.0) <= 0:
             return random() * self.ceiling(retry, failure.retry_class)
-        named = max(0.0, failure.retry_after)
+        named = failure.retry_after or 0.0
         return named + random() * max(_JITTER_LEAST, _JITTER_SHARE * named)
 
 

@@ -32,7 +32,14 @@ GATE = CircuitBreaker("breaker")
         ({"timeout": 0}, "timeout must be above 0 seconds; leave it out for none"),
         ({"timeout": float("nan")}, "timeout must be above 0 seconds; leave it out for none"),
         ({"attempt_timeout": -1}, "attempt_timeout must be above 0 seconds; leave it out for none"),
-        ({"patience": 0}, "patience must be above 0 seconds; leave it out for none"),
+        (
+            {"patience": -0.1},
+            "patience can't be negative; use 0 seconds never to wait in line",
+        ),
+        (
+            {"patience": float("nan")},
+            "patience can't be negative; use 0 seconds never to wait in line",
+        ),
         (
             {"timeout": 5, "attempt_timeout": 6},
             "attempt_timeout is longer than timeout and would never be reached; lower it",
@@ -205,3 +212,7 @@ def test_an_outcome_can_be_read_in_a_log():
     assert repr(CallOutcome("fine", None, 2, 1.5)) == (
         "CallOutcome(value='fine', error=None, attempts=2, waited=1.500)"
     )
+
+
+def test_a_patience_of_nothing_is_explained():
+    assert "  line: nobody waits in it" in Policy("p", gates=[GATE], patience=0).explain()

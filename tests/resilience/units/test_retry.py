@@ -51,7 +51,7 @@ def test_the_jitter_is_full_and_the_cap_is_inside_it(failure, retry, seed):
     assert sum(delays) / 2000 == pytest.approx(ceiling / 2, rel=0.1)
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.2, 1, 7, 100])
+@pytest.mark.parametrize("seconds", [0.2, 1, 7, 100])
 def test_what_the_dependency_names_is_a_floor_with_jitter_above_it(seconds, seed):
     draw = random.Random(seed).random
     above = [BACKOFF.delay(named(seconds), 3, draw) - seconds for _ in range(2000)]

@@ -219,6 +219,13 @@ class Call:
         self.has_expired = False
         return self.task.uncancel() <= self.cancelling and isinstance(error, CancelledError)
 
+    def was_ended_by_its_caller(self, error: Exception, now: float) -> bool:
+        """Whether *error* says no more than that an inherited deadline has come."""
+        if self.is_ours or self.deadline_at is None or not isinstance(error, TimeoutError):
+            return False
+        inherited = isinstance(error, DeadlineExceeded) and error.deadline_at == self.deadline_at
+        return inherited or self.is_past(now + SLACK)
+
     @property
     def timeout_is_ours(self) -> bool:
         """Whether the limit that ends this attempt is our own setting, not a caller's."""
@@ -228,9 +235,11 @@ class Call:
         """What the caller gets when there is too little time even to begin."""
         left = max(0.0, (self.deadline_at or 0.0) - self.began)
         name = self.policy.name
-        return DeadlineExceeded(
+        error = DeadlineExceeded(
             f"{name}: {left:.3f} s are too little time to begin; allow more, or ask earlier"
         )
+        error.deadline_at = self.deadline_at
+        return error
 
     # -- settlement -----------------------------------------------------------------
 

@@ -52,6 +52,8 @@ def explain(policy: Composition) -> str:
 
 def _explain_line(policy: Composition) -> str | None:
     waits = "  line: who is refused for now waits"
+    if policy.patience == 0:
+        return "  line: nobody waits in it"
     if policy.patience is not None:
         return f"{waits} at most {policy.patience:g} s"
     return f"{waits} as long as the deadline allows" if policy.timeout is not None else None
@@ -74,10 +76,12 @@ def _unnamed(policy: Composition) -> str | None:
 
 
 def _bad_time(policy: Composition) -> str | None:
-    for name in ("timeout", "attempt_timeout", "patience"):
+    for name in ("timeout", "attempt_timeout"):
         value = getattr(policy, name)
         if value is not None and not value > 0:
             return f"{name} must be above 0 seconds; leave it out for none"
+    if policy.patience is not None and not policy.patience >= 0:
+        return "patience can't be negative; use 0 seconds never to wait in line"
     timeout = policy.timeout
     if timeout is None:
         return None

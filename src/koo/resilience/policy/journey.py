@@ -153,6 +153,9 @@ class Journey:
             standing = await self._patiently(wait_for_permits(call, refusal))
             if standing is not None:
                 raise self._refuse(call, standing)
+            if self._cannot_finish_from(call, self.monotonic()):
+                call.give_back()
+                raise self._too_late(call)
         call.began = self.monotonic()
 
     def succeed(self, call: Call, outcome: Outcome) -> None:
@@ -170,7 +173,10 @@ class Journey:
             self._feed(self.retry_budget, now)
         permits, call.permits = call.permits, ()
         for permit in permits:
-            # permit.settle(outcome), spelled out too.
+            # permit.settle(outcome), spelled out.
+            if permit.done:
+                permit.settle(outcome)
+                continue
             permit.done = True
             permit.gate.settled(permit, outcome)
 
@@ -224,6 +230,9 @@ class Journey:
         if isinstance(error, Rejected):
             call.give_back()
             raise self._refuse(call, error)
+        if call.was_ended_by_its_caller(error, self.monotonic()):
+            self.abandon(call)
+            raise error
         return error, self._settle_failure(call, self._classify_safely(error))
 
     def give_up(self, call: Call, error: Exception) -> None:
@@ -243,6 +252,7 @@ class Journey:
         late = call.deadline_error()
         late.__cause__ = error
         if not call.timeout_is_ours:
+            late.deadline_at = call.deadline_at
             self.abandon(call)
             raise late
         return late, self._settle_failure(call, _TIMED_OUT)
@@ -268,7 +278,7 @@ class Journey:
                 _note(error, f"{self.name}: not waiting {failure.retry_after:.0f} s; try then")
             return None
         delay = retry.backoff.delay(failure, call.number, self._random)
-        if call.deadline_at is not None and self.monotonic() + delay >= call.deadline_at:
+        if self._cannot_finish_from(call, self.monotonic() + delay):
             _note(error, f"{self.name}: the next attempt in {delay:.1f} s is past the deadline")
             return None
         if not self._can_afford(failure):
@@ -331,6 +341,11 @@ class Journey:
         _mark(call, error)
         return error
 
+    def _cannot_finish_from(self, call: Call, moment: float) -> bool:
+        """Whether an attempt that begins at *moment* has too little time, or none."""
+        end = call.deadline_at
+        return end is not None and self.cannot_finish_in(end - moment)
+
     def cannot_finish_in(self, seconds: float) -> bool:
         """Whether less time is left than all but one in twenty past attempts took."""
         if seconds <= 0:
@@ -372,5 +387,6 @@ def _was_given_up(call: Call, error: BaseException | None, depth: int = 8) -> bo
         return False
     parts = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     return vars(error).get(_GAVE_UP) is call or any(
-        _was_given_up(call, each, depth - 1) for each in (error.__cause__, *parts)
+        _was_given_up(call, each, depth - 1)
+        for each in (error.__cause__ or error.__context__, *parts)
     )
