@@ -59,7 +59,11 @@ async def success() -> Section:
         " Nanoseconds per call beyond a bare `await`, medians of"
         f" {bare.rounds} interleaved rounds in one process"
         f" (the bare `await`: {bare.median:.0f} ns)."
-        " No peer keeps a histogram; only moving windows are exact.",
+        " No peer keeps a histogram; only moving windows are exact. Where the goal is missed: a"
+        " call is some five hundred bytecodes and two dozen Python frames; each gate has a clock, a"
+        " permit and a settlement of its own, and that a call's deadline is inherited costs a"
+        " context variable. Calls bound beforehand, merged steps and fewer attributes gave about"
+        " two percent each; what would give more is one clock for all gates, or generated code.",
         figures,
     )
 
@@ -135,7 +139,11 @@ def memory() -> Section:
     ]
     return Section(
         "Memory per service",
-        "Bytes that tracemalloc counts, each row in a fresh process.",
+        "Bytes that tracemalloc counts, each row in a fresh process. Where the goal is missed: what"
+        " a service holds is some twenty objects, and of those the policy, the breaker and the"
+        " limiter with its three windows are the largest; without its garbage collector's headers"
+        " Python would need a fifth less. Sparing a window the count of its first hundred outcomes"
+        " gave 400 bytes, and a second after the hundredth in which the breaker counts wrong.",
         figures,
     )
 
