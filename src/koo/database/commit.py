@@ -157,7 +157,11 @@ async def transaction(
         yield session
         await _commit(session, scope, timeout)
     finally:
-        await _close(session, timeout)
+        if scope.touched and session.in_transaction():
+            await _close(session, timeout)
+        else:
+            # Without a connection nothing is to be said to anybody: whoever was refused goes at once.
+            session.sync_session.close()
 
 
 async def _commit(session: AsyncSession, scope: Scope, timeout: float) -> None:
@@ -175,9 +179,6 @@ async def _commit(session: AsyncSession, scope: Scope, timeout: float) -> None:
 
 
 async def _close(session: AsyncSession, timeout: float) -> None:
-    if not session.in_transaction():
-        session.sync_session.close()
-        return
     # A task of its own, because a caller who is cancelled must not leave a transaction open.
     limit = asyncio.timeout(timeout)
     closing = asyncio.create_task(_close_in_time(session, limit))
