@@ -160,7 +160,7 @@ async def transaction(
         if scope.touched and session.in_transaction():
             await _close(session, timeout)
         else:
-            # Without a connection nothing is to be said to anybody: whoever was refused goes at once.
+            # Without a connection nothing is to be said: who was refused goes at once.
             session.sync_session.close()
 
 
