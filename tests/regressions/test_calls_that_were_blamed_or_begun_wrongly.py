@@ -18,6 +18,7 @@ from koo.resilience import (
     Policy,
     RateLimiter,
     RateLimiterConfig,
+    RetryClass,
     RetryConfig,
     State,
     Success,
@@ -137,6 +138,12 @@ def test_a_named_wait_of_nothing_leaves_the_backoff_as_it_is():
     backoff = Backoff(base_delay=1.0)
     named = Failure(retryable=True, trips=True, retry_after=0.0)
     assert backoff.delay(named, 1, lambda: 1.0) == 1.0
+
+
+def test_what_says_nothing_about_load_may_come_again_at_once():
+    backoff = Backoff(base_delay=1.0)
+    resolved = Failure(True, False, retry_after=0.0, retry_class=RetryClass.RESOLVED)
+    assert backoff.delay(resolved, 1, lambda: 1.0) == 0.1
 
 
 @pytest.mark.parametrize("suppressed", [True, False])

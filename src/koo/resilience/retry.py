@@ -50,10 +50,14 @@ class Backoff:
         return min(cap, grown)
 
     def delay(self, failure: Failure, retry: int, random: Callable[[], float]) -> float:
-        """Draw the delay before retry number *retry*; never below what the failure names."""
-        if (failure.retry_after or 0.0) <= 0:
+        """Draw the delay before retry number *retry*; never below what the failure names.
+
+        That one may come again at once is believed only if the failure says nothing about load.
+        """
+        named = max(0.0, failure.retry_after or 0.0)
+        may_come_at_once = failure.retry_after is not None and not failure.retry_class.cost
+        if not named and not may_come_at_once:
             return random() * self.ceiling(retry, failure.retry_class)
-        named = failure.retry_after or 0.0
         return named + random() * max(_JITTER_LEAST, _JITTER_SHARE * named)
 
 
