@@ -25,14 +25,13 @@ from ..errors import CircuitOpen
 from .breaker_config import BreakerConfig, BreakerStats, Mode, State
 from .clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from .events import Listener, StateChanged, ignore, tell
-from .gate import HeldPermit, Permit
+from .gate import HeldPermit, Permit, issue
 from .outcome import SUCCESS, Ask, Failure, Outcome, is_evidence, last_cause
 from .window import OutcomeWindow
 
 __all__ = ["BreakerConfig", "BreakerStats", "CircuitBreaker", "Mode", "State"]
 
 _NO_EVIDENCE: Final = -1
-_bare = object.__new__
 _NOBODY: Final[dict[int, float]] = {}
 
 
@@ -103,13 +102,7 @@ class CircuitBreaker:
     def admit(self, ask: Ask) -> Permit | CircuitOpen:
         """Let a call through, or say when the next may try."""
         if self._plain:
-            permit = _bare(Permit)
-            permit.gate = self
-            permit.ask = ask
-            permit.stamp = 0.0
-            permit.generation = self._generation
-            permit.done = False
-            return permit
+            return issue(self, ask, 0.0, self._generation)
         monotonic = self._monotonic
         now = monotonic()
         if self._is_shut and now < self._open_until:

@@ -79,6 +79,20 @@ class HeldPermit(Permit):
             self.gate.settled(self, ABANDONED)
 
 
+_bare = object.__new__
+
+
+def issue(gate: Issuer, ask: Ask, stamp: float, generation: int) -> Permit:
+    """What ``Permit()`` gives, 60 ns sooner: CPython 3.11 is slow to call a class."""
+    permit = _bare(Permit)
+    permit.gate = gate
+    permit.ask = ask
+    permit.stamp = stamp
+    permit.generation = generation
+    permit.done = False
+    return permit
+
+
 class Gate(Protocol):
     """Anything that may refuse a call before it begins."""
 

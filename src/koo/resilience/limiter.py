@@ -18,7 +18,7 @@ from typing import Final
 from ..errors import RateLimited, Rejected
 from .clock import SYSTEM_CLOCK, Clock
 from .events import LimitPaused, Listener, ignore, tell
-from .gate import Permit
+from .gate import Permit, issue
 from .line import LinedGate
 from .measure import RollingCount
 from .outcome import SUCCESS, WEIGHTS, Ask, Failure, Outcome, RetryClass, Spent, Weight
@@ -27,7 +27,6 @@ __all__ = ["Limit", "LimitStats", "RateLimiter", "RateLimiterConfig", "RateLimit
 
 _BUCKETS: Final = 64
 _DUE: Final = float("-inf")
-_bare = object.__new__
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,13 +237,7 @@ class RateLimiter(LinedGate):
                 self._undo(ask, meter)
                 return self._refuse(ask, now)
             meter.credit -= amount
-        permit = _bare(Permit)
-        permit.gate = self
-        permit.ask = ask
-        permit.stamp = now
-        permit.generation = 0
-        permit.done = False
-        return permit
+        return issue(self, ask, now, 0)
 
     def settled(self, permit: Permit, outcome: Outcome) -> None:
         """Replace the estimate by what was spent; pause if the other side asked for it."""
