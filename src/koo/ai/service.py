@@ -95,7 +95,7 @@ class AIService:
         self._provider = provider or connect(config, clock=clock)
         self._prices = prices or PriceTable()
         self._clock = clock
-        self._tally = Tally(clock)
+        self._tally = Tally(clock, config.model)
         self._breaker = CircuitBreaker(
             self.name,
             config.breaker.leasing(min(config.attempt_timeout, config.timeout)),
@@ -222,7 +222,10 @@ class AIService:
                 *budget_readings(budget),
                 *self._key_readings(),
             ),
-            distributions=(Distribution("response_time", calls.latency),),
+            distributions=(
+                Distribution("response_time", calls.latency),
+                *self._tally.bills.distributions(),
+            ),
             details=details_of(self.config, self._tally.last_error),
         )
 
@@ -312,10 +315,8 @@ class AIService:
             raise
 
     def _billed(self, completion: Completion, price: Price) -> Completion:
-        if completion.usage is None:
-            return completion
-        usage = price.bill(completion.usage, self._clock.time())
-        self._tally.billed(usage.nanousd or 0)
+        usage = completion.usage and price.bill(completion.usage, self._clock.time())
+        self._tally.billed(completion.model, usage)
         return replace(completion, usage=usage)
 
     async def _price(self, model: str) -> Price:
@@ -346,6 +347,8 @@ class AIService:
     def _learn(self, error: ExternalServiceError, request: Request, price: Price) -> None:
         if isinstance(error.usage, Usage):
             error.usage = price.bill(error.usage, self._clock.time())
+            if error.usage.tokens:
+                self._tally.billed(request.prompt.model, error.usage)
         self._lessons.learn(error, request.prompt.model)
 
     def _as_service_error(
