@@ -21,7 +21,7 @@ from fastapi import Depends, FastAPI, Request
 
 from core.config import ROOT, VAR, get_settings
 from core.database import db_manager
-from core.events import listener, log_event
+from core.events import event_log, listener
 from core.settings import Fingerprint
 from core.state import store
 from koo.resilience import ConfigurationChanged
@@ -75,7 +75,7 @@ def assemble(
         # Whoever takes backend/ alone has none, and alerts name their section without a link.
         runbooks=_RUNBOOKS.read_text(encoding="utf-8") if _RUNBOOKS.exists() else "",
     )
-    console = Console(monitor, access, config, answers=hybrid_ai_manager, on_event=log_event)
+    console = Console(monitor, access, config, answers=hybrid_ai_manager, on_event=event_log.record)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -89,6 +89,7 @@ def assemble(
             finally:
                 await asyncio.gather(hybrid_ai_manager.close(), db_manager.close())
                 store.close()
+                event_log.flush()
 
     app = FastAPI(
         title="KOO",

@@ -8,7 +8,7 @@ from core.ai_error_handling import ai_error_handler
 from core.answers import SystemHealth
 from core.config import get_settings
 from core.database import db_manager
-from core.events import journal, log_alert
+from core.events import counts, event_log, journal, redact
 from koo.monitoring import Monitor, views
 
 __all__ = ["get_system_health", "monitor"]
@@ -16,9 +16,11 @@ __all__ = ["get_system_health", "monitor"]
 monitor: Final = Monitor(
     (db_manager, *ai_error_handler.services.values()),
     journal=journal,
+    counts=counts,
     configuration=get_settings().shown,
     rules=get_settings().alert_rules,
-    on_alert=log_alert,
+    on_alert=event_log.record_alert,
+    redact=redact,
 )
 
 

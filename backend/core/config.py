@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping
 from functools import cache, cached_property
 from typing import Final, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr, ValidationError, field_validator, model_validator
 
@@ -81,6 +82,13 @@ class Settings(ApplicationVariables, AISettings, DatabaseSettings):
     def call_token(self) -> str | None:
         """KOO_CALL_TOKEN in plain text."""
         return _plain(self.koo_call_token)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What is set and must never be shown: keys, tokens, the passwords in addresses."""
+        values = (value for part in (self, *self.own.values()) for _, value in part)
+        secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        return tuple(word for secret in secrets for word in _secret_words(secret))
 
     @cached_property
     def alert_rules(self) -> tuple[Rule, ...]:
@@ -174,6 +182,13 @@ def _values(variables: Variables) -> dict[str, str]:
 
 def _text(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _secret_words(secret: str) -> list[str]:
+    if "://" not in secret:
+        return [word.strip() for word in secret.split(",")]
+    password = urlsplit(secret).password or ""
+    return [password, unquote(password)]
 
 
 def _plain(secret: SecretStr | None) -> str | None:

@@ -230,7 +230,7 @@ def test_events_are_told_under_the_names_of_the_contract(made):
     [event] = views.plain(views.event_views([entry]))
     assert event == {
         "at": "2023-11-14T22:13:20.000Z", "component": "database", "what": "circuit",
-        "from": "closed", "to": "open", "cause": None, "actor": None,
+        "from": "closed", "to": "open", "cause": None, "actor": None, "request_id": None,
     }  # fmt: skip
 
 

@@ -182,8 +182,11 @@ class Answer:
         return json.loads(self.body)
 
 
-async def visit(app, method, path, *, headers=(), body=b"", host="127.0.0.1:8000"):
-    """Send one request to *app*; *body* may be a list of chunks without a length."""
+async def visit(app, method, path, *, headers=(), body=b"", host="127.0.0.1:8000", keep=None):
+    """Send one request to *app*; *body* may be a list of chunks without a length.
+
+    What *app* sends goes into *keep* too, for who wants to see it although *app* fails.
+    """
     chunks = list(body) if isinstance(body, list) else [body]
     sent = {"host": host} | {name.lower(): value for name, value in dict(headers).items()}
     if not isinstance(body, list):
@@ -196,7 +199,7 @@ async def visit(app, method, path, *, headers=(), body=b"", host="127.0.0.1:8000
         "server": ("127.0.0.1", 8000),
         "headers": [(k.encode(), v.encode()) for k, v in sent.items() if v is not None],
     }  # fmt: skip
-    messages = []
+    messages = [] if keep is None else keep
 
     async def receive():
         if not chunks:

@@ -194,5 +194,7 @@ class ApplicationVariables(Variables):
     """Who sends it may call AI services, and nothing else."""
     koo_allowed_hosts: str = "localhost,127.0.0.1,[::1]"
     """Host names that requests may ask for, beside those of this machine."""
+    koo_log_format: Literal["text", "json"] = "text"
+    """The lines of the log: text for people, json for machines."""
     shutdown_grace: Seconds = 10
     """Seconds that requests in flight get when the application ends."""

@@ -5,7 +5,7 @@ Standard library only. Knows databases and AI services by their ``Report``.
 
 from __future__ import annotations
 
-from . import notify, rulefile, views
+from . import logs, metrics, notify, rulefile, views
 from .alerts import (
     RULES,
     RUNBOOKS,
@@ -30,12 +30,16 @@ from .alerts import (
     judge,
     sample_of,
 )
-from .journal import Entry, Journal
+from .correlation import REQUEST_ID
+from .journal import Entry, EntryPage, Journal
+from .metrics import EventCounts
 from .monitor import Configuration, Monitor
 from .naming import DATABASE, SERVICE_PREFIX, is_configured, is_lost, service_name
+from .redaction import Redact, redact, redacted, redacting
 
 __all__ = [
     "DATABASE",
+    "REQUEST_ID",
     "RULES",
     "RUNBOOKS",
     "SERVICE_PREFIX",
@@ -48,6 +52,8 @@ __all__ = [
     "Condition",
     "Configuration",
     "Entry",
+    "EntryPage",
+    "EventCounts",
     "Forecast",
     "Increase",
     "Journal",
@@ -57,6 +63,7 @@ __all__ = [
     "Monitor",
     "Notice",
     "Now",
+    "Redact",
     "Rises",
     "Rule",
     "Sample",
@@ -64,7 +71,12 @@ __all__ = [
     "is_configured",
     "is_lost",
     "judge",
+    "logs",
+    "metrics",
     "notify",
+    "redact",
+    "redacted",
+    "redacting",
     "rulefile",
     "sample_of",
     "service_name",

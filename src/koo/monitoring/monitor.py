@@ -16,7 +16,9 @@ from ..resilience import LISTENER_ERRORS, SYSTEM_CLOCK, Clock, Component, Report
 from .alerts import RULES, Alert, AlertEvent, Judgement, Memory, Now, Rule, judge, sample_of
 from .history import History
 from .journal import Journal
+from .metrics import EventCounts, Family, Registry
 from .naming import DATABASE, SERVICE_PREFIX, is_configured
+from .redaction import Redact, redact, redacted
 from .views import (
     Dashboard,
     DatabaseHealth,
@@ -53,9 +55,10 @@ class Monitor:
     """The state of all *components* in the documented shapes.
 
     *configuration* gives the documented variables and their values, without
-    secrets, for the detailed status. *journal* is the listener that the
-    components were made with; without one nothing has changed yet. *rules* make
-    the alerts; *on_alert* hears, once, that one is pending, firing or resolved.
+    secrets, for the detailed status. *journal* and *counts* are the listeners that
+    the components were made with; without them nothing has happened yet. *rules* make
+    the alerts; *on_alert* hears, once, that one is pending, firing or resolved. Every
+    text of a report passes *redact* before it is shown, judged or told.
     """
 
     def __init__(
@@ -63,12 +66,15 @@ class Monitor:
         components: Iterable[Component],
         *,
         journal: Journal | None = None,
+        counts: EventCounts | None = None,
         configuration: Configuration = _no_configuration,
         rules: Iterable[Rule] = RULES,
         on_alert: Callable[[AlertEvent], None] = _ignore,
+        redact: Redact = redact,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.journal = journal or Journal(clock=clock)
+        self.counts = counts or EventCounts()
         self._components = {component.name: component for component in components}
         self._configuration = configuration
         self._clock = clock
@@ -76,6 +82,8 @@ class Monitor:
         self._on_alert = on_alert
         self._memory = Memory()
         self._history = History()
+        self._redact = redact
+        self._registry = Registry(self.reports, self.standing, self.counts, clock=clock)
 
     # -- who is watched -------------------------------------------------------------
 
@@ -95,8 +103,20 @@ class Monitor:
     # -- what is --------------------------------------------------------------------
 
     def reports(self) -> tuple[Report, ...]:
-        """A report of each component. Only looks."""
-        return tuple(component.report() for component in self._components.values())
+        """A report of each component, redacted. Only looks."""
+        return tuple(map(self.report, self._components.values()))
+
+    def report(self, component: Component) -> Report:
+        """The report of one *component*, redacted. Only looks."""
+        return self.redacted(component.report())
+
+    def redacted(self, report: Report) -> Report:
+        """*report* without what must not get out."""
+        return redacted(report, self._redact)
+
+    def metrics(self) -> tuple[Family, ...]:
+        """Everything that is counted, under the names of the outside. Only looks."""
+        return self._registry.collect()
 
     def alerts(self) -> tuple[Alert, ...]:
         """Everything worth knowing now, the most urgent first. Only looks."""
@@ -169,4 +189,10 @@ class Monitor:
 
     def detailed_status(self, report: Report) -> DetailedStatus:
         """The database's *report* in full, with the configuration."""
-        return detailed_status(report, self._configuration(), self._clock.time())
+        return detailed_status(report, self._shown_configuration(), self._clock.time())
+
+    def _shown_configuration(self) -> Mapping[str, object]:
+        return {
+            name: self._redact(value) if isinstance(value, str) else value
+            for name, value in self._configuration().items()
+        }

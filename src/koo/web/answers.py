@@ -10,6 +10,7 @@ from ..monitoring.views import (
     AlertView,
     DatabaseHealth,
     DetailedStatus,
+    EventView,
     PoolMetrics,
     ServiceHealth,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "CircuitResetAnswer",
     "DatabaseAnswer",
     "ErrorsResetAnswer",
+    "EventsAnswer",
     "PoolMetricsAnswer",
     "ServiceAnswer",
     "ServicesAnswer",
@@ -108,6 +110,16 @@ class ErrorsResetAnswer:
     service: str
     previous_state: str
     new_state: str
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventsAnswer:
+    """Some of what changed, oldest first, and the cursor to go on from."""
+
+    events: tuple[EventView, ...]
+    next: str
+    gap: bool
     timestamp: str
 
 

@@ -4,7 +4,7 @@
     app = FastAPI(docs_url=None, redoc_url=None, lifespan=...console.running()...)
     console.install(app)
 
-Outermost first: security headers, host list, body limit, routes behind doors.
+Outermost first: request id, security headers, host list, body limit, routes behind doors.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ from .answers import AboutView
 from .desk import Desk
 from .doors import POSTS_PER_MINUTE, Doors
 from .feed import Feed
-from .guards import LOOPBACK_HOSTS, BodyLimit, HostGuard, SecurityHeaders
+from .guards import LOOPBACK_HOSTS, BodyLimit, HostGuard, RequestIds, SecurityHeaders
 from .lifecycle import Lifecycle
 from .problems import handle_problems
 from .routes import (
     BODY_LIMITS,
     call_router,
+    event_router,
     load_page,
+    metrics_router,
     monitoring_router,
     page_router,
     probe_router,
@@ -114,6 +116,8 @@ class Console:
             *calls,
             monitoring_router(self.desk, self.feed),
             service_router(self.desk),
+            event_router(self.desk),
+            metrics_router(self.desk),
             sign_in_router(self.access, doors, config.about()),
             runbook_router(doors, config.runbooks),
             probe_router(self.monitor, self.lifecycle, config.gates),
@@ -130,6 +134,7 @@ class Console:
         app.add_middleware(BodyLimit, larger=BODY_LIMITS)
         app.add_middleware(HostGuard, hosts=hosts)
         app.add_middleware(SecurityHeaders)
+        app.add_middleware(RequestIds)
         handle_problems(app)
 
     @asynccontextmanager

@@ -60,7 +60,7 @@ class Desk:
         before = component.report()
         if not before.details.get("fresh"):
             self.doors.spend(principal.key)
-        report = await component.check()
+        report = self.monitor.redacted(await component.check())
         if reason is not None:
             states = before.state.value, report.state.value
             action = OperatorAction(component.name, "checked", reason, principal.name, *states)
@@ -69,4 +69,5 @@ class Desk:
 
     def _tell(self, event: OperatorAction) -> None:
         tell(self.monitor.journal.record, event)
+        tell(self.monitor.counts.record, event)
         tell(self.on_event, event)

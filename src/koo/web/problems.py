@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ..errors import Rejected
+from ..monitoring import REQUEST_ID, redact
 
 __all__ = [
     "PROBLEM_TYPE",
@@ -86,7 +87,7 @@ def problem_body(
         "type": f"urn:koo:problem:{problem.code}",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
-        "detail": problem.detail,
+        "detail": redact(problem.detail),
         "code": problem.code,
         **(extra or {}),
     }
@@ -126,7 +127,10 @@ async def _on_rejected(_: Request, error: Any) -> Response:  # noqa: ANN401
 
 async def _on_unexpected(_: Request, error: Exception) -> Response:
     del error  # what it says belongs in the log, which the server writes
-    return answer_problem(Problem(500, "internal_error", _DETAILS[500]))
+    # The guards are passed already when this is answered, and the id is what to look for there.
+    name = REQUEST_ID.get()
+    headers = {"X-Request-Id": name} if name else {}
+    return answer_problem(Problem(500, "internal_error", _DETAILS[500], headers))
 
 
 def _places(errors: Sequence[Any]) -> list[dict[str, str]]:

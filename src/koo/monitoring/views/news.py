@@ -47,6 +47,7 @@ class EventView:
     to: str | None = told("The state after.")
     cause: str | None = told("Why, or the reason a person gave.")
     actor: str | None = told("Who did it; null if nobody did.")
+    request_id: str | None = told("The request in which it happened; null outside of one.")
 
 
 def alert_views(alerts: Iterable[Alert]) -> tuple[AlertView, ...]:
@@ -85,6 +86,7 @@ def event_views(entries: Iterable[Entry]) -> tuple[EventView, ...]:
             to=entry.after,
             cause=entry.cause,
             actor=entry.actor,
+            request_id=entry.request_id,
         )
         for entry in entries
     )

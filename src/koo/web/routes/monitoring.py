@@ -42,12 +42,12 @@ class _Monitoring:
 
     async def database(self) -> DatabaseAnswer:
         """The database in full: health, metrics, configuration, who holds connections."""
-        report = self.desk.database().report()
+        report = self.desk.monitor.report(self.desk.database())
         return DatabaseAnswer(self.desk.monitor.detailed_status(report), self.desk.now())
 
     async def pool_metrics(self) -> PoolMetricsAnswer:
         """What the connection pool has counted."""
-        report = self.desk.database().report()
+        report = self.desk.monitor.report(self.desk.database())
         return PoolMetricsAnswer(self.desk.monitor.pool_metrics(report), self.desk.now())
 
     async def stream(self) -> StreamingResponse:

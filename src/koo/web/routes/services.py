@@ -24,7 +24,7 @@ class _Services:
 
     async def one(self, service: str) -> ServiceAnswer:
         """One AI service: health, metrics, rate limits, cost."""
-        report = self.desk.service(service).report()
+        report = self.desk.monitor.report(self.desk.service(service))
         return ServiceAnswer(self.desk.monitor.service_health(report), self.desk.now())
 
     async def health(self) -> ServicesHealthAnswer:

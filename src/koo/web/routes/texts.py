@@ -16,6 +16,7 @@ __all__ = [
     "NOT_FOUND",
     "REASON",
     "TELLING",
+    "WRONG_QUERY",
     "body_of",
 ]
 
@@ -50,6 +51,9 @@ FRAMES: Final[dict[int | str, dict[str, Any]]] = {
     503: _problem("Too many streams, or the server is stopping; Retry-After says when."),
 }
 NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {404: _problem("Nothing of this name.")}
+WRONG_QUERY: Final[dict[int | str, dict[str, Any]]] = {
+    422: _problem("A parameter is not as documented.")
+}
 
 CALLING: Final[dict[int | str, dict[str, Any]]] = {
     **LOOKING,
