@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, TypeAlias
 from urllib.parse import quote
@@ -24,6 +25,9 @@ Redact: TypeAlias = Callable[[str], str]
 _MASK: Final = "***"
 #: Shorter ones, and plain words, would blot out half of what is said.
 _SHORTEST: Final = 8
+#: The same short texts are looked at every second.
+_REMEMBERED: Final = 1000
+_SHORT: Final = 200
 
 #: What keeps its first group and loses the rest.
 _SHAPES: Final = re.compile(
@@ -52,11 +56,16 @@ def redacting(secrets: Iterable[str] = ()) -> Redact:
     longest_first = sorted(filter(_is_telling, known), key=len, reverse=True)
     exactly = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
-    def redact(text: str) -> str:
-        """*text* with ``***`` for each secret and each thing that looks like one."""
+    def mask(text: str) -> str:
         if exactly is not None:
             text = exactly.sub(_MASK, text)
         return _SHAPES.sub(_masked, text)
+
+    remembered = lru_cache(_REMEMBERED)(mask)
+
+    def redact(text: str) -> str:
+        """*text* with ``***`` for each secret and each thing that looks like one."""
+        return remembered(text) if len(text) <= _SHORT else mask(text)
 
     return redact
 

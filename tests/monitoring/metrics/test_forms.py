@@ -15,6 +15,7 @@ from koo.monitoring.metrics import (
     PROMETHEUS,
     Family,
     Kind,
+    Labels,
     Point,
     Spread,
     choose_form,
@@ -40,7 +41,7 @@ FAMILIES = (
         name="koo_calls_total",
         kind=Kind.COUNTER,
         help="Calls\nthat came.",
-        points=(Point(3, (("who", NASTY),)), Point(4, (("who", "b"),))),
+        points=(Point(3, Labels([("who", NASTY)])), Point(4, Labels([("who", "b")]))),
     ),
     Family(name="koo_share_ratio", kind=Kind.GAUGE, help="A share.", points=(Point(0.25),)),
     Family(
@@ -48,7 +49,10 @@ FAMILIES = (
         kind=Kind.HISTOGRAM,
         help="Waits.",
         unit="seconds",
-        spreads=(Spread(histogram(0.25, 0.3, 0.5, 700.0), (("who", "a"),)), Spread(histogram())),
+        spreads=(
+            Spread(histogram(0.25, 0.3, 0.5, 700.0), Labels([("who", "a")])),
+            Spread(histogram()),
+        ),
         bounds=(0.25, 0.5, 1.0),
     ),
 )

@@ -8,7 +8,7 @@ reports, alerts, event counts --Registry.collect()--> families
 from __future__ import annotations
 
 from .counts import EventCounts
-from .family import Family, Kind, Point, Spread
+from .family import Family, Kind, Labels, Point, Spread
 from .form import JSON, OPEN_METRICS, PROMETHEUS, Form, choose_form
 from .registry import Registry
 
@@ -20,6 +20,7 @@ __all__ = [
     "Family",
     "Form",
     "Kind",
+    "Labels",
     "Point",
     "Registry",
     "Spread",

@@ -40,7 +40,7 @@ class EventCounts:
 
     def __init__(self, *, most: int = _MOST) -> None:
         self._most = most
-        self._counts: dict[tuple[str, Labels], int] = {}
+        self._counts: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
 
     def record(self, event: Event) -> None:
         """Count *event*; a listener."""
@@ -63,7 +63,9 @@ class EventCounts:
         """A family for each kind of event, those that never happened included."""
         for name, text in _HELP.items():
             points = [
-                Point(count, labels) for (of, labels), count in self._counts.items() if of == name
+                Point(count, Labels(labels))
+                for (of, labels), count in self._counts.items()
+                if of == name
             ]
             yield Family(
                 name=f"koo_{name}", kind=Kind.COUNTER, help=text, source=name, points=tuple(points)

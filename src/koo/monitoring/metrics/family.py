@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from functools import cached_property, lru_cache
+from itertools import accumulate
+from typing import Final, NamedTuple
 
 from ...resilience import HistogramStats
 
 __all__ = ["Family", "Kind", "Labels", "Point", "Spread"]
 
-Labels: TypeAlias = tuple[tuple[str, str], ...]
+_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
 class Kind(StrEnum):
@@ -22,18 +23,35 @@ class Kind(StrEnum):
     HISTOGRAM = "histogram"
 
 
+class Labels(tuple[tuple[str, str], ...]):  # noqa: SLOT001 - the texts are kept beside
+    """Names and values. Keep them: their text is made once, and a scrape needs thousands."""
+
+    @cached_property
+    def inner(self) -> str:
+        """As both text forms have them, without braces."""
+        return ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in self)
+
+    @cached_property
+    def text(self) -> str:
+        """As both text forms have them; nothing for no labels."""
+        return f"{{{self.inner}}}" if self else ""
+
+
+_NONE: Final = Labels()
+
+
 class Point(NamedTuple):
     """One number. A tuple, because a scrape makes thousands."""
 
     value: float
-    labels: Labels = ()
+    labels: Labels = _NONE
 
 
 class Spread(NamedTuple):
     """One histogram; what was recorded is *scale* times smaller than the family's unit."""
 
     stats: HistogramStats
-    labels: Labels = ()
+    labels: Labels = _NONE
     scale: float = 1.0
 
     @property
@@ -41,18 +59,22 @@ class Spread(NamedTuple):
         """The sum of all values, in the family's unit."""
         return self.stats.total * self.scale
 
-    def counts(self, bounds: tuple[float, ...]) -> Iterator[int]:
+    def counts(self, bounds: tuple[float, ...]) -> list[int]:
         """How many values were at most as large as each of *bounds*.
 
         Exact where a bound is one of the histogram's own, as every power of two is.
         """
-        own, buckets = HistogramStats.bounds(), self.stats.buckets
-        seen = index = 0
-        for bound in bounds:
-            while index < len(buckets) and own[index] * self.scale <= bound:
-                seen += buckets[index]
-                index += 1
-            yield seen
+        if not self.stats.count:
+            return [0] * len(bounds)
+        seen = [0, *accumulate(self.stats.buckets)]
+        return [seen[place] for place in _places(bounds, self.scale)]
+
+
+@lru_cache
+def _places(bounds: tuple[float, ...], scale: float) -> list[int]:
+    """How many buckets end at or below each of *bounds*."""
+    ends = [end * scale for end in HistogramStats.bounds()]
+    return [sum(end <= bound for end in ends) for bound in bounds]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

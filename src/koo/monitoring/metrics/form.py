@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from math import isfinite
 from typing import Final
 
 from .family import Family, Labels, Spread
@@ -18,7 +17,7 @@ from .family import Family, Labels, Spread
 __all__ = ["JSON", "OPEN_METRICS", "PROMETHEUS", "Form", "choose_form"]
 
 _KNOWN_LABELS: Final = 10_000
-_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,38 +78,26 @@ def _help(family: Family) -> str:
 
 def _samples(family: Family, name: str) -> Iterator[str]:
     for value, labels in family.points:
-        yield f"{name}{_braced(labels)} {_number(value)}\n"
+        yield f"{name}{labels.text} {_number(value)}\n"
     for spread in family.spreads:
-        yield _histogram(family, name, spread)
-
-
-def _histogram(family: Family, name: str, spread: Spread) -> str:
-    labels, count = _inner(spread.labels), spread.stats.count
-    comma = "," if labels else ""
-    lines = [
-        f'{name}_bucket{{{labels}{comma}le="{bound!r}"}} {seen}\n'
-        for bound, seen in zip(family.bounds, spread.counts(family.bounds), strict=True)
-    ]
-    ends = (
-        f'{name}_bucket{{{labels}{comma}le="+Inf"}} {count}\n',
-        f"{name}_count{_braced(spread.labels)} {count}\n",
-        f"{name}_sum{_braced(spread.labels)} {_number(spread.total)}\n",
-    )
-    return "".join((*lines, *ends))
+        count, total = spread.stats.count, _number(spread.total)
+        counts = spread.counts(family.bounds)
+        yield _histogram(name, spread.labels, family.bounds) % (*counts, count, count, total)
 
 
 @lru_cache(_KNOWN_LABELS)
-def _braced(labels: Labels) -> str:
-    return f"{{{_inner(labels)}}}" if labels else ""
-
-
-@lru_cache(_KNOWN_LABELS)
-def _inner(labels: Labels) -> str:
-    return ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels)
+def _histogram(name: str, labels: Labels, bounds: tuple[float, ...]) -> str:
+    """The lines of a histogram, with holes for its numbers."""
+    inner, outer = labels.inner.replace("%", "%%"), labels.text.replace("%", "%%")
+    comma = "," if inner else ""
+    ends = [*(repr(bound) for bound in bounds), "+Inf"]
+    lines = [f'{name}_bucket{{{inner}{comma}le="{end}"}} %d\n' for end in ends]
+    return "".join((*lines, f"{name}_count{outer} %d\n", f"{name}_sum{outer} %s\n"))
 
 
 def _number(value: float) -> str:
-    return repr(value) if isfinite(value) else str(value).replace("inf", "Inf")
+    text = repr(value)
+    return text if text[-1] not in "fn" else text.replace("inf", "Inf").replace("nan", "NaN")
 
 
 # -- JSON ---------------------------------------------------------------------------------

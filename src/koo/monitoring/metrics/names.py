@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from .family import Kind, Labels
+from .family import Kind
 
 __all__ = ["HIDDEN", "Name", "name_of", "spread_of"]
 
@@ -43,7 +43,7 @@ class Name:
     help: str
     unit: str = ""
     scale: float = 1.0
-    labels: Labels = ()
+    labels: tuple[tuple[str, str], ...] = ()
     limit: str = ""
     bounds: tuple[float, ...] = ()
 

@@ -4,16 +4,17 @@ reports ------+
 alerts -------+--collect()--> families, sorted by name, one point for each component and label
 event counts -+
 
-Nothing is kept here but how long gathering took, so nothing can disagree with its source.
+Nothing is kept but names and labels, so nothing here can disagree with its source.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeAlias
 
-from ...resilience import LISTENER_ERRORS, Clock, Health, Report, State
+from ...resilience import LISTENER_ERRORS, Clock, Distribution, Health, Reading, Report, State
 from ..alerts import Alert
 from ..naming import SERVICE_PREFIX, is_configured, service_name
 from .counts import EventCounts
@@ -22,34 +23,22 @@ from .names import HIDDEN, Name, name_of, spread_of
 
 __all__ = ["Registry"]
 
-_HEALTHS: Final = tuple((health, (("state", health.value),)) for health in Health)
-_STATES: Final = tuple((state, (("state", state.value),)) for state in State)
+#: Plans are as many as the application's series; who makes up labels loses only time.
+_MOST_PLANS: Final = 20_000
+_MOST_COMPONENTS: Final = 1000
 
 
-@dataclass(slots=True)
-class _Drawer:
-    """The points of one family while they are gathered."""
+class _Plan(NamedTuple):
+    """Where one reading goes; *name* None: nowhere."""
 
-    name: str
-    kind: Kind
-    help: str
-    source: str
-    unit: str = ""
-    bounds: tuple[float, ...] = ()
-    points: list[Point] = field(default_factory=list)
-    spreads: list[Spread] = field(default_factory=list)
+    name: Name | None
+    labels: Labels
+    limit: Labels
 
-    def family(self) -> Family:
-        return Family(
-            name=self.name,
-            kind=self.kind,
-            help=self.help,
-            source=self.source,
-            unit=self.unit,
-            points=tuple(self.points),
-            spreads=tuple(self.spreads),
-            bounds=self.bounds,
-        )
+
+_Key: TypeAlias = tuple[str, str, tuple[tuple[str, str], ...]]
+_Points: TypeAlias = defaultdict[str, list[Point]]
+_Spreads: TypeAlias = defaultdict[str, list[Spread]]
 
 
 class Registry:
@@ -71,122 +60,178 @@ class Registry:
         self._standing = standing
         self._counts = counts
         self._clock = clock
+        self._plans: dict[_Key, _Plan] = {}
+        self._heads: dict[str, Family] = {}
         self._took = 0.0
         self.started_at = clock.time()
 
     def collect(self) -> tuple[Family, ...]:
         """Every family at this moment, sorted by name. Only looks."""
         began = self._clock.monotonic()
-        drawers: dict[str, _Drawer] = {}
+        points: _Points = defaultdict(list)
+        spreads: _Spreads = defaultdict(list)
         for report in self._reports():
             if is_configured(report):
-                _sort_in(drawers, report)
-        families = [drawer.family() for drawer in drawers.values()]
-        families += [*self._counts.families(), *self._own()]
+                self._sort_in(points, report)
+                self._spread_out(spreads, report)
+                _sort_in_state(points, report)
+        families = [*self._gathered(points, spreads), *self._counts.families(), *self._own()]
         self._took = self._clock.monotonic() - began
         return tuple(sorted(families, key=lambda family: family.name))
 
+    def _sort_in(self, points: _Points, report: Report) -> None:
+        plans, component = self._plans, report.component
+        for reading in report.readings:
+            plan = plans.get((component, reading.name, reading.labels))
+            name, labels, limit = plan or self._plan(report, reading)
+            if name is None:
+                continue
+            points[name.name].append(Point(name.scaled(reading.value), labels))
+            if name.limit and reading.limit is not None:
+                points[name.limit].append(Point(name.scaled(reading.limit), limit))
+
+    def _spread_out(self, spreads: _Spreads, report: Report) -> None:
+        for item in report.distributions:
+            plan = self._plans.get((report.component, item.name, item.labels))
+            name, labels, _ = plan or self._plan_spread(report, item)
+            if name is not None:
+                spreads[name.name].append(Spread(item.stats, labels, name.scale))
+
+    # -- plans: made once for each series ------------------------------------------------
+
+    def _plan(self, report: Report, reading: Reading) -> _Plan:
+        kind, who = report.kind, _who(report)
+        if (kind, reading.name) in HIDDEN:
+            plan = _Plan(None, Labels(), Labels())
+        else:
+            name = name_of(kind, reading.name)
+            labels = Labels((*who, *name.labels, *reading.labels))
+            plan = _Plan(name, labels, Labels((*who, *reading.labels)))
+            self._heads[name.name] = _head(name, name.kind, f"{kind}.{reading.name}")
+            if name.limit:
+                self._heads[name.limit] = _limit_head(name, f"{kind}.{reading.name}.limit")
+        return self._keep((report.component, reading.name, reading.labels), plan)
+
+    def _plan_spread(self, report: Report, item: Distribution) -> _Plan:
+        name = spread_of(report.kind, item.name)
+        labels = Labels((*_who(report), *item.labels))
+        self._heads[name.name] = _head(name, Kind.HISTOGRAM, f"{report.kind}.{item.name}")
+        return self._keep((report.component, item.name, item.labels), _Plan(name, labels, labels))
+
+    def _keep(self, key: _Key, plan: _Plan) -> _Plan:
+        if len(self._plans) >= _MOST_PLANS:
+            self._plans.clear()
+        self._plans[key] = plan
+        return plan
+
+    # -- families -------------------------------------------------------------------------
+
+    def _gathered(self, points: _Points, spreads: _Spreads) -> Iterator[Family]:
+        for name, gathered in points.items():
+            head = self._heads.get(name) or _STATES_OF_ALL[name]
+            yield _with(head, points=tuple(gathered))
+        for name, spread in spreads.items():
+            yield _with(self._heads[name], spreads=tuple(spread))
+
     def _own(self) -> Iterator[Family]:
         alerts = [Point(1, _labels_of(alert)) for alert in self._standing()]
-        yield _family("koo_alerts", Kind.GAUGE, "Alerts that fire.", *alerts)
+        yield _plain("koo_alerts", "Alerts that fire.", *alerts)
         errors = Point(LISTENER_ERRORS.value)
-        yield _family("koo_listener_errors_total", Kind.COUNTER, "What listeners raised.", errors)
-        yield _seconds("koo_collect_seconds", "How long the last collection took.", self._took)
-        yield _seconds(
-            "koo_start_timestamp_seconds", "When counting began, epoch.", self.started_at
-        )
+        yield _plain("koo_listener_errors_total", "What listeners raised.", errors)
+        took, since = Point(self._took), Point(self.started_at)
+        yield _plain("koo_collect_seconds", "How long the last collection took.", took)
+        yield _plain("koo_start_timestamp_seconds", "When counting began, epoch.", since)
 
 
-def _family(name: str, kind: Kind, text: str, *points: Point) -> Family:
-    source = name.removeprefix("koo_")
-    return Family(name=name, kind=kind, help=text, source=source, points=points)
-
-
-def _seconds(name: str, text: str, value: float) -> Family:
-    point = (Point(value),)
-    source = name.removeprefix("koo_")
-    return Family(
-        name=name, kind=Kind.GAUGE, help=text, source=source, unit="seconds", points=point
-    )
-
-
-def _labels_of(alert: Alert) -> Labels:
-    name = alert.id.removeprefix(f"{alert.component}:")
-    return ("alert", name), ("component", alert.component), ("severity", alert.severity.value)
-
-
-# -- one report ---------------------------------------------------------------------------
-
-
-def _sort_in(drawers: dict[str, _Drawer], report: Report) -> None:
-    _sort_in_state(drawers, report)
-    kind, who = report.kind, _who(report)
-    for reading in report.readings:
-        if (kind, reading.name) in HIDDEN:
-            continue
-        name = name_of(kind, reading.name)
-        labels = who + name.labels + reading.labels
-        drawer = _drawer(drawers, name, name.kind, f"{kind}.{reading.name}")
-        drawer.points.append(Point(name.scaled(reading.value), labels))
-        if name.limit and reading.limit is not None:
-            limit = _limit(drawers, name, f"{kind}.{reading.name}.limit")
-            limit.points.append(Point(name.scaled(reading.limit), who + reading.labels))
-    for distribution in report.distributions:
-        name = spread_of(kind, distribution.name)
-        drawer = _drawer(drawers, name, Kind.HISTOGRAM, f"{kind}.{distribution.name}")
-        labels = who + distribution.labels
-        drawer.spreads.append(Spread(distribution.stats, labels, name.scale))
-
-
-def _who(report: Report) -> Labels:
+def _who(report: Report) -> tuple[tuple[str, str], ...]:
     if report.component.startswith(SERVICE_PREFIX):
         return (("service", service_name(report.component)),)
     return (("component", report.component),)
 
 
-def _drawer(drawers: dict[str, _Drawer], name: Name, kind: Kind, source: str) -> _Drawer:
-    drawer = drawers.get(name.name)
-    if drawer is None:
-        drawer = _Drawer(name.name, kind, name.help, source, name.unit, name.bounds)
-        drawers[name.name] = drawer
-    return drawer
+def _head(name: Name, kind: Kind, source: str) -> Family:
+    return Family(
+        name=name.name, kind=kind, help=name.help, source=source, unit=name.unit, bounds=name.bounds
+    )
 
 
-def _limit(drawers: dict[str, _Drawer], name: Name, source: str) -> _Drawer:
-    drawer = drawers.get(name.limit)
-    if drawer is None:
-        text = f"The limit of {name.name}."
-        drawer = drawers[name.limit] = _Drawer(name.limit, Kind.GAUGE, text, source, name.unit)
-    return drawer
+def _limit_head(name: Name, source: str) -> Family:
+    text = f"The limit of {name.name}."
+    return Family(name=name.limit, kind=Kind.GAUGE, help=text, source=source, unit=name.unit)
 
 
-def _sort_in_state(drawers: dict[str, _Drawer], report: Report) -> None:
-    who: Labels = (("component", report.component),)
-    health = _plain(drawers, "koo_health", "1 for the state that a component is in, else 0.")
-    health.points += [Point(int(report.state is it), who + label) for it, label in _HEALTHS]
+def _with(
+    head: Family, *, points: tuple[Point, ...] = (), spreads: tuple[Spread, ...] = ()
+) -> Family:
+    return Family(
+        name=head.name,
+        kind=head.kind,
+        help=head.help,
+        source=head.source,
+        unit=head.unit,
+        bounds=head.bounds,
+        points=points,
+        spreads=spreads,
+    )
+
+
+def _plain(name: str, text: str, *points: Point) -> Family:
+    return Family(
+        name=name,
+        kind=Kind.COUNTER if name.endswith("_total") else Kind.GAUGE,
+        help=text,
+        source=name.removeprefix("koo_"),
+        unit="seconds" if name.endswith("_seconds") else "",
+        points=points,
+    )
+
+
+def _labels_of(alert: Alert) -> Labels:
+    name = alert.id.removeprefix(f"{alert.component}:")
+    who = ("alert", name), ("component", alert.component), ("severity", alert.severity.value)
+    return Labels(who)
+
+
+# -- what is true of every component ------------------------------------------------------
+
+_STATES_OF_ALL: Final = {
+    name: _plain(name, text)
+    for name, text in {
+        "koo_health": "1 for the state that a component is in, else 0.",
+        "koo_circuit": "1 for the state that a circuit is in, else 0.",
+        "koo_circuit_since_timestamp_seconds": "Its last move; 0 before any.",
+        "koo_circuit_failures": "Failures in the window.",
+        "koo_circuit_rejected_total": "Calls that it refused.",
+        "koo_check_ok": "1 if the last check was answered, else 0.",
+        "koo_check_timestamp_seconds": "When the last check was.",
+    }.items()
+}
+
+
+class _StateLabels(NamedTuple):
+    who: Labels
+    health: tuple[tuple[Health, Labels], ...]
+    circuit: tuple[tuple[State, Labels], ...]
+
+
+@lru_cache(_MOST_COMPONENTS)
+def _state_labels(component: str) -> _StateLabels:
+    who = ("component", component)
+    return _StateLabels(
+        Labels((who,)),
+        tuple((state, Labels((who, ("state", state.value)))) for state in Health),
+        tuple((state, Labels((who, ("state", state.value)))) for state in State),
+    )
+
+
+def _sort_in_state(points: _Points, report: Report) -> None:
+    who, health, circuit = _state_labels(report.component)
+    points["koo_health"] += [Point(int(report.state is it), labels) for it, labels in health]
     if (breaker := report.breaker) is not None:
-        circuit = _plain(drawers, "koo_circuit", "1 for the state that a circuit is in, else 0.")
-        circuit.points += [
-            Point(int(breaker.state is state), who + label) for state, label in _STATES
-        ]
-        since = _plain(drawers, "koo_circuit_since_timestamp_seconds", "Its last move.")
-        since.points.append(Point(breaker.since or 0.0, who))
-        failures = _plain(drawers, "koo_circuit_failures", "Failures in the window.")
-        failures.points.append(Point(breaker.failures, who))
-        rejected = _plain(drawers, "koo_circuit_rejected_total", "Calls that it refused.")
-        rejected.points.append(Point(breaker.rejected_total, who))
+        points["koo_circuit"] += [Point(int(breaker.state is it), labels) for it, labels in circuit]
+        points["koo_circuit_since_timestamp_seconds"].append(Point(breaker.since or 0, who))
+        points["koo_circuit_failures"].append(Point(breaker.failures, who))
+        points["koo_circuit_rejected_total"].append(Point(breaker.rejected_total, who))
     if (check := report.check) is not None:
-        answered = _plain(drawers, "koo_check_ok", "1 if the last check was answered, else 0.")
-        answered.points.append(Point(int(check.ok), who))
-        at = _plain(drawers, "koo_check_timestamp_seconds", "When the last check was.")
-        at.points.append(Point(check.at, who))
-
-
-def _plain(drawers: dict[str, _Drawer], name: str, text: str) -> _Drawer:
-    drawer = drawers.get(name)
-    if drawer is None:
-        kind = Kind.COUNTER if name.endswith("_total") else Kind.GAUGE
-        unit = "seconds" if name.endswith("_seconds") else ""
-        source = name.removeprefix("koo_")
-        drawer = drawers[name] = _Drawer(name, kind, text, source, unit)
-    return drawer
+        points["koo_check_ok"].append(Point(int(check.ok), who))
+        points["koo_check_timestamp_seconds"].append(Point(check.at, who))
