@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from .calls import BODY_LIMITS, call_router
+from .collection import event_router, metrics_router
 from .monitoring import monitoring_router
 from .page import load_page, page_router
 from .probes import probe_router
-from .records import event_router, metrics_router
 from .runbooks import runbook_router
 from .services import service_router
 from .sign_in import sign_in_router
