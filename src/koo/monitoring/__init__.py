@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from . import notify, rulefile, views
 from .alerts import (
+    INHIBITIONS,
     RULES,
     RUNBOOKS,
     Above,
@@ -30,19 +31,24 @@ from .alerts import (
     judge,
     sample_of,
 )
+from .audit import Action, AuditBook, AuditEntry
 from .journal import Entry, Journal
 from .monitor import Configuration, Monitor
 from .naming import DATABASE, SERVICE_PREFIX, is_configured, is_lost, service_name
 
 __all__ = [
     "DATABASE",
+    "INHIBITIONS",
     "RULES",
     "RUNBOOKS",
     "SERVICE_PREFIX",
     "Above",
+    "Action",
     "Alert",
     "AlertEvent",
     "AlertState",
+    "AuditBook",
+    "AuditEntry",
     "Below",
     "Burn",
     "Condition",

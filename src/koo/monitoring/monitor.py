@@ -14,17 +14,22 @@ from typing import Final
 
 from ..resilience import LISTENER_ERRORS, SYSTEM_CLOCK, Clock, Component, Report
 from .alerts import RULES, Alert, AlertEvent, Judgement, Memory, Now, Rule, judge, sample_of
+from .alerts.words import watchdog_of
 from .history import History
 from .journal import Journal
 from .naming import DATABASE, SERVICE_PREFIX, is_configured
+from .notify import Mutes
 from .views import (
+    AlertList,
     Dashboard,
     DatabaseHealth,
     DetailedStatus,
     Past,
     PoolMetrics,
     ServiceHealth,
+    Standing,
     SystemHealth,
+    alert_list,
     dashboard,
     database_health,
     detailed_status,
@@ -39,6 +44,7 @@ __all__ = ["Configuration", "Monitor"]
 Configuration = Callable[[], Mapping[str, object]]
 
 _SHOWN_EVENTS: Final = 50
+_ALIVE: Final = 10.0
 
 
 def _ignore(_: AlertEvent) -> None:
@@ -55,7 +61,8 @@ class Monitor:
     *configuration* gives the documented variables and their values, without
     secrets, for the detailed status. *journal* is the listener that the
     components were made with; without one nothing has changed yet. *rules* make
-    the alerts; *on_alert* hears, once, that one is pending, firing or resolved.
+    the alerts; *on_alert* hears, once, that one is pending, firing or resolved;
+    *mutes* says what people have silenced or seen.
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class Monitor:
         configuration: Configuration = _no_configuration,
         rules: Iterable[Rule] = RULES,
         on_alert: Callable[[AlertEvent], None] = _ignore,
+        mutes: Callable[[], Mutes] = Mutes,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.journal = journal or Journal(clock=clock)
@@ -74,8 +82,11 @@ class Monitor:
         self._clock = clock
         self._rules = tuple(rules)
         self._on_alert = on_alert
+        self._mutes = mutes
         self._memory = Memory()
         self._history = History()
+        self._began = clock.time()
+        self._observed = float("-inf")
 
     # -- who is watched -------------------------------------------------------------
 
@@ -105,6 +116,7 @@ class Monitor:
     def observe(self) -> tuple[Alert, ...]:
         """As :meth:`alerts`, and remember them and the pool: what ends is seen to end."""
         reports = self.reports()
+        self._observed = self._clock.monotonic()
         for report in reports:
             self._history.note(report, self._clock.time())
         judgement = self._judge(reports)
@@ -116,6 +128,12 @@ class Monitor:
     def standing(self) -> tuple[Alert, ...]:
         """What fires and is not over, as of the last :meth:`observe`: what people are told of."""
         return self._memory.standing
+
+    def heartbeat(self) -> tuple[Alert, ...]:
+        """As :meth:`standing`, with the watchdog, unless nobody has observed for ten seconds."""
+        if self._clock.monotonic() - self._observed > _ALIVE:
+            return self.standing()
+        return *self.standing(), watchdog_of(self._began, self._clock.time())
 
     async def watch(self, every: float = 1.0) -> None:
         """Observe every so many seconds until cancelled."""
@@ -149,7 +167,15 @@ class Monitor:
         """All that the page shows."""
         reports = self.reports()
         past = Past(self.journal.entries(_SHOWN_EVENTS), self._history.samples())
-        return dashboard(reports, self._judge(reports).alerts, past, self._clock.time())
+        return dashboard(reports, self._shown(reports), past, self._clock.time())
+
+    def alert_list(self) -> AlertList:
+        """The alerts, what follows from them, and what people have silenced or seen."""
+        return alert_list(self._shown(self.reports()), self._clock.time())
+
+    def _shown(self, reports: Iterable[Report]) -> Standing:
+        judgement = self._judge(reports)
+        return Standing(judgement.alerts, judgement.inhibited, self._mutes())
 
     def service_healths(self) -> dict[str, ServiceHealth]:
         """The health of each service by its name."""

@@ -12,6 +12,7 @@ from ..monitoring.views import (
     DetailedStatus,
     PoolMetrics,
     ServiceHealth,
+    SilenceView,
 )
 
 __all__ = [
@@ -37,6 +38,8 @@ class AlertsAnswer:
     alerts: tuple[AlertView, ...]
     alert_count: int
     counts: AlertCounts
+    inhibited: tuple[AlertView, ...]
+    silences: tuple[SilenceView, ...]
     timestamp: str
 
 
