@@ -240,11 +240,19 @@ class AIService:
         return self.report()
 
     async def check_unless_busy(self) -> Report:
-        """As :meth:`check`, unless a call has succeeded within the interval: that says more."""
+        """As :meth:`check`, unless a call has succeeded within the interval: that says more.
+
+        Who calls it is taken to go on doing so.
+        """
+        self._checks.keep()
         last = self._tally.last_success_at
         if last is None or self._clock.time() - last >= self.config.check_interval:
             return await self.check()
         return self.report()
+
+    def half_open(self) -> None:
+        """End the open wait: the next call probes, and may cost money."""
+        self._breaker.half_open("half-opened by hand")
 
     def reset(self) -> None:
         """Close the circuit (ramped), forget errors and a dead key; never limits or spend."""

@@ -49,7 +49,7 @@ from .checks import Examiner
 from .commit import Scope, commit_outcome_unknown, transaction
 from .config import DatabaseConfig
 from .engines import Engines
-from .pool import PoolCounts, PoolStats, Terms, ending
+from .pool import PoolCounts, Terms, ending
 from .report import DatabaseStats, summarize
 from .verdicts import Kind, StatementTimedOut, Verdict, classify, judge, seal
 
@@ -218,13 +218,17 @@ class DatabaseManager:
         attempts = self._attempts.total(now)
         return DatabaseStats(
             name=self.name,
-            pool=self._pool_stats(now),
+            pool=self._counts.photograph(self._engines.keepers(), self.config, now),
             breaker=self._breaker.stats(),
             check=self._examiner.last,
             fresh=self._examiner.is_fresh,
             failure_rate=self._failures.total(now) / attempts if attempts else None,
             errors=tuple((kind.value, number) for kind, number in self._errors.most_common()),
         )
+
+    def half_open(self) -> None:
+        """End the open wait: the next call probes."""
+        self._breaker.half_open("half-opened by hand")
 
     def reset(self) -> None:
         """Close the circuit, ramped, and forget the errors and the last check."""
@@ -390,9 +394,6 @@ class DatabaseManager:
             self._examiner.watch()
         else:
             self._engines.forgive()
-
-    def _pool_stats(self, now: float) -> PoolStats:
-        return self._counts.photograph(self._engines.keepers(), self.config, now)
 
 
 def _is_evidence(verdict: Verdict | None) -> bool:

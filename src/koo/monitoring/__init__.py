@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from . import logs, metrics, notify, rulefile, views
 from .alerts import (
+    INHIBITIONS,
     RULES,
     RUNBOOKS,
     Above,
@@ -30,6 +31,7 @@ from .alerts import (
     judge,
     sample_of,
 )
+from .audit import Action, AuditBook, AuditEntry
 from .correlation import REQUEST_ID
 from .journal import Entry, EntryPage, Journal
 from .metrics import EventCounts
@@ -39,14 +41,18 @@ from .redaction import Redact, redact, redacted, redacting
 
 __all__ = [
     "DATABASE",
+    "INHIBITIONS",
     "REQUEST_ID",
     "RULES",
     "RUNBOOKS",
     "SERVICE_PREFIX",
     "Above",
+    "Action",
     "Alert",
     "AlertEvent",
     "AlertState",
+    "AuditBook",
+    "AuditEntry",
     "Below",
     "Burn",
     "Condition",

@@ -13,6 +13,7 @@ from ..monitoring.views import (
     EventView,
     PoolMetrics,
     ServiceHealth,
+    SilenceView,
 )
 
 __all__ = [
@@ -39,6 +40,8 @@ class AlertsAnswer:
     alerts: tuple[AlertView, ...]
     alert_count: int
     counts: AlertCounts
+    inhibited: tuple[AlertView, ...]
+    silences: tuple[SilenceView, ...]
     timestamp: str
 
 

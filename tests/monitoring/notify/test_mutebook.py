@@ -3,6 +3,7 @@
 import pytest
 
 from koo.monitoring.notify import Acknowledgement, MuteBook, Mutes, Silence
+from koo.stores import Archive
 from koo.testing import FakeClock
 
 
@@ -16,7 +17,7 @@ def opened(tmp_path, clock):
     """The book of a process that has just begun."""
 
     async def opened():
-        book = MuteBook(tmp_path / "state.db", clock=clock)
+        book = MuteBook(Archive(tmp_path / "state.db"), clock=clock)
         await book.open()
         return book
 

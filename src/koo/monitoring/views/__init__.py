@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .circuit import CircuitBreakerView, LatencyView
+from .circuit import CircuitBreakerView, LatencyView, generation_of
 from .database import (
     ConnectionsView,
     DatabaseHealth,
@@ -16,7 +16,20 @@ from .database import (
     pool_metrics,
 )
 from .glance import VerdictView, verdict
-from .news import AlertCounts, AlertView, EventView, alert_views, count_alerts, event_views
+from .news import (
+    ActionView,
+    AlertCounts,
+    AlertList,
+    AlertView,
+    EventView,
+    SilenceView,
+    Standing,
+    action_view,
+    alert_list,
+    count_alerts,
+    event_views,
+    silence_view,
+)
 from .overview import (
     Dashboard,
     DashboardDatabase,
@@ -42,7 +55,9 @@ from .service import (
 from .shape import dollars, moment, plain
 
 __all__ = [
+    "ActionView",
     "AlertCounts",
+    "AlertList",
     "AlertView",
     "CircuitBreakerView",
     "ConnectionsView",
@@ -64,23 +79,28 @@ __all__ = [
     "ServiceHealth",
     "ServiceMetrics",
     "ServiceSummary",
+    "SilenceView",
+    "Standing",
     "Summary",
     "SystemHealth",
     "VerdictView",
     "WindowView",
-    "alert_views",
+    "action_view",
+    "alert_list",
     "count_alerts",
     "dashboard",
     "database_health",
     "detailed_status",
     "dollars",
     "event_views",
+    "generation_of",
     "moment",
     "overall_health",
     "plain",
     "pool_metrics",
     "service_health",
     "service_healths",
+    "silence_view",
     "system_health",
     "verdict",
 ]

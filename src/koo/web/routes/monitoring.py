@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import StreamingResponse
 
-from ...monitoring.views import Dashboard, SystemHealth, alert_views, count_alerts
+from ...monitoring.views import Dashboard, SystemHealth
 from ..answers import (
     AlertsAnswer,
     CheckAnswer,
@@ -37,8 +37,15 @@ class _Monitoring:
 
     async def alerts(self) -> AlertsAnswer:
         """Everything worth knowing now, the most urgent first."""
-        alerts = self.desk.monitor.alerts()
-        return AlertsAnswer(alert_views(alerts), len(alerts), count_alerts(alerts), self.desk.now())
+        listed = self.desk.monitor.alert_list()
+        return AlertsAnswer(
+            alerts=listed.alerts,
+            alert_count=len(listed.alerts),
+            counts=listed.counts,
+            inhibited=listed.inhibited,
+            silences=listed.silences,
+            timestamp=self.desk.now(),
+        )
 
     async def database(self) -> DatabaseAnswer:
         """The database in full: health, metrics, configuration, who holds connections."""
