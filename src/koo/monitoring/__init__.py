@@ -35,6 +35,7 @@ from .audit import Action, AuditBook, AuditEntry
 from .journal import Entry, Journal
 from .monitor import Configuration, Monitor
 from .naming import DATABASE, SERVICE_PREFIX, is_configured, is_lost, service_name
+from .records import Records
 
 __all__ = [
     "DATABASE",
@@ -63,6 +64,7 @@ __all__ = [
     "Monitor",
     "Notice",
     "Now",
+    "Records",
     "Rises",
     "Rule",
     "Sample",

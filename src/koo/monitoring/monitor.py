@@ -90,6 +90,10 @@ class Monitor:
 
     # -- who is watched -------------------------------------------------------------
 
+    def add(self, component: Component) -> None:
+        """Watch *component* too, in place of one of its name."""
+        self._components[component.name] = component
+
     @property
     def database(self) -> Component | None:
         """The component called ``database``."""

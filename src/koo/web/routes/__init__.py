@@ -6,6 +6,7 @@ from .calls import BODY_LIMITS, call_router
 from .monitoring import monitoring_router
 from .page import load_page, page_router
 from .probes import probe_router
+from .records import record_router
 from .runbooks import runbook_router
 from .services import service_router
 from .sign_in import sign_in_router
@@ -17,6 +18,7 @@ __all__ = [
     "monitoring_router",
     "page_router",
     "probe_router",
+    "record_router",
     "runbook_router",
     "service_router",
     "sign_in_router",
