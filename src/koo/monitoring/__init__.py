@@ -37,6 +37,7 @@ from .journal import Entry, EntryPage, Journal
 from .metrics import EventCounts
 from .monitor import Configuration, Monitor
 from .naming import DATABASE, SERVICE_PREFIX, is_configured, is_lost, service_name
+from .records import Records
 from .redaction import Redact, redact, redacted, redacting
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "Monitor",
     "Notice",
     "Now",
+    "Records",
     "Redact",
     "Rises",
     "Rule",

@@ -91,12 +91,16 @@ class Monitor:
         self._mutes = mutes
         self._memory = Memory()
         self._history = History()
-        self._redact = redact
+        self.redact = redact
         self._registry = Registry(self.reports, self.standing, self.counts, clock=clock)
         self._began = clock.time()
         self._observed = float("-inf")
 
     # -- who is watched -------------------------------------------------------------
+
+    def add(self, component: Component) -> None:
+        """Watch *component* too, in place of one of its name."""
+        self._components[component.name] = component
 
     @property
     def database(self) -> Component | None:
@@ -123,7 +127,7 @@ class Monitor:
 
     def redacted(self, report: Report) -> Report:
         """*report* without what must not get out."""
-        return redacted(report, self._redact)
+        return redacted(report, self.redact)
 
     def metrics(self) -> tuple[Family, ...]:
         """Everything that is counted, under the names of the outside. Only looks."""
@@ -219,6 +223,6 @@ class Monitor:
 
     def _shown_configuration(self) -> Mapping[str, object]:
         return {
-            name: self._redact(value) if isinstance(value, str) else value
+            name: self.redact(value) if isinstance(value, str) else value
             for name, value in self._configuration().items()
         }

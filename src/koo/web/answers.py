@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..monitoring.views import (
+    ActionView,
     AlertCounts,
     AlertView,
     DatabaseHealth,
@@ -18,17 +19,23 @@ from ..monitoring.views import (
 
 __all__ = [
     "AboutView",
+    "AcknowledgedAnswer",
     "AlertsAnswer",
+    "AuditAnswer",
     "CheckAnswer",
+    "CircuitHalfOpenAnswer",
     "CircuitResetAnswer",
     "DatabaseAnswer",
     "ErrorsResetAnswer",
     "EventsAnswer",
     "PoolMetricsAnswer",
     "ServiceAnswer",
+    "ServiceHalfOpenAnswer",
     "ServicesAnswer",
     "ServicesHealthAnswer",
     "SignInAnswer",
+    "SilenceAnswer",
+    "SilencesAnswer",
     "TextAnswer",
 ]
 
@@ -81,6 +88,11 @@ class CircuitResetAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class CircuitHalfOpenAnswer(CircuitResetAnswer):
+    """What ending the open wait of the database's circuit changed, if it was open."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServicesAnswer:
     """Every AI service."""
 
@@ -123,6 +135,54 @@ class EventsAnswer:
     events: tuple[EventView, ...]
     next: str
     gap: bool
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHalfOpenAnswer:
+    """What ending the open wait of a service's circuit changed, if it was open."""
+
+    success: bool
+    service: str
+    message: str
+    previous_state: str
+    new_state: str
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class SilencesAnswer:
+    """The silences in force."""
+
+    silences: tuple[SilenceView, ...]
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceAnswer:
+    """A silence that has begun, or was lifted."""
+
+    message: str
+    silence: SilenceView
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgedAnswer:
+    """Who has seen an alert."""
+
+    message: str
+    alert: str
+    actor: str
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditAnswer:
+    """A page of what people did; *before* of the next page, null after the last."""
+
+    actions: tuple[ActionView, ...]
+    next_before: int | None
     timestamp: str
 
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, FastAPI
 from pydantic import TypeAdapter
 
-from ..monitoring import Monitor
+from ..monitoring import Monitor, Records
 from ..monitoring.views import Dashboard
 from ..resilience import SYSTEM_CLOCK, Clock, Listener, ignore
 from .access import Access
@@ -39,6 +39,7 @@ from .routes import (
     monitoring_router,
     page_router,
     probe_router,
+    record_router,
     runbook_router,
     service_router,
     sign_in_router,
@@ -86,7 +87,8 @@ class ConsoleConfig:
 class Console:
     """The HTTP surface of a *monitor*: routes, page, stream, doors and their keys.
 
-    With *answers*, an ``AIManager``, AI services can be called over it too.
+    With *answers*, an ``AIManager``, AI services can be called over it too; with
+    *records* alerts can be silenced and acknowledged, and every action is kept.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Console:
         config: ConsoleConfig | None = None,
         *,
         answers: AIManager | None = None,
+        records: Records | None = None,
         on_event: Listener = ignore,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -104,7 +107,7 @@ class Console:
         self.access = access
         self.config = config or ConsoleConfig()
         doors = Doors(access, per_minute=self.config.posts_per_minute, clock=clock)
-        self.desk = Desk(monitor, doors, on_event, clock)
+        self.desk = Desk(monitor, doors, on_event, clock, records)
         self.feed = Feed(self._snapshot, most=self.config.most_streams, clock=clock)
         self.lifecycle = Lifecycle(self.feed.end)
 
@@ -112,8 +115,11 @@ class Console:
         """The routers of every part; :meth:`install` includes them."""
         config, doors = self.config, self.desk.doors
         calls = () if self._answers is None else (call_router(self.desk, self._answers),)
+        records = self.desk.records
+        kept = () if records is None else (record_router(self.desk, records),)
         return (
             *calls,
+            *kept,
             monitoring_router(self.desk, self.feed),
             service_router(self.desk),
             event_router(self.desk),
@@ -141,14 +147,16 @@ class Console:
     async def running(self) -> AsyncIterator[None]:
         """Watched and ready inside; the first signal, or the end, drains and ends the streams."""
         self.feed.begin()
-        watching = _in_empty_context(self.monitor.watch())
+        tasks = [_in_empty_context(self.monitor.watch())]
+        if self.desk.records is not None:
+            tasks.append(_in_empty_context(self.desk.records.mute_book.follow()))
         try:
             async with self.lifecycle.running():
                 yield
         finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     def _snapshot(self) -> bytes:
         return _DASHBOARD.dump_json(self.monitor.dashboard(), by_alias=True)

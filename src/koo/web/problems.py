@@ -20,6 +20,7 @@ from starlette.responses import Response
 
 from ..errors import Rejected
 from ..monitoring import REQUEST_ID, redact
+from ..stores import StoreError
 
 __all__ = [
     "PROBLEM_TYPE",
@@ -99,6 +100,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Rejected, _on_rejected)
+    app.add_exception_handler(StoreError, _on_store)
     app.add_exception_handler(_SERVER_ERROR, _on_unexpected)
 
 
@@ -123,6 +125,12 @@ async def _on_rejected(_: Request, error: Any) -> Response:  # noqa: ANN401
     """Refused by a gate: come back later."""
     detail = f"{error.gate} refuses for now; try again after the time that Retry-After says"
     return answer_problem(Problem.retry(503, "unavailable", detail, error.retry_after or 1))
+
+
+async def _on_store(_: Request, error: Any) -> Response:  # noqa: ANN401
+    """The file of the records can't be had."""
+    detail = f"{error.cause}; what is asked for is kept there, try again"
+    return answer_problem(Problem.retry(503, "records_unavailable", detail, 1))
 
 
 async def _on_unexpected(_: Request, error: Exception) -> Response:

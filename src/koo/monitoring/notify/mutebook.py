@@ -45,6 +45,7 @@ class MuteBook:
         self._archive = archive
         self._clock = clock
         self._mutes = Mutes()
+        self._is_prepared = False
 
     def mutes(self) -> Mutes:
         """What is muted, as last known. Only looks."""
@@ -52,17 +53,14 @@ class MuteBook:
 
     async def open(self) -> None:
         """Know what was muted before."""
-        await asyncio.to_thread(self._archive.prepare, _SCHEMA)
         await self._read()
 
     async def follow(self) -> None:
         """Know what is muted here and by other processes of the file, until cancelled."""
-        look = self.open
         while True:
             # While the file can't be had, what was known still holds.
             with suppress(StoreError):
-                await look()
-                look = self._read
+                await self._read()
             await self._clock.sleep(_EVERY)
 
     async def silence(self, silence: Silence) -> None:
@@ -82,14 +80,24 @@ class MuteBook:
         await self._change(_FORGET_OLDEST, _ACKNOWLEDGED_KEPT)
 
     async def _change(self, statement: str, *terms: object) -> int:
-        changed = await asyncio.to_thread(self._archive.change, statement, *terms)
+        changed = await asyncio.to_thread(self._changed, statement, *terms)
         await self._read()
         return changed
 
     async def _read(self) -> None:
         self._mutes = await asyncio.to_thread(self._found)
 
+    def _prepare(self) -> None:
+        if not self._is_prepared:
+            self._archive.prepare(_SCHEMA)
+            self._is_prepared = True
+
+    def _changed(self, statement: str, *terms: object) -> int:
+        self._prepare()
+        return self._archive.change(statement, *terms)
+
     def _found(self) -> Mutes:
+        self._prepare()
         silences = self._archive.read(
             "SELECT * FROM koo_silences WHERE ends > ? ORDER BY starts, id", self._clock.time()
         )

@@ -7,6 +7,7 @@ from .collection import event_router, metrics_router
 from .monitoring import monitoring_router
 from .page import load_page, page_router
 from .probes import probe_router
+from .records import record_router
 from .runbooks import runbook_router
 from .services import service_router
 from .sign_in import sign_in_router
@@ -20,6 +21,7 @@ __all__ = [
     "monitoring_router",
     "page_router",
     "probe_router",
+    "record_router",
     "runbook_router",
     "service_router",
     "sign_in_router",

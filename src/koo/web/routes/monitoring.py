@@ -1,4 +1,4 @@
-"""``/api/v1/monitoring``: everything there is to see, and the database's two buttons."""
+"""``/api/v1/monitoring``: everything there is to see, and the database's three buttons."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from ...monitoring.views import Dashboard, SystemHealth
 from ..answers import (
     AlertsAnswer,
     CheckAnswer,
+    CircuitHalfOpenAnswer,
     CircuitResetAnswer,
     DatabaseAnswer,
     PoolMetricsAnswer,
 )
 from ..desk import Desk
 from ..feed import Feed
-from .texts import ACTING, FRAMES, LOOKING, NOT_FOUND, REASON
+from .texts import ACTING, FRAMES, LOOKING, MOVING, NOT_FOUND, REASON, half_opened
 
 __all__ = ["monitoring_router"]
 
@@ -79,6 +80,12 @@ class _Monitoring:
         message = f"database: the circuit was reset ({before} to {after}); calls pass again"
         return CircuitResetAnswer(message, before, after, self.desk.now())
 
+    async def half_open(self, request: Request) -> CircuitHalfOpenAnswer:
+        """End the open wait of the database's circuit: one call at a time probes."""
+        before, after = await self.desk.half_open(self.desk.database(), request)
+        message = f"database: {half_opened(before, after)}"
+        return CircuitHalfOpenAnswer(message, before, after, self.desk.now())
+
 
 def monitoring_router(desk: Desk, feed: Feed) -> APIRouter:
     """The routes under ``/api/v1/monitoring``, without those of single services."""
@@ -123,5 +130,13 @@ def _add_actions(router: APIRouter, routes: _Monitoring) -> None:
         methods=["POST"],
         dependencies=[Depends(doors.acts), Depends(doors.spends)],
         responses=ACTING | NOT_FOUND,
-        openapi_extra=REASON,
+        openapi_extra=MOVING,
+    )
+    router.add_api_route(
+        "/database/half-open",
+        routes.half_open,
+        methods=["POST"],
+        dependencies=[Depends(doors.acts), Depends(doors.spends)],
+        responses=ACTING | NOT_FOUND,
+        openapi_extra=MOVING,
     )
