@@ -39,6 +39,7 @@ from .monitor import Configuration, Monitor
 from .naming import DATABASE, SERVICE_PREFIX, is_configured, is_lost, service_name
 from .records import Records
 from .redaction import Redact, redact, redacted, redacting
+from .spend import Spend, SpendBook
 
 __all__ = [
     "DATABASE",
@@ -76,6 +77,8 @@ __all__ = [
     "Rule",
     "Sample",
     "Severity",
+    "Spend",
+    "SpendBook",
     "is_configured",
     "is_lost",
     "judge",

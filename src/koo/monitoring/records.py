@@ -1,4 +1,4 @@
-"""What people decided and did, in one archive."""
+"""What people decided and did, and what was spent, in one archive."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from ..resilience import SYSTEM_CLOCK, Clock
 from ..stores import Archive
 from .audit import AuditBook
 from .notify import MuteBook
+from .spend import SpendBook
 
 __all__ = ["Records"]
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Silences and acknowledgements in *mute_book*, actions in *audit*."""
+    """Silences and acknowledgements in *mute_book*, actions in *audit*, money in *spend*."""
 
     mute_book: MuteBook
     audit: AuditBook
+    spend: SpendBook
 
     @classmethod
     def of(cls, archive: Archive, *, clock: Clock = SYSTEM_CLOCK) -> Records:
         """Those of *archive*."""
-        return cls(MuteBook(archive, clock=clock), AuditBook(archive))
+        mute_book, spend = MuteBook(archive, clock=clock), SpendBook(archive, clock=clock)
+        return cls(mute_book, AuditBook(archive), spend)

@@ -15,6 +15,7 @@ from ..monitoring.views import (
     PoolMetrics,
     ServiceHealth,
     SilenceView,
+    SpendView,
 )
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "SignInAnswer",
     "SilenceAnswer",
     "SilencesAnswer",
+    "SpendAnswer",
     "TextAnswer",
 ]
 
@@ -183,6 +185,15 @@ class AuditAnswer:
 
     actions: tuple[ActionView, ...]
     next_before: int | None
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpendAnswer:
+    """What was spent, by day, service and model, the latest day first."""
+
+    currency: str
+    spend: tuple[SpendView, ...]
     timestamp: str
 
 

@@ -43,6 +43,7 @@ from .routes import (
     runbook_router,
     service_router,
     sign_in_router,
+    spend_router,
 )
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Console:
     """The HTTP surface of a *monitor*: routes, page, stream, doors and their keys.
 
     With *answers*, an ``AIManager``, AI services can be called over it too; with
-    *records* alerts can be silenced and acknowledged, and every action is kept.
+    *records* alerts can be silenced and acknowledged, and actions and spend are kept.
     """
 
     def __init__(
@@ -116,10 +117,9 @@ class Console:
         config, doors = self.config, self.desk.doors
         calls = () if self._answers is None else (call_router(self.desk, self._answers),)
         records = self.desk.records
-        kept = () if records is None else (record_router(self.desk, records),)
         return (
             *calls,
-            *kept,
+            *(() if records is None else self._kept(records)),
             monitoring_router(self.desk, self.feed),
             service_router(self.desk),
             event_router(self.desk),
@@ -129,6 +129,9 @@ class Console:
             probe_router(self.monitor, self.lifecycle, config.gates),
             page_router(load_page()),
         )
+
+    def _kept(self, records: Records) -> tuple[APIRouter, ...]:
+        return record_router(self.desk, records), spend_router(self.desk, records.spend)
 
     def install(self, app: FastAPI) -> None:
         """Put routes, guards and the form of errors into *app*."""
@@ -148,8 +151,9 @@ class Console:
         """Watched and ready inside; the first signal, or the end, drains and ends the streams."""
         self.feed.begin()
         tasks = [_in_empty_context(self.monitor.watch())]
-        if self.desk.records is not None:
-            tasks.append(_in_empty_context(self.desk.records.mute_book.follow()))
+        if (records := self.desk.records) is not None:
+            tasks.append(_in_empty_context(records.mute_book.follow()))
+            tasks.append(_in_empty_context(records.spend.keep(self.monitor.reports)))
         try:
             async with self.lifecycle.running():
                 yield

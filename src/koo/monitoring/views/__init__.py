@@ -53,6 +53,7 @@ from .service import (
     service_health,
 )
 from .shape import dollars, moment, plain
+from .spend import SpendView, spend_views
 
 __all__ = [
     "ActionView",
@@ -80,6 +81,7 @@ __all__ = [
     "ServiceMetrics",
     "ServiceSummary",
     "SilenceView",
+    "SpendView",
     "Standing",
     "Summary",
     "SystemHealth",
@@ -101,6 +103,7 @@ __all__ = [
     "service_health",
     "service_healths",
     "silence_view",
+    "spend_views",
     "system_health",
     "verdict",
 ]

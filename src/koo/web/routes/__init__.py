@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .calls import BODY_LIMITS, call_router
-from .collection import event_router, metrics_router
+from .collection import event_router, metrics_router, spend_router
 from .monitoring import monitoring_router
 from .page import load_page, page_router
 from .probes import probe_router
@@ -25,4 +25,5 @@ __all__ = [
     "runbook_router",
     "service_router",
     "sign_in_router",
+    "spend_router",
 ]

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from .events import event_router
 from .metrics import metrics_router
+from .spend import spend_router
 
-__all__ = ["event_router", "metrics_router"]
+__all__ = ["event_router", "metrics_router", "spend_router"]
