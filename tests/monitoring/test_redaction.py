@@ -107,6 +107,17 @@ def test_one_leak_is_enough(made, where):
     assert CANARY not in repr(redacted(report))
 
 
+def test_the_cause_of_a_circuit_is_enough_too(made):
+    report = made.database(breaker=made.breaker(cause=f"pwd={CANARY}"), check=None)
+    assert CANARY not in repr(redacted(report))
+    check = CheckStats(False, 1.0, None, f"pwd={CANARY}")
+    assert CANARY not in repr(redacted(made.database(breaker=None, check=check)))
+
+
+def test_a_long_text_is_masked_like_a_short_one():
+    assert redact(f"{'x ' * 500}pwd={CANARY}").endswith("pwd=***")
+
+
 def test_a_report_without_secrets_is_not_copied(made):
     report = made.database()
     assert redacted(report) is report

@@ -209,6 +209,20 @@ def test_at_the_end_what_was_held_back_is_told():
     assert written.said[3:] == ["database: 2 more of refusal in 10 s, not told"]
 
 
+def test_a_span_in_which_nothing_was_held_back_ends_in_silence():
+    written = Written()
+    written.log.record(REFUSED)
+    written.clock.advance(11)
+    written.log.flush()
+    assert len(written.lines) == 1
+
+
+def test_an_error_without_an_id_of_the_other_side_names_none():
+    written = Written(JSONLines)
+    written.log.record(GaveUp("database", 3, OSError()))
+    assert written.objects[0]["fields"] == {"attempts": 3, "error": "OSError"}
+
+
 def test_a_level_that_is_not_wanted_costs_nothing_and_counts_nothing():
     written = Written(level=logging.WARNING)
     for _ in range(100):

@@ -172,3 +172,29 @@ def test_a_hundred_thousand_names_are_no_more_series_than_a_thousand():
     retries = values(monitor(counts=counts), "koo_retries_total")
     assert len(retries) == 51
     assert retries["other",] == 99_950
+
+
+def test_labels_that_are_made_up_are_not_remembered_for_ever(monkeypatch):
+    monkeypatch.setattr("koo.monitoring.metrics.registry._MOST_PLANS", 10)
+    names = iter(range(10**6))
+
+    class Endless:
+        name = "endless"
+
+        def report(self):
+            labels = (("name", f"made-up-{next(names)}"),)
+            readings = (Reading("seen_total", 1, limit=5, labels=labels),)
+            return Report(component="endless", kind="x", state="healthy", readings=readings)
+
+    watch = Monitor([Endless()], clock=FakeClock())
+    for _ in range(100):
+        watch.metrics()
+    assert len(watch._registry._plans) <= 10
+    assert values(watch, "koo_x_seen_total") == {("endless", "made-up-100"): 1}
+
+
+def test_a_service_whose_keys_are_not_counted_has_no_limit_of_them(made):
+    report = dataclasses.replace(made.service(), readings=(Reading("keys.living", 2),))
+    names = {family.name for family in monitor(report).metrics()}
+    assert "koo_ai_keys_living" in names
+    assert "koo_ai_keys" not in names

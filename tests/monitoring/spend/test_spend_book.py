@@ -87,6 +87,14 @@ async def test_a_second_process_adds_to_the_first_and_a_third_finds_both(open_bo
     assert (await told(open_book()))["2023-11-14", "claude", "m"] == (2, 20, 40, 10)
 
 
+async def test_what_was_taken_down_before_the_days_asked_for_is_not_told(open_book, clock):
+    book = open_book()
+    book.note([report()])
+    clock.advance(3 * DAY)
+    assert await book.days(2) == ()
+    assert len(await book.days(4)) == 1
+
+
 async def test_after_ninety_days_it_is_forgotten(open_book, clock):
     book = open_book()
     book.note([report(nanousd=5)])

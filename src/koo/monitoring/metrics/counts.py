@@ -67,9 +67,7 @@ class EventCounts:
                 for (of, labels), count in self._counts.items()
                 if of == name
             ]
-            yield Family(
-                name=f"koo_{name}", kind=Kind.COUNTER, help=text, source=name, points=tuple(points)
-            )
+            yield Family(name=f"koo_{name}", kind=Kind.COUNTER, help=text, points=tuple(points))
 
     def _add(self, name: str, component: str, *labels: tuple[str, str]) -> None:
         key = name, (("component", component), *labels)

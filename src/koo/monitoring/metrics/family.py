@@ -81,14 +81,12 @@ def _places(bounds: tuple[float, ...], scale: float) -> list[int]:
 class Family:
     """What is known under one *name*, which ends in its *unit* and, of a counter, ``_total``.
 
-    *source* is what the rooms call it, for who names it otherwise. *bounds* are the upper
-    bounds of a histogram's buckets, in the unit.
+    *bounds* are the upper bounds of a histogram's buckets, in the unit.
     """
 
     name: str
     kind: Kind
     help: str
-    source: str = ""
     unit: str = ""
     points: tuple[Point, ...] = ()
     spreads: tuple[Spread, ...] = ()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from ...resilience import LISTENER_ERRORS, Clock, Distribution, Health, Reading, Report, State
 from ..alerts import Alert
@@ -26,6 +26,9 @@ __all__ = ["Registry"]
 #: Plans are as many as the application's series; who makes up labels loses only time.
 _MOST_PLANS: Final = 20_000
 _MOST_COMPONENTS: Final = 1000
+
+
+P = TypeVar("P")
 
 
 class _Plan(NamedTuple):
@@ -61,6 +64,7 @@ class Registry:
         self._counts = counts
         self._clock = clock
         self._plans: dict[_Key, _Plan] = {}
+        self._spread_plans: dict[_Key, tuple[Name, Labels]] = {}
         self._heads: dict[str, Family] = {}
         self._took = 0.0
         self.started_at = clock.time()
@@ -92,10 +96,9 @@ class Registry:
 
     def _spread_out(self, spreads: _Spreads, report: Report) -> None:
         for item in report.distributions:
-            plan = self._plans.get((report.component, item.name, item.labels))
-            name, labels, _ = plan or self._plan_spread(report, item)
-            if name is not None:
-                spreads[name.name].append(Spread(item.stats, labels, name.scale))
+            plan = self._spread_plans.get((report.component, item.name, item.labels))
+            name, labels = plan or self._plan_spread(report, item)
+            spreads[name.name].append(Spread(item.stats, labels, name.scale))
 
     # -- plans: made once for each series ------------------------------------------------
 
@@ -107,22 +110,16 @@ class Registry:
             name = name_of(kind, reading.name)
             labels = Labels((*who, *name.labels, *reading.labels))
             plan = _Plan(name, labels, Labels((*who, *reading.labels)))
-            self._heads[name.name] = _head(name, name.kind, f"{kind}.{reading.name}")
+            self._heads[name.name] = _head(name, name.kind)
             if name.limit:
-                self._heads[name.limit] = _limit_head(name, f"{kind}.{reading.name}.limit")
-        return self._keep((report.component, reading.name, reading.labels), plan)
+                self._heads[name.limit] = _limit_head(name)
+        return _keep(self._plans, (report.component, reading.name, reading.labels), plan)
 
-    def _plan_spread(self, report: Report, item: Distribution) -> _Plan:
+    def _plan_spread(self, report: Report, item: Distribution) -> tuple[Name, Labels]:
         name = spread_of(report.kind, item.name)
         labels = Labels((*_who(report), *item.labels))
-        self._heads[name.name] = _head(name, Kind.HISTOGRAM, f"{report.kind}.{item.name}")
-        return self._keep((report.component, item.name, item.labels), _Plan(name, labels, labels))
-
-    def _keep(self, key: _Key, plan: _Plan) -> _Plan:
-        if len(self._plans) >= _MOST_PLANS:
-            self._plans.clear()
-        self._plans[key] = plan
-        return plan
+        self._heads[name.name] = _head(name, Kind.HISTOGRAM)
+        return _keep(self._spread_plans, (report.component, item.name, item.labels), (name, labels))
 
     # -- families -------------------------------------------------------------------------
 
@@ -143,21 +140,26 @@ class Registry:
         yield _plain("koo_start_timestamp_seconds", "When counting began, epoch.", since)
 
 
+def _keep(plans: dict[_Key, P], key: _Key, plan: P) -> P:
+    if len(plans) >= _MOST_PLANS:
+        plans.clear()
+    plans[key] = plan
+    return plan
+
+
 def _who(report: Report) -> tuple[tuple[str, str], ...]:
     if report.component.startswith(SERVICE_PREFIX):
         return (("service", service_name(report.component)),)
     return (("component", report.component),)
 
 
-def _head(name: Name, kind: Kind, source: str) -> Family:
-    return Family(
-        name=name.name, kind=kind, help=name.help, source=source, unit=name.unit, bounds=name.bounds
-    )
+def _head(name: Name, kind: Kind) -> Family:
+    return Family(name=name.name, kind=kind, help=name.help, unit=name.unit, bounds=name.bounds)
 
 
-def _limit_head(name: Name, source: str) -> Family:
+def _limit_head(name: Name) -> Family:
     text = f"The limit of {name.name}."
-    return Family(name=name.limit, kind=Kind.GAUGE, help=text, source=source, unit=name.unit)
+    return Family(name=name.limit, kind=Kind.GAUGE, help=text, unit=name.unit)
 
 
 def _with(
@@ -167,7 +169,6 @@ def _with(
         name=head.name,
         kind=head.kind,
         help=head.help,
-        source=head.source,
         unit=head.unit,
         bounds=head.bounds,
         points=points,
@@ -180,7 +181,6 @@ def _plain(name: str, text: str, *points: Point) -> Family:
         name=name,
         kind=Kind.COUNTER if name.endswith("_total") else Kind.GAUGE,
         help=text,
-        source=name.removeprefix("koo_"),
         unit="seconds" if name.endswith("_seconds") else "",
         points=points,
     )
