@@ -339,6 +339,12 @@ def visitor():
 
 
 @pytest.fixture
+def visit_once():
+    """As ``visitor``, for who is in a loop already."""
+    return visit
+
+
+@pytest.fixture
 def bearer():
     """The header of a token."""
     return partial("Bearer {}".format)
