@@ -66,7 +66,7 @@ class Spread(NamedTuple):
         """
         if not self.stats.count:
             return [0] * len(bounds)
-        seen = [0, *accumulate(self.stats.buckets)]
+        seen = [*accumulate(self.stats.buckets, initial=0)]
         return [seen[place] for place in _places(bounds, self.scale)]
 
 

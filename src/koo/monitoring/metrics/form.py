@@ -77,8 +77,11 @@ def _help(family: Family) -> str:
 
 
 def _samples(family: Family, name: str) -> Iterator[str]:
-    for value, labels in family.points:
-        yield f"{name}{labels.text} {_number(value)}\n"
+    lines = "".join([f"{name}{labels.text} {value!r}\n" for value, labels in family.points])
+    if "inf" in lines or "nan" in lines:  # as a number, or in a label: then look at each
+        points = family.points
+        lines = "".join([f"{name}{labels.text} {_number(value)}\n" for value, labels in points])
+    yield lines
     for spread in family.spreads:
         count, total = spread.stats.count, _number(spread.total)
         counts = spread.counts(family.bounds)
