@@ -1,10 +1,12 @@
 """What machines fetch: metrics in the form they like, events page after page, requests by name."""
 
+import asyncio
 import json
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read
 
+from koo.resilience import TRACER
 from koo.web.guards import RequestIds
 
 EVENTS = "/api/v1/monitoring/events"
@@ -103,3 +105,17 @@ async def test_what_is_no_request_gets_no_name():
 
     await RequestIds(app)({"type": "lifespan"}, None, None)
     assert passed == [{"type": "lifespan"}]
+
+
+async def test_what_a_request_calls_is_followed_by_its_tracer():
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(TRACER.get())
+
+    tracer = object()
+    scope = {"type": "http", "headers": []}
+    await asyncio.create_task(RequestIds(app, tracer=tracer)(scope, None, None))
+    TRACER.set("the program's own")
+    await asyncio.create_task(RequestIds(app)(scope, None, None))
+    assert seen == [tracer, "the program's own"]

@@ -45,6 +45,7 @@ from ..resilience import (
     Store,
     derive_health,
     ignore,
+    traced,
 )
 from .config import ServiceConfig
 from .health import (
@@ -267,6 +268,7 @@ class AIService:
 
     # -- one call ----------------------------------------------------------------------
 
+    @traced("call")
     async def _ask(self, prompt: Prompt, timeout: float | None) -> Completion:
         began = self._clock.monotonic()
         request, price = await self._prepared(prompt, timeout)
@@ -302,6 +304,7 @@ class AIService:
             raise self._invalid(wrong)
         return self._provider.prepare(prompt), await self._price(prompt.model)
 
+    @traced("attempt")
     async def _attempt(self, request: Request, price: Price) -> Completion:
         try:
             completion = await self._provider.complete(request)

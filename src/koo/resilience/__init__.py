@@ -62,6 +62,7 @@ from .outcome import (
 from .policy import Attempt, CallOutcome, Pace, Policy, PolicyStats
 from .retry import Backoff, RetryBudget, RetryBudgetConfig, RetryBudgetStats, RetryConfig
 from .store import MemoryStore, Store
+from .tracing import TRACER, Tracer, trace_headers, traced
 from .window import OutcomeWindow, Tally, WindowConfig
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "RANDOM",
     "SUCCESS",
     "SYSTEM_CLOCK",
+    "TRACER",
     "Abandoned",
     "Advice",
     "Appraiser",
@@ -140,6 +142,7 @@ __all__ = [
     "Store",
     "Success",
     "Tally",
+    "Tracer",
     "Waiter",
     "WindowConfig",
     "classify_by_type",
@@ -150,4 +153,6 @@ __all__ = [
     "fan_out",
     "ignore",
     "tell",
+    "trace_headers",
+    "traced",
 ]

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 
 from ..monitoring import Monitor, Records
 from ..monitoring.views import Dashboard
-from ..resilience import SYSTEM_CLOCK, Clock, Listener, ignore
+from ..resilience import SYSTEM_CLOCK, Clock, Listener, Tracer, ignore
 from .access import Access
 from .answers import AboutView
 from .desk import Desk
@@ -89,7 +89,8 @@ class Console:
     """The HTTP surface of a *monitor*: routes, page, stream, doors and their keys.
 
     With *answers*, an ``AIManager``, AI services can be called over it too; with
-    *records* alerts can be silenced and acknowledged, and actions and spend are kept.
+    *records* alerts can be silenced and acknowledged, and actions and spend are kept; a
+    *tracer* follows what requests call.
     """
 
     def __init__(
@@ -100,11 +101,13 @@ class Console:
         *,
         answers: AIManager | None = None,
         records: Records | None = None,
+        tracer: Tracer | None = None,
         on_event: Listener = ignore,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.monitor = monitor
         self._answers = answers
+        self._tracer = tracer
         self.access = access
         self.config = config or ConsoleConfig()
         doors = Doors(access, per_minute=self.config.posts_per_minute, clock=clock)
@@ -143,7 +146,7 @@ class Console:
         app.add_middleware(BodyLimit, larger=BODY_LIMITS)
         app.add_middleware(HostGuard, hosts=hosts)
         app.add_middleware(SecurityHeaders)
-        app.add_middleware(RequestIds)
+        app.add_middleware(RequestIds, tracer=self._tracer)
         handle_problems(app)
 
     @asynccontextmanager

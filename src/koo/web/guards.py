@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..monitoring import REQUEST_ID
+from ..resilience import TRACER, Tracer
 from .problems import Problem, answer_problem
 
 __all__ = [
@@ -64,11 +65,21 @@ def _new_id() -> str:
 
 
 class RequestIds:
-    """A name for each request, its own X-Request-Id or a new one, in log, journal and answer."""
+    """A name for each request, its own X-Request-Id or a new one, in log, journal and answer.
 
-    def __init__(self, app: ASGIApp, new_id: Callable[[], str] = _new_id) -> None:
+    What is called because of it is followed by *tracer*.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        new_id: Callable[[], str] = _new_id,
+        *,
+        tracer: Tracer | None = None,
+    ) -> None:
         self._app = app
         self._new_id = new_id
+        self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Name the request, for all that happens because of it."""
@@ -85,6 +96,7 @@ class RequestIds:
 
         # For the rest of this request's own task: what comes out of here is logged there too.
         REQUEST_ID.set(name)
+        TRACER.set(self._tracer or TRACER.get())
         await self._app(scope, receive, send_named)
 
 

@@ -10,5 +10,6 @@ from __future__ import annotations
 
 from .names import Conventions
 from .push import MetricsPush, metrics_data
+from .spans import Spans
 
-__all__ = ["Conventions", "MetricsPush", "metrics_data"]
+__all__ = ["Conventions", "MetricsPush", "Spans", "metrics_data"]
