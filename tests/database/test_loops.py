@@ -140,3 +140,17 @@ def test_a_loop_that_ends_in_the_middle_of_a_statement_tells_the_server(postgres
     gc.collect()
     assert not caplog.records
     asyncio.run(until_none_runs())
+
+
+def test_to_isolate_the_circuit_is_no_word_of_the_server_that_ends_a_doubt(sqlite_url):
+    manager = DatabaseManager(DatabaseConfig(url=sqlite_url))
+
+    async def program():
+        await one(manager)
+        manager._breaker.isolate("maintenance")
+        (keeper,) = manager._engines.keepers()
+        is_in_doubt = keeper.growth.is_in_doubt
+        await manager.close()
+        return is_in_doubt
+
+    assert asyncio.run(program())

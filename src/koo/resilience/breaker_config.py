@@ -99,6 +99,10 @@ class BreakerConfig:
         end = now + (self.probe_timeout or self.recovery_timeout)
         return end if ask.deadline is None else min(end, ask.deadline.at)
 
+    def is_slow(self, seconds: float) -> bool:
+        """Whether a call that takes so many *seconds* is slow."""
+        return self.slow_threshold is not None and seconds > self.slow_threshold
+
     def too_many_slow(self, slow: int, outcomes: int) -> bool:
         """Whether *slow* of *outcomes* calls are enough to open."""
         return slow >= self.failure_threshold and slow >= self.slow_rate * outcomes
