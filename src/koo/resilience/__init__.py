@@ -61,7 +61,7 @@ from .outcome import (
     Spent,
     Success,
 )
-from .policy import Attempt, CallOutcome, Pace, Policy, PolicyStats
+from .policy import Asking, Attempt, CallOutcome, Pace, Policy, PolicyStats
 from .retry import Backoff, RetryBudget, RetryBudgetConfig, RetryBudgetStats, RetryConfig
 from .store import MemoryStore, Store
 from .window import OutcomeWindow, Tally, WindowConfig
@@ -77,6 +77,7 @@ __all__ = [
     "Advice",
     "Appraiser",
     "Ask",
+    "Asking",
     "Attempt",
     "Backoff",
     "BreakerConfig",

@@ -19,6 +19,7 @@ from koo.resilience import (
     RateLimiterConfig,
     RetryConfig,
 )
+from koo.resilience.policy.journey import Journey
 from koo.testing import running_clock
 
 from .actors import QUICK, Dependency, policy
@@ -216,3 +217,27 @@ def test_an_outcome_can_be_read_in_a_log():
 
 def test_a_patience_of_nothing_is_explained():
     assert "  line: nobody waits in it" in Policy("p", gates=[GATE], patience=0).explain()
+
+
+@pytest.mark.parametrize("name", [name for name in Journey.__slots__ if not name.startswith("__")])
+def test_no_part_of_a_policy_can_be_replaced(name):
+    through = Policy("dep", timeout=5)
+    before = getattr(through, name)
+    with pytest.raises(AttributeError) as caught:
+        setattr(through, name, None)
+    assert str(caught.value) == f"Policy 'dep': {name} can't be changed; make another policy"
+    assert getattr(through, name) is before
+
+
+def test_no_part_of_a_policy_can_be_taken_away():
+    through = Policy("dep", timeout=5)
+    with pytest.raises(AttributeError, match="gates can't be changed; make another policy"):
+        del through.gates
+    assert through.gates == ()
+
+
+def test_a_list_of_gates_that_grows_later_changes_no_policy():
+    gates = []
+    through = Policy("dep", gates=gates)
+    gates.append(CircuitBreaker("late"))
+    assert through.gates == ()

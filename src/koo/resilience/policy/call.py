@@ -16,6 +16,7 @@ from ...errors import DeadlineExceeded, Rejected
 from ..deadline import CURRENT, Progress
 from ..gate import Gate, Permit
 from ..outcome import Ask, Outcome
+from .stats import Memory
 from .timers import SLACK, AnyTask, Lane
 
 __all__ = ["Call", "Terms", "admit_all", "begin"]
@@ -33,7 +34,7 @@ class Terms(Protocol):
     attempt_timeout: float | None
     patience: float | None
     lane_timeout: float | None
-    lane: Lane | None
+    memory: Memory
     monotonic: Callable[[], float]
 
     def cannot_finish_in(self, seconds: float) -> bool:
@@ -138,7 +139,7 @@ class Call:
             return
         # The running loop costs a system call to ask for; a task of the lane's loop in this
         # thread says as much.
-        lane = policy.lane
+        lane = policy.memory.lane
         if lane is None or lane.thread != get_ident() or (task := current_task(lane.loop)) is None:
             lane = policy.open_lane(get_running_loop(), timeout)
             task = current_task(lane.loop)
