@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..errors import RateLimited, Rejected
+from .checking import check_finite, check_whole
 from .clock import SYSTEM_CLOCK, Clock
 from .events import LimitPaused, Listener, ignore, tell
 from .gate import Permit, issue
@@ -39,6 +40,8 @@ class Limit:
 
     def __post_init__(self) -> None:
         """Refuse a limit that admits nothing, or for no time."""
+        check_whole(self, "limit")
+        check_finite(self, "per")
         if self.limit < 1:
             message = "Limit: limit must be at least 1; leave the limit out to admit everything"
             raise ValueError(message)
@@ -61,6 +64,7 @@ class RateLimiterConfig:
 
     def __post_init__(self) -> None:
         """Refuse a limiter without limits."""
+        check_finite(self, "pause_cap")
         if not self.limits:
             message = "RateLimiterConfig: limits is empty; name at least one Limit"
             raise ValueError(message)

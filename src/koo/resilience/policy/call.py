@@ -275,7 +275,7 @@ def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] |
         call.refusal, answer = answer, []
     call.permits = answer
     call.has_expired = call.ends_with_deadline = False
-    call.is_late = timeout is not None and timeout <= 0
+    call.is_late = timeout is not None and not timeout > 0
     call.is_ours = True
     # Bound first: the interpreter is slow to call a function that it finds on an instance.
     monotonic = policy.monotonic
