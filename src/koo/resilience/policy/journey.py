@@ -359,7 +359,8 @@ def _fix(journey: Journey, **parts: object) -> None:
 def _mark(call: Call, error: Exception) -> None:
     """Tell the call around *call*, and no other, that *error* is not worth another attempt.
 
-    One error may be raised for many callers, so the mark says for whom it is.
+    One error may be raised for many callers, so the mark says for whom it is: those who share
+    the outcome of another's call (a single flight) retry for themselves. Share it outside.
     Into the dict, because an error may refuse to be written on.
     """
     vars(error)[_GAVE_UP] = call.outer
