@@ -164,7 +164,7 @@ class Call:
 
         *gap* is the step's own time in seconds; None: what is left of the attempt's.
         """
-        timeout, ends = self.policy.lane_timeout, [self.deadline_at]
+        timeout, ends = self.policy.attempt_timeout, [self.deadline_at]
         if gap is not None:
             ends.append(self.policy.monotonic() + gap)
         elif timeout is not None:
