@@ -250,6 +250,15 @@ def test_the_weight_that_takes_longest_is_what_a_newcomer_hears_of(clock):
     assert refused(gate, Ask()).retry_after == pytest.approx(600, abs=60)
 
 
+def test_a_weight_that_nobody_asks_for_keeps_nobody_waiting(clock):
+    limits = (Limit(10, 60), Limit(100, 600, "tokens"))
+    gate = RateLimiter("dep", RateLimiterConfig(limits), clock=clock)
+    for _ in range(10):
+        admitted(gate, Ask(tokens=10))
+    queue(gate, Ask())
+    assert refused(gate).retry_after == pytest.approx(60, abs=BUCKET)
+
+
 def test_a_pause_is_part_of_what_a_newcomer_hears(clock):
     gate = waiting(clock, Ask())
     gate.pause(900)
