@@ -33,9 +33,11 @@ from .events import (
     HealthChecked,
     LimitPaused,
     Listener,
+    ModeChanged,
     OperatorAction,
     RetryScheduled,
     StateChanged,
+    StateRenewed,
     fan_out,
     ignore,
     tell,
@@ -59,7 +61,7 @@ from .outcome import (
     Spent,
     Success,
 )
-from .policy import Attempt, CallOutcome, Pace, Policy, PolicyStats
+from .policy import Asking, Attempt, CallOutcome, Pace, Policy, PolicyStats
 from .retry import Backoff, RetryBudget, RetryBudgetConfig, RetryBudgetStats, RetryConfig
 from .store import MemoryStore, Store
 from .tracing import TRACER, Tracer, trace_headers, traced
@@ -77,6 +79,7 @@ __all__ = [
     "Advice",
     "Appraiser",
     "Ask",
+    "Asking",
     "Attempt",
     "Backoff",
     "BreakerConfig",
@@ -116,6 +119,7 @@ __all__ = [
     "Listener",
     "MemoryStore",
     "Mode",
+    "ModeChanged",
     "OperatorAction",
     "Outcome",
     "OutcomeWindow",
@@ -139,6 +143,7 @@ __all__ = [
     "Spent",
     "State",
     "StateChanged",
+    "StateRenewed",
     "Store",
     "Success",
     "Tally",

@@ -16,9 +16,11 @@ from koo.resilience import (
     GaveUp,
     HealthChecked,
     LimitPaused,
+    ModeChanged,
     OperatorAction,
     RetryScheduled,
     StateChanged,
+    StateRenewed,
 )
 from koo.testing import FakeClock
 
@@ -65,6 +67,10 @@ EVENTS = {
     "ai:claude: gave up after 3 attempts; RateLimitError": GaveUp("ai:claude", 3, ERROR),
     "database: circuit open, it was closed; 5 of 5 failed":
         StateChanged("database", "closed", "open", "5 of 5 failed"),
+    "ai:claude: circuit isolated, it was normal; the key is refused":
+        ModeChanged("ai:claude", "normal", "isolated", "the key is refused"),
+    "ai:claude: circuit still open; the probe failed":
+        StateRenewed("ai:claude", "open", "the probe failed"),
     "ai:claude: paused for 20.0 s, as the service asks": LimitPaused("ai:claude", 20),
     "database: check failed; refused": HealthChecked("database", False, "refused", 0.1),
     "database: check answered": HealthChecked("database", True, None, 0.1),

@@ -18,9 +18,11 @@ from ...resilience import (
     GaveUp,
     HealthChecked,
     LimitPaused,
+    ModeChanged,
     OperatorAction,
     RetryScheduled,
     StateChanged,
+    StateRenewed,
 )
 from ..alerts import AlertEvent
 
@@ -46,10 +48,14 @@ def line_of(event: Event) -> Line:
     match event:
         case CallRejected() | RetryScheduled() | GaveUp() | LimitPaused() | ConnectionEvent():
             return _of_a_call(event)
-        case StateChanged(name, before, after, cause):
+        case StateChanged(name, before, after, cause) | ModeChanged(name, before, after, cause):
             message = f"{name}: circuit {after}, it was {before}; {cause}"
             fields: Fields = {"from": str(before), "to": str(after), "cause": cause}
             return Line(logging.WARNING, name, "circuit", message, fields)
+        case StateRenewed(name, state, cause):
+            message = f"{name}: circuit still {state}; {cause}"
+            fields = {"to": str(state), "cause": cause}
+            return Line(logging.INFO, name, "circuit", message, fields)
         case HealthChecked(name, ok, error, seconds):
             level = logging.DEBUG if ok else logging.INFO
             message = f"{name}: check {'answered' if ok else f'failed; {error}'}"
