@@ -1,7 +1,7 @@
 // The database: its breaker, its pool, who waits, and who holds the connections.
 import { Lines, Outcomes, Shape, html } from "../shapes.js";
 import { ago, count, countdown, duration, epoch, percent, plain, span } from "../words.js";
-import { askToCheck, askToResetDatabase } from "./actions.js";
+import { askToCheck, askToHalfOpenDatabase, askToResetDatabase } from "./actions.js";
 
 export function Database({ app, now }) {
   const { health, metrics, holders, history } = app.state.data.database;
@@ -11,6 +11,7 @@ export function Database({ app, now }) {
       <h2 id="database">Database</h2>
       <span class="gap"></span>
       <button data-key="c" disabled=${!can} title=${can ? "" : "Sign in with the operate token"} onClick=${() => askToCheck(app)}>Check…</button>
+      ${health.circuit_breaker.state === "open" && html`<button data-key="o" class="first" disabled=${!can} title=${can ? "" : "Sign in with the operate token"} onClick=${() => askToHalfOpenDatabase(app)}>Half-open…</button>`}
       <button data-key="r" disabled=${!can} title=${can ? "" : "Sign in with the operate token"} onClick=${() => askToResetDatabase(app)}>Reset circuit…</button>
     </div>
     <p class="state"><${Shape} of=${health.state} /><b>${plain(health.state)}</b>
@@ -19,14 +20,14 @@ export function Database({ app, now }) {
     ${health.error && html`<p class="cause">${health.error}</p>`}
     <${Pool} pool=${metrics.pool_status} />
     ${history.active.length > 1 && html`<${Curve} history=${history} most=${metrics.pool_status.max_connections} />`}
-    <div class="facts">
+    <dl class="facts">
       <${Fact} name="Answers" value=${triple(metrics.response_times)} note="p50 / p95 / p99" />
       <${Fact} name="Waits" value=${triple(metrics.wait_times)} note="p50 / p95 / p99" />
       <${Fact} name="Checkouts" value=${`${metrics.checkouts.per_second.toFixed(1)} /s`} note=${`${count(metrics.checkouts.total)} in all`} />
       <${Fact} name="Failing" value=${percent(metrics.failure_rate)} note="last 5 min" />
       <${Fact} name="Connections" value=${`${count(metrics.connections.created_total)} opened`} note=${lost(metrics.connections)} />
       <${Fact} name="Errors" value=${count(sum(metrics.errors))} note=${kinds(metrics.errors)} />
-    </div>
+    </dl>
     <${Holders} holders=${holders} />
   </section>`;
 }
