@@ -14,7 +14,7 @@ const state = {
   dialog: null, failure: null, news: "",
 };
 const root = document.getElementById("page");
-const follower = new Follower(receive, (link) => change({ link }));
+const follower = new Follower(receive, (link) => link === state.link || change({ link }));
 
 /** The server's clock, carried on from the last frame. */
 const now = () => epoch(state.data.timestamp) + (performance.now() - state.received) / 1000;
