@@ -1,10 +1,13 @@
 """Everybody can use it: no violation of WCAG 2 A or AA in any state, in either theme."""
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+
+from koo.resilience import Reading
 
 VENDOR = Path(__file__).with_name("vendor")
 RULES = json.dumps({"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
@@ -68,4 +71,14 @@ async def test_axe_finds_nothing_on_a_quiet_day_and_at_the_door(make_stage, serv
             await page.click("Sign in")
             await page.see("Everything works")
             assert await violations(page) == []
+            stage.database.readings.append(Reading("pool.oldest_checkout", 99))
+            stage.database.readings = [
+                replace(one, value=29) if one.name == "pool.active" else one
+                for one in stage.database.readings
+            ]
+            await page.see("pending")
+            assert await violations(page) == [], "pending"
+            server.crash()
+            await page.until("document.querySelector('main.stale') !== null")
+            assert await violations(page) == [], "stale"
             assert await page.js("reports") == []

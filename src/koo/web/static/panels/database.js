@@ -63,9 +63,10 @@ function Pool({ pool }) {
   const core = pool.active_connections - overflow;
   const free = Math.max(0, pool.max_connections - pool.active_connections);
   const words = `${pool.active_connections} of ${pool.max_connections} connections in use (${overflow} beyond the pool's size of ${pool.pool_size}), ${pool.idle_connections} idle, ${pool.waiting} waiting`;
-  const part = (name, size, text) => size > 0 && html`<div class=${name} style=${{ flexGrow: size }}><span>${text}</span></div>`;
+  const narrow = pool.max_connections / 8;
+  const part = (name, size, word) => size > 0 && html`<div class=${name} style=${{ flexGrow: size }}><span>${size}${size < narrow ? "" : ` ${word}`}</span></div>`;
   return html`<div class="pool" role="img" aria-label=${words}>
-      <div class="places">${part("core", core, `${core} in use`)}${part("overflow", overflow, `${overflow} overflow`)}${part("free", free, `${free} free`)}</div>
+      <div class="places">${part("core", core, "in use")}${part("overflow", overflow, "overflow")}${part("free", free, "free")}</div>
       ${pool.waiting > 0 && html`<div class="queue"><b>${pool.waiting}</b> waiting</div>`}
     </div>
     <small>${pool.idle_connections} idle, ${pool.total_connections} open; pool of ${pool.pool_size}, ${pool.max_overflow} more when needed</small>`;
