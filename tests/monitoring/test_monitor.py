@@ -151,6 +151,14 @@ async def test_watching_observes_every_second(database, made):
     watching.cancel()
 
 
+def test_a_component_that_comes_later_is_watched_too(database, made):
+    monitor = Monitor([])
+    assert monitor.alerts() == ()
+    monitor.add(database)
+    database.now = made.database(Health.CIRCUIT_OPEN)
+    assert [alert.id for alert in monitor.alerts()] == ["database:circuit-open"]
+
+
 def test_the_watchdog_fires_as_long_as_somebody_watches(database, made):
     clock = FakeClock()
     monitor = Monitor([database], clock=clock)

@@ -203,3 +203,11 @@ def test_a_courier_that_cannot_be_right_says_so_in_a_sentence(config, sentence):
     with pytest.raises(ValueError) as refused:
         CourierConfig(**config)
     assert str(refused.value) == sentence
+
+
+def test_a_courier_has_no_circuit_to_half_open(station):
+    place = station(Channel())
+    courier = Courier(list, place.outbox, place.channels)
+    before = courier.report()
+    courier.half_open()
+    assert courier.report() == before

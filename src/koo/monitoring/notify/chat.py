@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -26,7 +27,11 @@ class Chat:
     url: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        if _apprise().Apprise.instantiate(self.url) is None:
+        with warnings.catch_warnings():
+            # Its own affair: it loads a hundred plugins, some by modules that Python has dropped.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            known = _apprise().Apprise.instantiate(self.url)
+        if known is None:
             raise ValueError("notification address: Apprise does not know such a URL")
 
     async def send(self, message: Message) -> None:

@@ -22,7 +22,7 @@ __all__ = ["record_router"]
 
 _WEEK: Final = 7 * 86_400.0
 
-_Pattern = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+_Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:*?-]{1,100}$")]
 
 
 @dataclass(frozen=True, slots=True)
