@@ -56,14 +56,18 @@ async def heap_after(page, updates):
     """The bytes in use once so many updates have been drawn and what is not needed is gone."""
     await page.js(f"globalThis.wanted = {updates}")
     await page.until(f"globalThis.played >= {updates}", 600)
-    await asyncio.sleep(0.2)
-    for _ in range(3):
-        await page.call("HeapProfiler.collectGarbage")
+    return min([await heap(page) for _ in range(5)])
+
+
+async def heap(page):
+    """What is in use after a collection; now and then one leaves something for the next."""
+    await asyncio.sleep(0.3)
+    await page.call("HeapProfiler.collectGarbage")
     return (await page.call("Runtime.getHeapUsage"))["usedSize"]
 
 
 async def test_a_day_of_updates_leaves_the_heap_as_it_was(night, serve, browse, scale):
-    """From the first tenth on; in a short run, once the browser has compiled what it runs."""
+    """From the second tenth on: until then the browser fills bounded caches of its own."""
     updates = max(900, int(DAY * scale**2))
     marks = [max(600, updates * part // 10) for part in range(1, 11)]
     stage = night()
@@ -75,7 +79,7 @@ async def test_a_day_of_updates_leaves_the_heap_as_it_was(night, serve, browse, 
             await page.see("Database circuit open")
             heaps = [await heap_after(page, mark) for mark in sorted(set(marks))]
             print(json.dumps({"updates": updates, "heap_bytes_at_each_tenth": heaps}))
-            assert max(heaps) <= 1.1 * heaps[0]
+            assert max(heaps[1:]) <= 1.1 * heaps[1]
             assert page.complaints == []
 
 
