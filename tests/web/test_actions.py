@@ -268,3 +268,15 @@ def test_an_application_without_records_has_no_such_routes(stage):
     stage.app = app
     assert stage.get(AUDIT).status == 404
     assert stage.post(f"{DATABASE}/half-open").status == 200
+
+
+async def test_an_application_without_records_runs_all_the_same(make_stage):
+    from koo.testing import running_clock
+    from koo.web import Console
+
+    stage = make_stage(clock=running_clock())
+    console = Console(stage.monitor, stage.access, clock=stage.clock)
+    stage.database.fail()
+    async with console.running():
+        await asyncio.sleep(1.5)
+        assert [alert.id for alert in stage.monitor.standing()] == ["database:circuit-open"]
