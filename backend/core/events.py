@@ -19,6 +19,7 @@ from koo.resilience import (
     LimitPaused,
     OperatorAction,
     RetryScheduled,
+    SchemaChanged,
     StateChanged,
     fan_out,
 )
@@ -41,6 +42,8 @@ def log_event(event: Event) -> None:
             _LOG.info("%s: check %s", name, "answered" if ok else f"failed; {error}")
         case ConfigurationChanged(name, names):
             _LOG.info("%s: settings changed since the last start; %s", name, ", ".join(names))
+        case SchemaChanged(name, what):
+            _LOG.info("%s: %s", name, what)
         case OperatorAction(name, action, reason, actor):
             _LOG.warning("%s: %s by %s; %s", name, action, actor, reason or "no reason given")
         case GaveUp(name, attempts, error):

@@ -46,7 +46,7 @@ from ..resilience import (
 )
 from .callers import calling_line
 from .checks import Examiner
-from .commit import commit_outcome_unknown, transaction
+from .commit import commit_outcome_unknown, end_attempt, transaction
 from .config import DatabaseConfig
 from .engines import Engines
 from .pool import PoolCounts, PoolStats, Terms, ending
@@ -319,11 +319,11 @@ class DatabaseManager:
 
     async def _in_time(self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope) -> T:
         seconds = self.config.attempt_timeout
+        limit = asyncio.timeout(None)
+        timer = asyncio.get_running_loop().call_later(seconds, end_attempt, scope, limit)
         try:
-            async with (
-                asyncio.timeout(seconds) as limit,
-                self._transaction(scope, eager=True) as session,
-            ):
+            async with limit, self._transaction(scope, eager=True) as session:
+                scope.witness = await self._engines.witnesses.ready()
                 scope.value = value = await fn(session)
         except TimeoutError as error:
             if not limit.expired():
@@ -336,6 +336,8 @@ class DatabaseManager:
                 )
                 raise StatementTimedOut(message) from error
             return cast("T", scope.value)
+        finally:
+            timer.cancel()
         return value
 
     def _settle(self, permit: Permit, scope: Scope, error: Exception | None = None) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "Listener",
     "OperatorAction",
     "RetryScheduled",
+    "SchemaChanged",
     "StateChanged",
     "fan_out",
     "ignore",
@@ -99,6 +100,14 @@ class ConnectionEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaChanged:
+    """koo has made something of its own in a database; *what* names it."""
+
+    component: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigurationChanged:
     """The settings *names* differ from what they were; their values are not told."""
 
@@ -126,6 +135,7 @@ Event: TypeAlias = (
     | LimitPaused
     | HealthChecked
     | ConnectionEvent
+    | SchemaChanged
     | ConfigurationChanged
     | OperatorAction
 )

@@ -15,9 +15,10 @@ from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import PoolProxiedConnection
 
-from ...resilience import Clock, Histogram
-from ..config import DatabaseConfig
+from ...resilience import Clock
+from ..commit import Certainty
 from ..drivers.server_limit import limit_statements
+from ..pool import Terms
 from ..scope import READONLY
 from .dialing import listen_to_dialing
 from .sending import Sending
@@ -27,20 +28,18 @@ __all__ = ["listen_to_driver"]
 _BUSY_TIMEOUT_MS: Final = 5000
 
 
-def listen_to_driver(
-    engine: Engine, config: DatabaseConfig, clock: Clock, response_time: Histogram
-) -> None:
+def listen_to_driver(engine: Engine, terms: Terms, certainty: Certainty) -> None:
     """Keep what *engine* sends in time and count it; understand what goes wrong."""
     dialect: Any = engine.dialect
-    sending = Sending(dialect, config, clock, response_time)
+    sending = Sending(dialect, terms, certainty)
     dialect.do_execute = sending.execute
     dialect.do_executemany = sending.execute_many
     dialect.do_execute_no_params = sending.execute_plain
     dialect.do_commit = sending.commit
     dialect.do_rollback = sending.rollback
-    _prepare(engine, dialect, clock)
+    _prepare(engine, dialect, terms.clock)
     # Last, so that a connection counts as prepared only when everybody is through with it.
-    listen_to_dialing(engine, config.check_timeout)
+    listen_to_dialing(engine, terms.config.check_timeout)
 
 
 def _prepare(engine: Engine, dialect: Any, clock: Clock) -> None:  # noqa: ANN401

@@ -1,7 +1,7 @@
 """What is sent to the server: in time, counted, and known to its transaction.
 
 statement, fetch --> at most timeout, then it is torn off: StatementTimedOut
-COMMIT, ROLLBACK --> at most attempt_timeout, then as well
+COMMIT, ROLLBACK --> at most attempt_timeout, then as well; a lost COMMIT is found out
 
 The dialect's own methods are wrapped, because SQLAlchemy's events for them make each
 connection build its listeners anew: that costs as much as all of this.
@@ -16,11 +16,11 @@ from sqlalchemy.engine import Dialect, ExecutionContext
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 
-from ...resilience import Clock, Histogram
-from ..config import DatabaseConfig
+from ..commit import Certainty
 from ..drivers import abort
 from ..drivers.deadlined import Deadlined
-from ..pool import scope_of
+from ..pool import Terms, scope_of
+from ..scope import Scope
 from ..verdicts import StatementTimedOut
 
 __all__ = ["Sending"]
@@ -29,18 +29,18 @@ T = TypeVar("T")
 
 
 class Sending:
-    """What a dialect does on its connections, bounded by *config* and recorded."""
+    """What a dialect does on its connections, bounded and recorded as *terms* say."""
 
-    def __init__(
-        self, dialect: Dialect, config: DatabaseConfig, clock: Clock, response_time: Histogram
-    ) -> None:
+    def __init__(self, dialect: Dialect, terms: Terms, certainty: Certainty) -> None:
+        config = terms.config
         self._commit = dialect.do_commit
         self._rollback = dialect.do_rollback
         self._config = config
+        self._certainty = certainty
         self._statements: Deadlined[Any] = Deadlined(config.timeout, abort)
         self._endings: Deadlined[Any] = Deadlined(config.attempt_timeout, abort)
-        self._now = clock.monotonic
-        self._response_time = response_time
+        self._now = terms.clock.monotonic
+        self._response_time = terms.counts.response_time
 
     def execute(
         self,
@@ -69,8 +69,23 @@ class Sending:
     def commit(self, connection: PoolProxiedConnection) -> None:
         """Send COMMIT: the one place from which it is."""
         scope = scope_of(connection)
-        if scope is not None and not scope.readonly:
-            scope.committing = True
+        if scope is None or scope.readonly:
+            self._send_commit(connection)
+        else:
+            self._commit_for(scope, connection)
+
+    def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
+        trace = self._certainty.attend(connection, scope)
+        scope.commit_by(connection.driver_connection)
+        try:
+            self._send_commit(connection)
+        except Exception as error:
+            known = self._certainty.is_committed
+            if trace is None or not known(error, connection, scope, trace):
+                raise
+            connection.invalidate(error)
+
+    def _send_commit(self, connection: PoolProxiedConnection) -> None:
         try:
             self._endings.run(connection.driver_connection, self._commit, connection)
         except TimeoutError as error:
@@ -88,7 +103,7 @@ class Sending:
         self._response_time.record(self._now() - started)
         scope = scope_of(connection)
         if scope is not None:
-            scope.note_answer()
+            scope.note_answer(args[0])
         if context.cursor.server_side:
             context.cursor = _Stream(context.cursor, connection.driver_connection, self)
 

@@ -1,7 +1,8 @@
 """What an error means for its connection and its transaction, told where it happens.
 
 raw -------------------> SQLAlchemy's name, so that nobody takes it for the caller's
-while it may commit ---> CommitOutcomeUnknown, unless the error proves the rollback
+while it may commit ---> CommitOutcomeUnknown, unless the error proves the rollback, or the
+                         witness has said that nothing was committed
 read-only, unasked ----> the server has changed: all connections go
 a cancellation --------> the connection is torn off before anybody says a polite goodbye
 """
@@ -18,7 +19,7 @@ from ..commit import commit_outcome_unknown
 from ..drivers import abort
 from ..pool import scope_of
 from ..scope import Scope
-from ..verdicts import as_database_error, error_code, proves_rollback
+from ..verdicts import as_database_error, error_code, mark_absent, proves_rollback
 
 __all__ = ["is_raw", "understand"]
 
@@ -42,6 +43,7 @@ def understand(context: ExceptionContext) -> BaseException | None:
     if error_code(error) in _FAILED_OVER and not (scope and scope.readonly):
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
     if scope is not None and scope.may_commit:
+        context.is_disconnect = context.is_disconnect or scope.is_absent
         error = _doubt(error, scope)
     return None if error is known else error
 
@@ -57,6 +59,8 @@ def _doubt(error: BaseException, scope: Scope) -> BaseException:
     if not isinstance(error, Exception):
         scope.in_doubt = True
         return error
+    if scope.is_absent:
+        return mark_absent(error)
     return error if proves_rollback(error) else commit_outcome_unknown()
 
 

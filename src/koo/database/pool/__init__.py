@@ -10,9 +10,10 @@ from .counts import PoolCounts, PoolStats, Terms
 from .keeper import Keeper
 from .lending import WatchedPool, doubt_after
 from .slots import HOLDING, scope_of, slot_of
-from .waiting import PoolExhausted
+from .waiting import COMPONENT, PoolExhausted
 
 __all__ = [
+    "COMPONENT",
     "HOLDING",
     "Keeper",
     "PoolCounts",

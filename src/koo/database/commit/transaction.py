@@ -3,8 +3,8 @@
     begin --> the caller's statements --> flush --> COMMIT sent ... answered --> committed
                      |                      |            |
                      +---- any error -------+            +-- an error the server sent: rolled back
-                               |                         +-- anything else: CommitOutcomeUnknown
-                         rolled back
+                               |                         +-- anything else: found out (certainty),
+                         rolled back                         or CommitOutcomeUnknown
 
 The moment is recognised where it happens, at SQLAlchemy's connection, so that a
 ``session.commit()`` in the caller's own code is no exception. A read-only
@@ -25,11 +25,12 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
-from ..errors import CommitOutcomeUnknown
-from .pool import slot_of
-from .scope import Scope
+from ...errors import CommitOutcomeUnknown
+from ..drivers import abort
+from ..pool import slot_of
+from ..scope import Scope
 
-__all__ = ["commit_outcome_unknown", "transaction"]
+__all__ = ["commit_outcome_unknown", "end_attempt", "transaction"]
 
 _SCOPE: Final = "koo_scope"
 _MOMENT: Final = 0.025
@@ -87,6 +88,17 @@ async def _commit(session: AsyncSession, scope: Scope) -> None:
     await session.flush()
     scope.end()
     await session.commit()
+
+
+def end_attempt(scope: Scope, limit: asyncio.Timeout) -> None:
+    """The attempt's time is over: cut it off by *limit*, a COMMIT by its connection.
+
+    Who is waiting for a COMMIT then gets an error, and still finds out what it means.
+    """
+    if scope.committing:
+        abort(scope.sender)
+    else:
+        limit.reschedule(asyncio.get_running_loop().time())
 
 
 async def _close(session: AsyncSession, timeout: float) -> None:
