@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
 from sqlalchemy import event
@@ -24,6 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from .commit import Certainty, Resolver, Witnesses
 from .config import DatabaseConfig
+from .contention import Contention
 from .drivers.goodbye import finish_saying
 from .listening import connect_arguments, listen_to_dialing, listen_to_driver
 from .pool import Keeper, Terms, WatchedPool, doubt_after, ending
@@ -35,12 +36,13 @@ _GOODBYE: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class LoopEngine:
-    """What one event loop has: the pooled engine, the asker, and who keeps the pool."""
+    """What one event loop has: two engines, who keeps the pool, and the line of conflicts."""
 
     pooled: AsyncEngine
     asker: AsyncEngine
     keeper: Keeper
     goodbye: AsyncGenerator[None, None]
+    contention: Contention = field(default_factory=Contention)
 
 
 class Engines:

@@ -11,7 +11,6 @@ nothing about it.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -46,13 +45,13 @@ from ..resilience import (
 )
 from .callers import calling_line
 from .checks import Examiner
-from .commit import commit_outcome_unknown, end_attempt, transaction
+from .commit import attempt, commit_outcome_unknown, transaction
 from .config import DatabaseConfig
 from .engines import Engines
 from .pool import PoolCounts, PoolStats, Terms, ending
 from .report import DatabaseStats, summarize
 from .scope import Scope
-from .verdicts import Kind, StatementTimedOut, Verdict, classify, judge, seal
+from .verdicts import Kind, Verdict, classify, judge, seal
 
 __all__ = ["DatabaseManager"]
 
@@ -153,13 +152,17 @@ class DatabaseManager:
         scope = Scope(where)
         number = self.config.retry.max_retries if max_retries is None else max_retries
 
-        async def attempt() -> T:
+        async def once() -> T:
             nonlocal scope
+            was_in_the_way = scope.conflicted
             scope = Scope(where, readonly=readonly, isolation_level=isolation_level)
-            return await self._attempt(fn, scope, patience=number)
+            if not was_in_the_way:
+                return await self._attempt(fn, scope, patience=number)
+            async with self._engines.current().contention.turn():
+                return await self._attempt(fn, scope, patience=number)
 
         try:
-            return await self._policy(max_retries).run(attempt)
+            return await self._policy(max_retries).run(once)
         except CircuitOpen as refusal:
             if refusal.gate != self.name:
                 raise
@@ -308,36 +311,21 @@ class DatabaseManager:
 
     async def _counted(self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope) -> T:
         try:
-            value = await self._in_time(fn, scope)
+            value = await attempt(
+                fn,
+                scope,
+                self._transaction(scope, eager=True),
+                witnesses=self._engines.witnesses,
+                timeout=self.config.attempt_timeout,
+            )
         except Exception as error:
             if scope.is_partly_done:
                 seal(error)
-            self._count(scope, judge(error))
+            verdict = judge(error)
+            scope.conflicted = verdict.kind is Kind.CONFLICT
+            self._count(scope, verdict)
             raise
         self._count(scope)
-        return value
-
-    async def _in_time(self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope) -> T:
-        seconds = self.config.attempt_timeout
-        limit = asyncio.timeout(None)
-        timer = asyncio.get_running_loop().call_later(seconds, end_attempt, scope, limit)
-        try:
-            async with limit, self._transaction(scope, eager=True) as session:
-                scope.witness = await self._engines.witnesses.ready()
-                scope.value = value = await fn(session)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            if scope.in_doubt:
-                raise commit_outcome_unknown() from error
-            if not scope.is_done:
-                message = (
-                    f"database: the transaction took longer than {seconds:g} s; make it shorter"
-                )
-                raise StatementTimedOut(message) from error
-            return cast("T", scope.value)
-        finally:
-            timer.cancel()
         return value
 
     def _settle(self, permit: Permit, scope: Scope, error: Exception | None = None) -> None:

@@ -58,13 +58,13 @@ class Scope:
 
     *touched*: the server has answered. *autocommits*: each statement commits
     by itself. *committing*: a COMMIT is on its way.
-    *committed*: one was answered. *in_doubt*: the caller was cut off in between.
+    *committed*: one was answered. *in_doubt*: nobody knows whether one was.
     *ending*: the caller's code is through, with *value*; *partial*: it had
     committed something by itself.
 
     *witness* is asked if a COMMIT is lost. *wrote*: something else than SELECT was said.
     *sender* is the driver's connection by which COMMIT is on its way. *is_absent*: it was
-    found out that nothing was committed, nor will be.
+    found out that nothing was committed, nor will be. *conflicted*: another was in the way.
     """
 
     where: CallingLine | str | None
@@ -82,6 +82,7 @@ class Scope:
     wrote: bool = False
     sender: object = None
     is_absent: bool = False
+    conflicted: bool = False
 
     @property
     def may_commit(self) -> bool:

@@ -57,6 +57,7 @@ class Saboteur:
         self.proxy = proxy
         self.draw = draw
         self.next = None
+        self.only_once = False
         self.made = Counter()
         self._reply = None
 
@@ -75,7 +76,7 @@ class Saboteur:
 
     async def _at_the_request(self):
         cut, self.next = self.next, None
-        if cut is None:
+        if cut is None and not self.only_once:
             cut = self.draw.choice(list(Cut)) if self.draw.random() < 0.3 else None
         self._reply = cut
         self.made[cut] += 1

@@ -1,20 +1,21 @@
 """A transaction, and whether it has committed.
 
-transaction  a session that commits at its end
+transaction  a session that commits at its end; attempt: a function in one, in time
 certainty    what a lost COMMIT means: resolving asks the witness until it knows
 choosing     which witness a database has: tokens or numbers (PostgreSQL), rows (all others)
 """
 
+from .attempt import attempt
 from .certainty import Certainty
 from .choosing import Witnesses
 from .resolving import Resolver
-from .transaction import commit_outcome_unknown, end_attempt, transaction
+from .transaction import commit_outcome_unknown, transaction
 
 __all__ = [
     "Certainty",
     "Resolver",
     "Witnesses",
+    "attempt",
     "commit_outcome_unknown",
-    "end_attempt",
     "transaction",
 ]

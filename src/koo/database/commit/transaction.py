@@ -26,11 +26,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 from ...errors import CommitOutcomeUnknown
-from ..drivers import abort
 from ..pool import slot_of
 from ..scope import Scope
 
-__all__ = ["commit_outcome_unknown", "end_attempt", "transaction"]
+__all__ = ["commit_outcome_unknown", "transaction"]
 
 _SCOPE: Final = "koo_scope"
 _MOMENT: Final = 0.025
@@ -88,17 +87,6 @@ async def _commit(session: AsyncSession, scope: Scope) -> None:
     await session.flush()
     scope.end()
     await session.commit()
-
-
-def end_attempt(scope: Scope, limit: asyncio.Timeout) -> None:
-    """The attempt's time is over: cut it off by *limit*, a COMMIT by its connection.
-
-    Who is waiting for a COMMIT then gets an error, and still finds out what it means.
-    """
-    if scope.committing:
-        abort(scope.sender)
-    else:
-        limit.reschedule(asyncio.get_running_loop().time())
 
 
 async def _close(session: AsyncSession, timeout: float) -> None:

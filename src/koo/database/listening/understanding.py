@@ -56,12 +56,13 @@ def _usable(connection: Connection | None) -> PoolProxiedConnection | None:
 
 def _doubt(error: BaseException, scope: Scope) -> BaseException:
     scope.committing = False
-    if not isinstance(error, Exception):
-        scope.in_doubt = True
-        return error
-    if scope.is_absent:
+    if scope.is_absent and isinstance(error, Exception):
         return mark_absent(error)
-    return error if proves_rollback(error) else commit_outcome_unknown()
+    if isinstance(error, Exception) and proves_rollback(error):
+        return error
+    # Remembered, because a deadline may come before the error has reached the caller.
+    scope.in_doubt = True
+    return commit_outcome_unknown() if isinstance(error, Exception) else error
 
 
 def is_raw(error: Exception) -> bool:
