@@ -65,6 +65,7 @@ class Scope:
     *witness* is asked if a COMMIT is lost. *wrote*: something else than SELECT was said.
     *sender* is the driver's connection by which COMMIT is on its way. *is_absent*: it was
     found out that nothing was committed, nor will be. *conflicted*: another was in the way.
+    *is_late*: its time is over, and no COMMIT may be sent any more.
     """
 
     where: CallingLine | str | None
@@ -83,6 +84,7 @@ class Scope:
     sender: object = None
     is_absent: bool = False
     conflicted: bool = False
+    is_late: bool = False
 
     @property
     def may_commit(self) -> bool:

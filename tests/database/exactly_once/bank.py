@@ -7,6 +7,7 @@ rows of the transfer in the books  <--compare---+
 
 import asyncio
 import random
+import traceback
 from collections import Counter
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -119,6 +120,7 @@ async def told(manager, number, draw, **options):
     try:
         value = await manager.transact(lambda session: transfer(session, number, draw), **options)
     except errors.CommitOutcomeUnknown:
+        traceback.print_exc()
         return Told.UNKNOWN
     except Exception as error:  # noqa: BLE001
         return Told.FAILED if not isinstance(error, AssertionError) else error
@@ -133,12 +135,16 @@ async def open_bank(manager):
             await session.execute(text(statement))
 
 
+async def _count(session):
+    rows = await session.execute(text("SELECT id, count(*) FROM transfers GROUP BY id"))
+    found = dict(list(rows))
+    riches = (await session.execute(text("SELECT sum(balance) FROM accounts"))).scalar_one()
+    return found, riches
+
+
 async def audit(manager, tellings):
     """What is wrong with *tellings* (what was told by number), in words."""
-    async with manager.session_scope() as session:
-        rows = await session.execute(text("SELECT id, count(*) FROM transfers GROUP BY id"))
-        found = dict(list(rows))
-        riches = (await session.execute(text("SELECT sum(balance) FROM accounts"))).scalar_one()
+    found, riches = await manager.transact(_count, max_retries=100)
     wrong = [] if riches == ACCOUNTS * RICHES else [f"the sum is {riches}"]
     for number, what in tellings.items():
         times = found.get(number, 0)

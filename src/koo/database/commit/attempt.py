@@ -64,4 +64,6 @@ def _end(scope: Scope, limit: asyncio.Timeout) -> None:
         # Who waits for the answer gets an error, and finds out what it means.
         abort(scope.sender)
     else:
+        # The cut comes a turn of the loop later, and must not meet a COMMIT.
+        scope.is_late = True
         limit.reschedule(asyncio.get_running_loop().time())

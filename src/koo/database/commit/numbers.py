@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import PoolProxiedConnection
 
 from ...resilience import Clock
 from ..scope import Fate, Scope
+from ..verdicts import error_code
 from .tokens import end_backend
 
 __all__ = ["Numbers"]
@@ -36,6 +38,8 @@ _MARKS: Final = (
 )
 _BEFORE: Final = f"SELECT CAST(pg_current_xact_id_if_assigned() AS text), {_MARKS}"
 _AFTER: Final = text(f"SELECT pg_xact_status(CAST(CAST(:number AS text) AS xid8)), {_MARKS}")
+#: What a server says of a number that it has not given out, or has forgotten in a crash.
+_IN_THE_FUTURE: Final = "22023"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,12 @@ class _Trace:
     clock: Clock
 
     async def judge(self, connection: AsyncConnection) -> Fate | None:
-        status, marks = (await connection.execute(_AFTER, {"number": self.number})).one()
+        try:
+            status, marks = (await connection.execute(_AFTER, {"number": self.number})).one()
+        except DBAPIError as error:
+            if error_code(error) == _IN_THE_FUTURE:
+                return Fate.UNKNOWN
+            raise
         if status == "aborted":
             return Fate.ABSENT
         if marks != self.marks:

@@ -75,6 +75,8 @@ class Sending:
             self._commit_for(scope, connection)
 
     def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
+        if scope.is_late:
+            raise StatementTimedOut("database: no time is left for COMMIT; make it shorter")
         trace = self._certainty.attend(connection, scope)
         scope.commit_by(connection.driver_connection)
         try:

@@ -43,7 +43,6 @@ def understand(context: ExceptionContext) -> BaseException | None:
     if error_code(error) in _FAILED_OVER and not (scope and scope.readonly):
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
     if scope is not None and scope.may_commit:
-        context.is_disconnect = context.is_disconnect or scope.is_absent
         error = _doubt(error, scope)
     return None if error is known else error
 
