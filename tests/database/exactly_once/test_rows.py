@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import exc, text
 
 from koo import errors
+from koo.testing import FakeClock
 
 pytestmark = pytest.mark.integration
 
@@ -135,3 +136,78 @@ async def test_a_token_that_vanishes_while_it_is_looked_for_is_asked_for_again(
 
         assert await trace.judge(Vanishing()) is None
         assert await asyncio.sleep(0) is None
+
+
+# -- MariaDB and MySQL, by what they would say ---------------------------------------------------
+
+
+class Scripted:
+    """A server that holds the token's row, and has been up for *uptime* seconds."""
+
+    def __init__(self, uptime, code=1205):
+        self.uptime = uptime
+        self.code = code
+        self.said = []
+
+    async def execute(self, statement, _parameters=None):
+        self.said.append(str(statement).partition(" (")[0])
+        if "INSERT" in self.said[-1]:
+            raise exc.OperationalError(None, None, Exception(self.code, "Lock wait timeout"))
+        return self
+
+    def one(self):
+        return ("Uptime", str(self.uptime))
+
+
+class Held:
+    """A lent connection of asyncmy's."""
+
+    def __init__(self):
+        self.said = []
+        self.driver_connection = self
+
+    def thread_id(self):
+        return 42
+
+    def cursor(self):
+        return self
+
+    def execute(self, statement):
+        self.said.append(statement)
+
+    def close(self):
+        return None
+
+
+def attended():
+    from koo.database.commit.ledger import ledger_of
+    from koo.database.scope import Scope
+
+    held, clock = Held(), FakeClock()
+    witness = ledger_of("mysql", clock).witness
+    trace = witness.attend(held, Scope("here", wrote=True))
+    assert held.said == [
+        f"INSERT INTO koo_commit_tokens (token, fenced) VALUES ('{trace.token}', 0)"
+    ]
+    return trace, clock
+
+
+@pytest.mark.parametrize(("uptime", "ends"), [(100, True), (3, False)])
+async def test_a_thread_that_holds_the_token_is_ended_unless_its_number_may_be_anothers(
+    uptime, ends
+):
+    trace, clock = attended()
+    clock.advance(5)
+    server = Scripted(uptime)
+    assert await trace.judge(server) is None
+    assert server.said[:2] == [
+        "SET SESSION innodb_lock_wait_timeout = 1",
+        "INSERT IGNORE INTO koo_commit_tokens",
+    ]
+    assert ("KILL 42" in server.said) is ends
+
+
+async def test_another_error_of_the_fence_is_no_answer():
+    trace, _ = attended()
+    with pytest.raises(exc.OperationalError):
+        await trace.judge(Scripted(100, code=1040))

@@ -11,7 +11,7 @@ from koo.database.commit.choosing import Witnesses
 from koo.database.commit.numbers import Numbers
 from koo.database.commit.tokens import Tokens
 from koo.database.pool import PoolCounts, Terms
-from koo.resilience import SchemaChanged
+from koo.resilience import RetryBudget, SchemaChanged
 from koo.testing import Action, Direction, FakeClock, FaultProxy, Phase
 
 pytestmark = pytest.mark.integration
@@ -148,6 +148,75 @@ async def test_old_tokens_go_and_fences_a_day_later(database, driver, opened):
 async def until_quiet():
     while cleaning := [t for t in asyncio.all_tasks() if t.get_name() == "koo: old commit tokens"]:
         await asyncio.wait(cleaning)
+
+
+# -- a lost COMMIT ----------------------------------------------------------------------------
+
+CUTS = [
+    (Action.CUT, Direction.TO_SERVER, 2),
+    (Action.ORPHAN, Direction.TO_SERVER, 2),
+    (Action.CUT, Direction.TO_CLIENT, 1),
+]
+
+
+@pytest.mark.parametrize(("action", "direction", "runs"), CUTS)
+async def test_a_token_tells_and_the_repetition_is_free_and_meets_no_lock(
+    through_proxy, action, direction, runs
+):
+    budget = RetryBudget()
+    async with through_proxy(retry_budget=budget) as (manager, proxy, direct):
+        await direct.transact(insert_into_ledger)
+        await manager.transact(look)
+        began, before = asyncio.get_running_loop().time(), budget.stats().balance
+        proxy.hook, ran = cutting(action, direction), []
+
+        async def increment(session):
+            ran.append(1)
+            await session.execute(text("UPDATE ledger SET n = n + 1"))
+            return "incremented"
+
+        assert await manager.transact(increment) == "incremented"
+        assert len(ran) == runs
+        assert asyncio.get_running_loop().time() - began < 3
+        assert budget.stats().balance >= before
+        async with direct.session_scope() as session:
+            assert (await session.execute(text("SELECT n FROM ledger"))).scalar_one() == 2
+        pool = manager.stats().pool
+        assert (pool.active, pool.invalidated_total) == (0, 1)
+
+
+async def insert_into_ledger(session):
+    await session.execute(text("INSERT INTO ledger VALUES (1)"))
+
+
+async def test_a_commit_of_ones_own_is_found_out_where_it_stands(through_proxy):
+    async with through_proxy() as (manager, proxy, direct):
+        await manager.transact(look)
+        proxy.hook, ran = cutting(Action.CUT, Direction.TO_CLIENT), []
+
+        async def commits_itself(session):
+            ran.append(1)
+            await insert_into_ledger(session)
+            await session.commit()
+            return await look(session)
+
+        assert await manager.transact(commits_itself) == 7
+        assert len(ran) == 1
+        async with direct.session_scope() as session:
+            count = await session.execute(text("SELECT count(*) FROM ledger"))
+            assert count.scalar_one() == 1
+
+
+async def test_what_is_absent_after_the_last_attempt_is_an_error_that_says_so(through_proxy):
+    async with through_proxy() as (manager, proxy, direct):
+        await manager.transact(look)
+        proxy.hook = cutting(Action.CUT, Direction.TO_SERVER)
+        with pytest.raises(exc.DBAPIError) as caught:
+            await manager.transact(insert_into_ledger, max_retries=0)
+        assert "database: it was found out that nothing was committed" in caught.value.__notes__
+        async with direct.session_scope() as session:
+            count = await session.execute(text("SELECT count(*) FROM ledger"))
+            assert count.scalar_one() == 0
 
 
 # -- PostgreSQL without the right to make a table ----------------------------------------------
