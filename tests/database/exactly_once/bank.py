@@ -21,7 +21,7 @@ from koo.testing import Action, Direction, FaultProxy, Phase
 
 ACCOUNTS = 20
 RICHES = 1000
-WORKERS = 8
+WORKERS = 12
 GIVES_UP_AFTER = 0.5
 TABLES = (
     "DROP TABLE IF EXISTS accounts, transfers",
