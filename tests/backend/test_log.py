@@ -1,7 +1,10 @@
-"""What the log says of alerts."""
+"""What the log says of alerts, and of what koo makes in a database."""
 
-from core.events import log_alert
+import logging
+
+from core.events import log_alert, log_event
 from koo.monitoring import Alert, AlertEvent, AlertState, Severity
+from koo.resilience import SchemaChanged
 
 
 def test_an_alert_is_one_line_that_names_it(caplog):
@@ -14,3 +17,9 @@ def test_an_alert_is_one_line_that_names_it(caplog):
     assert caplog.messages == [
         "database:circuit-open: alert firing, critical; database: circuit open since then; do this"
     ]
+
+
+def test_a_table_that_was_made_is_one_line(caplog):
+    with caplog.at_level(logging.INFO, "koo.events"):
+        log_event(SchemaChanged("database", "table koo.commit_tokens made"))
+    assert caplog.messages == ["database: table koo.commit_tokens made"]

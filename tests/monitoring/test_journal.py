@@ -46,6 +46,12 @@ def test_a_pause_says_for_how_long(journal):
     assert journal.entries()[0].cause == "for 20.0 s"
 
 
+def test_what_koo_makes_in_a_database_is_an_entry(journal):
+    journal.record(SchemaChanged("database", "table koo.commit_tokens made"))
+    [entry] = journal.entries()
+    assert (entry.what, entry.cause) == ("schema changed", "table koo.commit_tokens made")
+
+
 def test_changed_settings_become_an_entry_and_a_notice(journal, clock):
     journal.record(ConfigurationChanged("system", ("A", "B")))
     assert journal.entries()[0].cause == "A, B"

@@ -5,15 +5,16 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import exc
 
 from koo import errors
-from koo.database import StatementTimedOut
-from koo.database.commit import attempt
+from koo.database import DatabaseConfig, StatementTimedOut
+from koo.database.commit import Resolver, attempt, numbers
 from koo.database.commit.tokens import _Trace
 from koo.database.listening.sending import Sending
-from koo.database.pool import HOLDING
+from koo.database.pool import HOLDING, PoolCounts, Terms
 from koo.database.scope import Fate, Scope
-from koo.testing import FakeClock
+from koo.testing import FakeClock, running_clock
 
 
 class Nobody:
@@ -63,6 +64,34 @@ def test_no_commit_is_sent_when_the_time_is_over():
     with pytest.raises(StatementTimedOut, match="no time is left for COMMIT"):
         sending.commit(lent)
     assert not scope.committing
+
+
+async def test_a_server_that_cannot_be_reached_leaves_it_unknown():
+    asked = []
+
+    @asynccontextmanager
+    async def connect():
+        asked.append(1)
+        raise exc.OperationalError(None, None, OSError("refused"))
+        yield
+
+    clock = running_clock()
+    config = DatabaseConfig(url="postgresql://u@h/d", timeout=10, check_timeout=20)
+    terms = Terms(config, PoolCounts(), clock, lambda: 1.0, lambda _: None)
+    began = clock.monotonic()
+    assert await Resolver(terms, connect).fate_of(None) is Fate.UNKNOWN
+    assert 9 < clock.monotonic() - began <= 10
+    assert len(asked) > 10
+
+
+async def test_another_error_about_a_number_is_no_answer():
+    class Refusing:
+        async def execute(self, *_):
+            raise exc.OperationalError(None, None, OSError("reset"))
+
+    trace = numbers._Trace("1", "marks", 1, 0.0, FakeClock())
+    with pytest.raises(exc.OperationalError):
+        await trace.judge(Refusing())
 
 
 class Answers:

@@ -377,6 +377,29 @@ async def test_who_gets_no_answer_asks_again_in_a_minute():
     assert asked == [1]
 
 
+async def test_who_finds_the_table_made_meanwhile_makes_none():
+    answers = ["later", "ready"]
+
+    class Found:
+        async def exec_driver_sql(self, statement):
+            assert "CREATE TABLE" not in statement
+            return self
+
+        def scalar_one(self):
+            return answers.pop(0)
+
+    @asynccontextmanager
+    async def connect():
+        yield Found()
+
+    found = witnesses(connect=connect)
+    found.learn(Answering("later"), None)
+    found._terms.clock.advance(60)
+    assert await found.ready() is None
+    found._terms.clock.advance(60)
+    assert isinstance(await found.ready(), Tokens)
+
+
 async def test_what_another_loop_is_making_is_not_waited_for():
     found = witnesses()
     found.learn(Answering("absent"), None)
