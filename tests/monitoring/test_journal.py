@@ -12,6 +12,7 @@ from koo.resilience import (
     LimitPaused,
     OperatorAction,
     RetryScheduled,
+    SchemaChanged,
     StateChanged,
 )
 from koo.testing import FakeClock
