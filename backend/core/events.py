@@ -17,10 +17,12 @@ from koo.resilience import (
     GaveUp,
     HealthChecked,
     LimitPaused,
+    ModeChanged,
     OperatorAction,
     RetryScheduled,
     SchemaChanged,
     StateChanged,
+    StateRenewed,
     fan_out,
 )
 
@@ -34,8 +36,10 @@ _LOG.addHandler(logging.NullHandler())
 def log_event(event: Event) -> None:
     """Say *event* in one line. An error is named by its class, never by what it says."""
     match event:
-        case StateChanged(name, before, after, cause):
+        case StateChanged(name, before, after, cause) | ModeChanged(name, before, after, cause):
             _LOG.warning("%s: circuit %s, it was %s; %s", name, after, before, cause)
+        case StateRenewed(name, state, cause):
+            _LOG.info("%s: circuit still %s; %s", name, state, cause)
         case LimitPaused(name, seconds):
             _LOG.warning("%s: paused for %.1f s, as the service asks", name, seconds)
         case HealthChecked(name, ok, error, _):
@@ -46,6 +50,13 @@ def log_event(event: Event) -> None:
             _LOG.info("%s: %s", name, what)
         case OperatorAction(name, action, reason, actor):
             _LOG.warning("%s: %s by %s; %s", name, action, actor, reason or "no reason given")
+        case _:
+            _log_call(event)
+
+
+def _log_call(event: Event) -> None:
+    """Say what has happened to one call."""
+    match event:
         case GaveUp(name, attempts, error):
             _LOG.info("%s: gave up after %d attempts; %s", name, attempts, type(error).__name__)
         case RetryScheduled(name, attempt, delay, error):

@@ -33,10 +33,12 @@ from .events import (
     HealthChecked,
     LimitPaused,
     Listener,
+    ModeChanged,
     OperatorAction,
     RetryScheduled,
     SchemaChanged,
     StateChanged,
+    StateRenewed,
     fan_out,
     ignore,
     tell,
@@ -60,7 +62,7 @@ from .outcome import (
     Spent,
     Success,
 )
-from .policy import Attempt, CallOutcome, Pace, Policy, PolicyStats
+from .policy import Asking, Attempt, CallOutcome, Pace, Policy, PolicyStats
 from .retry import Backoff, RetryBudget, RetryBudgetConfig, RetryBudgetStats, RetryConfig
 from .store import MemoryStore, Store
 from .window import OutcomeWindow, Tally, WindowConfig
@@ -76,6 +78,7 @@ __all__ = [
     "Advice",
     "Appraiser",
     "Ask",
+    "Asking",
     "Attempt",
     "Backoff",
     "BreakerConfig",
@@ -115,6 +118,7 @@ __all__ = [
     "Listener",
     "MemoryStore",
     "Mode",
+    "ModeChanged",
     "OperatorAction",
     "Outcome",
     "OutcomeWindow",
@@ -139,6 +143,7 @@ __all__ = [
     "Spent",
     "State",
     "StateChanged",
+    "StateRenewed",
     "Store",
     "Success",
     "Tally",

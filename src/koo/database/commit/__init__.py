@@ -1,15 +1,15 @@
 """A transaction, and whether it has committed.
 
-transaction  a session that commits at its end; attempt: a function in one, in time
+sessions     a session that commits at its end; attempts: a function in one, in time
 certainty    what a lost COMMIT means: resolving asks the witness until it knows
 choosing     which witness a database has: tokens or numbers (PostgreSQL), rows (all others)
 """
 
-from .attempt import attempt
+from .attempts import attempt
 from .certainty import Certainty
 from .choosing import Witnesses
 from .resolving import Resolver
-from .transaction import commit_outcome_unknown, transaction
+from .sessions import commit_outcome_unknown, transaction
 
 __all__ = [
     "Certainty",

@@ -20,7 +20,7 @@ from ..drivers import abort
 from ..scope import Scope
 from ..verdicts import StatementTimedOut
 from .choosing import Witnesses
-from .transaction import commit_outcome_unknown
+from .sessions import commit_outcome_unknown
 
 __all__ = ["attempt"]
 
