@@ -9,13 +9,14 @@ from .attempts import attempt
 from .certainty import Certainty
 from .choosing import Witnesses
 from .resolving import Resolver
-from .sessions import commit_outcome_unknown, transaction
+from .sessions import SessionScope, Transaction, commit_outcome_unknown
 
 __all__ = [
     "Certainty",
     "Resolver",
+    "SessionScope",
+    "Transaction",
     "Witnesses",
     "attempt",
     "commit_outcome_unknown",
-    "transaction",
 ]

@@ -15,8 +15,8 @@ isolation level AUTOCOMMIT every statement is such a moment.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from math import inf
 from typing import Final
 
@@ -26,10 +26,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 from ...errors import CommitOutcomeUnknown
+from ...resilience import Permit
 from ..pool import slot_of
 from ..scope import Scope
 
-__all__ = ["commit_outcome_unknown", "transaction"]
+__all__ = ["SessionScope", "Transaction", "commit_outcome_unknown"]
 
 _SCOPE: Final = "koo_scope"
 _MOMENT: Final = 0.025
@@ -56,37 +57,94 @@ def _remember(session: Session) -> None:
     scope.committing = False
 
 
-@asynccontextmanager
-async def transaction(
-    engine: AsyncEngine, scope: Scope, *, timeout: float, eager: bool
-) -> AsyncIterator[AsyncSession]:
-    """A session in a transaction: committed at the end, rolled back on any error.
+class Transaction:
+    """A session in a transaction: committed at the end of the block, rolled back on any error.
 
-    *eager* takes the connection before the caller's code runs. Clean-up may take
-    *timeout* seconds.
+    *eager* takes the connection before the block begins. Clean-up may take *timeout* seconds.
     """
-    session = AsyncSession(
-        engine, sync_session_class=_ScopedSession, expire_on_commit=False, info={_SCOPE: scope}
-    )
-    try:
-        options = scope.options()
-        if eager or options:
-            await session.connection(execution_options=options)
-        yield session
-        await _commit(session, scope)
-    finally:
-        if scope.touched and session.in_transaction():
-            await _close(session, timeout)
+
+    __slots__ = ("_eager", "_scope", "_session", "_timeout")
+
+    def __init__(
+        self, engine: AsyncEngine, scope: Scope, *, timeout: float, eager: bool = False
+    ) -> None:
+        self._scope = scope
+        self._timeout = timeout
+        self._eager = eager
+        self._session = AsyncSession(
+            engine, sync_session_class=_ScopedSession, expire_on_commit=False, info={_SCOPE: scope}
+        )
+
+    async def __aenter__(self) -> AsyncSession:
+        options = self._scope.options()
+        if self._eager or options:
+            try:
+                await self._session.connection(execution_options=options)
+            except BaseException:
+                await self._leave()
+                raise
+        return self._session
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                await self._session.run_sync(_commit, self._scope)
+        finally:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        session = self._session
+        if self._scope.touched and session.in_transaction():
+            await _close(session, self._timeout)
         else:
             # Without a connection nothing is to be said: who was refused goes at once.
             session.sync_session.close()
 
 
-async def _commit(session: AsyncSession, scope: Scope) -> None:
+def _commit(session: Session, scope: Scope) -> None:
     # What the flush sends is still a statement: if it fails, nothing was committed.
-    await session.flush()
+    session.flush()
     scope.end()
-    await session.commit()
+    session.commit()
+
+
+class SessionScope:
+    """A transaction that is admitted first, and settled at its end; for one ``async with``.
+
+    A class and not a generator, which would cost each transaction two more of them.
+    """
+
+    __slots__ = ("_admit", "_begin", "_permit", "_scope", "_settle", "_transaction")
+
+    def __init__(
+        self,
+        scope: Scope,
+        *,
+        admit: Callable[[], Permit],
+        begin: Callable[[Scope], Transaction],
+        settle: Callable[[Permit, Scope, BaseException | None], None],
+    ) -> None:
+        self._scope = scope
+        self._admit = admit
+        self._begin = begin
+        self._settle = settle
+
+    async def __aenter__(self) -> AsyncSession:
+        self._permit = self._admit()
+        try:
+            self._transaction = self._begin(self._scope)
+            return await self._transaction.__aenter__()
+        except BaseException as error:
+            self._settle(self._permit, self._scope, error)
+            raise
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            await self._transaction.__aexit__(kind, error, trace)
+        except BaseException as failed:
+            self._settle(self._permit, self._scope, failed)
+            raise
+        self._settle(self._permit, self._scope, error)
 
 
 async def _close(session: AsyncSession, timeout: float) -> None:

@@ -152,7 +152,8 @@ def abort(connection: Any) -> None:  # noqa: ANN401
 
 def _cancel_at_server(connection: Any) -> None:  # noqa: ANN401
     pgconn = connection.pgconn
-    if pgconn.status != ConnStatus.OK or not capabilities.has_cancel_safe():
+    is_asking = pgconn.transaction_status == TransactionStatus.ACTIVE
+    if not is_asking or not capabilities.has_cancel_safe():
         return
     request = pgconn.cancel_conn()
     request.start()
