@@ -64,7 +64,7 @@ async def round_trips(effort: Effort) -> Sequence[Section]:
                     counted.append(turns.total / _TRANSACTIONS)
             with_tokens, without = counted
             added = with_tokens - without
-            figures.append(Figure(f"added, {driver}", added, "round trips", "= 0"))
+            figures.append(Figure(f"added, {driver}", added, "round trips", "<= 0"))
             figures.append(Figure(f"a transaction that writes, {driver}", with_tokens, ""))
     method = f"Mean of {_TRANSACTIONS} transactions on a warm connection, counted in a proxy."
     return [Section("Round trips of a commit token", method, figures)]
