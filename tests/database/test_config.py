@@ -76,6 +76,7 @@ def test_a_password_with_every_awkward_character_survives():
         ({"pool_size": 0}, "pool_size must be at least 1"),
         ({"max_overflow": -1}, "max_overflow can't be negative; use 0 for none"),
         ({"max_waiting": -1}, "max_waiting can't be negative; use 0 for none"),
+        ({"commit_tokens": "on"}, "commit_tokens must be auto or off"),
         ({"leak_after": 0}, "leak_after must be above 0 seconds"),
         ({"reclaim_after": 0}, "reclaim_after must be above 0 seconds"),
         ({"pool_timeout": 0}, "pool_timeout must be above 0 seconds"),

@@ -13,6 +13,7 @@ from koo.resilience import (
     ModeChanged,
     OperatorAction,
     RetryScheduled,
+    SchemaChanged,
     StateChanged,
     StateRenewed,
 )
@@ -58,6 +59,12 @@ def test_a_state_that_begins_anew_is_no_news(journal):
 def test_a_pause_says_for_how_long(journal):
     journal.record(LimitPaused("ai:claude", 20))
     assert journal.entries()[0].cause == "for 20.0 s"
+
+
+def test_what_koo_makes_in_a_database_is_an_entry(journal):
+    journal.record(SchemaChanged("database", "table koo.commit_tokens made"))
+    [entry] = journal.entries()
+    assert (entry.what, entry.cause) == ("schema changed", "table koo.commit_tokens made")
 
 
 def test_changed_settings_become_an_entry_and_a_notice(journal, clock):

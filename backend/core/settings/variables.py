@@ -98,7 +98,7 @@ class DatabaseVariables(Variables):
     db_retry_budget: Switch = "on"
     """Whether retries must be earned by successes: on or off."""
     db_commit_tokens: Literal["auto", "off"] = "auto"
-    """auto or off. Read, but without effect in this version."""
+    """Whether a lost COMMIT is found out, by a token in a table `koo`: auto or off."""
 
 
 class AIVariables(Variables):

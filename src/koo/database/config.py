@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -55,7 +55,8 @@ class DatabaseConfig:
     health check), *check_interval* is the time between health checks. All in
     seconds. A loan longer than *leak_after* is told once, as an event; one longer
     than *reclaim_after* (by default never) is taken back. *retry_budget* is shared
-    by all transactions; None turns it off.
+    by all transactions; None turns it off. *commit_tokens* is how a lost COMMIT is
+    found out: "auto" by the best witness that the database offers, "off" not at all.
 
     Raises ValueError with a sentence that names the field and never the URL.
     """
@@ -74,6 +75,7 @@ class DatabaseConfig:
     max_waiting: int = 1000
     leak_after: float = 60.0
     reclaim_after: float = float("inf")
+    commit_tokens: Literal["auto", "off"] = "auto"
     retry_budget: RetryBudget | None = field(default_factory=RetryBudget, compare=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +90,8 @@ class DatabaseConfig:
         for name in _DURATIONS:
             if not getattr(self, name) > 0:
                 raise ValueError(_message(name, "must be above 0 seconds"))
+        if self.commit_tokens not in {"auto", "off"}:
+            raise ValueError(_message("commit_tokens", "must be auto or off"))
         if not (self.pool_recycle > 0 or self.pool_recycle == _NEVER):
             raise ValueError(_message("pool_recycle", "must be above 0 seconds, or -1 for never"))
 

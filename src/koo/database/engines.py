@@ -15,14 +15,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from .commit import Certainty, Resolver, Witnesses
 from .config import DatabaseConfig
+from .contention import Contention
 from .drivers.goodbye import finish_saying
 from .listening import connect_arguments, listen_to_dialing, listen_to_driver
 from .pool import Keeper, Terms, WatchedPool, doubt_after, ending
@@ -34,12 +36,13 @@ _GOODBYE: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class LoopEngine:
-    """What one event loop has: the pooled engine, the asker, and who keeps the pool."""
+    """What one event loop has: two engines, who keeps the pool, and the line of conflicts."""
 
     pooled: AsyncEngine
     asker: AsyncEngine
     keeper: Keeper
     goodbye: AsyncGenerator[None, None]
+    contention: Contention = field(default_factory=Contention)
 
 
 class Engines:
@@ -47,6 +50,8 @@ class Engines:
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
+        self.witnesses = Witnesses(terms, self._fresh)
+        self._resolver = Resolver(terms, self._fresh)
         self._by_loop: dict[asyncio.AbstractEventLoop, LoopEngine] = {}
 
     def keepers(self) -> list[Keeper]:
@@ -86,8 +91,9 @@ class Engines:
         self._bury()
         config = self._terms.config
         pooled = _pooled_engine(self._terms)
-        response_time = self._terms.counts.response_time
-        listen_to_driver(pooled.sync_engine, config, self._terms.clock, response_time)
+        event.listen(pooled.sync_engine, "first_connect", self.witnesses.learn)
+        certainty = Certainty(pooled.dialect, self.witnesses, self._resolver)
+        listen_to_driver(pooled.sync_engine, self._terms, certainty)
         event.listen(pooled.sync_engine, "handle_error", doubt_after)
         asker = create_async_engine(
             config.url,
@@ -114,6 +120,9 @@ class Engines:
                     await gone.pooled.dispose()
             gone.keeper.tear_off()
             await finish_saying()
+
+    def _fresh(self) -> AsyncConnection:
+        return self.current().asker.connect()
 
     def _bury(self) -> None:
         for loop in [loop for loop in self._by_loop if loop.is_closed()]:

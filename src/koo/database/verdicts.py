@@ -26,12 +26,14 @@ __all__ = [
     "classify",
     "error_code",
     "judge",
+    "mark_absent",
     "proves_rollback",
     "seal",
 ]
 
 _SQLSTATE_LENGTH: Final = 5
 _SEALED: Final = "__koo_sealed__"
+_ABSENT: Final = "__koo_absent__"
 
 
 class StatementTimedOut(errors.DeadlineExceeded):
@@ -200,13 +202,24 @@ _LOGIN_OVERLOADED: Final = ("too many clients", "too many connections", "connect
 def classify(error: Exception) -> Failure:
     """The verdict as a policy wants it: whether it may be retried, and whether it trips."""
     failure = judge(error).failure
-    return replace(failure, retryable=False) if getattr(error, _SEALED, False) else failure
+    if getattr(error, _SEALED, False):
+        return replace(failure, retryable=False)
+    if getattr(error, _ABSENT, False):
+        return replace(failure, retryable=True, retry_class=RetryClass.RESOLVED)
+    return failure
 
 
 def seal(error: Exception) -> None:
     """Mark *error* as never to be retried: a part of the work has been committed."""
     setattr(error, _SEALED, True)
     error.add_note("database: a part of it was committed before, so it was not repeated")
+
+
+def mark_absent(error: Exception) -> Exception:
+    """*error*, marked: it ended a COMMIT of which nothing is left, so that all may be repeated."""
+    setattr(error, _ABSENT, True)
+    error.add_note("database: it was found out that nothing was committed")
+    return error
 
 
 def judge(error: BaseException) -> Verdict:

@@ -24,6 +24,7 @@ from ..resilience import (
     LimitPaused,
     ModeChanged,
     OperatorAction,
+    SchemaChanged,
     StateChanged,
 )
 from .alerts import Notice
@@ -126,17 +127,20 @@ class Journal:
         match event:
             case StateChanged() | ModeChanged():
                 return _move(event, at)
-            case LimitPaused(name, seconds):
-                return Entry(at=at, component=name, what="paused", cause=f"for {seconds:.1f} s")
             case OperatorAction():
                 return _action(event, at)
+            case HealthChecked():
+                return self._checked(event, at)
+            case LimitPaused(name, seconds):
+                what, cause = "paused", f"for {seconds:.1f} s"
+            case SchemaChanged(name, cause):
+                what = "schema changed"
             case ConfigurationChanged(name, names):
                 self._notices[name] = Notice(name, names, at)
                 what, cause = "configuration changed", ", ".join(names)
-                return Entry(at=at, component=name, what=what, cause=cause)
-            case HealthChecked():
-                return self._checked(event, at)
-        return None
+            case _:
+                return None
+        return Entry(at=at, component=name, what=what, cause=cause)
 
     def _checked(self, event: HealthChecked, at: float) -> Entry | None:
         before = self._answers.get(event.component, True)

@@ -50,6 +50,7 @@ class Action(Enum):
     DROP = "drop"
     CUT = "reset both sides; the chunk is lost"
     CUT_CLIENT = "reset the client; the chunk reaches the server, whose side stays open"
+    ORPHAN = "reset the client; the chunk is lost, and the server's side stays open"
     END = "end both sides politely; the chunk is lost"
 
 

@@ -2,7 +2,7 @@
 
 client --chunk--> struck? --> lost? --> hook --PASS--> server      and the same way back
                     |           |         |
-                    +-----------+---------+--> DROP, CUT, CUT_CLIENT, END
+                    +-----------+---------+--> DROP, CUT, CUT_CLIENT, ORPHAN, END
 """
 
 from __future__ import annotations
@@ -136,8 +136,13 @@ class Link:
                     raise _Cut
                 case Action.END:
                     raise _End
+                case Action.ORPHAN:
+                    self._lose_client()
+                    return
                 case _:  # CUT_CLIENT
-                    await self._lose_client(chunk)
+                    self._lose_client()
+                    if direction is Direction.TO_SERVER:
+                        await target.send(payload)
                     return
         while self.is_deaf:
             await self._conditions.healing()
@@ -224,13 +229,11 @@ class Link:
         limit = self._conditions.cut_after_bytes
         return size if limit is None else max(0, min(size, limit - self._replied_bytes))
 
-    async def _lose_client(self, chunk: Chunk) -> None:
+    def _lose_client(self) -> None:
         """Reset the client; the server never learns of it."""
         self._client_lost = True
         self._client.reset()
         self._conditions.traffic.resets_total += 1
-        if chunk.direction is Direction.TO_SERVER and self._server is not None:
-            await self._server.send(chunk.payload)
 
     def _reset_sides(self) -> None:
         self._conditions.traffic.resets_total += 1

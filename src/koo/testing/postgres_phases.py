@@ -19,7 +19,7 @@ from typing import Final
 __all__ = ["Conversation", "Phase"]
 
 _HEADER_BYTES: Final = 5
-_TELLING_BYTES: Final = 64  # as much of a message as is waited for
+_TELLING_BYTES: Final = 96  # as much of a message as is waited for
 _STARTUP: Final = 3  # the protocol's major version; what is not one asks for TLS, or cancels
 _PINGS: Final = {b"", b"select 1", b"select 1;", b";"}
 
@@ -104,4 +104,6 @@ def _phase_of(text: bytes) -> Phase:
     statement = text.partition(b"\0")[0].strip().lower()
     if statement in _PINGS:
         return Phase.PING
+    if statement.rstrip(b"; ").endswith(b";commit"):
+        return Phase.COMMIT_REQUEST  # with something that rides in the same message
     return _WORDS.get(statement.partition(b" ")[0].rstrip(b";"), Phase.STATEMENT)

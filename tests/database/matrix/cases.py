@@ -60,12 +60,26 @@ class Case:
         """The results that are right."""
         if self.phase is Phase.CLOSE:
             return {Result.DONE}
+        if self.phase in COMMITTING and self.is_transact:
+            return self._found_out()
         told = self._told() if self.fault in AT_ONCE else set()
         if self.ending is Ending.CANCEL:
             return told | {Result.CANCELLED} | self._done_before_the_cancellation()
         if self.phase is Phase.ROLLBACK:
             return {Result.MINE} if self._passes_in_time() else {Result.MINE, Result.LATE}
         return told or self._silenced()
+
+    def _found_out(self):
+        """What a lost COMMIT has done is found out, if there is anybody to ask and the time."""
+        known = {Result.DONE} if self.phase is Phase.COMMIT_REPLY else {Result.LOST}
+        told = known if self.fault in AT_ONCE - EVERYBODY else set()
+        if self.ending is Ending.CANCEL:
+            return told | {Result.CANCELLED}
+        if self.ending is Ending.FINISH and self.fault in PASSING:
+            return {Result.DONE}
+        if self.ending is Ending.FINISH and self.fault in AT_ONCE | DEAF:
+            return known
+        return told or {Result.UNKNOWN}
 
     def _passes_in_time(self):
         return self.ending is Ending.FINISH and self.fault in PASSING | DEAF | AT_ONCE

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from koo.database import DatabaseConfig, DatabaseManager
 from koo.testing import PostgresServer, free_port
 
 
@@ -27,6 +28,7 @@ class Ledger:
     @asynccontextmanager
     async def opened(self):
         self._engine = create_async_engine(self.url(), isolation_level="AUTOCOMMIT")
+        await make_witness(self.url())
         try:
             async with self.look() as connection:
                 await connection.execute(text("DROP TABLE IF EXISTS ledger"))
@@ -39,6 +41,13 @@ class Ledger:
     async def look(self):
         async with self._engine.connect() as connection:
             yield connection
+
+
+async def make_witness(url):
+    """So that no case is the first, whose transaction makes the table for all."""
+    manager = DatabaseManager(DatabaseConfig(url=url))
+    await manager.transact(lambda session: session.execute(text("SELECT 2")))
+    await manager.close()
 
 
 @pytest.fixture(scope="session")

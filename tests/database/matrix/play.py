@@ -156,7 +156,8 @@ class Play:
         async with self.server.look() as connection:
             found = (await connection.execute(query, {"n": self.case.number})).scalar_one()
         is_done = result is Result.DONE and self.case.phase is not Phase.CLOSE
-        may_be_done = is_done or self.case.phase in COMMITTING
+        in_doubt = self.case.phase in COMMITTING and result in {Result.UNKNOWN, Result.CANCELLED}
+        may_be_done = is_done or in_doubt
         if is_done > found or found > may_be_done:
             return f"{found} in the ledger"
         return None

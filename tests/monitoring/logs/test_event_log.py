@@ -19,6 +19,7 @@ from koo.resilience import (
     ModeChanged,
     OperatorAction,
     RetryScheduled,
+    SchemaChanged,
     StateChanged,
     StateRenewed,
 )
@@ -77,6 +78,8 @@ EVENTS = {
     "database: connection closed; aged": ConnectionEvent("database", "closed", "aged"),
     "system: settings changed since the last start; A, B":
         ConfigurationChanged("system", ("A", "B")),
+    "database: table koo.commit_tokens made":
+        SchemaChanged("database", "table koo.commit_tokens made"),
     "database: circuit reset by page; server is back":
         OperatorAction("database", "circuit reset", "server is back", "page", "a", "b"),
     "database: checked by page; no reason given":

@@ -17,7 +17,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Final, Protocol, cast
 
-__all__ = ["Driver", "abort", "driver", "name_of"]
+__all__ = ["SWALLOWED", "Driver", "abort", "driver", "name_of"]
+
+#: What is raised where PostgreSQL answers COMMIT with ROLLBACK, and drivers call it a success.
+SWALLOWED: Final = (
+    "database: nothing was committed, because a statement had failed and its error was caught;"
+    " let it pass, or put the statement into session.begin_nested()"
+)
 
 _HOMES: Final = {
     "asyncpg": ".on_asyncpg",
@@ -31,7 +37,10 @@ class Driver(Protocol):
     """What koo needs of a driver beside what SQLAlchemy's dialect knows of it."""
 
     def arguments(self, limit: float, /) -> dict[str, Any]:
-        """What to connect with: a cancellation takes effect at once, no wait is over *limit*."""
+        """What to connect with: a cancellation takes effect at once.
+
+        Where it costs nothing, no wait for the server is longer than *limit* seconds either.
+        """
         ...
 
     def abort(self, connection: Any) -> None:  # noqa: ANN401 - each driver has its own

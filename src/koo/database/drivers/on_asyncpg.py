@@ -1,4 +1,7 @@
-"""asyncpg: a goodbye that doesn't wait, and a CancelRequest that outlives the connection."""
+"""asyncpg: a goodbye that doesn't wait, and a CancelRequest that outlives the connection.
+
+What belongs to a BEGIN or a COMMIT travels with it, in one message.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import asyncpg
 from asyncpg.connect_utils import _cancel  # type: ignore[attr-defined] # untyped, private
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 
+from . import SWALLOWED
 from .goodbye import say_in_background
 
 __all__ = ["PromptConnection", "abort", "arguments"]
@@ -18,16 +22,39 @@ __all__ = ["PromptConnection", "abort", "arguments"]
 class PromptConnection(asyncpg.Connection):
     """A connection that never waits for the server in order to close.
 
-    *opening* is said together with each BEGIN.
+    *opening* is said together with each BEGIN, *riding* together with the next COMMIT.
     """
 
     opening = ""
+    riding = ""
+
+    @property
+    def backend_pid(self) -> int:
+        """The number of the server's process, also when the connection is closed."""
+        return self.get_server_pid()
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ANN401
-        """Execute; a BEGIN with what belongs to it, in one round trip."""
+        """Execute; a BEGIN or a COMMIT with what belongs to it, in one round trip."""
+        if query.startswith("COMMIT"):
+            return await self._commit(query, timeout)
         if self.opening and query.startswith("BEGIN"):
             query += self.opening
         return await super().execute(query, *args, timeout=timeout)
+
+    async def _commit(self, query: str, timeout: float | None) -> str:
+        riding, self.riding = self.riding, ""
+        try:
+            said = await super().execute(riding + query, timeout=timeout)
+        except asyncpg.PostgresError as error:
+            # What was to ride has failed, so that the transaction is open and can only be undone.
+            if not self.is_closed() and self.is_in_transaction():
+                await super().execute("ROLLBACK;", timeout=timeout)
+            if isinstance(error, asyncpg.InFailedSQLTransactionError):
+                raise asyncpg.InFailedSQLTransactionError(SWALLOWED) from error
+            raise
+        if said == "ROLLBACK":
+            raise asyncpg.InFailedSQLTransactionError(SWALLOWED)
+        return said
 
     async def set_type_codec(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """As asyncpg does it; on a closed connection with an error that SQLAlchemy knows.
@@ -51,9 +78,9 @@ class PromptConnection(asyncpg.Connection):
         super().terminate()
 
 
-def arguments(limit: float) -> dict[str, Any]:
-    """What to connect with. No answer takes longer than *limit* seconds (TimeoutError)."""
-    return {"connection_class": PromptConnection, "command_timeout": limit}
+def arguments(_limit: float) -> dict[str, Any]:
+    """What to connect with. Its own time limit costs a timer for each round trip: ours do."""
+    return {"connection_class": PromptConnection}
 
 
 def abort(connection: Any) -> None:  # noqa: ANN401

@@ -21,6 +21,7 @@ from ...resilience import (
     ModeChanged,
     OperatorAction,
     RetryScheduled,
+    SchemaChanged,
     StateChanged,
     StateRenewed,
 )
@@ -48,14 +49,8 @@ def line_of(event: Event) -> Line:
     match event:
         case CallRejected() | RetryScheduled() | GaveUp() | LimitPaused() | ConnectionEvent():
             return _of_a_call(event)
-        case StateChanged(name, before, after, cause) | ModeChanged(name, before, after, cause):
-            message = f"{name}: circuit {after}, it was {before}; {cause}"
-            fields: Fields = {"from": str(before), "to": str(after), "cause": cause}
-            return Line(logging.WARNING, name, "circuit", message, fields)
-        case StateRenewed(name, state, cause):
-            message = f"{name}: circuit still {state}; {cause}"
-            fields = {"to": str(state), "cause": cause}
-            return Line(logging.INFO, name, "circuit", message, fields)
+        case StateChanged() | ModeChanged() | StateRenewed():
+            return _of_a_circuit(event)
         case HealthChecked(name, ok, error, seconds):
             level = logging.DEBUG if ok else logging.INFO
             message = f"{name}: check {'answered' if ok else f'failed; {error}'}"
@@ -64,6 +59,8 @@ def line_of(event: Event) -> Line:
         case ConfigurationChanged(name, names):
             message = f"{name}: settings changed since the last start; {', '.join(names)}"
             return Line(logging.INFO, name, "configuration", message, {"names": list(names)})
+        case SchemaChanged(name, what):
+            return Line(logging.INFO, name, "schema", f"{name}: {what}", {"what": what})
         case OperatorAction():
             return _of_an_action(event)
         case _:
@@ -76,6 +73,19 @@ def line_of_alert(event: AlertEvent) -> Line:
     message = f"{alert.id}: alert {alert.state}, {alert.severity}; {alert.message}"
     fields = {"alert": alert.id, "severity": alert.severity.value, "state": alert.state.value}
     return Line(logging.WARNING, alert.component, "alert", message, fields)
+
+
+def _of_a_circuit(event: StateChanged | ModeChanged | StateRenewed) -> Line:
+    name, cause = event.component, event.cause
+    if isinstance(event, StateRenewed):
+        message = f"{name}: circuit still {event.state}; {cause}"
+        return Line(
+            logging.INFO, name, "circuit", message, {"to": str(event.state), "cause": cause}
+        )
+    before, after = str(event.before), str(event.after)
+    message = f"{name}: circuit {after}, it was {before}; {cause}"
+    fields = {"from": before, "to": after, "cause": cause}
+    return Line(logging.WARNING, name, "circuit", message, fields)
 
 
 def _of_a_call(

@@ -1,0 +1,150 @@
+"""What is sent to the server: in time, counted, and known to its transaction.
+
+statement, fetch --> at most timeout, then it is torn off: StatementTimedOut
+COMMIT, ROLLBACK --> at most attempt_timeout, then as well; a lost COMMIT is found out
+
+The dialect's own methods are wrapped, because SQLAlchemy's events for them make each
+connection build its listeners anew: that costs as much as all of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from sqlalchemy.engine import Dialect, ExecutionContext
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.pool import PoolProxiedConnection
+
+from ..commit import Certainty
+from ..drivers import abort
+from ..drivers.deadlined import Deadlined
+from ..pool import Terms, scope_of
+from ..scope import Scope
+from ..verdicts import StatementTimedOut
+
+__all__ = ["Sending"]
+
+T = TypeVar("T")
+
+
+class Sending:
+    """What a dialect does on its connections, bounded and recorded as *terms* say."""
+
+    def __init__(self, dialect: Dialect, terms: Terms, certainty: Certainty) -> None:
+        config = terms.config
+        self._commit = dialect.do_commit
+        self._rollback = dialect.do_rollback
+        self._config = config
+        self._certainty = certainty
+        self._now = now = terms.clock.monotonic
+        self._statements = Deadlined[ExecutionContext](config.timeout, _tear_off, now)
+        self._endings = Deadlined[PoolProxiedConnection](config.attempt_timeout, _abort, now)
+        self._response_time = terms.counts.response_time
+
+    def execute(
+        self,
+        cursor: DBAPICursor,
+        statement: str,
+        parameters: Sequence[Any],
+        context: ExecutionContext,
+    ) -> None:
+        """Send a statement."""
+        self._answered(context, cursor.execute, statement, parameters)
+
+    def execute_many(
+        self,
+        cursor: DBAPICursor,
+        statement: str,
+        parameters: Sequence[Any],
+        context: ExecutionContext,
+    ) -> None:
+        """Send a statement with many sets of parameters."""
+        self._answered(context, cursor.executemany, statement, parameters)
+
+    def execute_plain(self, cursor: DBAPICursor, statement: str, context: ExecutionContext) -> None:
+        """Send a statement without parameters."""
+        self._answered(context, cursor.execute, statement)
+
+    def commit(self, connection: PoolProxiedConnection) -> None:
+        """Send COMMIT: the one place from which it is."""
+        scope = scope_of(connection)
+        if scope is None or scope.readonly:
+            self._send_commit(connection)
+        else:
+            self._commit_for(scope, connection)
+
+    def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
+        if scope.is_late:
+            raise StatementTimedOut("database: no time is left for COMMIT; make it shorter")
+        trace = self._certainty.attend(connection, scope)
+        scope.commit_by(connection.driver_connection)
+        try:
+            self._send_commit(connection)
+        except Exception as error:
+            known = self._certainty.is_committed
+            if trace is None or not known(error, connection, scope, trace):
+                raise
+            connection.invalidate(error)
+
+    def _send_commit(self, connection: PoolProxiedConnection) -> None:
+        try:
+            self._endings.run(connection, self._now(), self._commit, connection)
+        except TimeoutError as error:
+            seconds = self._config.attempt_timeout
+            raise StatementTimedOut(f"database: no answer to COMMIT in {seconds:g} s") from error
+
+    def rollback(self, connection: PoolProxiedConnection) -> None:
+        """Send ROLLBACK."""
+        self._endings.run(connection, self._now(), self._rollback, connection)
+
+    def _answered(self, context: ExecutionContext, work: Callable[..., Any], *args: Any) -> None:  # noqa: ANN401
+        began = self._now()
+        try:
+            self._statements.run(context, began, work, *args)
+        except TimeoutError as error:
+            raise self._late() from error
+        self._response_time.record(self._now() - began)
+        scope = scope_of(context.root_connection.connection)
+        if scope is not None:
+            scope.note_answer(args[0])
+        if context.cursor.server_side:
+            context.cursor = _Stream(context, self)
+
+    def fetch(self, context: ExecutionContext, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
+        """What *work* fetches of what is still at the server."""
+        try:
+            return self._statements.run(context, self._now(), work, *args)
+        except TimeoutError as error:
+            raise self._late() from error
+
+    def _late(self) -> StatementTimedOut:
+        seconds = self._config.timeout
+        return StatementTimedOut(
+            f"database: no answer to a statement in {seconds:g} s;"
+            " make it cheaper, or allow more time"
+        )
+
+
+class _Stream:
+    """A cursor whose rows are still at the server; each fetch is in time."""
+
+    def __init__(self, context: ExecutionContext, sending: Sending) -> None:
+        self._cursor = context.cursor
+        self._context = context
+        self._sending = sending
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        found = getattr(self._cursor, name)
+        if not name.startswith("fetch"):
+            return found
+        return partial(self._sending.fetch, self._context, found)
+
+
+def _tear_off(context: ExecutionContext) -> None:
+    _abort(context.root_connection.connection)
+
+
+def _abort(connection: PoolProxiedConnection) -> None:
+    abort(connection.driver_connection)
