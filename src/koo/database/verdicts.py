@@ -226,17 +226,20 @@ def judge(error: BaseException) -> Verdict:
 
 
 def error_code(error: BaseException) -> str | int | None:
-    """The SQLSTATE, or the number that SQLite or MySQL gave; None without one."""
+    """The number that SQLite or MySQL gave, or the SQLSTATE; None without one.
+
+    MySQL's own SQLSTATEs say nothing: a lock wait and a read-only server are both HY000.
+    """
     orig = getattr(error, "orig", None)
+    number = getattr(orig, "sqlite_errorcode", _mysql_code(orig))
+    if isinstance(number, int):
+        return number
     for source in (orig, getattr(orig, "__cause__", None)):
         for name in ("sqlstate", "pgcode"):
             state = getattr(source, name, None)
             if isinstance(state, str) and len(state) == _SQLSTATE_LENGTH:
                 return state
-    number = getattr(orig, "sqlite_errorcode", None)
-    if isinstance(number, int):
-        return number
-    return _mysql_code(orig)
+    return None
 
 
 def proves_rollback(error: BaseException) -> bool:
