@@ -9,6 +9,8 @@ from koo.database import DatabaseConfig, DatabaseManager
 from koo.resilience import Backoff, RetryConfig
 from koo.testing import FaultProxy, PostgresServer
 
+from .servers import MariadbServer
+
 QUICK = RetryConfig(backoff=Backoff(base_delay=0.01, max_delay=0.05))
 
 
@@ -23,6 +25,13 @@ def postgres():
 def victim():
     """A server of one's own, to be killed."""
     with PostgresServer(settings={"fsync": "off"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb():
+    """A MariaDB that is well again after each test that harms it."""
+    with MariadbServer("--max-connections=300") as server:
         yield server
 
 

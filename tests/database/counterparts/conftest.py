@@ -1,17 +1,8 @@
-"""Each counterpart once a session."""
+"""What the tests against real counterparts share."""
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
-
-from .servers import MariadbServer
-
-
-@pytest.fixture(scope="session")
-def mariadb():
-    """A MariaDB that is well again after each test that harms it."""
-    with MariadbServer("--max-connections=300") as server:
-        yield server
 
 
 @pytest.fixture

@@ -91,11 +91,11 @@ class PromptConnection(Connection):
         super()._close_on_cancel()  # type: ignore[misc]
 
     async def _kill(self, age: float) -> None:
-        other = PromptConnection(self._limit, **self._terms)
+        other = PromptConnection(self._limit, **{**self._terms, "autocommit": None})
         try:
             await other.connect()
             uptime = float(await other.ask(_UPTIME)) + _ROUNDING
-            if other._server == self._server and uptime >= age:  # noqa: SLF001
+            if other._server == self._server and uptime >= age:
                 await other.query(f"KILL {self.thread_id()}")  # type: ignore[no-untyped-call]
         finally:
             other.close()
