@@ -7,11 +7,11 @@ absent, anywhere else ------------------> the test is skipped
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,9 @@ class Process:
         self.folder = Path(tempfile.mkdtemp(prefix=f"koo-{name}-"))
         self.log = self.folder / "log"
         self._process = None
+        # The kernel's signal at the parent's death comes when the *thread* ends that has started
+        # the server, and the caller's may be a short-lived one.
+        self._spawner = ThreadPoolExecutor(1, f"koo-{name}")
 
     def __enter__(self):
         self.prepare()
@@ -48,6 +51,7 @@ class Process:
 
     def __exit__(self, *_):
         self.kill()
+        self._spawner.shutdown()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def prepare(self):
@@ -64,15 +68,10 @@ class Process:
         guard = DIE_WITH_PARENT if shutil.which("setpriv") else ()
         who = self.user()
         terms = {} if who is None else {"user": who, "group": who, "extra_groups": []}
+        command = [*guard, *self.command()]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*guard, *self.command()],
-                cwd=self.folder,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                **terms,
-            )
+            terms |= {"cwd": self.folder, "stdout": log, "stderr": log, "start_new_session": True}
+            self._process = self._spawner.submit(subprocess.Popen, command, **terms).result()
         end = time.monotonic() + 20
         while not self.is_ready():
             if self._process.poll() is not None or time.monotonic() > end:
@@ -89,17 +88,6 @@ class Process:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-
-    def stop(self):
-        """Ask it to end, and wait."""
-        self._process.terminate()
-        self._process.wait(20)
-
-    def freeze(self):
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self._process.send_signal(signal.SIGCONT)
 
 
 class MariadbServer(Process):
@@ -172,5 +160,5 @@ class Pgbouncer(Process):
     def command(self):
         return [self._program, str(self.folder / "pgbouncer.ini")]
 
-    def url(self, driver="asyncpg"):
-        return f"postgresql+{driver}://postgres@127.0.0.1:{self.port}/postgres"
+    def url(self, driver="asyncpg", *, port=None):
+        return f"postgresql+{driver}://postgres@127.0.0.1:{port or self.port}/postgres"

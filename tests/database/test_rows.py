@@ -224,6 +224,14 @@ POSTGRESQL = [
     ("psycopg", psycopg.OperationalError(f'{LOGIN}role "x" does not exist'), X, False, "N"),
     ("asyncpg", pg("InvalidPassword"), X, False, "N"),
     ("psycopg", psycopg.OperationalError(f"{LOGIN}password authentication failed"), X, 0, "N"),
+    # a pooler says it all with one state
+    ("asyncpg", pg("ProtocolViolation", "unsupported startup parameter: jit"), X, 0, "N"),
+    ("asyncpg", pg("ProtocolViolation", "no such database: x"), X, 0, "N"),
+    ("psycopg", psycopg.OperationalError(f"{LOGIN}no such user: x"), X, 0, "N"),
+    ("asyncpg", pg("ProtocolViolation", "no more connections allowed"), X, 0, "O,B"),
+    ("asyncpg", pg("ProtocolViolation", "query_wait_timeout"), X, 0, "O,B"),
+    ("psycopg", psycopg.OperationalError(f"{LOGIN}query_wait_timeout"), X, 0, "O,B"),
+    ("asyncpg", pg("ProtocolViolation", "server conn crashed?"), S, False, "RC,B"),
     # there is no server: RC, B
     ("asyncpg", ConnectionRefusedError(111, "refused"), X, False, "RC,B"),
     ("asyncpg", OSError(-2, "Name or service not known"), X, False, "RC,B"),

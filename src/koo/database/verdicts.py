@@ -185,16 +185,36 @@ _BY_MYSQL_CODE: Final = {
     4031: _LOST,
 }
 
-# What libpq says of a refused login comes without a SQLSTATE; these are its words.
-_LOGIN_REFUSED: Final = (
-    "password authentication failed",
-    "no pg_hba.conf entry",
-    "does not exist",
-    "is not permitted to log in",
-    "permission denied for database",
-    "no password supplied",
+# What libpq says of a refused login comes without a SQLSTATE, and what PgBouncer says always with
+# the same; these are their words. The first that fits decides.
+_PROTOCOL_VIOLATION: Final = "08P01"
+_BY_WORDS: Final = (
+    (
+        (
+            "too many clients",
+            "too many connections",
+            "connection slots",
+            "no more connections allowed",
+            "query_wait_timeout",
+        ),
+        _OVERLOADED,
+    ),
+    (
+        (
+            "password authentication failed",
+            "no pg_hba.conf entry",
+            "does not exist",
+            "is not permitted to log in",
+            "permission denied for database",
+            "no password supplied",
+            "no such database",
+            "no such user",
+            "unsupported startup parameter",
+        ),
+        _CONFIGURATION,
+    ),
+    (("connection is closed", "connection closed"), _LOST),
 )
-_LOGIN_OVERLOADED: Final = ("too many clients", "too many connections", "connection slots")
 
 
 def classify(error: Exception) -> Failure:
@@ -234,7 +254,7 @@ def error_code(error: BaseException) -> str | int | None:
     number = getattr(orig, "sqlite_errorcode", _mysql_code(orig))
     if isinstance(number, int):
         return number
-    for source in (orig, getattr(orig, "__cause__", None)):
+    for source in (orig, _cause(error)):
         for name in ("sqlstate", "pgcode"):
             state = getattr(source, name, None)
             if isinstance(state, str) and len(state) == _SQLSTATE_LENGTH:
@@ -247,10 +267,12 @@ def proves_rollback(error: BaseException) -> bool:
 
     A server that answers with an error has rolled back; a broken connection, a
     timeout and a fatal error say nothing. MySQL and SQLite are believed only for
-    conflicts and constraints.
+    conflicts and constraints. What we have not sent has committed nothing.
     """
     if getattr(error, "connection_invalidated", False):
         return False
+    if getattr(_cause(error), "is_unsent", False):
+        return True
     kind = judge(error).kind
     if kind in {Kind.CONFLICT, Kind.INTEGRITY}:
         return True
@@ -287,8 +309,10 @@ def _judge_code(error: exc.DBAPIError) -> Verdict:
 
 
 def _judge_state(error: exc.DBAPIError, state: str) -> Verdict:
-    if _cause_name(error) == "InvalidCachedStatementError":
+    if type(_cause(error)).__name__ == "InvalidCachedStatementError":
         return _STALE_PLAN
+    if state == _PROTOCOL_VIOLATION:
+        return _in_words(error) or _LOST
     found = _BY_SQLSTATE.get(state) or _BY_SQLSTATE.get(state[:2], _QUERY)
     return _LOST if error.connection_invalidated and found is _QUERY else found
 
@@ -304,14 +328,15 @@ def _judge_without_code(error: exc.DBAPIError) -> Verdict:
 
 
 def _judge_words(error: exc.DBAPIError) -> Verdict:
-    words = str(error.orig).lower()
-    if any(sign in words for sign in _LOGIN_OVERLOADED):
-        return _OVERLOADED
-    if any(sign in words for sign in _LOGIN_REFUSED):
-        return _CONFIGURATION
-    if "connection is closed" in words or "connection closed" in words:
-        return _LOST
+    found = _in_words(error)
+    if found is not None:
+        return found
     return _UNREACHABLE if isinstance(error, exc.OperationalError) else _QUERY
+
+
+def _in_words(error: exc.DBAPIError) -> Verdict | None:
+    words = str(error.orig).lower()
+    return next((verdict for signs, verdict in _BY_WORDS if any(s in words for s in signs)), None)
 
 
 def _with_code(verdict: Verdict, code: str | int | None) -> Verdict:
@@ -326,5 +351,7 @@ def _mysql_code(orig: object) -> int | None:
     return first[0] if first and isinstance(first[0], int) else None
 
 
-def _cause_name(error: exc.DBAPIError) -> str:
-    return type(getattr(error.orig, "__cause__", None)).__name__
+def _cause(error: BaseException) -> BaseException | None:
+    """What the driver raised, where SQLAlchemy has put an error of its own in between."""
+    found: BaseException | None = getattr(getattr(error, "orig", None), "__cause__", None)
+    return found
