@@ -32,6 +32,12 @@ def program(name):
     pytest.skip(f"{name} is not installed")
 
 
+def postgres_with_tls():
+    """Debian's PostgreSQL: the wheels' has none."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    return found[-1].parent if found else Path(program("postgres")).parent
+
+
 class Process:
     """A server that dies with the program that started it, and its temporary folder."""
 

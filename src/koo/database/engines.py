@@ -24,6 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from .config import DatabaseConfig
 from .drivers.goodbye import finish_saying
+from .encryption import address_of
 from .listening import connect_arguments, listen_to_dialing, listen_to_driver
 from .pool import Keeper, Terms, WatchedPool, doubt_after, ending
 
@@ -90,7 +91,7 @@ class Engines:
         listen_to_driver(pooled.sync_engine, config, self._terms.clock, response_time)
         event.listen(pooled.sync_engine, "handle_error", doubt_after)
         asker = create_async_engine(
-            config.url,
+            address_of(config.location),
             poolclass=NullPool,
             hide_parameters=True,
             connect_args=connect_arguments(config),
@@ -123,7 +124,7 @@ class Engines:
 def _pooled_engine(terms: Terms) -> AsyncEngine:
     config = terms.config
     return create_async_engine(
-        config.url,
+        address_of(config.location),
         poolclass=WatchedPool,
         pool_size=config.kept,
         max_overflow=config.overflow,

@@ -107,6 +107,7 @@ _INTEGRITY: Final = _final(Kind.INTEGRITY, "a constraint was violated")
 _READ_ONLY: Final = _final(Kind.READ_ONLY, "the transaction is read-only")
 _FAILED_OVER: Final = _again(Kind.READ_ONLY, "the server has become read-only")
 _CONFIGURATION: Final = _final(Kind.CONFIGURATION, "wrong user, password, role or database name")
+_DISTRUSTED: Final = _final(Kind.CONFIGURATION, "no encryption that both sides agree to")
 _QUERY: Final = _final(Kind.QUERY, "the statement is wrong")
 _INTERNAL: Final = _broken(Kind.INTERNAL, "the server failed inside")
 _UNKNOWN_COMMIT: Final = _broken(Kind.COMMIT_UNKNOWN, "the connection broke during COMMIT")
@@ -198,6 +199,18 @@ _BY_WORDS: Final = (
             "query_wait_timeout",
         ),
         _OVERLOADED,
+    ),
+    (
+        (
+            "certificate verify failed",
+            "does not match host name",
+            "does not support ssl",
+            "rejected ssl upgrade",
+            "certificate file",
+            "private key file",
+            "no certificate or crl found",
+        ),
+        _DISTRUSTED,
     ),
     (
         (
@@ -322,16 +335,11 @@ def _judge_without_code(error: exc.DBAPIError) -> Verdict:
         return _TOO_SLOW
     if error.connection_invalidated:
         return _LOST
-    if isinstance(error.orig, OSError):
-        return _UNREACHABLE
-    return _judge_words(error)
-
-
-def _judge_words(error: exc.DBAPIError) -> Verdict:
     found = _in_words(error)
     if found is not None:
         return found
-    return _UNREACHABLE if isinstance(error, exc.OperationalError) else _QUERY
+    is_unreachable = isinstance(error.orig, OSError) or isinstance(error, exc.OperationalError)
+    return _UNREACHABLE if is_unreachable else _QUERY
 
 
 def _in_words(error: exc.DBAPIError) -> Verdict | None:

@@ -122,9 +122,9 @@ async def test_the_server_stops_when_the_deadline_is_over(bounced, postgres, dri
     async with bounced(timeout=0.3, attempt_timeout=0.3) as manager, opened(postgres.url()) as look:
         with pytest.raises(TimeoutError):
             await manager.transact(lambda session: session.execute(text(asleep)))
-        question = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = '{}'"
+        active = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = $${}$$"
         async with asyncio.timeout(1):
-            while await run(look, question.format(asleep.replace("'", "''"))):
+            while await run(look, active.format(asleep)):
                 await asyncio.sleep(0.02)
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.util import await_, greenlet_spawn
 from ..config import DatabaseConfig
 from ..drivers import abort, driver
 from ..drivers.route import Route
+from ..encryption import encryption_of
 from ..verdicts import as_database_error
 from .understanding import is_raw, understand
 
@@ -32,7 +33,8 @@ def connect_arguments(config: DatabaseConfig) -> dict[str, Any]:
     """What to connect with beside the URL."""
     # Never before the time for a new connection is over, which SQLAlchemy's errors tell of.
     limit = max(config.timeout, 2 * config.check_timeout)
-    return driver(config.location.get_driver_name()).arguments(limit)
+    url = config.location
+    return {**driver(url.get_driver_name()).arguments(limit), **encryption_of(url)}
 
 
 def listen_to_dialing(engine: Engine, timeout: float) -> None:
