@@ -7,9 +7,9 @@ from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from koo.database import drivers
 from koo.database.drivers import driver as driver_of
-from koo.database.drivers.route import Route
+from koo.database.listening import route as route_module
+from koo.database.listening.route import Route
 from koo.database.verdicts import proves_rollback
 
 TERMS = {"no": "names"}
@@ -54,14 +54,14 @@ def _postgres(request, monkeypatch):
         return connection.answered_by == 7
 
     fake = SimpleNamespace(is_straight=is_straight, through_pooler=lambda: TERMS)
-    monkeypatch.setattr(drivers.route, "driver", lambda _: fake)
+    monkeypatch.setattr(route_module, "driver", lambda _: fake)
 
 
 @pytest.fixture
 def torn(monkeypatch):
     """What was torn off."""
     torn = []
-    monkeypatch.setattr(drivers.route, "abort", torn.append)
+    monkeypatch.setattr(route_module, "abort", torn.append)
     return torn
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ..resilience import BreakerConfig, RetryBudget, RetryConfig
-from .encryption import with_encryption
+from .drivers.encryption import with_encryption
 
 __all__ = ["DatabaseConfig"]
 

@@ -23,8 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from .config import DatabaseConfig
+from .drivers.encryption import address_of
 from .drivers.goodbye import finish_saying
-from .encryption import address_of
 from .listening import connect_arguments, listen_to_dialing, listen_to_driver
 from .pool import Keeper, Terms, WatchedPool, doubt_after, ending
 

@@ -17,9 +17,9 @@ from sqlalchemy.util import await_, greenlet_spawn
 
 from ..config import DatabaseConfig
 from ..drivers import abort, driver
-from ..drivers.route import Route
-from ..encryption import encryption_of
+from ..drivers.encryption import encryption_of
 from ..verdicts import as_database_error
+from .route import Route
 from .understanding import is_raw, understand
 
 __all__ = ["connect_arguments", "listen_to_dialing"]

@@ -17,7 +17,7 @@ from typing import Any, Protocol, cast
 from sqlalchemy.engine import Dialect
 from sqlalchemy.util import await_
 
-from . import Driver, abort, driver
+from ..drivers import Driver, abort, driver
 
 __all__ = ["Route"]
 
