@@ -68,6 +68,13 @@ def test_what_asyncpg_would_stumble_over_is_refused(query, sentence):
         config(f"postgres://u@h/d?{query}")
 
 
+def test_a_file_that_a_mysql_url_names_must_be_there(tmp_path):
+    with pytest.raises(ValueError, match="names an ssl_ca that is no file"):
+        config("mysql://u@h/d?ssl_ca=nowhere")
+    (tmp_path / "ca.pem").touch()
+    assert config(f"mysql://u@h/d?ssl_ca={tmp_path}/ca.pem").location.query
+
+
 def test_what_is_no_encryption_is_left_to_the_driver():
     query = {"target_session_attrs": "read-write", "prepared_statement_cache_size": "0"}
     asked = "&".join(map("=".join, query.items()))

@@ -171,6 +171,8 @@ _BY_MYSQL_CODE: Final = {
     1045: _CONFIGURATION,
     1049: _CONFIGURATION,
     1053: _RESTARTING,
+    3819: _INTEGRITY,
+    4025: _INTEGRITY,
     1317: _CANCELLED,
     1969: _CANCELLED,
     3024: _CANCELLED,
@@ -314,10 +316,11 @@ def _judge_code(error: exc.DBAPIError) -> Verdict:
             return _judge_state(error, state)
         case int(number) if hasattr(error.orig, "sqlite_errorcode"):
             return _BY_SQLITE_CODE.get(number) or _BY_SQLITE_CODE.get(number & 0xFF, _QUERY)
-        case int(number) if error.connection_invalidated:
-            return _BY_MYSQL_CODE.get(number, _LOST)
         case int(number):
-            return _BY_MYSQL_CODE.get(number, _QUERY)
+            unknown = _LOST if error.connection_invalidated else _QUERY
+            found = _BY_MYSQL_CODE.get(number, unknown)
+            # asyncmy gives whatever keeps it from connecting the same number.
+            return (_in_words(error) or found) if found is _UNREACHABLE else found
     return _judge_without_code(error)
 
 

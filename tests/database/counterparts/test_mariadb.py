@@ -11,6 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from koo.database import Kind, StatementTimedOut, judge
 from koo.database.drivers.goodbye import finish_saying
+from koo.database.verdicts import error_code
 from koo.errors import CommitOutcomeUnknown, DatabaseUnavailable
 from koo.resilience import RetryConfig
 from koo.testing import BlackHole, FaultProxy, LinkFault, Phase
@@ -34,8 +35,10 @@ def managed(mariadb, opened):
 async def prepare(manager):
     async with manager.session_scope() as session:
         for statement in (
-            "DROP TABLE IF EXISTS account",
+            "DROP TABLE IF EXISTS booking, account",
             "CREATE TABLE account (n INTEGER PRIMARY KEY, amount INTEGER NOT NULL)",
+            "ALTER TABLE account ADD CHECK (amount >= 0)",
+            "CREATE TABLE booking (n INTEGER REFERENCES account (n))",
             "INSERT INTO account VALUES (1, 0), (2, 0)",
         ):
             await session.execute(text(statement))
@@ -61,21 +64,24 @@ def verdict(error):
 
 
 @pytest.mark.parametrize(
-    ("statement", "kind"),
+    ("code", "statement", "kind"),
     [
-        ("INSERT INTO account VALUES (1, 1)", Kind.INTEGRITY),
-        ("INSERT INTO account VALUES (3, NULL)", Kind.INTEGRITY),
-        ("SELEC 1", Kind.QUERY),
-        ("SELECT nothing FROM account", Kind.QUERY),
-        ("SELECT 1 FROM nowhere", Kind.QUERY),
-        ("SET STATEMENT max_statement_time = 0.05 FOR SELECT sleep(2)", Kind.TIMEOUT),
+        (1062, "INSERT INTO account VALUES (1, 1)", Kind.INTEGRITY),
+        (1048, "INSERT INTO account VALUES (3, NULL)", Kind.INTEGRITY),
+        (1452, "INSERT INTO booking VALUES (9)", Kind.INTEGRITY),
+        (4025, "INSERT INTO account VALUES (3, -9)", Kind.INTEGRITY),
+        (1064, "SELEC 1", Kind.QUERY),
+        (1054, "SELECT nothing FROM account", Kind.QUERY),
+        (1146, "SELECT 1 FROM nowhere", Kind.QUERY),
+        (1969, "SET STATEMENT max_statement_time = 0.05 FOR SELECT sleep(2)", Kind.TIMEOUT),
     ],
 )
-async def test_what_is_wrong_in_itself_is_never_repeated(managed, statement, kind):
+async def test_what_is_wrong_in_itself_is_never_repeated(managed, code, statement, kind):
     async with managed() as manager:
         await prepare(manager)
         with pytest.raises(exc.DBAPIError) as caught:
             await run(manager, statement)
+        assert error_code(caught.value) == code
         assert verdict(caught.value) == (kind, False, False)
 
 
@@ -150,6 +156,25 @@ async def test_a_database_that_is_not_there_is_not_asked_for_again(mariadb, open
 
 
 # -- connections that end ----------------------------------------------------------------
+
+
+async def test_a_transaction_whose_connection_is_killed_runs_again(managed, mariadb, ask):
+    async with managed(retry=RetryConfig(max_retries=1)) as manager:
+        await prepare(manager)
+        killed = []
+
+        async def work(session):
+            number = await connection_id(session)
+            await session.execute(text(ADD.format(1)))
+            if not killed:
+                killed.append(number)
+                await ask(mariadb, f"KILL {number}")
+                await asyncio.sleep(0.02)
+            await session.execute(text(ADD.format(2)))
+
+        await manager.transact(work)
+        assert await run(manager, "SELECT sum(amount) FROM account") == 2
+        assert manager.stats().errors == (("connection", 1),)
 
 
 async def test_a_connection_killed_while_idle_is_replaced_before_it_is_lent(managed, mariadb, ask):

@@ -5,7 +5,6 @@ import os
 import time
 
 import pytest
-import trustme
 from sqlalchemy import exc, text
 
 from koo.database import Kind, judge
@@ -22,20 +21,6 @@ ONCE = RetryConfig(max_retries=0)
 
 
 @pytest.fixture(scope="session")
-def papers(tmp_path_factory):
-    """The folder with what the server shows and what its clients trust."""
-    folder = tmp_path_factory.mktemp("tls")
-    ours, others = trustme.CA(), trustme.CA()
-    shown = ours.issue_cert("127.0.0.1")
-    ours.cert_pem.write_to_path(folder / "ours.pem")
-    others.cert_pem.write_to_path(folder / "others.pem")
-    shown.cert_chain_pems[0].write_to_path(folder / "shown.pem")
-    shown.private_key_pem.write_to_path(folder / "key.pem")
-    (folder / "empty.pem").touch()
-    return folder
-
-
-@pytest.fixture(scope="session")
 def encrypted(papers):
     """A server that shows a certificate for 127.0.0.1."""
     settings = {
@@ -46,7 +31,6 @@ def encrypted(papers):
     }
     binaries = postgres_with_tls()
     launch = how_to_launch()
-    (papers / "key.pem").chmod(0o600)
     if launch.user is not None:
         os.chown(papers / "key.pem", launch.user, launch.user)
     with PostgresServer(binaries=binaries, settings=settings, launch=launch) as server:
@@ -161,3 +145,19 @@ async def test_a_statement_is_torn_off_in_time_and_the_server_stops(trusted, enc
             async with asyncio.timeout(1):
                 while await run(look, busy.format(asleep)):
                     await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("authority", ["ours", "others"])
+async def test_a_mariadb_shows_its_papers_too(mariadb, papers, opened, authority):
+    url = f"{mariadb.url()}?ssl_ca={papers}/{authority}.pem"
+    async with opened(url) as manager:
+        if authority == "ours":
+            assert await run(manager, "SELECT @@ssl_cert") == str(papers / "shown.pem")
+            question = "SHOW SESSION STATUS LIKE 'Ssl_version'"
+            async with manager.session_scope() as session:
+                assert (await session.execute(text(question))).one()[1].startswith("TLS")
+            return
+        with pytest.raises(exc.OperationalError) as caught:
+            await run(manager, "SELECT 2")
+    found = judge(caught.value)
+    assert (found.kind, found.failure.retryable) == (Kind.CONFIGURATION, False)

@@ -1,10 +1,11 @@
-"""How a PostgreSQL URL asks for TLS, told to each driver in its own words.
+"""How a URL asks for TLS, told to each driver in its own words.
 
     ?sslmode=verify-full&sslrootcert=ca.pem --psycopg--> as it is: the words are libpq's
                                             --asyncpg--> taken out of the URL and given as a DSN,
                                                          in which alone it knows most of them
 
-asyncpg's ``ssl`` is libpq's ``sslmode``, and is understood for both.
+asyncpg's ``ssl`` is libpq's ``sslmode``, and is understood for both. What a MySQL URL says of TLS,
+SQLAlchemy understands.
 """
 
 from __future__ import annotations
@@ -26,26 +27,21 @@ _IN_A_DSN: Final = frozenset(
         *("ssl_min_protocol_version", "ssl_max_protocol_version"),
     )
 )
-_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+_FILES: Final = (
+    *("sslrootcert", "sslcert", "sslkey", "sslcrl"),
+    *("ssl_ca", "ssl_cert", "ssl_key"),
+)
 _OF_THE_SYSTEM: Final = "system"
 _OF_SQLALCHEMY: Final = frozenset(("prepared_statement_cache_size", "async_creator_fn"))
 
 
 def with_encryption(url: URL) -> URL:
-    """*url* in libpq's words, as far as encryption goes.
+    """*url* in its server's own words, as far as encryption goes.
 
     Raises ValueError, in words that follow "url", for what its driver could not take.
     """
-    if url.get_backend_name() != "postgresql":
-        return url
-    query = dict(url.query)
-    if "ssl" in query:
-        query[_MODE] = query.pop("ssl")
-    if query.get(_MODE, _MODES[0]) not in _MODES:
-        raise ValueError(f"has an {_MODE} that is none; use {', '.join(_MODES)}")
-    if _is_asyncpg(url) and query:
-        _check_parameters(set(query))
-    url = url.set(query=query)
+    if url.get_backend_name() == "postgresql":
+        url = _in_libpqs_words(url)
     _check_files(url)
     return url
 
@@ -61,6 +57,17 @@ def encryption_of(url: URL) -> dict[str, Any]:
         return {}
     asked = {name: value for name, value in url.query.items() if name in _IN_A_DSN}
     return {"dsn": f"postgresql://?{urlencode(asked)}"} if asked else {}
+
+
+def _in_libpqs_words(url: URL) -> URL:
+    query = dict(url.query)
+    if "ssl" in query:
+        query[_MODE] = query.pop("ssl")
+    if query.get(_MODE, _MODES[0]) not in _MODES:
+        raise ValueError(f"has an {_MODE} that is none; use {', '.join(_MODES)}")
+    if _is_asyncpg(url) and query:
+        _check_parameters(set(query))
+    return url.set(query=query)
 
 
 def _is_asyncpg(url: URL) -> bool:
