@@ -120,6 +120,8 @@ async def test_the_health_check_passes_the_pooler(bounced):
 async def test_the_server_stops_when_the_deadline_is_over(bounced, postgres, driver, opened):
     asleep = f"SELECT pg_sleep(9), '{driver}'"
     async with bounced(timeout=0.3, attempt_timeout=0.3) as manager, opened(postgres.url()) as look:
+        await run(manager, "SELECT 2")
+        await run(look, "SELECT 2")
         with pytest.raises(TimeoutError):
             await manager.transact(lambda session: session.execute(text(asleep)))
         active = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = $${}$$"

@@ -124,9 +124,10 @@ async def test_an_idle_connection_is_silent_and_a_killed_one_is_replaced(trusted
 @pytest.mark.parametrize("network", ["well", "dark"])
 async def test_a_statement_is_torn_off_in_time_and_the_server_stops(trusted, encrypted, network):
     async with FaultProxy("127.0.0.1", encrypted.port) as proxy, trusted() as look:
-        terms = {"timeout": 0.4, "attempt_timeout": 0.4, "check_timeout": 0.4}
+        terms = {"timeout": 0.4, "attempt_timeout": 0.4}
         async with trusted(port=proxy.port, **terms) as manager:
             await run(manager, "SELECT 2")
+            await run(look, "SELECT 2")
             asleep = f"SELECT pg_sleep(9), '{network}'"
 
             async def work(session):
