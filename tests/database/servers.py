@@ -51,8 +51,12 @@ class Process:
         self._spawner = ThreadPoolExecutor(1, f"koo-{name}")
 
     def __enter__(self):
-        self.prepare()
-        self.start()
+        try:
+            self.prepare()
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -127,9 +131,12 @@ class MariadbServer(Process):
     def url(self, driver="asyncmy", *, port=None, user="root"):
         return f"mysql+{driver}://{user}@127.0.0.1:{port or self.port}/app"
 
-    @staticmethod
-    def _small():
-        size = ("--innodb-log-file-size=4M", "--innodb-buffer-pool-size=32M")
+    def _small(self):
+        # Two servers that share a folder for temporary tables take each other's.
+        size = (
+            *("--innodb-log-file-size=4M", "--innodb-buffer-pool-size=32M"),
+            f"--tmpdir={self.folder}",
+        )
         return (*size, "--user=root") if os.geteuid() == 0 else size
 
 

@@ -5,7 +5,7 @@ from sqlalchemy.engine import make_url
 from koo.database import DatabaseConfig
 from koo.database.drivers.encryption import address_of, encryption_of
 
-ASKED = "sslmode=verify-ca&ssl_min_protocol_version=TLSv1.3&target_session_attrs=any"
+ASKED = "ssl_min_protocol_version=TLSv1.3&sslmode=verify-ca&target_session_attrs=any"
 
 
 def told(scheme, query):
@@ -16,7 +16,7 @@ def told(scheme, query):
 def test_asyncpg_is_told_in_a_dsn_and_the_rest_stays_in_the_url():
     address, arguments = told("postgresql", ASKED)
     assert address == make_url("postgresql+asyncpg://u:p%40ss@h/d?target_session_attrs=any")
-    assert arguments == {"dsn": "postgresql://?sslmode=verify-ca&ssl_min_protocol_version=TLSv1.3"}
+    assert arguments == {"dsn": "postgresql://?ssl_min_protocol_version=TLSv1.3&sslmode=verify-ca"}
 
 
 def test_a_path_keeps_its_awkward_characters(tmp_path):

@@ -125,7 +125,7 @@ async def test_the_server_stops_when_the_deadline_is_over(bounced, postgres, dri
         with pytest.raises(TimeoutError):
             await manager.transact(lambda session: session.execute(text(asleep)))
         active = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = $${}$$"
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(2):
             while await run(look, active.format(asleep)):
                 await asyncio.sleep(0.02)
 
