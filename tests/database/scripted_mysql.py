@@ -57,6 +57,11 @@ class ScriptedMysql:
             answer = self._answers.get(statement, "ok")
             if answer is None:
                 return
+            if answer is ConnectionError:
+                raise answer
+            if isinstance(answer, int):
+                _send(writer, place, _error(answer))
+                return
             status = MORE_RESULTS if number < len(statements) else 0
             packets = [_ok(status)] if answer == "ok" else _rows(answer, status)
             for packet in packets:
@@ -86,6 +91,10 @@ def _send(writer, place, body):
 
 def _ok(status=0):
     return struct.pack("<BBBHH", 0, 0, 0, status, 0)
+
+
+def _error(number):
+    return struct.pack("<BH", 0xFF, number) + b"#HY000said the server"
 
 
 def _eof(status):

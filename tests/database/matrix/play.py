@@ -23,7 +23,7 @@ RECOVERED_AFTER = 0.5
 PLACES = 2
 NEW = {Phase.BEGIN, Phase.STATEMENT, Phase.COMMIT_REQUEST}
 """What no call may begin after its end."""
-GOODBYES = (b"@@server_uid", b"Uptime", b"KILL")
+GOODBYES = (b"@@hostname", b"Uptime", b"KILL")
 """What MariaDB is asked to end comes after the end, from a connection of its own."""
 KINDS = {Kind.CONNECTION: Result.LOST, Kind.TIMEOUT: Result.LATE}
 

@@ -7,7 +7,8 @@
 
 A MariaDB does not notice that its client has gone while it works or waits for a lock, and its
 protocol knows no request to cancel. The number of a connection means something on one server
-only, and until its next start: behind a balancer it may belong to somebody else.
+only, and until its next start: behind a balancer it may belong to somebody else, and behind a
+proxy it is the proxy's.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from functools import partial
 from typing import Any, Final
 
 from asyncmy.connection import Connection
+from asyncmy.errors import MySQLError
 
 from .goodbye import say_in_background
 
@@ -25,8 +27,7 @@ __all__ = ["PromptConnection", "abort", "arguments"]
 _MARGIN: Final = 0.5
 _ROUNDING: Final = 1.0
 _UPTIME: Final = "SHOW GLOBAL STATUS LIKE 'Uptime'"
-_MARIADB: Final = "SELECT @@server_uid"
-_MYSQL: Final = "SELECT @@server_uuid"
+_WHO: Final = "SELECT CONNECTION_ID(), CONCAT_WS(' ', @@hostname, @@port, @@server_id)"
 # A limit that the server or its administrator has set stays as it is.
 _LIMIT: Final = (
     "SET max_statement_time = IF(@@max_statement_time = 0, {seconds:g}, @@max_statement_time)"
@@ -55,21 +56,27 @@ class PromptConnection(Connection):
     async def connect(self) -> None:  # type: ignore[override] # asyncmy's own returns nothing too
         """Connect, and learn which server it is that answers."""
         await super().connect()
+        limit = _LIMIT.format(seconds=self._limit + _MARGIN)
+        is_mariadb = "mariadb" in self.get_server_info().lower()
         try:
-            limit = _LIMIT.format(seconds=self._limit + _MARGIN)
-            is_mariadb = "mariadb" in self.get_server_info().lower()
-            self._server = await self.ask(f"{_MARIADB}; {limit}" if is_mariadb else _MYSQL)
+            number, name = await self.ask(f"{limit}; {_WHO}" if is_mariadb else _WHO)
+        except MySQLError:
+            # A server that knows other words is never asked to kill; one that is gone is no server.
+            if self.is_closed():
+                raise
         except BaseException:
             self.close()
             raise
+        else:
+            # A proxy gives numbers of its own, which mean nothing to the server behind it.
+            self._server = name if number == str(self.thread_id()) else ""
 
-    async def ask(self, question: str) -> str:
-        """The last value in the first row of the answer; all further results are read."""
-        await self.query(question)  # type: ignore[no-untyped-call]
-        (row,) = self._result.rows
+    async def ask(self, questions: str) -> tuple[str, ...]:
+        """The first row of the last answer."""
+        await self.query(questions)  # type: ignore[no-untyped-call]
         while self._result.has_next:
             await self.next_result()  # type: ignore[no-untyped-call]
-        return str(row[-1])
+        return tuple(map(str, self._result.rows[0]))
 
     def is_closed(self) -> bool:
         """Whether it is known to be gone: by us, by the server or by the network."""
@@ -94,8 +101,8 @@ class PromptConnection(Connection):
         other = PromptConnection(self._limit, **{**self._terms, "autocommit": None})
         try:
             await other.connect()
-            uptime = float(await other.ask(_UPTIME)) + _ROUNDING
-            if other._server == self._server and uptime >= age:
+            _, uptime = await other.ask(_UPTIME)
+            if other._server == self._server and float(uptime) + _ROUNDING >= age:
                 await other.query(f"KILL {self.thread_id()}")  # type: ignore[no-untyped-call]
         finally:
             other.close()
