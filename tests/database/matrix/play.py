@@ -23,8 +23,8 @@ RECOVERED_AFTER = 0.5
 PLACES = 2
 NEW = {Phase.BEGIN, Phase.STATEMENT, Phase.COMMIT_REQUEST}
 """What no call may begin after its end."""
-GOODBYES = (b"@@hostname", b"Uptime", b"KILL")
-"""What MariaDB is asked to end comes after the end, from a connection of its own."""
+GOODBYES = (b"SET AUTOCOMMIT", b"@@hostname", b"Uptime", b"KILL")
+"""What is said to connect, and to end what nobody waits for, comes from no call."""
 KINDS = {Kind.CONNECTION: Result.LOST, Kind.TIMEOUT: Result.LATE}
 
 
