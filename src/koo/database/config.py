@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ..resilience import BreakerConfig, RetryBudget, RetryConfig
+from .drivers.encryption import with_encryption
 
 __all__ = ["DatabaseConfig"]
 
@@ -123,10 +124,10 @@ class DatabaseConfig:
 def _completed(text: str) -> str:
     url = _with_driver(_parsed(text))
     _check_driver(url.get_driver_name())
-    sslmode = url.query.get("sslmode")
-    if sslmode and url.get_driver_name() == "asyncpg":
-        # What libpq calls sslmode, and every provider's URL carries, asyncpg calls ssl.
-        url = url.difference_update_query(["sslmode"]).update_query_dict({"ssl": sslmode})
+    try:
+        url = with_encryption(url)
+    except ValueError as error:
+        raise ValueError(_message("url", str(error))) from None
     return url.render_as_string(hide_password=False)
 
 

@@ -25,6 +25,7 @@ from sqlalchemy.pool import NullPool
 from .commit import Certainty, Resolver, Witnesses
 from .config import DatabaseConfig
 from .contention import Contention
+from .drivers.encryption import address_of
 from .drivers.goodbye import finish_saying
 from .listening import connect_arguments, listen_to_dialing, listen_to_driver
 from .pool import Keeper, Terms, WatchedPool, doubt_after, ending
@@ -96,7 +97,7 @@ class Engines:
         listen_to_driver(pooled.sync_engine, self._terms, certainty)
         event.listen(pooled.sync_engine, "handle_error", doubt_after)
         asker = create_async_engine(
-            config.url,
+            address_of(config.location),
             poolclass=NullPool,
             hide_parameters=True,
             connect_args=connect_arguments(config),
@@ -132,7 +133,7 @@ class Engines:
 def _pooled_engine(terms: Terms) -> AsyncEngine:
     config = terms.config
     return create_async_engine(
-        config.url,
+        address_of(config.location),
         poolclass=WatchedPool,
         pool_size=config.kept,
         max_overflow=config.overflow,

@@ -109,6 +109,7 @@ _INTEGRITY: Final = _final(Kind.INTEGRITY, "a constraint was violated")
 _READ_ONLY: Final = _final(Kind.READ_ONLY, "the transaction is read-only")
 _FAILED_OVER: Final = _again(Kind.READ_ONLY, "the server has become read-only")
 _CONFIGURATION: Final = _final(Kind.CONFIGURATION, "wrong user, password, role or database name")
+_DISTRUSTED: Final = _final(Kind.CONFIGURATION, "no encryption that both sides agree to")
 _QUERY: Final = _final(Kind.QUERY, "the statement is wrong")
 _INTERNAL: Final = _broken(Kind.INTERNAL, "the server failed inside")
 _UNKNOWN_COMMIT: Final = _broken(Kind.COMMIT_UNKNOWN, "the connection broke during COMMIT")
@@ -172,6 +173,8 @@ _BY_MYSQL_CODE: Final = {
     1045: _CONFIGURATION,
     1049: _CONFIGURATION,
     1053: _RESTARTING,
+    3819: _INTEGRITY,
+    4025: _INTEGRITY,
     1317: _CANCELLED,
     1969: _CANCELLED,
     3024: _CANCELLED,
@@ -187,16 +190,48 @@ _BY_MYSQL_CODE: Final = {
     4031: _LOST,
 }
 
-# What libpq says of a refused login comes without a SQLSTATE; these are its words.
-_LOGIN_REFUSED: Final = (
-    "password authentication failed",
-    "no pg_hba.conf entry",
-    "does not exist",
-    "is not permitted to log in",
-    "permission denied for database",
-    "no password supplied",
+# What libpq says of a refused login comes without a SQLSTATE, and what PgBouncer says always with
+# the same; these are their words. The first that fits decides.
+_PROTOCOL_VIOLATION: Final = "08P01"
+_BY_WORDS: Final = (
+    (
+        (
+            "too many clients",
+            "too many connections",
+            "connection slots",
+            "no more connections allowed",
+            "query_wait_timeout",
+        ),
+        _OVERLOADED,
+    ),
+    (
+        (
+            "certificate verify failed",
+            "does not match host name",
+            "does not support ssl",
+            "rejected ssl upgrade",
+            "certificate file",
+            "private key file",
+            "no certificate or crl found",
+        ),
+        _DISTRUSTED,
+    ),
+    (
+        (
+            "password authentication failed",
+            "no pg_hba.conf entry",
+            "does not exist",
+            "is not permitted to log in",
+            "permission denied for database",
+            "no password supplied",
+            "no such database",
+            "no such user",
+            "unsupported startup parameter",
+        ),
+        _CONFIGURATION,
+    ),
+    (("connection is closed", "connection closed"), _LOST),
 )
-_LOGIN_OVERLOADED: Final = ("too many clients", "too many connections", "connection slots")
 
 
 def classify(error: Exception) -> Failure:
@@ -239,17 +274,20 @@ def judge(error: BaseException) -> Verdict:
 
 
 def error_code(error: BaseException) -> str | int | None:
-    """The SQLSTATE, or the number that SQLite or MySQL gave; None without one."""
+    """The number that SQLite or MySQL gave, or the SQLSTATE; None without one.
+
+    MySQL's own SQLSTATEs say nothing: a lock wait and a read-only server are both HY000.
+    """
     orig = getattr(error, "orig", None)
-    for source in (orig, getattr(orig, "__cause__", None)):
+    number = getattr(orig, "sqlite_errorcode", _mysql_code(orig))
+    if isinstance(number, int):
+        return number
+    for source in (orig, _cause(error)):
         for name in ("sqlstate", "pgcode"):
             state = getattr(source, name, None)
             if isinstance(state, str) and len(state) == _SQLSTATE_LENGTH:
                 return state
-    number = getattr(orig, "sqlite_errorcode", None)
-    if isinstance(number, int):
-        return number
-    return _mysql_code(orig)
+    return None
 
 
 def proves_rollback(error: BaseException) -> bool:
@@ -257,10 +295,12 @@ def proves_rollback(error: BaseException) -> bool:
 
     A server that answers with an error has rolled back; a broken connection, a
     timeout and a fatal error say nothing. MySQL and SQLite are believed only for
-    conflicts and constraints.
+    conflicts and constraints. What we have not sent has committed nothing.
     """
     if getattr(error, "connection_invalidated", False):
         return False
+    if getattr(_cause(error), "is_unsent", False):
+        return True
     kind = judge(error).kind
     if kind in {Kind.CONFLICT, Kind.INTEGRITY}:
         return True
@@ -289,16 +329,19 @@ def _judge_code(error: exc.DBAPIError) -> Verdict:
             return _judge_state(error, state)
         case int(number) if hasattr(error.orig, "sqlite_errorcode"):
             return _BY_SQLITE_CODE.get(number) or _BY_SQLITE_CODE.get(number & 0xFF, _QUERY)
-        case int(number) if error.connection_invalidated:
-            return _BY_MYSQL_CODE.get(number, _LOST)
         case int(number):
-            return _BY_MYSQL_CODE.get(number, _QUERY)
+            unknown = _LOST if error.connection_invalidated else _QUERY
+            found = _BY_MYSQL_CODE.get(number, unknown)
+            # asyncmy gives whatever keeps it from connecting the same number.
+            return (_in_words(error) or found) if found is _UNREACHABLE else found
     return _judge_without_code(error)
 
 
 def _judge_state(error: exc.DBAPIError, state: str) -> Verdict:
-    if _cause_name(error) == "InvalidCachedStatementError":
+    if type(_cause(error)).__name__ == "InvalidCachedStatementError":
         return _STALE_PLAN
+    if state == _PROTOCOL_VIOLATION:
+        return _in_words(error) or _LOST
     found = _BY_SQLSTATE.get(state) or _BY_SQLSTATE.get(state[:2], _QUERY)
     return _LOST if error.connection_invalidated and found is _QUERY else found
 
@@ -308,20 +351,16 @@ def _judge_without_code(error: exc.DBAPIError) -> Verdict:
         return _TOO_SLOW
     if error.connection_invalidated:
         return _LOST
-    if isinstance(error.orig, OSError):
-        return _UNREACHABLE
-    return _judge_words(error)
+    found = _in_words(error)
+    if found is not None:
+        return found
+    is_unreachable = isinstance(error.orig, OSError) or isinstance(error, exc.OperationalError)
+    return _UNREACHABLE if is_unreachable else _QUERY
 
 
-def _judge_words(error: exc.DBAPIError) -> Verdict:
+def _in_words(error: exc.DBAPIError) -> Verdict | None:
     words = str(error.orig).lower()
-    if any(sign in words for sign in _LOGIN_OVERLOADED):
-        return _OVERLOADED
-    if any(sign in words for sign in _LOGIN_REFUSED):
-        return _CONFIGURATION
-    if "connection is closed" in words or "connection closed" in words:
-        return _LOST
-    return _UNREACHABLE if isinstance(error, exc.OperationalError) else _QUERY
+    return next((verdict for signs, verdict in _BY_WORDS if any(s in words for s in signs)), None)
 
 
 def _with_code(verdict: Verdict, code: str | int | None) -> Verdict:
@@ -336,5 +375,7 @@ def _mysql_code(orig: object) -> int | None:
     return first[0] if first and isinstance(first[0], int) else None
 
 
-def _cause_name(error: exc.DBAPIError) -> str:
-    return type(getattr(error.orig, "__cause__", None)).__name__
+def _cause(error: BaseException) -> BaseException | None:
+    """What the driver raised, where SQLAlchemy has put an error of its own in between."""
+    found: BaseException | None = getattr(getattr(error, "orig", None), "__cause__", None)
+    return found

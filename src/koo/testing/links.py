@@ -12,7 +12,7 @@ import inspect
 from dataclasses import dataclass
 
 from .conditions import Action, BlackHole, Chunk, Conditions, Direction, LinkFault
-from .postgres_phases import Conversation, Phase
+from .conversations import Conversation, MysqlConversation, Phase, PostgresConversation
 from .sockets import reset
 
 __all__ = ["Link"]
@@ -62,7 +62,7 @@ class Link:
     ) -> None:
         self.ended = asyncio.Event()
         self._is_deaf = False
-        self._conversation = Conversation()
+        self._conversation: Conversation | None = None
         self._losing: Direction | None = None
         self._drips = False
         self._conditions = conditions
@@ -151,7 +151,9 @@ class Link:
 
     def _phases(self, direction: Direction, payload: bytes) -> tuple[Phase, ...]:
         if direction is Direction.TO_SERVER:
+            self._conversation = self._conversation or PostgresConversation()
             return self._conversation.ask(payload)
+        self._conversation = self._conversation or MysqlConversation()
         return self._conversation.answer()
 
     async def _verdict(self, chunk: Chunk) -> Action:

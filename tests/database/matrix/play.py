@@ -23,6 +23,8 @@ RECOVERED_AFTER = 0.5
 PLACES = 2
 NEW = {Phase.BEGIN, Phase.STATEMENT, Phase.COMMIT_REQUEST}
 """What no call may begin after its end."""
+GOODBYES = (b"SET AUTOCOMMIT", b"@@hostname", b"Uptime", b"KILL")
+"""What is said to connect, and to end what nobody waits for, comes from no call."""
 KINDS = {Kind.CONNECTION: Result.LOST, Kind.TIMEOUT: Result.LATE}
 
 
@@ -54,7 +56,8 @@ class Play:
         )
 
     def _note(self, chunk):
-        if NEW & set(chunk.phases):
+        said_in_background = any(words in chunk.payload for words in GOODBYES)
+        if NEW & set(chunk.phases) and not said_in_background:
             self.asked.append(time.monotonic())
 
     # -- the call ----------------------------------------------------------------
@@ -204,10 +207,7 @@ class Play:
         return None
 
     async def backends(self):
-        query = text("SELECT state FROM pg_stat_activity WHERE client_port = ANY(:ports)")
-        async with self.server.look() as connection:
-            found = await connection.execute(query, {"ports": sorted(self.proxy.traffic.ports)})
-            return list(found.scalars())
+        return await self.server.backends(self.proxy.traffic.ports)
 
     async def has_no_orphan(self):
         backends = await self.backends()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 from asyncpg.connect_utils import _cancel  # type: ignore[attr-defined] # untyped, private
@@ -16,7 +16,12 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from . import SWALLOWED
 from .goodbye import say_in_background
 
-__all__ = ["PromptConnection", "abort", "arguments"]
+__all__ = ["PromptConnection", "abort", "arguments", "is_straight", "through_pooler"]
+
+
+_NO_AUTOCOMMIT: Final = (
+    "AUTOCOMMIT is not safe with asyncpg through a pooler; use a transaction, or the driver psycopg"
+)
 
 
 class PromptConnection(asyncpg.Connection):
@@ -78,9 +83,56 @@ class PromptConnection(asyncpg.Connection):
         super().terminate()
 
 
+class NeverSent(asyncpg.InterfaceError):
+    """A statement was refused on our side; the server has not heard of it."""
+
+    is_unsent = True
+
+
+class UnpinnedConnection(PromptConnection):
+    """A connection through a pooler: each transaction may meet another backend.
+
+    Its statements have no name. What one backend has prepared the next does not know, and there
+    a name could be another client's.
+    """
+
+    async def prepare(self, query: str, **terms: Any) -> Any:  # noqa: ANN401
+        """Prepare, for the rest of the transaction.
+
+        Raises NeverSent outside of one: what comes between the preparing of a
+        statement and its execution could be another client's, and so could what is executed.
+        """
+        if not self.is_in_transaction():
+            raise NeverSent(_NO_AUTOCOMMIT)
+        return await super().prepare(query, **{**terms, "name": ""})
+
+    async def set_type_codec(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """As asyncpg does it, with one backend for all that it asks."""
+        async with self.transaction():
+            await super().set_type_codec(*args, **kwargs)
+
+
 def arguments(_limit: float) -> dict[str, Any]:
     """What to connect with. Its own time limit costs a timer for each round trip: ours do."""
     return {"connection_class": PromptConnection}
+
+
+async def is_straight(connection: Any) -> bool:  # noqa: ANN401
+    """Whether the backend that answers is the one that has greeted us."""
+    # As a simple query, whose tag counts the rows: nothing is prepared yet.
+    answer = await connection.execute(
+        f"SELECT 1 WHERE pg_backend_pid() = {connection.get_server_pid()}"
+    )
+    return bool(answer == "SELECT 1")
+
+
+def through_pooler() -> dict[str, Any]:
+    """What to connect with where each transaction may meet another backend."""
+    return {
+        "connection_class": UnpinnedConnection,
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+    }
 
 
 def abort(connection: Any) -> None:  # noqa: ANN401

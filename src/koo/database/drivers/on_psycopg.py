@@ -23,7 +23,7 @@ from .goodbye import say_in_background
 if TYPE_CHECKING:
     from psycopg.abc import PQGen
 
-__all__ = ["PromptConnection", "abort", "arguments"]
+__all__ = ["PromptConnection", "abort", "arguments", "is_straight", "through_pooler"]
 
 RV = TypeVar("RV")
 
@@ -133,6 +133,19 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
 def arguments(limit: float) -> dict[str, Any]:
     """What to connect with. No answer takes longer than *limit* seconds (TimeoutError)."""
     return {"async_creator_fn": partial(PromptConnection.connect, limit=limit)}
+
+
+async def is_straight(connection: Any) -> bool:  # noqa: ANN401
+    """Whether the backend that answers is the one that has greeted us."""
+    cursor = await connection.execute("SELECT pg_backend_pid()")
+    (pid,) = await cursor.fetchone()
+    await connection.rollback()
+    return bool(pid == connection.info.backend_pid)
+
+
+def through_pooler() -> dict[str, Any]:
+    """What to connect with where each transaction may meet another backend."""
+    return {"prepare_threshold": None}
 
 
 def abort(connection: Any) -> None:  # noqa: ANN401

@@ -1,6 +1,6 @@
 """A new connection, in time.
 
-connect -----> at most check_timeout, as much again until it is prepared
+connect, by a route that fits -----> at most check_timeout, as much again until it is prepared
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from sqlalchemy.util import await_, greenlet_spawn
 
 from ..config import DatabaseConfig
 from ..drivers import abort, driver
+from ..drivers.encryption import encryption_of
 from ..verdicts import as_database_error
+from .route import Route
 from .understanding import is_raw, understand
 
 __all__ = ["connect_arguments", "listen_to_dialing"]
@@ -31,26 +33,27 @@ def connect_arguments(config: DatabaseConfig) -> dict[str, Any]:
     """What to connect with beside the URL."""
     # Never before the time for a new connection is over, which SQLAlchemy's errors tell of.
     limit = max(config.timeout, 2 * config.check_timeout)
-    return driver(config.location.get_driver_name()).arguments(limit)
+    url = config.location
+    return {**driver(url.get_driver_name()).arguments(limit), **encryption_of(url)}
 
 
 def listen_to_dialing(engine: Engine, timeout: float) -> None:
     """Bound each connect of *engine* by *timeout* seconds, and understand its errors."""
-    event.listen(engine, "do_connect", _dialer(timeout))
+    event.listen(engine, "do_connect", _dialer(timeout, Route(engine.dialect)))
     event.listen(engine, "connect", _prepared)
     event.listen(engine, "handle_error", understand)
 
 
-def _dialer(timeout: float) -> Callable[..., DBAPIConnection]:
+def _dialer(timeout: float, route: Route) -> Callable[..., DBAPIConnection]:
     """What connects, in *timeout* seconds; as many again may go by until it is prepared."""
 
     def dial(
-        dialect: Dialect,
+        _dialect: Dialect,
         record: ConnectionPoolEntry,
         cargs: Sequence[Any],
         cparams: dict[str, Any],
     ) -> DBAPIConnection:
-        connection = _connected(timeout, dialect, cargs, cparams)
+        connection = _connected(timeout, route, cargs, cparams)
         # What SQLAlchemy asks of a new connection has no limit of its own.
         loop, driver_connection = asyncio.get_running_loop(), connection.driver_connection
         record.info[_PREPARING] = loop.call_later(timeout, abort, driver_connection)
@@ -59,11 +62,9 @@ def _dialer(timeout: float) -> Callable[..., DBAPIConnection]:
     return dial
 
 
-def _connected(
-    timeout: float, dialect: Dialect, cargs: Sequence[Any], cparams: dict[str, Any]
-) -> Any:  # noqa: ANN401
+def _connected(timeout: float, route: Route, cargs: Sequence[Any], cparams: dict[str, Any]) -> Any:  # noqa: ANN401
     try:
-        return await_(_in_time(timeout, dialect.connect, *cargs, **cparams))
+        return await_(_in_time(timeout, route.connect, cargs, cparams))
     except TimeoutError as error:
         late = TimeoutError(f"no connection in {timeout:g} s")
         raise as_database_error(late) from error
@@ -73,9 +74,9 @@ def _connected(
         raise
 
 
-async def _in_time(seconds: float, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:  # noqa: ANN401
+async def _in_time(seconds: float, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
     async with asyncio.timeout(seconds):
-        return await greenlet_spawn(work, *args, **kwargs)
+        return await greenlet_spawn(work, *args)
 
 
 def _prepared(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

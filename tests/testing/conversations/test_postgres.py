@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from koo.testing import Phase
-from koo.testing.postgres_phases import Conversation
+from koo.testing.conversations import PostgresConversation
 
 STARTUP = struct.pack("!II", 8, 196_608)
 TLS_REQUEST = struct.pack("!II", 8, 80_877_103)
@@ -33,16 +33,16 @@ SYNC = message(b"S", b"")
 
 @pytest.fixture
 def started():
-    conversation = Conversation()
+    conversation = PostgresConversation()
     assert conversation.ask(STARTUP) == (Phase.AUTH,)
     return conversation
 
 
 def test_asking_for_tls_or_for_a_cancellation_is_no_phase():
-    conversation = Conversation()
+    conversation = PostgresConversation()
     assert conversation.ask(TLS_REQUEST) == ()
     assert conversation.ask(STARTUP) == (Phase.AUTH,)
-    assert Conversation().ask(CANCEL_REQUEST) == ()
+    assert PostgresConversation().ask(CANCEL_REQUEST) == ()
 
 
 @pytest.mark.parametrize(
