@@ -334,3 +334,12 @@ async def test_sessions_are_made_as_you_make_them(sqlite_url, maker):
         assert type(other.sync_session) is Counting
     assert seen == [1, 1]
     await manager.close()
+
+
+async def test_a_scope_that_fails_before_its_block_is_settled_too(opened):
+    async with opened("postgresql://nobody@127.0.0.1:1/nowhere") as manager:
+        with pytest.raises(exc.OperationalError):
+            async with manager.session_scope(readonly=True):
+                pytest.fail("the block has run")
+        breaker = manager.stats().breaker
+        assert (breaker.failures, breaker.outcomes) == (1, 1)
