@@ -20,7 +20,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar, cast
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from ..errors import CircuitOpen, DatabaseUnavailable, DeadlineExceeded, Rejected
 from ..resilience import (
@@ -44,7 +44,7 @@ from ..resilience import (
 )
 from .callers import calling_line
 from .checks import Examiner
-from .commit import SessionScope, Transaction, attempt, commit_outcome_unknown
+from .commit import Sessions, SessionScope, Transaction, attempt, commit_outcome_unknown
 from .config import DatabaseConfig
 from .engines import Engines
 from .pool import Frequency, PoolCounts, Terms, ending
@@ -62,7 +62,11 @@ _QUESTIONS: Final = {"sqlite": "SELECT count(*) FROM sqlite_master"}
 
 
 class DatabaseManager:
-    """One database of a process: its pool, its circuit breaker and its checks."""
+    """One database of a process: its pool, its circuit breaker and its checks.
+
+    *sessions* makes the sessions (by default with ``expire_on_commit=False``): give your own,
+    and they have your classes and options.
+    """
 
     name: Final = "database"
 
@@ -70,6 +74,7 @@ class DatabaseManager:
         self,
         config: DatabaseConfig,
         *,
+        sessions: async_sessionmaker[AsyncSession] | None = None,
         clock: Clock = SYSTEM_CLOCK,
         random: Random = RANDOM,
         on_event: Listener = ignore,
@@ -78,6 +83,7 @@ class DatabaseManager:
         self._clock = clock
         self._random = random
         self._on_event = on_event
+        self._sessions = Sessions(sessions)
         self._counts = PoolCounts()
         self._engines = Engines(Terms(config, self._counts, clock, random, on_event))
         self._breaker = CircuitBreaker(
@@ -279,7 +285,8 @@ class DatabaseManager:
         raise DatabaseUnavailable(self.name, refusal.retry_after, refusal.cause) from refusal
 
     def _transaction(self, scope: Scope, *, eager: bool = False) -> Transaction:
-        return Transaction(self.engine, scope, timeout=self.config.attempt_timeout, eager=eager)
+        session = self._sessions.open(self.engine, scope)
+        return Transaction(session, scope, timeout=self.config.attempt_timeout, eager=eager)
 
     async def _attempt(
         self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope, *, patience: int

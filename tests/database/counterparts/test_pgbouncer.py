@@ -137,9 +137,30 @@ async def test_a_commit_lost_on_the_way_to_the_pooler_is_called_unknown(bouncer,
             await run(manager, "SELECT 2")
             proxy.strike(LinkFault.RESET, Phase.COMMIT_REPLY)
             with pytest.raises(CommitOutcomeUnknown):
-                await manager.transact(
-                    lambda session: session.execute(text("SELECT pg_current_xact_id()"))
-                )
+                async with manager.session_scope() as session:
+                    await session.execute(text("SELECT pg_current_xact_id()"))
+
+
+async def test_a_function_s_commit_lost_on_the_way_to_the_pooler_is_found_out(
+    bouncer, driver, opened
+):
+    async with (
+        FaultProxy("127.0.0.1", bouncer.port) as proxy,
+        opened(bouncer.url(driver, port=proxy.port)) as manager,
+    ):
+        await manager.transact(_create_pennies)
+        proxy.strike(LinkFault.RESET, Phase.COMMIT_REPLY)
+        await manager.transact(_save_a_penny)
+        assert await run(manager, "SELECT count(*) FROM pennies") == 1
+
+
+async def _create_pennies(session):
+    await session.execute(text("DROP TABLE IF EXISTS pennies"))
+    await session.execute(text("CREATE TABLE pennies (n INTEGER)"))
+
+
+async def _save_a_penny(session):
+    await session.execute(text("INSERT INTO pennies VALUES (1)"))
 
 
 async def test_what_the_pooler_cannot_pass_on_is_said_once(bouncer, opened):

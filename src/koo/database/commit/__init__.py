@@ -9,12 +9,13 @@ from .attempts import attempt
 from .certainty import Certainty
 from .choosing import Witnesses
 from .resolving import Resolver
-from .sessions import SessionScope, Transaction, commit_outcome_unknown
+from .sessions import Sessions, SessionScope, Transaction, commit_outcome_unknown
 
 __all__ = [
     "Certainty",
     "Resolver",
     "SessionScope",
+    "Sessions",
     "Transaction",
     "Witnesses",
     "attempt",

@@ -56,7 +56,6 @@ class Resolver:
 
     async def _ask(self, trace: Trace) -> Fate:
         async with self._connect() as connection:
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
             fate = await trace.judge(connection)
         if fate is None:
             raise _NotYet

@@ -74,6 +74,7 @@ class _Trace:
                 raise
             await self._end_thread(connection)
             return None
+        await connection.commit()
         if fence.rowcount:
             return Fate.ABSENT
         fenced = (await connection.execute(_LOOK, token)).scalar_one_or_none()

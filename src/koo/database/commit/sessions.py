@@ -22,7 +22,7 @@ from typing import Final
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, SessionTransaction
 
 from ...errors import CommitOutcomeUnknown
@@ -30,18 +30,29 @@ from ...resilience import Permit
 from ..pool import slot_of
 from ..scope import Scope
 
-__all__ = ["SessionScope", "Transaction", "commit_outcome_unknown"]
+__all__ = ["SessionScope", "Sessions", "Transaction", "commit_outcome_unknown"]
 
 _SCOPE: Final = "koo_scope"
 _MOMENT: Final = 0.025
 _SOON: Final = 1.0
 
 
-class _ScopedSession(Session):
-    """A session whose connections know their scope."""
+class Sessions:
+    """What makes a manager's sessions: as *maker* does, and each knows its transaction."""
+
+    def __init__(self, maker: async_sessionmaker[AsyncSession] | None) -> None:
+        self._make = maker or async_sessionmaker(expire_on_commit=False)
+        theirs = self._make.kw.get("sync_session_class") or self._make.class_.sync_session_class
+        # A subclass, so that other sessions of the same class hear nothing of us.
+        self._kind = type(theirs.__name__, (theirs,), {})
+        event.listen(self._kind, "after_begin", _introduce)
+        event.listen(self._kind, "after_commit", _remember)
+
+    def open(self, engine: AsyncEngine, scope: Scope) -> AsyncSession:
+        """A session for the transaction of *scope*."""
+        return self._make(bind=engine, sync_session_class=self._kind, info={_SCOPE: scope})
 
 
-@event.listens_for(_ScopedSession, "after_begin")
 def _introduce(session: Session, _: SessionTransaction, connection: Connection) -> None:
     scope: Scope = session.info[_SCOPE]
     scope.touched = True
@@ -49,7 +60,6 @@ def _introduce(session: Session, _: SessionTransaction, connection: Connection) 
     slot_of(connection.connection).scope = scope
 
 
-@event.listens_for(_ScopedSession, "after_commit")
 def _remember(session: Session) -> None:
     scope: Scope = session.info[_SCOPE]
     # Also told of a released savepoint, which commits nothing.
@@ -66,14 +76,12 @@ class Transaction:
     __slots__ = ("_eager", "_scope", "_session", "_timeout")
 
     def __init__(
-        self, engine: AsyncEngine, scope: Scope, *, timeout: float, eager: bool = False
+        self, session: AsyncSession, scope: Scope, *, timeout: float, eager: bool = False
     ) -> None:
+        self._session = session
         self._scope = scope
         self._timeout = timeout
         self._eager = eager
-        self._session = AsyncSession(
-            engine, sync_session_class=_ScopedSession, expire_on_commit=False, info={_SCOPE: scope}
-        )
 
     async def __aenter__(self) -> AsyncSession:
         options = self._scope.options()

@@ -65,7 +65,9 @@ class _Trace:
 
     async def judge(self, connection: AsyncConnection) -> Fate | None:
         token = {"token": self.token}
-        if (await connection.execute(_FENCE, token)).rowcount:
+        fence = await connection.execute(_FENCE, token)
+        await connection.commit()
+        if fence.rowcount:
             await end_backend(connection, self.pid, self.clock.monotonic() - self.sent)
             return Fate.ABSENT
         match (await connection.execute(_LOOK, token)).scalar_one_or_none():

@@ -50,7 +50,7 @@ def _prepare(engine: Engine, dialect: Any, clock: Clock) -> None:  # noqa: ANN40
             event.listen(engine, "connect", _prepare_sqlite)
             dialect.do_begin = _begin_sqlite
             _offer_readonly(dialect, "PRAGMA query_only = 1", "PRAGMA query_only = 0")
-        case "mysql" | "mariadb":
+        case _:  # mysql, mariadb
             _offer_readonly(dialect, "SET TRANSACTION READ ONLY", "")
 
 
