@@ -105,6 +105,9 @@ class Answers:
     async def execute(self, *_):
         return self
 
+    async def commit(self):
+        pass
+
     def scalar_one_or_none(self):
         return self.fenced
 
@@ -115,3 +118,28 @@ class Answers:
 async def test_what_is_in_the_way_of_a_fence_says_what_has_happened(fenced, fate):
     trace = _Trace("0" * 32, 1, 0.0, FakeClock())
     assert await trace.judge(Answers(fenced)) is fate
+
+
+class Unbending:
+    """A server that lets nobody end a backend."""
+
+    rowcount = 1
+
+    def __init__(self):
+        self.said = []
+
+    async def execute(self, statement, _):
+        self.said.append(str(statement).split()[0])
+        if "pg_terminate_backend" in str(statement):
+            raise exc.ProgrammingError(None, None, Exception("permission denied"))
+        return self
+
+    async def commit(self):
+        self.said.append("COMMIT")
+
+
+async def test_a_fence_stands_although_the_backend_may_not_be_ended():
+    server = Unbending()
+    trace = _Trace("0" * 32, 1, 0.0, FakeClock())
+    assert await trace.judge(server) is Fate.ABSENT
+    assert server.said == ["INSERT", "COMMIT", "SELECT"]

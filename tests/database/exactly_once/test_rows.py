@@ -129,6 +129,9 @@ async def test_a_token_that_vanishes_while_it_is_looked_for_is_asked_for_again(
             async def execute(self, *_):
                 return self
 
+            async def commit(self):
+                pass
+
             rowcount = 0
 
             def scalar_one_or_none(self):
