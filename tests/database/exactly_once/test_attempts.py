@@ -94,52 +94,67 @@ async def test_another_error_about_a_number_is_no_answer():
         await trace.judge(Refusing())
 
 
-class Answers:
-    """A connection on which the fence meets a row, that looks as *fenced* says."""
+class Server:
+    """A connection to a server on which the token's row is what *fenced* says, one by one."""
 
-    rowcount = 0
-
-    def __init__(self, fenced):
-        self.fenced = fenced
-
-    async def execute(self, *_):
-        return self
-
-    async def commit(self):
-        pass
-
-    def scalar_one_or_none(self):
-        return self.fenced
-
-
-@pytest.mark.parametrize(
-    ("fenced", "fate"), [(True, Fate.ABSENT), (False, Fate.COMMITTED), (None, None)]
-)
-async def test_what_is_in_the_way_of_a_fence_says_what_has_happened(fenced, fate):
-    trace = _Trace("0" * 32, 1, 0.0, FakeClock())
-    assert await trace.judge(Answers(fenced)) is fate
-
-
-class Unbending:
-    """A server that lets nobody end a backend."""
-
-    rowcount = 1
-
-    def __init__(self):
+    def __init__(self, *fenced, refusing=()):
+        self.fenced = list(fenced)
+        self.refusing = refusing
+        self.riding = ""
         self.said = []
 
+    @property
+    def driver_connection(self):
+        return self
+
+    async def get_raw_connection(self):
+        return self
+
     async def execute(self, statement, _):
-        self.said.append(str(statement).split()[0])
-        if "pg_terminate_backend" in str(statement):
+        what = "end" if "pg_terminate_backend" in str(statement) else "look"
+        self.said.append(what)
+        if what in self.refusing:
             raise exc.ProgrammingError(None, None, Exception("permission denied"))
         return self
 
     async def commit(self):
-        self.said.append("COMMIT")
+        self.said.append(f"{self.riding.partition(' ')[0]};COMMIT")
+
+    def scalar_one_or_none(self):
+        return self.fenced.pop(0)
+
+
+TRACE = _Trace("0" * 32, 1, 0.0, FakeClock())
+
+
+async def test_a_row_that_is_there_says_that_it_has_committed():
+    server = Server(False)
+    assert await TRACE.judge(server) is Fate.COMMITTED
+    assert server.said == ["look"]
+
+
+async def test_a_fence_that_is_there_already_says_that_it_has_not():
+    server = Server(True)
+    assert await TRACE.judge(server) is Fate.ABSENT
+    assert server.said == ["look", "end"]
+
+
+async def test_without_a_row_a_fence_is_set_in_one_message():
+    server = Server(None, True)
+    assert await TRACE.judge(server) is Fate.ABSENT
+    assert server.said == ["look", "INSERT;COMMIT", "look", "end"]
+
+
+async def test_a_commit_that_came_before_the_fence_is_one():
+    server = Server(None, False)
+    assert await TRACE.judge(server) is Fate.COMMITTED
+    assert server.said == ["look", "INSERT;COMMIT", "look"]
+
+
+async def test_a_fence_that_has_vanished_says_nothing():
+    assert await TRACE.judge(Server(None, None)) is None
 
 
 async def test_a_fence_stands_although_the_backend_may_not_be_ended():
-    server = Unbending()
-    trace = _Trace("0" * 32, 1, 0.0, FakeClock())
-    assert await trace.judge(server) is Fate.ABSENT
-    assert server.said == ["INSERT", "COMMIT", "SELECT"]
+    server = Server(None, True, refusing={"end"})
+    assert await TRACE.judge(server) is Fate.ABSENT

@@ -65,6 +65,8 @@ class _Trace:
 
     async def judge(self, connection: AsyncConnection) -> Fate | None:
         token = {"token": self.token}
+        # With a COMMIT of its own, a fence could be left open by a connection that goes dark.
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
         if self.how.hurry:
             await connection.execute(text(self.how.hurry))
         try:
@@ -74,7 +76,6 @@ class _Trace:
                 raise
             await self._end_thread(connection)
             return None
-        await connection.commit()
         if fence.rowcount:
             return Fate.ABSENT
         fenced = (await connection.execute(_LOOK, token)).scalar_one_or_none()

@@ -2,15 +2,20 @@
 
     SELECT koo.commit_token('...'); COMMIT ------> one row, if the transaction has written
                        |
-               lost, a fresh connection: INSERT the same token, as a fence
+               lost, a fresh connection: is the row there?
                        |
-         +-------------+-----------------+
-      inserted                       in the way
-      ABSENT: a COMMIT that          COMMITTED, unless it is
-      comes late dies of it          an earlier fence
+         +-------------+------------------+
+      COMMITTED                  INSERT the same token, as a fence; COMMIT
+                                          |
+                               is it the fence that is there?
+                                          |
+                                +---------+---------+
+                             COMMITTED      ABSENT: a COMMIT that
+                                            comes late dies of it
 
 The fence waits for a transaction that is just committing. One that is still open holds its
-locks until its server notices that nobody is there, so its backend is ended.
+locks until its server notices that nobody is there, so its backend is ended. The fence goes
+with its COMMIT in one message, as the token did: nothing of it can be left open.
 """
 
 from __future__ import annotations
@@ -30,9 +35,8 @@ from ..scope import Fate, Scope
 
 __all__ = ["Tokens", "end_backend", "new_token"]
 
-_FENCE: Final = text(
-    "INSERT INTO koo.commit_tokens (token, fenced) VALUES (CAST(:token AS uuid), true)"
-    " ON CONFLICT DO NOTHING"
+_FENCE: Final = (
+    "INSERT INTO koo.commit_tokens (token, fenced) VALUES ('{}', true) ON CONFLICT DO NOTHING;"
 )
 _LOOK: Final = text("SELECT fenced FROM koo.commit_tokens WHERE token = CAST(:token AS uuid)")
 # A number may belong to somebody else by now; nobody else's transaction is as old as ours.
@@ -64,18 +68,23 @@ class _Trace:
     clock: Clock
 
     async def judge(self, connection: AsyncConnection) -> Fate | None:
-        token = {"token": self.token}
-        fence = await connection.execute(_FENCE, token)
-        await connection.commit()
-        if fence.rowcount:
-            await end_backend(connection, self.pid, self.clock.monotonic() - self.sent)
-            return Fate.ABSENT
-        match (await connection.execute(_LOOK, token)).scalar_one_or_none():
+        fenced = await self._look(connection)
+        if fenced is None:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            driver.riding = _FENCE.format(self.token)
+            await connection.commit()
+            fenced = await self._look(connection)
+        match fenced:
             case True:
+                await end_backend(connection, self.pid, self.clock.monotonic() - self.sent)
                 return Fate.ABSENT
             case False:
                 return Fate.COMMITTED
         return None
+
+    async def _look(self, connection: AsyncConnection) -> bool | None:
+        """Whether the token's row is a fence; None without one."""
+        return (await connection.execute(_LOOK, {"token": self.token})).scalar_one_or_none()
 
 
 def new_token(clock: Clock) -> str:
