@@ -17,7 +17,9 @@ from koo.resilience import (
     GaveUp,
     HealthChecked,
     LimitPaused,
+    LimitReached,
     OperatorAction,
+    PaceChanged,
     RetryScheduled,
     StateChanged,
     fan_out,
@@ -35,8 +37,8 @@ def log_event(event: Event) -> None:
     match event:
         case StateChanged(name, before, after, cause):
             _LOG.warning("%s: circuit %s, it was %s; %s", name, after, before, cause)
-        case LimitPaused(name, seconds):
-            _LOG.warning("%s: paused for %.1f s, as the service asks", name, seconds)
+        case LimitPaused() | LimitReached() | PaceChanged():
+            _log_throttling(event)
         case HealthChecked(name, ok, error, _):
             _LOG.info("%s: check %s", name, "answered" if ok else f"failed; {error}")
         case ConfigurationChanged(name, names):
@@ -50,6 +52,18 @@ def log_event(event: Event) -> None:
             _LOG.debug("%s: attempt %d failed, next in %.2f s; %s", name, attempt, delay, what)
         case CallRejected(name, gate, reason, _):
             _LOG.debug("%s: refused by %s; %s", name, gate, reason)
+
+
+def _log_throttling(event: LimitPaused | LimitReached | PaceChanged) -> None:
+    match event:
+        case LimitPaused(name, seconds):
+            _LOG.warning("%s: paused for %.1f s, as the service asks", name, seconds)
+        case LimitReached(name, cause, seconds):
+            _LOG.warning("%s: %s; calls wait for up to %.1f s", name, cause, seconds)
+        case PaceChanged(name, None, cause):
+            _LOG.info("%s: calls go as they come again; %s", name, cause)
+        case PaceChanged(name, pace, cause):
+            _LOG.warning("%s: %.1f calls a minute from now on; %s", name, pace, cause)
 
 
 def log_alert(event: AlertEvent) -> None:

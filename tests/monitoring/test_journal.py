@@ -10,7 +10,9 @@ from koo.resilience import (
     GaveUp,
     HealthChecked,
     LimitPaused,
+    LimitReached,
     OperatorAction,
+    PaceChanged,
     RetryScheduled,
     StateChanged,
 )
@@ -44,6 +46,26 @@ def test_an_action_names_who_and_why(journal):
 def test_a_pause_says_for_how_long(journal):
     journal.record(LimitPaused("ai:claude", 20))
     assert journal.entries()[0].cause == "for 20.0 s"
+
+
+def test_a_limit_that_is_reached_says_which(journal):
+    journal.record(LimitReached("ai:claude", "0 of 60 requests are left at the service", 20.0))
+    [entry] = journal.entries()
+    assert (entry.what, entry.cause) == (
+        "limit reached",
+        "0 of 60 requests are left at the service",
+    )
+
+
+@pytest.mark.parametrize(("pace", "after"), [(48.0, "48.0 a minute"), (None, "as they come")])
+def test_a_change_of_pace_says_how_calls_go_and_why(journal, pace, after):
+    journal.record(PaceChanged("ai:claude", pace, "the traffic grew too fast"))
+    [entry] = journal.entries()
+    assert (entry.what, entry.after, entry.cause) == (
+        "pace of calls",
+        after,
+        "the traffic grew too fast",
+    )
 
 
 def test_changed_settings_become_an_entry_and_a_notice(journal, clock):

@@ -1,7 +1,7 @@
 """One AI service: a provider, its policy, its money and its memory.
 
     query --> configured? key alive? prompt and price known? --> Ask (the most it can cost)
-          --> Policy: CircuitBreaker -> RateLimiter (minute, hour, day) -> DailyBudget
+          --> Policy: CircuitBreaker -> Limits (ours, the vendor's) -> DailyBudget
           --> provider, once per attempt --> usage priced --> settled
           --> the text, or an ExternalServiceError
     stream --> the same way, with the text as it comes
@@ -29,7 +29,6 @@ from ..errors import (
 from ..resilience import (
     RANDOM,
     SYSTEM_CLOCK,
-    Ask,
     CircuitBreaker,
     Clock,
     DailyBudgetConfig,
@@ -50,14 +49,14 @@ from .config import ServiceConfig
 from .health import (
     Checks,
     Lessons,
+    Limits,
     Tally,
     budget_readings,
     cause_of,
     details_of,
     limit_cause,
-    limit_readings,
-    limits_of,
 )
+from .pacing import PacedAsk
 from .pricing import Price, PriceTable, flat_price
 from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request, Usage
 from .providers import connect
@@ -105,12 +104,12 @@ class AIService:
         )
         store = store or MemoryStore(clock=clock)
         self._lessons = Lessons(config, self._breaker)
-        self._limiter = store.limiter(self.name, limits_of(config), on_event=on_event)
+        self._limits = Limits(self.name, config, store, clock=clock, on_event=on_event)
         budget = DailyBudgetConfig(config.daily_budget_nanousd)
         self._budget = store.budget(self.name, budget)
         self._policy = Policy(
             self.name,
-            gates=(self._breaker, self._limiter, self._budget),
+            gates=(self._breaker, *self._limits.gates, self._budget),
             classify=classify,
             appraise=appraise,
             retry=config.retry,
@@ -202,9 +201,10 @@ class AIService:
 
     def report(self) -> Report:
         """How it is doing. Only looks."""
-        breaker, limits, budget = self._breaker.stats(), self._limiter.stats(), self._budget.stats()
+        breaker, limits, budget = self._breaker.stats(), self._limits.stats(), self._budget.stats()
         check, calls = self._checks.stats(self._tally.last_success_at), self._policy.stats()
-        limited, has_key = limit_cause(limits, budget), self.config.is_configured
+        limited = limit_cause(limits, budget, self.config.model)
+        has_key = self.config.is_configured
         state = derive_health(breaker, check, limited=limited is not None, maintenance=not has_key)
         return Report(
             component=self.name,
@@ -218,7 +218,7 @@ class AIService:
             readings=(
                 *self._tally.readings(),
                 Reading("retries_total", calls.retries_total),
-                *limit_readings(limits, self._clock.time()),
+                *limits.readings(self._clock.time()),
                 *budget_readings(budget),
                 *self._key_readings(),
             ),
@@ -244,8 +244,12 @@ class AIService:
         return self.report()
 
     def reset(self) -> None:
-        """Close the circuit (ramped), forget errors and a dead key; never limits or spend."""
+        """Close the circuit (ramped), forget errors, a dead key and what the vendor's limits are.
+
+        Never our own limits or spend.
+        """
         self._lessons.forget()
+        self._limits.forget()
         self._provider.reset()
         self._tally.forget_errors()
         self._breaker.reset()
@@ -335,11 +339,12 @@ class AIService:
             )
         return price
 
-    def _most_it_can_take(self, request: Request, price: Price, timeout: float | None) -> Ask:
+    def _most_it_can_take(self, request: Request, price: Price, timeout: float | None) -> PacedAsk:
         limit = self.config.timeout if timeout is None else timeout
         now, given = self._clock.time(), request.prompt.max_tokens
         taken = len(request.body)
-        return Ask(1, taken + given, price.bound(taken, given, now, now + limit))
+        cost = price.bound(taken, given, now, now + limit)
+        return PacedAsk(1, taken + given, cost, model=request.prompt.model, output_tokens=given)
 
     # -- a failure -----------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """What changed, and who changed it: the last events worth a person's eye.
 
 A listener. Of the many things that components tell it keeps those that change
-what a person sees: transitions, pauses, actions, settings, and a check whose
+what a person sees: transitions, pauses, limits, actions, settings, and a check whose
 answer differs from the one before. Retries and refused calls are counters.
 """
 
@@ -19,7 +19,9 @@ from ..resilience import (
     Event,
     HealthChecked,
     LimitPaused,
+    LimitReached,
     OperatorAction,
+    PaceChanged,
     StateChanged,
 )
 from .alerts import Notice
@@ -76,8 +78,8 @@ class Journal:
                     after=str(after),
                     cause=cause,
                 )
-            case LimitPaused(name, seconds):
-                return Entry(at=at, component=name, what="paused", cause=f"for {seconds:.1f} s")
+            case LimitPaused() | LimitReached() | PaceChanged():
+                return _throttling(event, at)
             case OperatorAction():
                 return _action(event, at)
             case ConfigurationChanged(name, names):
@@ -95,6 +97,19 @@ class Journal:
             return None
         what = "answers again" if event.ok else "check failed"
         return Entry(at=at, component=event.component, what=what, cause=event.error)
+
+
+def _throttling(event: LimitPaused | LimitReached | PaceChanged, at: float) -> Entry:
+    match event:
+        case LimitPaused(name, seconds):
+            return Entry(at=at, component=name, what="paused", cause=f"for {seconds:.1f} s")
+        case LimitReached(name, cause, _):
+            return Entry(at=at, component=name, what="limit reached", cause=cause)
+    pace = event.per_minute
+    after = "as they come" if pace is None else f"{pace:.1f} a minute"
+    return Entry(
+        at=at, component=event.component, what="pace of calls", after=after, cause=event.cause
+    )
 
 
 def _action(event: OperatorAction, at: float) -> Entry:

@@ -36,6 +36,7 @@ from .service import (
     RateLimitsView,
     ServiceHealth,
     ServiceMetrics,
+    VendorLimitView,
     WindowView,
     service_health,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "ServiceSummary",
     "Summary",
     "SystemHealth",
+    "VendorLimitView",
     "VerdictView",
     "WindowView",
     "alert_views",

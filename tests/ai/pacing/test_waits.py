@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koo.ai.providers.waits import named_wait, read_duration
+from koo.ai.pacing.waits import named_wait, read_duration
 
 NOW = 1_795_392_000.0  # 2026-11-23T00:00:00Z
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-__all__ = ["named_wait", "read_duration", "without_windows"]
+__all__ = ["named_wait", "read_duration", "read_reset", "without_windows"]
 
 _NUMBER: Final = re.compile(r"\d{1,15}(\.\d{1,15})?")
 _DURATION: Final = re.compile(
@@ -62,6 +62,14 @@ def read_duration(text: str) -> float | None:
     return sum(float(number) * _unit(unit) for number, unit in parts)
 
 
+def read_reset(text: str, now: float) -> float | None:
+    """The seconds from *now* (epoch) until *text*: a duration, seconds, or a moment."""
+    if text.lstrip().startswith("-"):
+        return None
+    seconds = read_duration(text)
+    return _moment_or_seconds(text, now) if seconds is None else seconds
+
+
 def _candidates(
     headers: Mapping[str, str], message: str, delay: str, now: float
 ) -> Iterator[float | None]:
@@ -82,7 +90,7 @@ def _resets(headers: Mapping[str, str], now: float) -> Iterator[float]:
         if "ratelimit-" not in name or "reset" not in name:
             continue
         if _number(headers.get(name.replace("reset", "remaining"), "0")) == 0:
-            wait = read_duration(text) or _moment_or_seconds(text, now)
+            wait = read_reset(text, now)
             if wait is not None:
                 yield wait
 
