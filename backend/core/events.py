@@ -18,10 +18,12 @@ from koo.resilience import (
     HealthChecked,
     LimitPaused,
     LimitReached,
+    ModeChanged,
     OperatorAction,
     PaceChanged,
     RetryScheduled,
     StateChanged,
+    StateRenewed,
     fan_out,
 )
 
@@ -35,8 +37,10 @@ _LOG.addHandler(logging.NullHandler())
 def log_event(event: Event) -> None:
     """Say *event* in one line. An error is named by its class, never by what it says."""
     match event:
-        case StateChanged(name, before, after, cause):
+        case StateChanged(name, before, after, cause) | ModeChanged(name, before, after, cause):
             _LOG.warning("%s: circuit %s, it was %s; %s", name, after, before, cause)
+        case StateRenewed(name, state, cause):
+            _LOG.info("%s: circuit still %s; %s", name, state, cause)
         case LimitPaused() | LimitReached() | PaceChanged():
             _log_throttling(event)
         case HealthChecked(name, ok, error, _):

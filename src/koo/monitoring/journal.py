@@ -1,7 +1,7 @@
 """What changed, and who changed it: the last events worth a person's eye.
 
 A listener. Of the many things that components tell it keeps those that change
-what a person sees: transitions, pauses, limits, actions, settings, and a check whose
+what a person sees: transitions, modes, pauses, limits, actions, settings, and a check whose
 answer differs from the one before. Retries and refused calls are counters.
 """
 
@@ -20,6 +20,7 @@ from ..resilience import (
     HealthChecked,
     LimitPaused,
     LimitReached,
+    ModeChanged,
     OperatorAction,
     PaceChanged,
     StateChanged,
@@ -69,15 +70,8 @@ class Journal:
 
     def _entry(self, event: Event, at: float) -> Entry | None:
         match event:
-            case StateChanged(name, before, after, cause):
-                return Entry(
-                    at=at,
-                    component=name,
-                    what="circuit",
-                    before=str(before),
-                    after=str(after),
-                    cause=cause,
-                )
+            case StateChanged() | ModeChanged():
+                return _move(event, at)
             case LimitPaused() | LimitReached() | PaceChanged():
                 return _throttling(event, at)
             case OperatorAction():
@@ -109,6 +103,17 @@ def _throttling(event: LimitPaused | LimitReached | PaceChanged, at: float) -> E
     after = "as they come" if pace is None else f"{pace:.1f} a minute"
     return Entry(
         at=at, component=event.component, what="pace of calls", after=after, cause=event.cause
+    )
+
+
+def _move(event: StateChanged | ModeChanged, at: float) -> Entry:
+    return Entry(
+        at=at,
+        component=event.component,
+        what="circuit" if isinstance(event, StateChanged) else "mode",
+        before=str(event.before),
+        after=str(event.after),
+        cause=event.cause,
     )
 
 

@@ -34,10 +34,12 @@ from .events import (
     LimitPaused,
     LimitReached,
     Listener,
+    ModeChanged,
     OperatorAction,
     PaceChanged,
     RetryScheduled,
     StateChanged,
+    StateRenewed,
     fan_out,
     ignore,
     tell,
@@ -61,7 +63,7 @@ from .outcome import (
     Spent,
     Success,
 )
-from .policy import Attempt, CallOutcome, Pace, Policy, PolicyStats
+from .policy import Asking, Attempt, CallOutcome, Pace, Policy, PolicyStats
 from .retry import Backoff, RetryBudget, RetryBudgetConfig, RetryBudgetStats, RetryConfig
 from .store import MemoryStore, Store
 from .window import OutcomeWindow, Tally, WindowConfig
@@ -77,6 +79,7 @@ __all__ = [
     "Advice",
     "Appraiser",
     "Ask",
+    "Asking",
     "Attempt",
     "Backoff",
     "BreakerConfig",
@@ -117,6 +120,7 @@ __all__ = [
     "Listener",
     "MemoryStore",
     "Mode",
+    "ModeChanged",
     "OperatorAction",
     "Outcome",
     "OutcomeWindow",
@@ -141,6 +145,7 @@ __all__ = [
     "Spent",
     "State",
     "StateChanged",
+    "StateRenewed",
     "Store",
     "Success",
     "Tally",

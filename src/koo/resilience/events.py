@@ -24,10 +24,12 @@ __all__ = [
     "LimitPaused",
     "LimitReached",
     "Listener",
+    "ModeChanged",
     "OperatorAction",
     "PaceChanged",
     "RetryScheduled",
     "StateChanged",
+    "StateRenewed",
     "fan_out",
     "ignore",
     "tell",
@@ -37,6 +39,28 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class StateChanged:
     """A circuit breaker moved from one state to another, because of *cause*."""
+
+    component: str
+    before: str
+    after: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateRenewed:
+    """A circuit breaker stays in *state*, but begins it anew, because of *cause*.
+
+    Closed, it has forgotten its failures; open, it waits longer or for another reason.
+    """
+
+    component: str
+    state: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModeChanged:
+    """A circuit breaker went from one mode into another, because of *cause*."""
 
     component: str
     before: str
@@ -140,6 +164,8 @@ class OperatorAction:
 
 Event: TypeAlias = (
     StateChanged
+    | StateRenewed
+    | ModeChanged
     | RetryScheduled
     | GaveUp
     | CallRejected
