@@ -140,6 +140,15 @@ def test_a_limit_that_is_reached_is_told_once_as_long_as_it_holds_calls_back(ben
     assert len(bench.heard) == 2
 
 
+def test_the_limit_that_has_too_little_is_named_and_no_other(bench):
+    windows = (
+        WindowTold("requests", "requests", 60, 9, 30.0),
+        WindowTold("tokens", "tokens", 1_000, 10, 30.0),
+    )
+    bench.answer(bench.ask(), Told(windows=windows))
+    assert bench.ask(tokens=11).cause == "10 of 1000 tokens are left at the service"
+
+
 def test_a_reset_by_a_person_forgets_all_that_was_learned(bench):
     first, second = bench.passes(2)
     bench.answer(first, bench.told(0))
@@ -296,7 +305,9 @@ def test_a_newcomer_behind_others_is_told_to_come_after_them(bench):
     bench.clock.advance(10.0)
     bench.refuse(permits[0])
     bench.pacer.join(_Waiter())
-    assert bench.ask().retry_after == pytest.approx(1.0 + 1 / 1.6)
+    refusal = bench.ask()
+    assert refusal.retry_after == pytest.approx(1.0 + 1 / 1.6)
+    assert refusal.soonest == pytest.approx(1.0), "it may be served by then if it joins"
     assert bench.pacer.stats().waiting == 1
 
 

@@ -1,6 +1,7 @@
 """A service stays within its own limits and within its vendor's, and says what holds calls back."""
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -200,3 +201,17 @@ async def test_too_many_in_flight_are_refused_to_whom_it_is_too_long(serve):
 async def test_a_limit_that_lets_nothing_through_is_refused(serve, name):
     with pytest.raises(ValueError, match=f"claude: {name} must be at least 1; None is no limit"):
         serve(ScriptedProvider(), **{name: 0})
+
+
+async def test_refused_again_and_again_without_a_word_a_call_asks_after_longer_and_longer(serve):
+    stamps = []
+    provider = ScriptedProvider(
+        *[_throttled()] * 4,
+        then="x",
+        on_send=lambda _: stamps.append(running_clock().monotonic()),
+    )
+    service = serve(provider, retry=RetryConfig(max_retries=5))
+    assert await service.query("Why?") == "x"
+    gaps = [after - before for before, after in itertools.pairwise(stamps)]
+    assert len(gaps) == 4
+    assert all(gap >= hold for gap, hold in zip(gaps, (1.0, 2.0, 4.0, 8.0), strict=True))

@@ -10,7 +10,6 @@ limit, a reset within a day. A window with no reset lasts as long as its name sa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -32,8 +31,6 @@ _LONGEST: Final = 86_400.0
 #: A moment this many seconds ago was just now: vendors round, and answers travel.
 _JUST_NOW: Final = 5.0
 _MOST_DIGITS: Final = 15
-#: A moment told to the second: an epoch second, or hours, minutes and seconds.
-_WHOLE_SECOND: Final = re.compile(r"^\s*\d{10}\s*$|:\d\d:\d\d(?![.,\d])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +88,12 @@ def _without_field(part: _Part) -> _Part:
 
 def _window(part: _Part, texts: Mapping[str, str], now: float) -> WindowTold | None:
     remaining, limit = _count(texts.get("remaining", "")), _count(texts.get("limit", ""))
-    reset = _reset(texts["reset"], now) if "reset" in texts else part.span
+    reset = read_reset(texts["reset"], now) if "reset" in texts else part.span
     if remaining is None or reset is None or not -_JUST_NOW <= reset <= _LONGEST:
         return None
     if limit is not None and not 0 < limit >= remaining:
         return None
     return WindowTold(part.name, part.kind, limit, remaining, max(0.0, reset))
-
-
-def _reset(text: str, now: float) -> float | None:
-    seconds = read_reset(text, now)
-    # The moment may be any within its second, and early is worse than late.
-    return seconds + 1.0 if seconds is not None and _WHOLE_SECOND.search(text) else seconds
 
 
 def _count(text: str) -> int | None:

@@ -273,9 +273,13 @@ class Pacer(LinedGate):
 
     def _refuse(self, permit: _PacedPermit, now: float) -> Rejected:
         self._rejected_total += not self._serving
-        times = 1 if self._serving else 1 + self.waiting
-        due = self._fits_at(permit, now, times)
-        return self._may_wait(RateLimited(self.name, due - now, self._why(permit, now, due)))
+        due = self._fits_at(permit, now)
+        refusal = RateLimited(self.name, due - now, self._why(permit, now, due))
+        if self.must_line_up:
+            # Who joins the line may be served by then; who comes again must find it empty.
+            refusal.soonest = refusal.retry_after
+            refusal.retry_after = self._fits_at(permit, now, 1 + self.waiting) - now
+        return self._may_wait(refusal)
 
     def _why(self, permit: _PacedPermit, now: float, due: float) -> str | None:
         for window in permit.model.windows.values():

@@ -31,6 +31,8 @@ _REGAIN: Final = re.compile(
     r"(?:(?: at |t| )(\d\d:\d\d)(?::\d\d)?)?"
 )
 _SECONDS: Final[Mapping[str, float]] = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+# A moment told to the second: an epoch second, or hours, minutes and seconds.
+_WHOLE_SECOND: Final = re.compile(r"^\s*\d{10}\s*$|:\d\d:\d\d(?![.,\d])")
 # A number this large is a moment, in seconds or in milliseconds, and not a duration.
 _EPOCH_S: Final = 1e9
 _EPOCH_MS: Final = 1e12
@@ -67,7 +69,10 @@ def read_reset(text: str, now: float) -> float | None:
     if text.lstrip().startswith("-"):
         return None
     seconds = read_duration(text)
-    return _moment_or_seconds(text, now) if seconds is None else seconds
+    if seconds is None:
+        seconds = _moment_or_seconds(text, now)
+    # The moment may be any within its second, and early is worse than late.
+    return seconds + 1.0 if seconds is not None and _WHOLE_SECOND.search(text) else seconds
 
 
 def _candidates(
