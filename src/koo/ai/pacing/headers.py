@@ -45,11 +45,11 @@ class _Part:
 
 def read_windows(headers: Mapping[str, str], now: float) -> tuple[WindowTold, ...]:
     """The windows in *headers*, which have lower-case names; *now* is the vendor's epoch second."""
-    found: dict[_Part, dict[str, str]] = {}
+    found: dict[str, tuple[_Part, dict[str, str]]] = {}
     for name, text in headers.items():
         if _MARK in name and (part := _part(name)) is not None:
-            found.setdefault(_without_field(part), {})[part.field] = text
-    windows = (_window(part, texts, now) for part, texts in found.items())
+            found.setdefault(part.name, (part, {}))[1][part.field] = text
+    windows = (_window(part, texts, now) for part, texts in found.values())
     return tuple(window for window in windows if window is not None)
 
 
@@ -79,11 +79,6 @@ def _kind(words: list[str]) -> Kind:
     if "input" in words:
         return "input tokens"
     return "output tokens" if "output" in words else "tokens"
-
-
-@lru_cache(maxsize=256)
-def _without_field(part: _Part) -> _Part:
-    return _Part("", part.name, part.kind, part.span)
 
 
 def _window(part: _Part, texts: Mapping[str, str], now: float) -> WindowTold | None:
