@@ -6,6 +6,7 @@ daily budget that is reserved before a call and settled after it.
 
 from .config import VENDORS, ServiceConfig, Vendor
 from .manager import AIManager
+from .pacing import PacedAsk, PacedSpent, Pacer, PacerStats, Told, Urge, WindowTold, read_windows
 from .pricing import Price, PriceTable, TokenPrice
 from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request, Usage
 from .providers import HTTPProvider, Sessions, Wire, connect
@@ -23,6 +24,10 @@ __all__ = [
     "Completion",
     "HTTPProvider",
     "Heard",
+    "PacedAsk",
+    "PacedSpent",
+    "Pacer",
+    "PacerStats",
     "Phase",
     "Price",
     "PriceTable",
@@ -35,12 +40,16 @@ __all__ = [
     "Sessions",
     "Surface",
     "TokenPrice",
+    "Told",
+    "Urge",
     "Usage",
     "Vendor",
     "Verdict",
+    "WindowTold",
     "Wire",
     "billed",
     "classify",
     "connect",
     "judge",
+    "read_windows",
 ]

@@ -15,6 +15,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from .pacing import Told
+
 __all__ = ["NOTHING", "Completion", "Heard", "Prompt", "Provider", "Request", "Usage"]
 
 
@@ -66,13 +68,17 @@ NOTHING: Final = Usage(nanousd=0)
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer: its *text*, why it ended (*finish*), its *usage* (None: unknown)."""
+    """One answer: its *text*, why it ended (*finish*), its *usage* (None: unknown).
+
+    *told* is what its headers say of the vendor's limits.
+    """
 
     text: str
     model: str
     finish: str
     usage: Usage | None = None
     request_id: str | None = None
+    told: Told | None = None
 
 
 @dataclass(slots=True)

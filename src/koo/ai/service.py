@@ -1,7 +1,7 @@
 """One AI service: a provider, its policy, its money and its memory.
 
     query --> configured? key alive? prompt and price known? --> Ask (the most it can cost)
-          --> Policy: CircuitBreaker -> RateLimiter (minute, hour, day) -> DailyBudget
+          --> Policy: CircuitBreaker -> Limits (ours, the vendor's) -> DailyBudget
           --> provider, once per attempt --> usage priced --> settled
           --> the text, or an ExternalServiceError
     stream --> the same way, with the text as it comes
@@ -29,7 +29,6 @@ from ..errors import (
 from ..resilience import (
     RANDOM,
     SYSTEM_CLOCK,
-    Ask,
     CircuitBreaker,
     Clock,
     DailyBudgetConfig,
@@ -51,20 +50,21 @@ from .config import ServiceConfig
 from .health import (
     Checks,
     Lessons,
+    Limits,
     Tally,
     budget_readings,
     cause_of,
     details_of,
     limit_cause,
-    limit_readings,
-    limits_of,
 )
-from .pricing import Price, PriceTable, flat_price
-from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request, Usage
+from .pacing import PacedAsk
+from .pricing import Price, PriceTable
+from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request
 from .providers import connect
 from .questions import Question, complaint
 from .rotation import Rotation
 from .streaming import AIStream, Telling, Times
+from .till import Till
 from .verdicts import appraise, classify
 
 __all__ = ["AIService"]
@@ -94,9 +94,9 @@ class AIService:
         self.config = config
         self.name = f"ai:{config.name}"
         self._provider = provider or connect(config, clock=clock)
-        self._prices = prices or PriceTable()
         self._clock = clock
         self._tally = Tally(clock, config.model)
+        self._till = Till(config, prices or PriceTable(), self._tally, clock=clock)
         self._breaker = CircuitBreaker(
             self.name,
             config.breaker.leasing(min(config.attempt_timeout, config.timeout)),
@@ -106,12 +106,12 @@ class AIService:
         )
         store = store or MemoryStore(clock=clock)
         self._lessons = Lessons(config, self._breaker)
-        self._limiter = store.limiter(self.name, limits_of(config), on_event=on_event)
+        self._limits = Limits(self.name, config, store, clock=clock, on_event=on_event)
         budget = DailyBudgetConfig(config.daily_budget_nanousd)
         self._budget = store.budget(self.name, budget)
         self._policy = Policy(
             self.name,
-            gates=(self._breaker, self._limiter, self._budget),
+            gates=(self._breaker, *self._limits.gates, self._budget),
             classify=classify,
             appraise=appraise,
             retry=config.retry,
@@ -203,9 +203,10 @@ class AIService:
 
     def report(self) -> Report:
         """How it is doing. Only looks."""
-        breaker, limits, budget = self._breaker.stats(), self._limiter.stats(), self._budget.stats()
+        breaker, limits, budget = self._breaker.stats(), self._limits.stats(), self._budget.stats()
         check, calls = self._checks.stats(self._tally.last_success_at), self._policy.stats()
-        limited, has_key = limit_cause(limits, budget), self.config.is_configured
+        limited = limit_cause(limits, budget, self.config.model)
+        has_key = self.config.is_configured
         state = derive_health(breaker, check, limited=limited is not None, maintenance=not has_key)
         return Report(
             component=self.name,
@@ -219,7 +220,7 @@ class AIService:
             readings=(
                 *self._tally.readings(),
                 Reading("retries_total", calls.retries_total),
-                *limit_readings(limits, self._clock.time()),
+                *limits.readings(self._clock.time()),
                 *budget_readings(budget),
                 *self._key_readings(),
             ),
@@ -256,8 +257,12 @@ class AIService:
         self._breaker.half_open("half-opened by hand")
 
     def reset(self) -> None:
-        """Close the circuit (ramped), forget errors and a dead key; never limits or spend."""
+        """Close the circuit (ramped), forget errors, a dead key and what the vendor's limits are.
+
+        Never our own limits or spend.
+        """
         self._lessons.forget()
+        self._limits.forget()
         self._provider.reset()
         self._tally.forget_errors()
         self._breaker.reset()
@@ -302,7 +307,7 @@ class AIService:
         self._lessons.refuse_in_vain(prompt.model)
         if wrong := complaint(prompt, *timeouts):
             raise self._invalid(wrong)
-        return self._provider.prepare(prompt), await self._price(prompt.model)
+        return self._provider.prepare(prompt), await self._till.price(prompt.model)
 
     @traced("attempt")
     async def _attempt(self, request: Request, price: Price) -> Completion:
@@ -326,40 +331,19 @@ class AIService:
             raise
 
     def _billed(self, completion: Completion, price: Price) -> Completion:
-        usage = completion.usage and price.bill(completion.usage, self._clock.time())
-        self._tally.billed(completion.model, usage)
+        usage = self._till.bill(price, completion.model, completion.usage)
         return replace(completion, usage=usage)
 
-    async def _price(self, model: str) -> Price:
-        config = self.config
-        price = await self._prices.get(config.price_list, model, config.base_url)
-        if price is None and config.price is not None:
-            return flat_price(config.price)
-        if price is None:
-            raise self._invalid(
-                f"nobody knows the price of {model!r}; set {config.variable('PRICE')} to USD per"
-                " million tokens as input,output, or choose another model"
-            )
-        if price.unbounded:
-            raise self._invalid(
-                f"the cost of {model!r} has no upper bound ({', '.join(price.unbounded)});"
-                " choose another model"
-            )
-        return price
-
-    def _most_it_can_take(self, request: Request, price: Price, timeout: float | None) -> Ask:
-        limit = self.config.timeout if timeout is None else timeout
-        now, given = self._clock.time(), request.prompt.max_tokens
-        taken = len(request.body)
-        return Ask(1, taken + given, price.bound(taken, given, now, now + limit))
+    def _most_it_can_take(self, request: Request, price: Price, timeout: float | None) -> PacedAsk:
+        asked, taken = request.prompt, len(request.body)
+        return self._till.ask(
+            price, asked.model, taken=taken, given=asked.max_tokens, timeout=timeout
+        )
 
     # -- a failure -----------------------------------------------------------------------
 
     def _learn(self, error: ExternalServiceError, request: Request, price: Price) -> None:
-        if isinstance(error.usage, Usage):
-            error.usage = price.bill(error.usage, self._clock.time())
-            if error.usage.tokens:
-                self._tally.billed(request.prompt.model, error.usage)
+        self._till.bill_failure(price, request.prompt.model, error)
         self._lessons.learn(error, request.prompt.model)
 
     def _as_service_error(

@@ -33,7 +33,8 @@ from ..errors import (
     ServiceTimeoutError,
     ServiceUnavailableError,
 )
-from ..resilience import Failure, RetryClass, Spent, Success
+from ..resilience import Advice, Failure, RetryClass, Spent, Success
+from .pacing import PacedSpent, Urge
 from .provider import NOTHING, Completion, Usage
 
 __all__ = [
@@ -90,7 +91,8 @@ class Verdict:
     """The error class, what happened, and what to do, with ``{key}`` for the key's variable.
 
     *waits*: a wait that the answer names is true and applies to this error; *windows*: so
-    are the resets of the rate limits, which say nothing of money.
+    are the resets of the rate limits, which say nothing of money. *urge*: what it asks of
+    the calls after it.
     """
 
     error: type[ExternalServiceError]
@@ -98,6 +100,7 @@ class Verdict:
     cure: str
     waits: bool = True
     windows: bool = True
+    urge: Urge = Urge.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,12 @@ DAY_SPENT: Final = Verdict(
     "raise the quota and reset the service, or wait for the vendor's next day",
 )
 TOO_FAST: Final = Verdict(RateLimitError, "too many requests", "send fewer, or wait")
-OVERLOADED: Final = Verdict(ServiceUnavailableError, "the service is overloaded", "try again later")
+GREW_TOO_FAST: Final = Verdict(
+    RateLimitError, "the traffic grew too fast", "let it grow slowly", urge=Urge.GROW_SLOWLY
+)
+OVERLOADED: Final = Verdict(
+    ServiceUnavailableError, "the service is overloaded", "try again later", urge=Urge.EASE
+)
 BROKEN: Final = Verdict(ServiceUnavailableError, "the service failed", "try again later")
 SOMETHING_BETWEEN: Final = Verdict(
     ServiceUnavailableError,
@@ -280,21 +288,28 @@ def classify(error: Exception) -> Failure:
         error.retry_after,
         retry_class,
         spent=_spent(error.usage),
+        advice=_advice(error.told),
         cause=error.detail,
     )
 
 
 def appraise(value: object) -> Success:
     """What a good answer has spent; the appraiser of every AI service."""
-    return Success(_spent(value.usage) if isinstance(value, Completion) else None)
+    if not isinstance(value, Completion):
+        return Success()
+    return Success(_spent(value.usage), value.told)
 
 
 def _spent(usage: object) -> Spent | None:
     match usage:
         case Usage(nanousd=int(cost)):
-            return Spent(1, usage.tokens, cost)
+            return PacedSpent(1, usage.tokens, cost, usage.output_tokens)
         case _:
             return None
+
+
+def _advice(told: object) -> Advice | None:
+    return told if isinstance(told, Advice) else None
 
 
 def _with_own_status(surface: Surface) -> Surface:

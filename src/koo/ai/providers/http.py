@@ -31,12 +31,12 @@ from ...errors import (
 )
 from ...resilience import SYSTEM_CLOCK, Clock, trace_headers
 from ..config import ServiceConfig, trust_in
+from ..pacing import Told, Urge, named_wait, read_windows, their_time, without_windows
 from ..provider import NOTHING, Completion, Heard, Prompt, Request
 from ..verdicts import Phase, Surface, Verdict, billed, judge
 from .breaks import broken
 from .events import LARGEST_ANSWER, CutOff, ErrorInside, Listener, drain
 from .sessions import Sessions
-from .waits import named_wait, without_windows
 from .wire import Answer, Hearing, Wire, parse
 
 __all__ = ["HTTPProvider"]
@@ -54,17 +54,27 @@ _AS_EVENTS: Final = {"Accept": "text/event-stream", "Accept-Encoding": "identity
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """What came back: headers with lower-case names, and the document or None."""
+    """What came back: headers with lower-case names, and the document or None.
+
+    Its head came at the monotonic second *at*, and was made at *time* by the vendor's clock.
+    """
 
     status: int
     headers: Mapping[str, str]
+    at: float
+    time: float
     document: object = None
 
     @classmethod
-    def to(cls, response: ClientResponse) -> _Reply:
+    def to(cls, response: ClientResponse, clock: Clock) -> _Reply:
         """The head of *response*, without its body."""
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return cls(response.status, headers)
+        made = their_time(headers, clock.time())
+        return cls(response.status, headers, clock.monotonic(), made)
+
+    def told(self, urge: Urge = Urge.NONE) -> Told:
+        """What it says of the vendor's limits, and what it asks for beside them."""
+        return Told(at=self.at, windows=read_windows(self.headers, self.time), urge=urge)
 
     @property
     def request_id(self) -> str | None:
@@ -123,7 +133,7 @@ class HTTPProvider:
             async with self._send(
                 session, "POST", request.path, body=request.body, headers=_AS_EVENTS
             ) as response:
-                reply = _Reply.to(response)
+                reply = _Reply.to(response, self._clock)
                 if not _is_good(reply.status) or response.content_type in _WHOLE:
                     reply = replace(reply, document=await _read(response))
                     whole = self._completion(request, reply)
@@ -174,7 +184,7 @@ class HTTPProvider:
         session = await self._sessions.current()
         try:
             async with self._send(session, method, path, body=body, headers={}) as response:
-                reply = replace(_Reply.to(response), document=await _read(response))
+                reply = replace(_Reply.to(response, self._clock), document=await _read(response))
         except (ClientError, OSError) as error:
             failure = broken(self._config.name, error)
         else:
@@ -214,7 +224,12 @@ class HTTPProvider:
         if answer.refused:
             raise self._refusal(answer, reply)
         return Completion(
-            answer.text, request.prompt.model, answer.finish, answer.usage, reply.request_id
+            answer.text,
+            request.prompt.model,
+            answer.finish,
+            answer.usage,
+            reply.request_id,
+            reply.told(),
         )
 
     def _error(self, reply: _Reply) -> ExternalServiceError:
@@ -228,7 +243,7 @@ class HTTPProvider:
     def _judged(self, surface: Surface, reply: _Reply) -> ExternalServiceError:
         verdict = judge(surface, self._wire.rules)
         wait = self._wait(verdict, surface, reply) if verdict.waits else None
-        return verdict.error(
+        error = verdict.error(
             self._config.name,
             self._detail(verdict, surface),
             retry_after=wait,
@@ -237,20 +252,24 @@ class HTTPProvider:
             # It may forbid what we would do, but not ask for what can't succeed.
             retryable=False if reply.headers.get("x-should-retry") == "false" else None,
         )
+        error.told = reply.told(verdict.urge)
+        return error
 
     def _truncated(self, what: str, reply: _Reply) -> ExternalServiceError:
-        return StreamTruncatedError(
+        error = StreamTruncatedError(
             self._config.name,
             f"the answer is not whole: {what}; ask again, or use the part that came",
             request_id=reply.request_id,
         )
+        error.told = reply.told()
+        return error
 
     def _wait(self, verdict: Verdict, surface: Surface, reply: _Reply) -> float | None:
         return named_wait(
             reply.headers if verdict.windows else without_windows(reply.headers),
             message=surface.message,
             delay=self._wire.delay(reply.document),
-            now=self._clock.time(),
+            now=reply.time,
         )
 
     def _detail(self, verdict: Verdict, surface: Surface) -> str:
@@ -260,12 +279,14 @@ class HTTPProvider:
 
     def _refusal(self, answer: Answer, reply: _Reply) -> ExternalServiceError:
         reason = _word(answer.finish) or "refused"
-        return ContentRefusedError(
+        error = ContentRefusedError(
             self._config.name,
             f"the answer was refused ({reason}); change the prompt",
             request_id=reply.request_id,
             usage=answer.usage,
         )
+        error.told = reply.told()
+        return error
 
     def _invalid(self, detail: str) -> ExternalServiceError:
         return InvalidRequestError(self._config.name, detail, usage=NOTHING)

@@ -10,6 +10,7 @@ from ..verdicts import (
     BAD_KEY,
     BROKEN,
     DAY_SPENT,
+    GREW_TOO_FAST,
     NO_ACCESS,
     NO_MODEL,
     NO_MONEY,
@@ -51,7 +52,8 @@ RULES: Final = (
         ),
     ),
     Rule.on(DAY_SPENT, 429, says=PER_DAY),
-    Rule.on(TOO_FAST, words="slow_down rate_limit_exceeded"),
+    Rule.on(GREW_TOO_FAST, words="slow_down"),
+    Rule.on(TOO_FAST, words="rate_limit_exceeded"),
     Rule.on(
         OVERLOADED,
         words="server_is_overloaded server_overloaded service_unavailable_error flex_unavailable",
