@@ -258,7 +258,7 @@ class AIService:
 
     async def _ask(self, prompt: Prompt, timeout: float | None) -> Completion:
         began = self._clock.monotonic()
-        request, price = await self._prepared(prompt, timeout)
+        request, price = await self._prepared(prompt, Times(timeout))
         return await self._policy.run(
             partial(self._attempt, request, price),
             self._most_it_can_take(request, price, timeout),
@@ -269,7 +269,7 @@ class AIService:
         self, telling: Telling, prompt: Prompt, times: Times
     ) -> AsyncGenerator[str | Completion, None]:
         began = self._clock.monotonic()
-        request, price = await self._prepared(replace(prompt, streams=True), *times)
+        request, price = await self._prepared(replace(prompt, streams=True), times)
         first = None if times.first is None else self._left_of(times.first, began)
         return self._policy.stream(
             partial(self._listen, request, price, telling),
@@ -285,11 +285,11 @@ class AIService:
             return timeout
         return max(_NOTICEABLE, (self.config.timeout if timeout is None else timeout) - spent)
 
-    async def _prepared(self, prompt: Prompt, *timeouts: float | None) -> tuple[Request, Price]:
+    async def _prepared(self, prompt: Prompt, times: Times) -> tuple[Request, Price]:
         self._lessons.refuse_in_vain(prompt.model)
-        if wrong := complaint(prompt, *timeouts):
+        if wrong := complaint(prompt, *times):
             raise self._invalid(wrong)
-        return self._provider.prepare(prompt), await self._price(prompt.model)
+        return self._provider.prepare(prompt), await self._price(prompt.model, times)
 
     async def _attempt(self, request: Request, price: Price) -> Completion:
         try:
@@ -316,11 +316,16 @@ class AIService:
             return completion
         usage = price.bill(completion.usage, self._clock.time())
         self._tally.billed(usage.nanousd or 0)
-        return replace(completion, usage=usage)
+        text, model, finish = completion.text, completion.model, completion.finish
+        return Completion(text, model, finish, usage, completion.request_id)
 
-    async def _price(self, model: str) -> Price:
-        config = self.config
-        price = await self._prices.get(config.price_list, model, config.base_url)
+    async def _price(self, model: str, times: Times) -> Price:
+        config, limit = self.config, times.until_text(self.config.timeout)
+        try:
+            price = await self._prices.get(config.price_list, model, config.base_url, timeout=limit)
+        except TimeoutError:
+            late = "the table of prices could not be read in time; allow more, or ask again"
+            raise ServiceTimeoutError(config.name, late, usage=NOTHING) from None
         if price is None and config.price is not None:
             return flat_price(config.price)
         if price is None:

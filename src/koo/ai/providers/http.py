@@ -41,6 +41,8 @@ from .wire import Answer, Hearing, Wire, parse
 
 __all__ = ["HTTPProvider"]
 
+# Made once: `json.dumps` with an argument makes an encoder for each body.
+_written: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _MODEL: Final = re.compile(r"[\w.:/@+-]{1,200}", re.ASCII)
 _WORD: Final = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
@@ -61,10 +63,10 @@ class _Reply:
     document: object = None
 
     @classmethod
-    def to(cls, response: ClientResponse) -> _Reply:
-        """The head of *response*, without its body."""
+    def to(cls, response: ClientResponse, document: object = None) -> _Reply:
+        """The head of *response*, and the document that its body was."""
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return cls(response.status, headers)
+        return cls(response.status, headers, document)
 
     @property
     def request_id(self) -> str | None:
@@ -96,15 +98,14 @@ class HTTPProvider:
             "User-Agent": "koo",
             **wire.headers(config.api_key or ""),
         }
+        self._headers_of_stream = {**self._headers, **_AS_EVENTS}
 
     def prepare(self, prompt: Prompt) -> Request:
         """The request for *prompt*; InvalidRequestError if the wire can't carry it."""
         if not _MODEL.fullmatch(prompt.model):
             raise self._invalid("the model's name is not one; correct it")
         try:
-            body = json.dumps(
-                self._wire.document(prompt), ensure_ascii=False, allow_nan=False
-            ).encode()
+            body = _written(self._wire.document(prompt)).encode()
         except UnicodeEncodeError:
             raise self._invalid("the prompt holds half a character; send valid text") from None
         return Request(prompt, self._wire.path(prompt), body)
@@ -121,7 +122,7 @@ class HTTPProvider:
         failure: ExternalServiceError | None = None
         try:
             async with self._send(
-                session, "POST", request.path, body=request.body, headers=_AS_EVENTS
+                session, "POST", request.path, body=request.body, headers=self._headers_of_stream
             ) as response:
                 reply = _Reply.to(response)
                 if not _is_good(reply.status) or response.content_type in _WHOLE:
@@ -173,8 +174,10 @@ class HTTPProvider:
     async def _exchange(self, method: str, path: str, body: bytes | None = None) -> _Reply:
         session = await self._sessions.current()
         try:
-            async with self._send(session, method, path, body=body, headers={}) as response:
-                reply = replace(_Reply.to(response), document=await _read(response))
+            async with self._send(
+                session, method, path, body=body, headers=self._headers
+            ) as response:
+                reply = _Reply.to(response, await _read(response))
         except (ClientError, OSError) as error:
             failure = broken(self._config.name, error)
         else:
@@ -194,7 +197,7 @@ class HTTPProvider:
             method,
             self._config.base_url + path,
             data=body,
-            headers={**self._headers, **headers},
+            headers=headers,
             allow_redirects=False,
             proxy=self._config.proxy or None,
             ssl=self._trust,
