@@ -10,6 +10,7 @@ from .pricing import Price, PriceTable, TokenPrice
 from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request, Usage
 from .providers import HTTPProvider, Sessions, Wire, connect
 from .rotation import Rotation
+from .sdk import Estimate, SDKCall
 from .service import AIService
 from .streaming import AIStream
 from .verdicts import Phase, Rule, Surface, Verdict, billed, classify, judge
@@ -21,6 +22,7 @@ __all__ = [
     "AIService",
     "AIStream",
     "Completion",
+    "Estimate",
     "HTTPProvider",
     "Heard",
     "Phase",
@@ -31,6 +33,7 @@ __all__ = [
     "Request",
     "Rotation",
     "Rule",
+    "SDKCall",
     "ServiceConfig",
     "Sessions",
     "Surface",

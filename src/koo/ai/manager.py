@@ -19,6 +19,7 @@ from .config import ServiceConfig
 from .pricing import PriceTable
 from .providers import Sessions, connect
 from .questions import Question, complaint
+from .sdk import Estimate, SDKCall
 from .service import AIService
 from .streaming import AIStream, Telling, Times, relay
 
@@ -133,6 +134,10 @@ class AIManager:
         parts = [(first, asked), *((other, again.to(other.config)) for other in others)]
         total = first.config.timeout if timeout is None else timeout
         return AIStream(telling, relay(telling, parts, times, total=total, clock=self._clock))
+
+    def permit(self, service: str, estimate: Estimate, *, timeout: float | None = None) -> SDKCall:
+        """Leave for one request to *service* that another client makes; see `AIService.permit`."""
+        return self.find(service).permit(estimate, timeout=timeout)
 
     def find(self, service: str) -> AIService:
         """The service called *service*; ExternalServiceError naming the known ones otherwise."""

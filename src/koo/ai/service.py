@@ -5,6 +5,7 @@
           --> provider, once per attempt --> usage priced --> settled
           --> the text, or an ExternalServiceError
     stream --> the same way, with the text as it comes
+    permit --> the same way, but for the provider: an SDK sends
 
 A key error or a spent quota is learned from the first answer that says so: the
 circuit opens until the time the vendor names, or until a person resets it.
@@ -18,14 +19,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from ..errors import (
-    DeadlineExceeded,
-    ExternalServiceError,
-    InvalidRequestError,
-    Rejected,
-    ServiceRejected,
-    ServiceTimeoutError,
-)
+from ..errors import ExternalServiceError, InvalidRequestError, ServiceTimeoutError
 from ..resilience import (
     RANDOM,
     SYSTEM_CLOCK,
@@ -60,11 +54,12 @@ from .health import (
 )
 from .pricing import Price, PriceTable, flat_price
 from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request, Usage
-from .providers import connect
+from .providers import connect, read_for
 from .questions import Question, complaint
 from .rotation import Rotation
+from .sdk import Estimate, Guard, SDKCall
 from .streaming import AIStream, Telling, Times
-from .verdicts import appraise, classify
+from .verdicts import appraise, as_service_error, classify
 
 __all__ = ["AIService"]
 
@@ -122,6 +117,15 @@ class AIService:
             random=random,
             on_event=on_event,
         )
+        self._guard = Guard(
+            config,
+            self._policy,
+            read_for(config, clock=clock),
+            lessons=self._lessons,
+            tally=self._tally,
+            clock=clock,
+            price=self._price,
+        )
         self._checks = Checks(
             Policy(self.name, retry_budget=None, timeout=config.check_timeout, clock=clock),
             self._provider.list_models,
@@ -149,7 +153,7 @@ class AIService:
         try:
             completion = await self._ask(asked, timeout)
         except Exception as error:
-            failure = self._as_service_error(error)
+            failure = as_service_error(self.config.name, error)
             self._tally.failed(failure, error)
             if failure is error:
                 raise
@@ -193,12 +197,21 @@ class AIService:
                     else:
                         telling.completion = item
         except Exception as error:
-            failure = self._as_service_error(error, telling.heard)
+            failure = as_service_error(self.config.name, error, telling.heard)
             self._tally.failed(failure, error)
             if failure is error:
                 raise
             raise failure from error
         self._tally.succeeded()
+
+    def permit(self, estimate: Estimate, *, timeout: float | None = None) -> SDKCall:
+        """Leave for one request that another client makes, as ``async with``.
+
+        Entering it waits in line as a query does, and raises an ExternalServiceError if the
+        call may not be made; the block's own exception leaves it as it is. *timeout*
+        (seconds) bounds the line and the block; no block may last longer than an attempt.
+        """
+        return SDKCall(self._guard, estimate, timeout)
 
     def report(self) -> Report:
         """How it is doing. Only looks."""
@@ -289,7 +302,9 @@ class AIService:
         self._lessons.refuse_in_vain(prompt.model)
         if wrong := complaint(prompt, *times):
             raise self._invalid(wrong)
-        return self._provider.prepare(prompt), await self._price(prompt.model, times)
+        return self._provider.prepare(prompt), await self._price(
+            prompt.model, times.until_text(self.config.timeout)
+        )
 
     async def _attempt(self, request: Request, price: Price) -> Completion:
         try:
@@ -319,8 +334,8 @@ class AIService:
         text, model, finish = completion.text, completion.model, completion.finish
         return Completion(text, model, finish, usage, completion.request_id)
 
-    async def _price(self, model: str, times: Times) -> Price:
-        config, limit = self.config, times.until_text(self.config.timeout)
+    async def _price(self, model: str, limit: float) -> Price:
+        config = self.config
         try:
             price = await self._prices.get(config.price_list, model, config.base_url, timeout=limit)
         except TimeoutError:
@@ -352,31 +367,6 @@ class AIService:
         if isinstance(error.usage, Usage):
             error.usage = price.bill(error.usage, self._clock.time())
         self._lessons.learn(error, request.prompt.model)
-
-    def _as_service_error(
-        self, error: Exception, heard: Heard | None = None
-    ) -> ExternalServiceError:
-        failure = self._translated(error, heard)
-        if heard is not None:
-            failure.partial, failure.at_least = heard.text, heard.at_least
-        return failure
-
-    def _translated(self, error: Exception, heard: Heard | None) -> ExternalServiceError:
-        name = self.config.name
-        match error:
-            case ExternalServiceError():
-                return error
-            case Rejected():
-                detail = str(error).removeprefix(f"{error.gate}: ")
-                return ServiceRejected(name, detail, retry_after=error.retry_after, usage=NOTHING)
-            case DeadlineExceeded() if heard and heard.pieces:
-                detail = "no more of the answer came in time; allow more, or use the part that came"
-                return ServiceTimeoutError(name, detail)
-            case DeadlineExceeded():
-                return ServiceTimeoutError(name, str(error).removeprefix(f"{self.name}: "))
-            case _:
-                what = type(error).__name__
-                return ExternalServiceError(name, f"unexpected {what}; its cause says more")
 
     def _invalid(self, detail: str) -> InvalidRequestError:
         return InvalidRequestError(self.config.name, detail, usage=NOTHING)

@@ -31,13 +31,13 @@ from ...errors import (
 )
 from ...resilience import SYSTEM_CLOCK, Clock
 from ..config import ServiceConfig, trust_in
-from ..provider import NOTHING, Completion, Heard, Prompt, Request
+from ..provider import NOTHING, Completion, Heard, Prompt, Request, Usage
 from ..verdicts import Phase, Surface, Verdict, billed, judge
 from .breaks import broken
 from .events import LARGEST_ANSWER, CutOff, ErrorInside, Listener, drain
 from .sessions import Sessions
 from .waits import named_wait, without_windows
-from .wire import Answer, Hearing, Wire, parse
+from .wire import Answer, Hearing, Wire, dig, parse
 
 __all__ = ["HTTPProvider"]
 
@@ -163,6 +163,22 @@ class HTTPProvider:
         if not _is_good(reply.status) or reply.document is None:
             raise self._error(reply)
         return self._wire.models(reply.document)
+
+    def used(self, answer: object) -> Usage | None:
+        """The usage in a document, or a usage itself; None if it can't be understood."""
+        found = dig(answer, "usage") or dig(answer, "usageMetadata")
+        return self._wire.usage(found or answer)
+
+    def understood(
+        self, status: int, document: object, headers: Mapping[str, str]
+    ) -> ExternalServiceError:
+        """The error that an answer of that shape means, whoever has received it.
+
+        *headers* have lower-case names; an error with a good status came inside a stream.
+        """
+        surface = self._wire.surface(status, document)
+        phase = Phase.STREAM if _is_good(status) else Phase.WHOLE
+        return self._judged(replace(surface, phase=phase), _Reply(status, headers, document))
 
     def reset(self) -> None:
         """Nothing is remembered here."""

@@ -100,6 +100,10 @@ class Wire(Protocol):
         """The text in one event of a stream, maybe none; the rest goes into *hearing*."""
         ...
 
+    def usage(self, usage: object) -> Usage | None:
+        """What the vendor's own count says; None if it is not one."""
+        ...
+
     def surface(self, status: int, document: object) -> Surface:
         """What an error's body shows."""
         ...
