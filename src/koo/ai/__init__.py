@@ -4,6 +4,7 @@ A service is a provider behind a policy: a circuit breaker, request limits and a
 daily budget that is reserved before a call and settled after it.
 """
 
+from .answering import Response, is_worth_another
 from .config import VENDORS, ServiceConfig, Vendor
 from .manager import AIManager
 from .pricing import Price, PriceTable, TokenPrice
@@ -31,6 +32,7 @@ __all__ = [
     "Prompt",
     "Provider",
     "Request",
+    "Response",
     "Rotation",
     "Rule",
     "SDKCall",
@@ -45,5 +47,6 @@ __all__ = [
     "billed",
     "classify",
     "connect",
+    "is_worth_another",
     "judge",
 ]

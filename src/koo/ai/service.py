@@ -24,6 +24,7 @@ from ..resilience import (
     RANDOM,
     SYSTEM_CLOCK,
     Ask,
+    CallOutcome,
     CircuitBreaker,
     Clock,
     DailyBudgetConfig,
@@ -40,6 +41,7 @@ from ..resilience import (
     derive_health,
     ignore,
 )
+from .answering import Response, response_of
 from .config import ServiceConfig
 from .health import (
     Checks,
@@ -48,6 +50,7 @@ from .health import (
     budget_readings,
     cause_of,
     details_of,
+    explain,
     limit_cause,
     limit_readings,
     limits_of,
@@ -148,10 +151,14 @@ class AIService:
 
         *timeout* (seconds) bounds the whole query: waiting, attempts and backoff.
         """
-        asked = Question(prompt, system, model, max_tokens, temperature).to(self.config)
+        question = Question(prompt, system, model, max_tokens, temperature)
+        return (await self.answer(question.to(self.config), timeout)).text
+
+    async def answer(self, prompt: Prompt, timeout: float | None) -> Response:
+        """The answer to *prompt*, and what is known of it; as :meth:`query` otherwise."""
         self._tally.began()
         try:
-            completion = await self._ask(asked, timeout)
+            outcome = await self._ask(prompt, timeout)
         except Exception as error:
             failure = as_service_error(self.config.name, error)
             self._tally.failed(failure, error)
@@ -159,7 +166,7 @@ class AIService:
                 raise
             raise failure from error
         self._tally.succeeded()
-        return completion.text
+        return response_of(self.config.name, outcome)
 
     def stream(
         self,
@@ -239,6 +246,10 @@ class AIService:
             details=details_of(self.config, self._tally.last_error),
         )
 
+    def explain(self) -> str:
+        """Why a call would be let in now, or not: each gate in a sentence. Only looks."""
+        return explain(self.report())
+
     async def check(self) -> Report:
         """Ask for the list of models, which is never billed, and report.
 
@@ -269,14 +280,17 @@ class AIService:
 
     # -- one call ----------------------------------------------------------------------
 
-    async def _ask(self, prompt: Prompt, timeout: float | None) -> Completion:
+    async def _ask(self, prompt: Prompt, timeout: float | None) -> CallOutcome[Completion]:
         began = self._clock.monotonic()
         request, price = await self._prepared(prompt, Times(timeout))
-        return await self._policy.run(
+        outcome = await self._policy.outcome(
             partial(self._attempt, request, price),
             self._most_it_can_take(request, price, timeout),
             timeout=self._left_of(timeout, began),
         )
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome
 
     async def _open(
         self, telling: Telling, prompt: Prompt, times: Times
