@@ -192,3 +192,18 @@ async def test_an_explanation_of_an_open_circuit_says_when_it_is_tried_again(ser
     service._breaker.open_until(90.0, "the account's money is used up")
     said = service.explain().splitlines()[0]
     assert said.startswith("ai:claude: circuit_open; the account's money is used up; next try in ")
+
+
+async def test_a_service_taken_out_by_hand_takes_no_call_until_a_reset(serve, own_price):
+    provider = ScriptedProvider(then="x")
+    service = serve(provider, **own_price)
+    service.take_out("the vendor moves house")
+    report = service.report()
+    assert (report.state, report.cause) == (Health.MAINTENANCE, "the vendor moves house")
+    with pytest.raises(ServiceRejected, match=r"out of service \(the vendor moves house\)"):
+        await service.query("a")
+    assert provider.requests == []
+    assert service.report().value("budget.spent") == 0
+    service.reset()
+    assert await service.query("a") == "x"
+    assert service.report().state is Health.HEALTHY

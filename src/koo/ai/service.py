@@ -224,14 +224,14 @@ class AIService:
         """How it is doing. Only looks."""
         breaker, limits, budget = self._breaker.stats(), self._limiter.stats(), self._budget.stats()
         check, calls = self._checks.stats(self._tally.last_success_at), self._policy.stats()
-        limited, has_key = limit_cause(limits, budget), self.config.is_configured
-        state = derive_health(breaker, check, limited=limited is not None, maintenance=not has_key)
+        limited, away = limit_cause(limits, budget), self._lessons.away
+        state = derive_health(breaker, check, limited=limited is not None, maintenance=bool(away))
         return Report(
             component=self.name,
             kind="ai",
             state=state,
             since=breaker.since,
-            cause=cause_of(state, limited, breaker, check, config=self.config),
+            cause=cause_of(state, limited, breaker, check, away=away),
             next_try=breaker.retry_after,
             breaker=breaker,
             check=check,
@@ -266,6 +266,10 @@ class AIService:
         if last is None or self._clock.time() - last >= self.config.check_interval:
             return await self.check()
         return self.report()
+
+    def take_out(self, why: str) -> None:
+        """Refuse every call until a reset; *why* is a sentence for people."""
+        self._lessons.take_out(why)
 
     def reset(self) -> None:
         """Close the circuit (ramped), forget errors and a dead key; never limits or spend."""

@@ -76,7 +76,7 @@ class Guard:
             case Broken() as broken:
                 what = f"the connection broke ({type(error).__name__}); try again, or look at it"
                 return ServiceConnectionError(name, what, usage=_owed(broken))
-            case None:
+            case _:
                 return None
 
 
