@@ -1,4 +1,6 @@
-"""koo in trouble, in virtual time: one JSON line for each figure.
+"""The resilience floor in trouble, in virtual time: JSON lines, and docs/performance.md.
+
+scripts/bench simulations
 
 A figure is the mean, or where it says so the worst, of twenty seeds; the tests hold the same
 simulations to the same bounds.
@@ -6,12 +8,11 @@ simulations to the same bounds.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from functools import partial
 from statistics import fmean
 
+from lab.figures import Figure, Section, environment, publish, write_page
 from simulated import (
     DOCUMENTED_LIMITS,
     QUICK,
@@ -27,73 +28,114 @@ from simulated import (
 
 from koo.resilience import RetryConfig
 
-__all__ = ["SEEDS", "Figure", "figures"]
-
-SEEDS = tuple(range(1, 21))
-
+_SEEDS = tuple(range(1, 21))
 _DAY = 86_400.0
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One simulated value, and the bound it has to keep: "<= 1.1", ">= 0.98", "= 1"."""
-
-    what: str
-    value: float
-    goal: str
+def main() -> None:
+    sections = [limits(), outages(), retries(), crowds()]
+    for section in sections:
+        publish("simulations", section)
+    write_page("Simulations", environment(()), sections)
 
 
-def figures(seeds: Sequence[int] = SEEDS) -> Iterator[Figure]:
-    """Every figure, one after the other."""
-    yield from _of_retries(seeds)
-    yield from _of_outages(seeds)
-    yield Figure("hits of 1,000 calls in the instant of recovery", herd(), "= 1")
-    yield Figure("calls through three layers of three attempts", nested_calls(), "= 3")
-    value = fmean(peak_to_mean(seed) for seed in seeds)
-    yield Figure("busiest over mean 100 ms, 1,000 clients in an outage", value, "<= 1.6")
-    yield from _of_windows()
+def limits() -> Section:
+    return Section(
+        "What rate limits let through",
+        "The worst count in any window of that length, sought over every call of two runs: one"
+        " caller who asks again as soon as it may, and bursts of random size at random moments."
+        " Utilisation is what the first of them gets of the limit.",
+        [*_of_each_window(), *_of_all_windows()],
+    )
 
 
-def _of_retries(seeds: Sequence[int]) -> Iterator[Figure]:
-    for rps, bound in ((2, 1.10), (100, 1.04), (1000, 1.04)):
-        value = fmean(amplification(rps, seed) for seed in seeds)
-        yield Figure(f"attempts per call in a total outage at {rps} rps", value, f"<= {bound}")
-    for rps in (100, 1000):
-        value = fmean(rescue_of_errors(rps, seed) for seed in seeds)
-        yield Figure(f"rescue at 10 % errors at {rps} rps", value, ">= 0.98")
-        for base in (1.0, QUICK):
-            value = fmean(rescue_of_blips(rps, seed, base) for seed in seeds)
-            what = f"rescue of 0.5 s blips at {rps} rps, base delay {base:g} s"
-            yield Figure(what, value, ">= 0.55")
-
-
-def _of_outages(seeds: Sequence[int]) -> Iterator[Figure]:
-    for health, word, bounds in (
-        (0.0, "cold", {20: (30, 30), None: (110, 1_010)}),
-        (60.0, "after healthy traffic", {20: (45, 45), None: (155, 1_055)}),
-    ):
-        for places, limits in bounds.items():
-            for failure_time, bound in zip((1.0, 10.0), limits, strict=True):
-                beside = f"Bulkhead({places})" if places else "no bulkhead"
-                what = f"worst: requests to a dead upstream, {word}, {failure_time:g} s, {beside}"
-                hits = partial(dead_upstream, failure_time, places=places, health=health)
-                yield Figure(what, max(hits(seed) for seed in seeds), f"<= {bound}")
-                retried = max(hits(seed, retry=RetryConfig()) for seed in seeds)
-                yield Figure(f"{what}, with 3 retries", retried, "")
-
-
-def _of_windows() -> Iterator[Figure]:
+def _of_each_window() -> Iterator[Figure]:
     for limit in DOCUMENTED_LIMITS:
         greedy = rolling_window([limit], 5 * limit.per)[0]
         bursts = rolling_window([limit], 20 * limit.per, seed=1)[0]
-        what, worst = f"{limit.limit} per {limit.per:g} s", max(greedy.worst, bursts.worst)
-        yield Figure(f"worst rolling window, {what}", worst, f"= {limit.limit}")
-        yield Figure(f"utilisation, {what}", greedy.utilisation, ">= 0.98")
+        what, worst = f"{limit.limit:,} per {limit.per:,.0f} s", max(greedy.worst, bursts.worst)
+        yield Figure(f"worst rolling window, {what}", worst, "", f"= {limit.limit:,}")
+        yield Figure(f"utilisation, {what}", greedy.utilisation, "", ">= 0.98")
+
+
+def _of_all_windows() -> Iterator[Figure]:
     for windows in rolling_window(DOCUMENTED_LIMITS, 3 * _DAY):
-        what = f"worst rolling window with all three at once, {windows.limit.limit}"
-        yield Figure(what, windows.worst, f"<= {windows.limit.limit}")
+        what = f"worst rolling window of {windows.limit.per:,.0f} s, all three limits at once"
+        yield Figure(what, windows.worst, "", f"<= {windows.limit.limit:,}")
+
+
+def outages() -> Section:
+    return Section(
+        "What reaches a dead upstream",
+        "Requests in 60 s at 100 calls a second, each failing after 1 s or 10 s; the circuit"
+        " breaker's first wait is 10 s, nobody waits in line, no slow rule. Cold: dead from the"
+        " first call. Healthy: after 60 s of answers. The worst of twenty seeds.",
+        [
+            *_of_health("cold", 0.0, {20: (30, 30), None: (110, 1_010)}),
+            *_of_health("healthy before", 60.0, {20: (45, 45), None: (155, 1_055)}),
+        ],
+    )
+
+
+def _of_health(
+    word: str, health: float, goals: dict[int | None, tuple[int, int]]
+) -> Iterator[Figure]:
+    for places, bounds in goals.items():
+        for failure_time, bound in zip((1.0, 10.0), bounds, strict=True):
+            beside = f"a bulkhead of {places}" if places else "no bulkhead"
+            what = f"{word}, failing after {failure_time:g} s, {beside}"
+            hits = partial(dead_upstream, failure_time, places=places, health=health)
+            yield Figure(what, max(hits(seed) for seed in _SEEDS), "", f"<= {bound:,}")
+            retried = max(hits(seed, retry=RetryConfig()) for seed in _SEEDS)
+            yield Figure(f"{what}, with 3 retries", retried, "")
+
+
+def retries() -> Section:
+    return Section(
+        "What retries cost and mend",
+        "A client with three attempts, the documented backoff and a retry budget, after 60 s of"
+        " health; no circuit breaker. Rescue is the share of failed first attempts that end well"
+        " all the same. Blips: everything fails for 0.5 s in every 10 s. The mean of twenty seeds.",
+        [*_of_amplification(), *_of_rescue(), _of_nests()],
+    )
+
+
+def _of_amplification() -> Iterator[Figure]:
+    for rps, bound in ((2, 1.10), (100, 1.04), (1000, 1.04)):
+        value = fmean(amplification(rps, seed) for seed in _SEEDS)
+        what = f"attempts per call in a total outage, {rps:,} a second"
+        yield Figure(what, value, "", f"<= {bound}")
+
+
+def _of_rescue() -> Iterator[Figure]:
+    for rps in (100, 1000):
+        value = fmean(rescue_of_errors(rps, seed) for seed in _SEEDS)
+        yield Figure(f"rescue at 10 % errors, {rps:,} a second", value, "", ">= 0.98")
+        for base in (1.0, QUICK):
+            value = fmean(rescue_of_blips(rps, seed, base) for seed in _SEEDS)
+            what = f"rescue of blips, {rps:,} a second, base delay {base:g} s"
+            yield Figure(what, value, "", ">= 0.55")
+
+
+def _of_nests() -> Figure:
+    what = "calls on a dead backend, three layers of three attempts each"
+    return Figure(what, nested_calls(), "", "= 3")
+
+
+def crowds() -> Section:
+    spread = fmean(peak_to_mean(seed) for seed in _SEEDS)
+    return Section(
+        "What a crowd does in one instant",
+        "A thousand calls in the instant at which an open circuit may be tried; and a thousand"
+        " clients that begin an outage of 60 s in one instant, without a retry budget and with a"
+        " cap of 5 s: the busiest 100 ms of the last 20 s over the mean of them, the mean of twenty"
+        " seeds.",
+        [
+            Figure("calls that reach it in the instant of recovery", herd(), "", "= 1"),
+            Figure("busiest over mean 100 ms", spread, "", "<= 1.6"),
+        ],
+    )
 
 
 if __name__ == "__main__":
-    for figure in figures():
-        print(json.dumps({"benchmark": "simulations", **asdict(figure)}), flush=True)
+    main()

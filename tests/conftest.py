@@ -5,13 +5,13 @@
 - `scale` says how much of a long property to run: a tenth in the gate, all of it in the soak
   (KOO_SOAK=1, or `scripts/soak`). Hypothesis counts its examples likewise, by profile: a test with
   more or fewer than the profile's says `settings(max_examples=settings().max_examples * 5)`.
-- `seed` is the same number in every run of the gate and another in every soak, always printed.
+- `seed` is the same number in every run of the gate and another in every soak, whose own seed
+  (KOO_SEED) is its first line and repeats it.
 """
 
 import asyncio
 import inspect
 import os
-import random
 import selectors
 import threading
 import time
@@ -46,8 +46,8 @@ def scale() -> float:
 
 @pytest.fixture
 def seed(request) -> int:
-    """A number for `random.Random`: fixed per test in the gate, drawn in the soak, printed."""
-    chosen = random.getrandbits(32) if SOAK else zlib.crc32(request.node.name.encode())
+    """A number for `random.Random`, told by the test's name and the soak's seed; printed."""
+    chosen = zlib.crc32(f"{os.environ.get('KOO_SEED', '')}{request.node.name}".encode())
     print(f"seed of {request.node.name}: {chosen}")
     return chosen
 

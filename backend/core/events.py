@@ -17,9 +17,11 @@ from koo.resilience import (
     GaveUp,
     HealthChecked,
     LimitPaused,
+    ModeChanged,
     OperatorAction,
     RetryScheduled,
     StateChanged,
+    StateRenewed,
     fan_out,
 )
 
@@ -33,8 +35,10 @@ _LOG.addHandler(logging.NullHandler())
 def log_event(event: Event) -> None:
     """Say *event* in one line. An error is named by its class, never by what it says."""
     match event:
-        case StateChanged(name, before, after, cause):
+        case StateChanged(name, before, after, cause) | ModeChanged(name, before, after, cause):
             _LOG.warning("%s: circuit %s, it was %s; %s", name, after, before, cause)
+        case StateRenewed(name, state, cause):
+            _LOG.info("%s: circuit still %s; %s", name, state, cause)
         case LimitPaused(name, seconds):
             _LOG.warning("%s: paused for %.1f s, as the service asks", name, seconds)
         case HealthChecked(name, ok, error, _):

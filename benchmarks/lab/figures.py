@@ -94,7 +94,7 @@ def _told(where: dict[str, object]) -> str:
     named = ", ".join(f"{name} {number}" for name, number in sorted(peers.items()))
     return (
         f"Measured on {where['date']} with {where['python']} on {where['machine']}"
-        f" by `{where['command']}`.\n\nPeers: {named}."
+        f" by `{where['command']}`." + (f"\n\nPeers: {named}." if named else "")
     )
 
 

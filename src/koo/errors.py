@@ -68,12 +68,14 @@ class Rejected(KooError):
     """
 
     # Without a dict of its own, because an open breaker makes one for each call.
-    __slots__ = ("cause", "gate", "line", "retry_after")
+    __slots__ = ("cause", "gate", "line", "retry_after", "soonest")
 
     what: ClassVar[str] = "refused"
 
     #: Where a caller with patience may wait; set by gates that have a line.
     line: object | None
+    #: The seconds after which it may be served there at best, if that is less than *retry_after*.
+    soonest: float | None
 
     def __init__(
         self, gate: str, retry_after: float | None = None, cause: str | None = None
@@ -82,7 +84,7 @@ class Rejected(KooError):
         self.gate = gate
         self.retry_after = retry_after
         self.cause = cause
-        self.line = None
+        self.line = self.soonest = None
 
     def __str__(self) -> str:
         """Say what was refused, why, and when to come back."""

@@ -140,3 +140,18 @@ def test_a_loop_that_ends_in_the_middle_of_a_statement_tells_the_server(postgres
     gc.collect()
     assert not caplog.records
     asyncio.run(until_none_runs())
+
+
+def test_to_isolate_the_circuit_does_not_say_that_the_server_is_back(sqlite_url):
+    manager = DatabaseManager(DatabaseConfig(url=sqlite_url))
+
+    async def program():
+        await one(manager)
+        (keeper,) = manager._engines.keepers()
+        keeper.growth.failures = 3
+        manager._breaker.isolate("maintenance")
+        failures = keeper.growth.failures
+        await manager.close()
+        return failures
+
+    assert asyncio.run(program()) == 3

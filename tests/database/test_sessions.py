@@ -98,6 +98,10 @@ async def test_only_async_functions_can_be_transactional(sqlite_url, opened):
 
         with pytest.raises(ValueError, match="max_retries can't be negative"):
             manager.transactional(max_retries=-1)
+        with pytest.raises(ValueError, match="max_retries must be a whole number, not '5'"):
+            manager.transactional(max_retries="5")
+        with pytest.raises(ValueError, match="max_retries must be a whole number, not '5'"):
+            await manager.transact(ask_and_raise, max_retries="5")
 
 
 async def test_a_conflict_is_retried_at_most_max_retries_times(url, opened):

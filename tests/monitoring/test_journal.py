@@ -10,9 +10,11 @@ from koo.resilience import (
     GaveUp,
     HealthChecked,
     LimitPaused,
+    ModeChanged,
     OperatorAction,
     RetryScheduled,
     StateChanged,
+    StateRenewed,
 )
 from koo.testing import FakeClock
 
@@ -39,6 +41,18 @@ def test_an_action_names_who_and_why(journal):
     journal.record(OperatorAction("ai:claude", "errors reset", "fixed", "page", "a", "b"))
     [entry] = journal.entries()
     assert (entry.what, entry.actor, entry.cause) == ("errors reset", "page", "fixed")
+
+
+def test_a_mode_says_what_it_was_and_why(journal):
+    journal.record(ModeChanged("ai:claude", "normal", "isolated", "no key"))
+    [entry] = journal.entries()
+    assert (entry.what, entry.before, entry.after) == ("mode", "normal", "isolated")
+    assert entry.cause == "no key"
+
+
+def test_a_state_that_begins_anew_is_no_news(journal):
+    journal.record(StateRenewed("ai:claude", "open", "no key"))
+    assert journal.entries() == ()
 
 
 def test_a_pause_says_for_how_long(journal):

@@ -11,6 +11,7 @@ import koo
 from koo.errors import Rejected
 from koo.resilience import (
     Ask,
+    Attempt,
     Backoff,
     BreakerConfig,
     Bulkhead,
@@ -42,6 +43,25 @@ async def load(number: int, *, eager: bool = False) -> str:
 @policy
 async def pages(first: int) -> AsyncGenerator[bytes, None]:
     yield first.to_bytes()
+
+
+@policy.asking(Ask(tokens=100), timeout=1.0)
+async def weigh(number: int) -> float:
+    return float(number)
+
+
+@policy.asking(Ask(tokens=100))
+async def leaves(first: int) -> AsyncGenerator[str, None]:
+    yield str(first)
+
+
+async def a_function_that_asks_for_more_keeps_its_signature() -> None:
+    assert_type(await weigh(1), float)
+    await weigh("1")  # type: ignore[arg-type]
+    async for leaf in leaves(1):
+        assert_type(leaf, str)
+    async for attempt in policy.asking(Ask(tokens=1)):
+        assert_type(attempt, Attempt)
 
 
 async def a_decorated_function_keeps_its_signature() -> None:

@@ -388,7 +388,7 @@ class DatabaseManager:
         if isinstance(event, StateChanged) and event.after == State.OPEN:
             self._engines.doubt()
             self._examiner.watch()
-        else:
+        elif isinstance(event, StateChanged):
             self._engines.forgive()
 
     def _pool_stats(self, now: float) -> PoolStats:

@@ -1,7 +1,7 @@
 """What changed, and who changed it: the last events worth a person's eye.
 
 A listener. Of the many things that components tell it keeps those that change
-what a person sees: transitions, pauses, actions, settings, and a check whose
+what a person sees: transitions, modes, pauses, actions, settings, and a check whose
 answer differs from the one before. Retries and refused calls are counters.
 """
 
@@ -19,6 +19,7 @@ from ..resilience import (
     Event,
     HealthChecked,
     LimitPaused,
+    ModeChanged,
     OperatorAction,
     StateChanged,
 )
@@ -67,15 +68,8 @@ class Journal:
 
     def _entry(self, event: Event, at: float) -> Entry | None:
         match event:
-            case StateChanged(name, before, after, cause):
-                return Entry(
-                    at=at,
-                    component=name,
-                    what="circuit",
-                    before=str(before),
-                    after=str(after),
-                    cause=cause,
-                )
+            case StateChanged() | ModeChanged():
+                return _move(event, at)
             case LimitPaused(name, seconds):
                 return Entry(at=at, component=name, what="paused", cause=f"for {seconds:.1f} s")
             case OperatorAction():
@@ -95,6 +89,17 @@ class Journal:
             return None
         what = "answers again" if event.ok else "check failed"
         return Entry(at=at, component=event.component, what=what, cause=event.error)
+
+
+def _move(event: StateChanged | ModeChanged, at: float) -> Entry:
+    return Entry(
+        at=at,
+        component=event.component,
+        what="circuit" if isinstance(event, StateChanged) else "mode",
+        before=str(event.before),
+        after=str(event.after),
+        cause=event.cause,
+    )
 
 
 def _action(event: OperatorAction, at: float) -> Entry:

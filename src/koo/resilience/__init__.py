@@ -33,9 +33,11 @@ from .events import (
     HealthChecked,
     LimitPaused,
     Listener,
+    ModeChanged,
     OperatorAction,
     RetryScheduled,
     StateChanged,
+    StateRenewed,
     fan_out,
     ignore,
     tell,
@@ -59,7 +61,7 @@ from .outcome import (
     Spent,
     Success,
 )
-from .policy import Attempt, CallOutcome, Pace, Policy, PolicyStats
+from .policy import Asking, Attempt, CallOutcome, Pace, Policy, PolicyStats
 from .retry import Backoff, RetryBudget, RetryBudgetConfig, RetryBudgetStats, RetryConfig
 from .store import MemoryStore, Store
 from .window import OutcomeWindow, Tally, WindowConfig
@@ -75,6 +77,7 @@ __all__ = [
     "Advice",
     "Appraiser",
     "Ask",
+    "Asking",
     "Attempt",
     "Backoff",
     "BreakerConfig",
@@ -114,6 +117,7 @@ __all__ = [
     "Listener",
     "MemoryStore",
     "Mode",
+    "ModeChanged",
     "OperatorAction",
     "Outcome",
     "OutcomeWindow",
@@ -137,6 +141,7 @@ __all__ = [
     "Spent",
     "State",
     "StateChanged",
+    "StateRenewed",
     "Store",
     "Success",
     "Tally",

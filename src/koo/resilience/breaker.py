@@ -7,7 +7,7 @@
         +--------------- success_threshold successes (admission ramps up) ----------+
 
 It trips at ``failure_threshold`` failures in the window that are also at least
-``failure_rate`` of its outcomes, or at as many failures in a row, with no
+``failure_rate`` of its outcomes, or at as many of them in a row, with no
 success between, spread over at least ``streak_span``. What is in flight for
 longer than ``slow_threshold`` counts as slow before it ends. Looking changes
 nothing; every transition begins a new generation, and an outcome of an older
@@ -23,16 +23,19 @@ from typing import Final
 
 from ..errors import CircuitOpen
 from .breaker_config import BreakerConfig, BreakerStats, Mode, State
+from .breaker_rules import why_failing, why_probe_failed, why_slow
 from .clock import RANDOM, SYSTEM_CLOCK, Clock, Random
-from .events import Listener, StateChanged, ignore, tell
+from .events import Listener, ModeChanged, StateChanged, StateRenewed, ignore, tell
 from .gate import HeldPermit, Permit, issue
-from .outcome import SUCCESS, Ask, Failure, Outcome, is_evidence, last_cause
+from .outcome import SUCCESS, Ask, Failure, Outcome, is_evidence
 from .window import OutcomeWindow
 
 __all__ = ["BreakerConfig", "BreakerStats", "CircuitBreaker", "Mode", "State"]
 
 _NO_EVIDENCE: Final = -1
 _NOBODY: Final[dict[int, float]] = {}
+#: The modes in which a closed breaker never opens.
+_UNBOUND: Final = frozenset({Mode.FORCED_CLOSED, Mode.DISABLED})
 
 
 class CircuitBreaker:
@@ -165,8 +168,9 @@ class CircuitBreaker:
 
     def reset(self, cause: str = "reset by hand") -> None:
         """Close, ramped, and forget the failures; calls in flight no longer count."""
-        self._mode = Mode.NORMAL
+        before = self._set_mode(Mode.NORMAL)
         self._close(cause)
+        self._tell_mode(before, cause)
 
     def half_open(self, cause: str = "the dependency answers again") -> None:
         """End the open wait: the next call probes. Does nothing unless open and not isolated."""
@@ -184,34 +188,37 @@ class CircuitBreaker:
         if self._state is State.OPEN:
             self._open_until = max(until, self._open_until)
             self._cause = cause
+            tell(self._on_event, StateRenewed(self.name, State.OPEN, cause))
             return
         self._open(until, cause)
 
     def isolate(self, reason: str) -> None:
         """Refuse every call until :meth:`release` or :meth:`reset`, whatever the time."""
-        self._mode = Mode.ISOLATED
+        before = self._set_mode(Mode.ISOLATED)
         self._open(self._monotonic(), reason)
+        self._tell_mode(before, reason)
 
     def release(self) -> None:
         """End any special mode; an isolated breaker closes, ramped."""
-        was_isolated = self._mode is Mode.ISOLATED
-        self._set_mode(Mode.NORMAL)
-        if was_isolated:
+        before = self._set_mode(Mode.NORMAL)
+        if before is Mode.ISOLATED:
             self._close("released by hand")
+        self._tell_mode(before, "released by hand")
 
     def force_close(self) -> None:
         """Admit everything and never open, but go on counting."""
-        self._close("closed by hand")
-        self._set_mode(Mode.FORCED_CLOSED)
+        self._take_over(Mode.FORCED_CLOSED, "closed by hand")
 
     def disable(self) -> None:
         """Admit everything and count nothing."""
-        self._close("disabled by hand")
-        self._set_mode(Mode.DISABLED)
+        self._take_over(Mode.DISABLED, "disabled by hand")
 
     def shadow(self) -> None:
-        """Move as if in charge, but admit everything and count what would have been refused."""
-        self._set_mode(Mode.SHADOW)
+        """Move as if in charge, but admit everything and count what would have been refused.
+
+        It ends any other mode: of an isolation only the open state is left, which probes next.
+        """
+        self._tell_mode(self._set_mode(Mode.SHADOW), "only watching, by hand")
 
     # -- admission -------------------------------------------------------------------
 
@@ -220,13 +227,13 @@ class CircuitBreaker:
             return self._open_refusal(now)
         if self._state is State.HALF_OPEN:
             return self._half_open_refusal(now)
-        if self._mode is Mode.DISABLED or self._mode is Mode.FORCED_CLOSED:
+        if self._mode in _UNBOUND:
             return None
         return self._closed_refusal(now)
 
     def _closed_refusal(self, now: float) -> CircuitOpen | None:
-        if self._is_any_overdue(now) and self._too_slow(now):
-            self._trip(now, f"calls take longer than {self._config.slow_threshold:g} s")
+        if self._is_any_overdue(now) and (cause := self._why_slow(now)):
+            self._trip(now, cause)
             return CircuitOpen(self.name, self._wait(now), self._cause)
         if self._ramp and now >= self._ramp_until:
             self._end_ramp()
@@ -272,58 +279,27 @@ class CircuitBreaker:
         else:
             window.add_success(now)
             self._ramp += 1 if self._ramp else 0
-        if self._is_slow(permit, now):
+        if self._config.is_slow(now - permit.stamp):
             window.note_slow(now)
         if self._mode is not Mode.FORCED_CLOSED and (cause := self._verdict(outcome, now)):
             self._trip(now, cause, outcome)
 
     def _verdict(self, outcome: Outcome, now: float) -> str | None:
-        config, window = self._config, self._window
-        if self._too_slow(now):
-            return f"calls take longer than {config.slow_threshold:g} s"
-        if not (isinstance(outcome, Failure) and outcome.trips):
-            return None
-        tally, last = window.tally(now), last_cause(outcome)
-        if (
-            tally.failures >= config.failure_threshold
-            and tally.failures >= config.failure_rate * tally.outcomes
-        ):
-            return f"{tally.failures} of the last {tally.outcomes} calls failed{last}"
-        if (
-            window.streak >= config.failure_threshold
-            and now - window.streak_since >= config.streak_span
-        ):
-            return f"{window.streak} calls in a row failed{last}"
-        return None
+        return self._why_slow(now) or why_failing(self._config, self._window, outcome, now)
 
-    def _is_slow(self, permit: Permit, now: float) -> bool:
-        threshold = self._config.slow_threshold
-        return threshold is not None and now - permit.stamp > threshold
-
-    def _too_slow(self, now: float) -> bool:
-        threshold = self._config.slow_threshold
-        if threshold is None or self._mode in {Mode.FORCED_CLOSED, Mode.DISABLED}:
-            return False
-        tally = self._window.tally(now)
-        slow, outcomes = tally.slow, tally.outcomes
-        # In order of admission, so the first that is young enough ends the count.
-        for stamp in self._flying.values():
-            if now - stamp <= threshold or self._config.too_many_slow(slow, outcomes):
-                break
-            slow, outcomes = slow + 1, outcomes + 1
-        return self._config.too_many_slow(slow, outcomes)
+    def _why_slow(self, now: float) -> str | None:
+        return why_slow(self._config, self._window, self._flying.values(), now)
 
     def _is_any_overdue(self, now: float) -> bool:
-        threshold = self._config.slow_threshold
         oldest = next(iter(self._flying.values()), now)
-        return threshold is not None and now - oldest > threshold
+        return self._config.is_slow(now - oldest)
 
     def _judge_probe(self, permit: Permit, outcome: Outcome, now: float) -> None:
         if not is_evidence(outcome):
             return
-        if (isinstance(outcome, Failure) and outcome.trips) or self._is_slow(permit, now):
+        if cause := why_probe_failed(self._config, outcome, now - permit.stamp):
             self._failed_probes += 1
-            self._trip(now, f"a probe failed{last_cause(outcome)}", outcome)
+            self._trip(now, cause, outcome)
             return
         self._successes += 1
         if self._successes >= self._config.success_threshold:
@@ -343,7 +319,7 @@ class CircuitBreaker:
 
     def _close(self, cause: str) -> None:
         self._failed_probes = 0
-        self._ramp = self._config.ramp_start
+        self._ramp = 0 if self._mode in _UNBOUND else self._config.ramp_start
         self._ramp_until = self._monotonic() + self._config.ramp_timeout
         self._window.clear()
         self._enter(State.CLOSED, cause)
@@ -356,8 +332,7 @@ class CircuitBreaker:
         self._settle_pace()
         self._cause = cause
         self._since = self._clock.time()
-        if before is not state:
-            tell(self._on_event, StateChanged(self.name, before, state, cause))
+        tell(self._on_event, self._told(before, cause))
 
     def _end_ramp(self) -> None:
         self._ramp = 0
@@ -365,9 +340,24 @@ class CircuitBreaker:
             self._flying = _NOBODY
         self._settle_pace()
 
-    def _set_mode(self, mode: Mode) -> None:
-        self._mode = mode
+    def _told(self, before: State, cause: str) -> StateChanged | StateRenewed:
+        if before is self._state:
+            return StateRenewed(self.name, before, cause)
+        return StateChanged(self.name, before, self._state, cause)
+
+    def _take_over(self, mode: Mode, cause: str) -> None:
+        before = self._set_mode(mode)
+        self._close(cause)
+        self._tell_mode(before, cause)
+
+    def _set_mode(self, mode: Mode) -> Mode:
+        before, self._mode = self._mode, mode
         self._settle_pace()
+        return before
+
+    def _tell_mode(self, before: Mode, cause: str) -> None:
+        if before is not self._mode:
+            tell(self._on_event, ModeChanged(self.name, before, self._mode, cause))
 
     def _settle_pace(self) -> None:
         """Know beforehand the two usual answers: closed without a doubt, and open in charge."""

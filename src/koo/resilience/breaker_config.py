@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from .checking import check_finite, check_whole
 from .outcome import Ask
 from .window import WindowConfig
 
@@ -65,7 +66,14 @@ class BreakerConfig:
 
     def __post_init__(self) -> None:
         """Refuse what could never work; widen the default window for a large threshold."""
-        for name in ("failure_threshold", "success_threshold", "max_probes", "ramp_start"):
+        counts = "failure_threshold", "success_threshold", "max_probes", "ramp_start"
+        check_whole(self, *counts)
+        check_finite(
+            self,
+            *("recovery_timeout", "streak_span", "ramp_timeout", "failure_rate", "slow_rate"),
+            optional=("probe_timeout", "slow_threshold"),
+        )
+        for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(_message(name, "must be at least 1"))
         for name in ("recovery_timeout", "probe_timeout", "slow_threshold"):
@@ -98,6 +106,10 @@ class BreakerConfig:
         """The moment when the lease of a probe for *ask* ends that begins *now*."""
         end = now + (self.probe_timeout or self.recovery_timeout)
         return end if ask.deadline is None else min(end, ask.deadline.at)
+
+    def is_slow(self, seconds: float) -> bool:
+        """Whether a call that takes so many *seconds* is slow."""
+        return self.slow_threshold is not None and seconds > self.slow_threshold
 
     def too_many_slow(self, slow: int, outcomes: int) -> bool:
         """Whether *slow* of *outcomes* calls are enough to open."""

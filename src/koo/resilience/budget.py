@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from ..errors import BudgetExhausted, Rejected
+from .checking import check_whole
 from .clock import SYSTEM_CLOCK, Clock
 from .gate import HeldPermit, Permit
 from .line import Line, LinedGate, Waiter
@@ -33,6 +34,7 @@ class DailyBudgetConfig:
 
     def __post_init__(self) -> None:
         """Refuse a budget below nothing."""
+        check_whole(self, "limit_nanousd")
         if self.limit_nanousd < 0:
             message = "DailyBudgetConfig: limit_nanousd can't be negative; use 0 to spend nothing"
             raise ValueError(message)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import Rejected, Saturated
+from .checking import check_whole
 from .clock import SYSTEM_CLOCK, Clock
 from .gate import HeldPermit, Permit
 from .line import LinedGate
@@ -24,6 +25,7 @@ class BulkheadConfig:
 
     def __post_init__(self) -> None:
         """Refuse a bulkhead that lets nothing through."""
+        check_whole(self, "max_concurrent")
         if self.max_concurrent < 1:
             message = "BulkheadConfig: max_concurrent must be at least 1"
             raise ValueError(message)

@@ -23,9 +23,11 @@ __all__ = [
     "HealthChecked",
     "LimitPaused",
     "Listener",
+    "ModeChanged",
     "OperatorAction",
     "RetryScheduled",
     "StateChanged",
+    "StateRenewed",
     "fan_out",
     "ignore",
     "tell",
@@ -35,6 +37,28 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class StateChanged:
     """A circuit breaker moved from one state to another, because of *cause*."""
+
+    component: str
+    before: str
+    after: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateRenewed:
+    """A circuit breaker stays in *state*, but begins it anew, because of *cause*.
+
+    Closed, it has forgotten its failures; open, it waits longer or for another reason.
+    """
+
+    component: str
+    state: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModeChanged:
+    """A circuit breaker went from one mode into another, because of *cause*."""
 
     component: str
     before: str
@@ -120,6 +144,8 @@ class OperatorAction:
 
 Event: TypeAlias = (
     StateChanged
+    | StateRenewed
+    | ModeChanged
     | RetryScheduled
     | GaveUp
     | CallRejected

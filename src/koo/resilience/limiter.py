@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..errors import RateLimited, Rejected
+from .checking import check_finite, check_whole
 from .clock import SYSTEM_CLOCK, Clock
 from .events import LimitPaused, Listener, ignore, tell
 from .gate import Permit, issue
-from .line import LinedGate
+from .line import Line, LinedGate
 from .measure import RollingCount
 from .outcome import SUCCESS, WEIGHTS, Ask, Failure, Outcome, RetryClass, Spent, Weight
 
@@ -39,6 +40,8 @@ class Limit:
 
     def __post_init__(self) -> None:
         """Refuse a limit that admits nothing, or for no time."""
+        check_whole(self, "limit")
+        check_finite(self, "per")
         if self.limit < 1:
             message = "Limit: limit must be at least 1; leave the limit out to admit everything"
             raise ValueError(message)
@@ -61,6 +64,7 @@ class RateLimiterConfig:
 
     def __post_init__(self) -> None:
         """Refuse a limiter without limits."""
+        check_finite(self, "pause_cap")
         if not self.limits:
             message = "RateLimiterConfig: limits is empty; name at least one Limit"
             raise ValueError(message)
@@ -175,6 +179,16 @@ class _Meter:
         self.roll(now)
         return max(
             window.leaves_at(window.kept + amount - limit.limit)
+            for limit, window in zip(self._limits, self.windows, strict=True)
+        )
+
+    def empty_at(self, amount: int, now: float) -> float:
+        """About when *amount*, which may be many times the limit, has been admitted bit by bit."""
+        if not amount:
+            return now
+        return max(
+            max(now, window.leaves_at(window.kept + (amount - 1) % limit.limit + 1 - limit.limit))
+            + (amount - 1) // limit.limit * limit.per
             for limit, window in zip(self._limits, self.windows, strict=True)
         )
 
@@ -299,7 +313,18 @@ class RateLimiter(LinedGate):
                 return RateLimited(self.name, None, "the request is larger than the limit")
             due = max(due, fits_at)
         cause = "paused, as the service asked" if now < self._paused_until else None
-        return self._may_wait(RateLimited(self.name, max(0.0, due - now), cause))
+        refusal = RateLimited(self.name, max(0.0, due - now), cause)
+        if self._line is not None and not self._serving:
+            # Who joins the line may be served by then; who comes again must find it empty.
+            refusal.soonest = refusal.retry_after
+            refusal.retry_after = max(due, self._empty_at(self._line, ask, now)) - now
+        return self._may_wait(refusal)
+
+    def _empty_at(self, line: Line, ask: Ask, now: float) -> float:
+        """About when all who wait, and then *ask*, have been admitted."""
+        asked = zip(line.asked, ask.weights, strict=True)
+        amounts = [waiting + mine for waiting, mine in asked]
+        return max(meter.empty_at(amounts[meter.place], now) for meter in self._meters)
 
     def _correct(self, permit: Permit, spent: Spent) -> None:
         now = self._monotonic()

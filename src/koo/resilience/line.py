@@ -53,10 +53,12 @@ class Waiter(Protocol):
 class Line:
     """Waiters by priority, then by arrival."""
 
-    __slots__ = ("_queues", "size")
+    __slots__ = ("_queues", "asked", "size")
 
     def __init__(self) -> None:
         self.size = 0
+        #: What all of them together ask for, weight by weight.
+        self.asked = (0, 0, 0)
         self._queues: dict[int, deque[Waiter]] = {}
 
     def put(self, waiter: Waiter) -> None:
@@ -67,6 +69,7 @@ class Line:
             place -= 1
         queue.insert(place, waiter)
         self.size += 1
+        self._count(waiter, 1)
 
     def remove(self, waiter: Waiter) -> bool:
         """Leave; False if it was not in line."""
@@ -76,11 +79,21 @@ class Line:
         queue.remove(waiter)
         self._forget_if_empty(waiter.ask.priority)
         self.size -= 1
+        self._count(waiter, -1)
         return True
 
     def head(self) -> Waiter | None:
         """Who is next."""
         return self._queues[min(self._queues)][0] if self._queues else None
+
+    def _count(self, waiter: Waiter, sign: int) -> None:
+        requests, tokens, nanousd = waiter.ask.weights
+        mine = self.asked
+        self.asked = (
+            mine[0] + sign * requests,
+            mine[1] + sign * tokens,
+            mine[2] + sign * nanousd,
+        )
 
     def _forget_if_empty(self, priority: int) -> None:
         if not self._queues[priority]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
+from .checking import check_whole
 from .deadline import Deadline
 
 __all__ = [
@@ -64,6 +65,7 @@ class Ask:
 
     def __post_init__(self) -> None:
         """Refuse weights that would give instead of take."""
+        check_whole(self, *WEIGHTS, "priority")
         weights = self.requests, self.tokens, self.nanousd
         if min(weights) < 0:
             message = "Ask: weights can't be negative; ask for 0 or more"
@@ -78,6 +80,13 @@ class Spent:
     requests: int = 1
     tokens: int = 0
     nanousd: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody can have used."""
+        check_whole(self, *WEIGHTS)
+        if min(self.weights) < 0:
+            message = "Spent: weights can't be negative; what was not used is 0"
+            raise ValueError(message)
 
     @property
     def weights(self) -> tuple[int, int, int]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from .checking import check_finite, check_whole
 from .measure import RollingCount
 from .outcome import Failure, RetryClass
 
@@ -33,6 +34,7 @@ class Backoff:
 
     def __post_init__(self) -> None:
         """Refuse a backoff that shrinks or has no room."""
+        check_finite(self, "base_delay", "max_delay", "multiplier")
         if not 0 < self.base_delay <= self.max_delay:
             message = "Backoff: base_delay must be above 0 and at most max_delay seconds"
             raise ValueError(message)
@@ -75,6 +77,8 @@ class RetryConfig:
 
     def __post_init__(self) -> None:
         """Refuse negative counts and times."""
+        check_whole(self, "max_retries")
+        check_finite(self, "max_retry_after")
         if self.max_retries < 0:
             message = "RetryConfig: max_retries can't be negative; use 0 for a single attempt"
             raise ValueError(message)
@@ -105,6 +109,7 @@ class RetryBudgetConfig:
 
     def __post_init__(self) -> None:
         """Refuse a budget that could never pay."""
+        check_finite(self, "deposit", "seconds", "floor")
         for name in ("deposit", "seconds", "floor"):
             if not getattr(self, name) > 0:
                 message = (

@@ -18,6 +18,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
 
+from .checking import check_finite, check_whole
 from .measure import RollingCount
 
 __all__ = ["OutcomeWindow", "Tally", "WindowConfig"]
@@ -41,6 +42,8 @@ class WindowConfig:
 
     def __post_init__(self) -> None:
         """Refuse a window that could never hold anything."""
+        check_whole(self, "size")
+        check_finite(self, "span", "age")
         if self.size < 0 or self.span < 0 or not (self.size or self.span):
             message = "WindowConfig: size and span can't be negative, and one must be above 0"
             raise ValueError(message)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from koo.resilience import SUCCESS, Mode, State
+from koo.resilience import SUCCESS, Mode, ModeChanged, State, StateChanged, StateRenewed
 from koo.testing import FakeClock
 
 from ..tools import FAILED, admitted, breaker, call, calls, refused, trip
@@ -179,3 +179,104 @@ def test_calls_in_flight_at_a_reset_can_not_open_it_again(gate):
 def test_a_reset_says_whose_word_it_was(gate):
     gate.reset("an operator pressed the button")
     assert gate.stats().cause == "an operator pressed the button"
+
+
+# -- what is told of it ------------------------------------------------------------------------
+
+OPENED = StateChanged("dep", "closed", "open", "5 of the last 5 calls failed; last: boom")
+
+
+def told(clock, *deeds):
+    """What a breaker tells while *deeds* are done to it, after its first opening."""
+    heard = []
+    gate = breaker(clock, on_event=heard.append)
+    trip(gate)
+    assert heard == [OPENED]
+    for deed in deeds:
+        deed(gate)
+    return heard[1:]
+
+
+def isolate(gate):
+    gate.isolate("maintenance")
+
+
+INTO_ISOLATION = [
+    StateRenewed("dep", "open", "maintenance"),
+    ModeChanged("dep", "normal", "isolated", "maintenance"),
+]
+
+
+@pytest.mark.parametrize(
+    ("deed", "events"),
+    [
+        (isolate, INTO_ISOLATION),
+        (
+            lambda gate: gate.force_close(),
+            [
+                StateChanged("dep", "open", "closed", "closed by hand"),
+                ModeChanged("dep", "normal", "forced_closed", "closed by hand"),
+            ],
+        ),
+        (
+            lambda gate: gate.disable(),
+            [
+                StateChanged("dep", "open", "closed", "disabled by hand"),
+                ModeChanged("dep", "normal", "disabled", "disabled by hand"),
+            ],
+        ),
+        (
+            lambda gate: gate.shadow(),
+            [ModeChanged("dep", "normal", "shadow", "only watching, by hand")],
+        ),
+        (lambda gate: gate.reset(), [StateChanged("dep", "open", "closed", "reset by hand")]),
+        (lambda gate: gate.open_until(900, "busy"), [StateRenewed("dep", "open", "busy")]),
+        (lambda gate: gate.release(), []),
+    ],
+)
+def test_whatever_is_done_by_hand_is_told(clock, deed, events):
+    assert told(clock, deed) == events
+
+
+def test_what_is_done_twice_is_a_mode_but_once(clock):
+    again = [StateRenewed("dep", "open", "maintenance")]
+    assert told(clock, isolate, isolate) == INTO_ISOLATION + again
+
+
+@pytest.mark.parametrize(
+    ("end", "events"),
+    [
+        (
+            "release",
+            [
+                StateChanged("dep", "open", "closed", "released by hand"),
+                ModeChanged("dep", "isolated", "normal", "released by hand"),
+            ],
+        ),
+        (
+            "reset",
+            [
+                StateChanged("dep", "open", "closed", "reset by hand"),
+                ModeChanged("dep", "isolated", "normal", "reset by hand"),
+            ],
+        ),
+        ("shadow", [ModeChanged("dep", "isolated", "shadow", "only watching, by hand")]),
+    ],
+)
+def test_the_end_of_an_isolation_is_told_whoever_ends_it(clock, end, events):
+    assert told(clock, isolate, lambda gate: getattr(gate, end)()) == INTO_ISOLATION + events
+
+
+def test_a_reset_of_a_closed_breaker_is_told_because_failures_are_forgotten(clock):
+    heard = []
+    gate = breaker(clock, on_event=heard.append)
+    calls(gate, 3, FAILED)
+    gate.reset()
+    assert heard == [StateRenewed("dep", "closed", "reset by hand")]
+
+
+def test_a_mode_is_in_force_when_it_is_told(clock):
+    seen = []
+    gate = breaker(clock, on_event=lambda _: seen.append((gate.stats().mode, gate.stats().state)))
+    gate.isolate("maintenance")
+    assert seen == [(Mode.ISOLATED, State.OPEN)] * 2

@@ -102,6 +102,24 @@ def test_a_ramp_without_time_is_none(clock):
     assert len(rush(gate)) == 1000
 
 
+@pytest.mark.parametrize("mode", ["force_close", "disable"])
+def test_who_admits_everything_ramps_neither_now_nor_when_released(clock, mode):
+    gate = breaker(clock)
+    trip(gate)
+    getattr(gate, mode)()
+    assert len(rush(gate)) == 1000
+    gate.release()
+    assert len(rush(gate)) == 1000
+
+
+def test_a_breaker_forced_closed_is_as_quick_as_a_closed_one(clock):
+    """A ramp that never ended kept it on the long way, with a finalizer for each call."""
+    gate = breaker(clock)
+    trip(gate)
+    gate.force_close()
+    assert type(admitted(gate)) is Permit
+
+
 def test_what_was_in_flight_on_the_ramp_still_counts_after_it(clock):
     gate = breaker(clock)
     close(gate, clock)

@@ -149,11 +149,18 @@ def test_a_slow_probe_fails(gate, clock):
     assert gate.stats().retry_after == 120
 
 
-def test_a_probe_that_answers_too_late_has_failed_without_a_cause_of_its_own(gate, clock):
+def test_a_probe_that_answers_too_late_says_how_late_and_by_which_limit(gate, clock):
     trip(gate)
     clock.advance(60)
     slow_call(gate, clock, 2.5)
-    assert gate.stats().cause == "a probe failed"
+    assert gate.stats().cause == "a probe took 2.5 s, longer than 2 s"
+
+
+def test_a_probe_that_failed_slowly_says_that_it_failed(gate, clock):
+    trip(gate)
+    clock.advance(60)
+    slow_call(gate, clock, 2.5, FAILED)
+    assert gate.stats().cause == "a probe failed; last: boom"
 
 
 def test_a_quick_probe_counts_as_ever(gate, clock):

@@ -105,6 +105,25 @@ def test_a_run_that_is_not_yet_a_second_long_does_not_trip(clock):
     assert gate.stats().state is State.CLOSED
 
 
+@pytest.mark.parametrize(("pause", "state"), [(3600, "closed"), (90, "closed"), (70, "open")])
+def test_a_run_counts_only_as_far_as_the_window_reaches(clock, pause, state):
+    gate = breaker(clock)
+    for _ in range(5):
+        clock.advance(pause)
+        call(gate, FAILED)
+    assert gate.stats().state == state
+
+
+def test_a_run_whose_beginning_has_left_the_window_trips_by_the_rest_of_it(clock):
+    gate = breaker(clock)
+    for _ in range(9):
+        clock.advance(90)
+        call(gate, FAILED)
+    assert gate.stats().state is State.CLOSED
+    call(gate, FAILED)
+    assert gate.stats().cause == "5 of the last 5 calls failed; last: boom"
+
+
 def test_four_failures_in_a_row_are_no_run(clock):
     gate = breaker(clock)
     calls(gate, 100)

@@ -290,7 +290,7 @@ def test_while_somebody_waits_a_newcomer_joins_the_end_even_if_it_would_fit(cloc
             "Limit: limit must be at least 1; leave the limit out to admit everything",
         ),
         (lambda: Limit(1, 0), "Limit: per must be above 0 seconds"),
-        (lambda: Limit(1, float("nan")), "Limit: per must be above 0 seconds"),
+        (lambda: Limit(1, float("nan")), "Limit: per must be a finite number, not nan"),
         (
             lambda: Limit(1, 1, "bytes"),
             "Limit: weight must be one of requests, tokens, nanousd",

@@ -209,3 +209,85 @@ def test_the_base_of_gates_with_a_line_leaves_the_decision_to_them(clock):
 def test_serving_nobody_is_nothing(gate):
     gate.serve()
     admitted(gate)
+
+
+# -- what a newcomer is told ---------------------------------------------------------------------
+
+
+BUCKET = 60 / 64 + 1e-6
+TEN_A_MINUTE = (Limit(10, 60),)
+
+
+def waiting(clock, *asks, limits=TEN_A_MINUTE, used=10):
+    """A limiter with so much *used* at this moment, and a line."""
+    gate = RateLimiter("dep", RateLimiterConfig(limits), clock=clock)
+    held = [admitted(gate) for _ in range(used)]
+    queue(gate, *asks)
+    assert held
+    return gate
+
+
+def test_who_comes_to_a_line_hears_when_it_may_be_empty(clock):
+    gate = waiting(clock, *[Ask() for _ in range(3)])
+    assert refused(gate).retry_after == pytest.approx(60, abs=BUCKET)
+
+
+@pytest.mark.parametrize(("ahead", "windows"), [(9, 1), (10, 2), (19, 2), (20, 3), (500, 51)])
+def test_a_long_line_takes_many_windows(clock, ahead, windows):
+    gate = waiting(clock, *[Ask() for _ in range(ahead)])
+    assert refused(gate).retry_after == pytest.approx(60 * windows, abs=BUCKET)
+
+
+def test_a_newcomer_that_would_fit_is_not_told_to_come_again_at_once(clock):
+    gate = waiting(clock, Ask(requests=10), used=5)
+    assert 30 < refused(gate).retry_after < 130
+
+
+def test_the_weight_that_takes_longest_is_what_a_newcomer_hears_of(clock):
+    limits = (Limit(10, 60), Limit(100, 600, "tokens"))
+    gate = waiting(clock, Ask(tokens=90), Ask(tokens=90), limits=limits)
+    assert refused(gate, Ask(tokens=90)).retry_after == pytest.approx(1200, abs=10)
+    assert refused(gate, Ask()).retry_after == pytest.approx(600, abs=60)
+
+
+def test_a_weight_that_nobody_asks_for_keeps_nobody_waiting(clock):
+    limits = (Limit(10, 60), Limit(100, 600, "tokens"))
+    gate = RateLimiter("dep", RateLimiterConfig(limits), clock=clock)
+    for _ in range(10):
+        admitted(gate, Ask(tokens=10))
+    queue(gate, Ask())
+    assert refused(gate).retry_after == pytest.approx(60, abs=BUCKET)
+
+
+def test_a_pause_is_part_of_what_a_newcomer_hears(clock):
+    gate = waiting(clock, Ask())
+    gate.pause(900)
+    assert refused(gate).retry_after == 900
+
+
+def test_who_leaves_the_line_is_no_longer_counted(clock):
+    gate = waiting(clock, used=10)
+    visitors = queue(gate, *[Ask() for _ in range(30)])
+    for visitor in visitors[1:]:
+        gate.leave(visitor)
+    assert refused(gate).retry_after == pytest.approx(60, abs=BUCKET)
+
+
+def test_a_line_before_windows_that_are_empty_is_counted_from_now(clock):
+    """A spent day of tokens stops the first; of requests there is plenty, but not for all."""
+    limits = (Limit(10, 60), Limit(100, 86_400, "tokens"))
+    gate = RateLimiter("dep", RateLimiterConfig(limits), clock=clock)
+    clock.advance(1000)
+    admitted(gate, Ask(requests=0, tokens=100))
+    queue(gate, Ask(requests=0, tokens=1), *[Ask(requests=10) for _ in range(3)])
+    refusal = refused(gate, Ask(requests=10))
+    assert refusal.retry_after == pytest.approx(86_400, abs=86_400 / 64)
+    assert refusal.soonest == 0
+
+
+def test_the_line_is_joined_by_who_has_patience_for_his_own_turn_at_best(clock):
+    """Those before may leave, and who was here first comes before them: so not by the estimate."""
+    gate = waiting(clock, *[Ask() for _ in range(500)])
+    refusal = refused(gate)
+    assert refusal.soonest == pytest.approx(60, abs=BUCKET)
+    assert refusal.retry_after > 3000

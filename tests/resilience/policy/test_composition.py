@@ -6,6 +6,7 @@ from koo.errors import RateLimited
 from koo.resilience import (
     Ask,
     Backoff,
+    BreakerConfig,
     Bulkhead,
     BulkheadConfig,
     CallOutcome,
@@ -17,8 +18,10 @@ from koo.resilience import (
     Policy,
     RateLimiter,
     RateLimiterConfig,
+    RetryBudget,
     RetryConfig,
 )
+from koo.resilience.policy.journey import Journey
 from koo.testing import running_clock
 
 from .actors import QUICK, Dependency, policy
@@ -30,7 +33,41 @@ GATE = CircuitBreaker("breaker")
     ("parts", "complaint"),
     [
         ({"timeout": 0}, "timeout must be above 0 seconds; leave it out for none"),
-        ({"timeout": float("nan")}, "timeout must be above 0 seconds; leave it out for none"),
+        (
+            {"timeout": float("nan")},
+            "timeout must be a finite number, not nan; leave it out for none",
+        ),
+        (
+            {"timeout": float("inf")},
+            "timeout must be a finite number, not inf; leave it out for none",
+        ),
+        ({"timeout": True}, "timeout must be a finite number, not True; leave it out for none"),
+        (
+            {"attempt_timeout": "5"},
+            "attempt_timeout must be a finite number, not '5'; leave it out for none",
+        ),
+        (
+            {"gates": [CircuitBreaker]},
+            (
+                "CircuitBreaker is a class and no gate;"
+                " make one of it, as CircuitBreaker('orders', ...)"
+            ),
+        ),
+        ({"gates": [5]}, "5 is no gate; a gate has a name and the method admit(ask)"),
+        (
+            {"gates": [BreakerConfig]},
+            "BreakerConfig is a class and no gate; make one of it, as BreakerConfig('orders', ...)",
+        ),
+        ({"gates": "ab"}, "'a' is no gate; a gate has a name and the method admit(ask)"),
+        ({"retry": 3}, "retry must be a RetryConfig, not 3; write RetryConfig()"),
+        (
+            {"retry": RetryConfig(), "retry_budget": True},
+            "retry_budget must be a RetryBudget; leave it out for the usual one",
+        ),
+        (
+            {"retry_budget": RetryBudget()},
+            "retry_budget pays for nothing without retry; add retry or leave it out",
+        ),
         ({"attempt_timeout": -1}, "attempt_timeout must be above 0 seconds; leave it out for none"),
         (
             {"patience": -0.1},
@@ -38,7 +75,7 @@ GATE = CircuitBreaker("breaker")
         ),
         (
             {"patience": float("nan")},
-            "patience can't be negative; use 0 seconds never to wait in line",
+            "patience must be a finite number, not nan; leave it out for none",
         ),
         (
             {"timeout": 5, "attempt_timeout": 6},
@@ -70,6 +107,22 @@ def test_a_composition_that_makes_no_sense_is_refused_with_a_sentence(parts, com
     with pytest.raises(ValueError) as caught:
         Policy("dep", **parts)
     assert str(caught.value) == f"Policy 'dep': {complaint}"
+
+
+def test_a_gate_that_was_named_with_its_config_is_refused():
+    nameless = CircuitBreaker(BreakerConfig())
+    with pytest.raises(ValueError, match="is no gate; a gate has a name and the method admit"):
+        Policy("dep", gates=[nameless])
+
+
+def test_a_policy_is_not_named_with_a_number():
+    with pytest.raises(ValueError, match="^Policy 5: its name must be a string; messages and met"):
+        Policy(5)
+
+
+def test_a_policy_without_retry_needs_no_budget_for_it():
+    assert Policy("dep").retry_budget is None
+    assert Policy("dep", retry=RetryConfig()).retry_budget is not None
 
 
 def test_a_policy_without_a_name_is_refused():
@@ -216,3 +269,27 @@ def test_an_outcome_can_be_read_in_a_log():
 
 def test_a_patience_of_nothing_is_explained():
     assert "  line: nobody waits in it" in Policy("p", gates=[GATE], patience=0).explain()
+
+
+@pytest.mark.parametrize("name", [name for name in Journey.__slots__ if not name.startswith("__")])
+def test_no_part_of_a_policy_can_be_replaced(name):
+    through = Policy("dep", timeout=5)
+    before = getattr(through, name)
+    with pytest.raises(AttributeError) as caught:
+        setattr(through, name, None)
+    assert str(caught.value) == f"Policy 'dep': {name} can't be changed; make another policy"
+    assert getattr(through, name) is before
+
+
+def test_no_part_of_a_policy_can_be_taken_away():
+    through = Policy("dep", timeout=5)
+    with pytest.raises(AttributeError, match="gates can't be changed; make another policy"):
+        del through.gates
+    assert through.gates == ()
+
+
+def test_a_list_of_gates_that_grows_later_changes_no_policy():
+    gates = []
+    through = Policy("dep", gates=gates)
+    gates.append(CircuitBreaker("late"))
+    assert through.gates == ()

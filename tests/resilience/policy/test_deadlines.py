@@ -12,6 +12,7 @@ from koo.resilience import (
     BulkheadConfig,
     CircuitBreaker,
     Deadline,
+    Policy,
     RetryConfig,
     State,
     classify_by_type,
@@ -238,11 +239,17 @@ async def test_no_attempt_is_begun_after_the_deadline():
         async def sleep(seconds):
             await asyncio.sleep(seconds + 5)
 
-    through = policy(timeout=3, retry=QUICK)
-    through.clock = Late()
+    through = Policy("dep", clock=Late(), random=lambda: 1.0, timeout=3, retry=QUICK)
     with pytest.raises(OSError, match="real"):
         await through.run(dependency)
     assert dependency.calls == [0]
+
+
+async def test_no_time_that_is_no_number_is_unlimited_time():
+    dependency = Dependency()
+    with pytest.raises(DeadlineExceeded):
+        await policy().run(dependency, timeout=float("nan"))
+    assert dependency.calls == []
 
 
 async def test_no_attempt_is_begun_after_a_wait_in_line_that_took_all_the_time():

@@ -81,7 +81,7 @@ async def test_a_block_says_what_it_spent():
 
 async def test_a_block_that_says_it_failed_has_failed(gate):
     budget = RetryBudget()
-    through = policy(gates=[gate], retry_budget=budget)
+    through = policy(gates=[gate], retry=QUICK, retry_budget=budget)
     budget.withdraw(5)
     async with through.permit() as attempt:
         attempt.settle(FAILED)

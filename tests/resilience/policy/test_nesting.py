@@ -97,6 +97,48 @@ async def test_an_error_that_was_given_up_on_and_dealt_with_stops_no_retry():
     assert await policy("outer", retry=QUICK).run(service) == "fine"
 
 
+class Shared:
+    """One call at a time to *operation*, for all who ask meanwhile."""
+
+    def __init__(self, operation):
+        self.operation = operation
+        self.task = None
+
+    async def __call__(self):
+        if self.task is None or self.task.done():
+            self.task = asyncio.create_task(self.operation())
+        return await asyncio.shield(self.task)
+
+
+def dead_for_a_second(dependency):
+    async def operation():
+        await asyncio.sleep(1)
+        return await dependency()
+
+    return operation
+
+
+async def test_who_shares_anothers_call_retries_for_itself():
+    """The mark is for the call around the one that gave up: nobody can tell who else waits.
+
+    An error that says "given up" to everybody would stop retries of calls that never met it:
+    a pool tells one error to all in its line, and each of those has its own attempts left.
+    """
+    dependency = Dependency(OSError("dead"))
+    inner = policy("inner", retry=QUICK)
+    shared = Shared(_through(inner, dead_for_a_second(dependency)))
+    await asyncio.gather(*(policy(name, retry=QUICK).outcome(shared) for name in "abc"))
+    assert len(dependency.calls) == 9
+
+
+async def test_a_call_that_is_shared_outside_of_all_policies_is_made_but_three_times():
+    dependency = Dependency(OSError("dead"))
+    layers = [policy("outer", retry=QUICK), policy("inner", retry=QUICK)]
+    shared = Shared(nested(*layers, dependency=dead_for_a_second(dependency)))
+    await asyncio.gather(*(shared() for _ in range(3)), return_exceptions=True)
+    assert len(dependency.calls) == 3
+
+
 async def test_a_refusal_of_an_inner_gate_is_not_retried_outside():
     inner_calls = Dependency(CircuitOpen("inner", 1.0))
     with pytest.raises(CircuitOpen):

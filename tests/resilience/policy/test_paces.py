@@ -156,7 +156,7 @@ async def test_the_timeout_of_one_stream_replaces_the_policys():
     assert running_clock().monotonic() == pytest.approx(3, abs=1e-3)
 
 
-@pytest.mark.parametrize("wrong", [{"gap": 0}, {"gap": 1, "first": 0}, {"gap": float("nan")}])
+@pytest.mark.parametrize("wrong", [{"gap": 0}, {"gap": 1, "first": 0}])
 def test_a_pace_that_nothing_could_keep_is_refused(wrong):
     with pytest.raises(ValueError, match="must be above 0 seconds"):
         Pace(**wrong)

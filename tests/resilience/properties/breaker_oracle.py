@@ -60,7 +60,7 @@ class BreakerOracle:
     log: list[Entry] = field(default_factory=list)
     flying: list[Ticket] = field(default_factory=list)
     probes: list[Ticket] = field(default_factory=list)
-    moves: list[tuple[State, State]] = field(default_factory=list)
+    moves: list[tuple[str, str]] = field(default_factory=list)
     good_probes: int = 0
     failed_probes: int = 0
     opens_until: float = 0.0
@@ -202,11 +202,10 @@ class BreakerOracle:
             if not entry.failed:
                 break
             row.append(entry)
-        if len(row) >= config.failure_threshold and now - row[-1].at >= config.streak_span:
-            return {True}
+        is_run = len(row) >= config.failure_threshold and now - row[-1].at >= config.streak_span
         return {
             (failures := sum(entry.failed for entry in window)) >= config.failure_threshold
-            and failures >= config.failure_rate * len(window)
+            and (is_run or failures >= config.failure_rate * len(window))
             for window in self.windows(now)
         }
 
@@ -250,8 +249,7 @@ class BreakerOracle:
         self._move(State.CLOSED)
 
     def _move(self, state):
-        if state is not self.state:
-            self.moves.append((self.state, state))
+        self.moves.append((self.state, state))
         self.state = state
         self.era += 1
         self.good_probes = 0
@@ -261,8 +259,7 @@ class BreakerOracle:
     # -- what a person may do ------------------------------------------------------------------
 
     def reset(self, now):
-        self.mode = Mode.NORMAL
-        self.close(now)
+        self._switch(Mode.NORMAL, lambda: self.close(now))
 
     def half_open(self):
         if self.state is State.OPEN and self.mode is not Mode.ISOLATED:
@@ -273,19 +270,27 @@ class BreakerOracle:
             return
         if self.state is State.OPEN:
             self.opens_until = max(self.opens_until, now + seconds)
+            self.moves.append((State.OPEN, State.OPEN))
         else:
             self._open(now + seconds)
 
     def isolate(self, now):
-        self.mode = Mode.ISOLATED
-        self._open(now)
+        self._switch(Mode.ISOLATED, lambda: self._open(now))
 
     def release(self, now):
-        if self.mode is Mode.ISOLATED:
-            self.close(now)
-        self.mode = Mode.NORMAL
+        was_isolated = self.mode is Mode.ISOLATED
+        self._switch(Mode.NORMAL, lambda: self.close(now) if was_isolated else None)
+
+    def shadow(self):
+        self._switch(Mode.SHADOW, lambda: None)
 
     def take_over(self, mode, now):
-        """Be closed by force, or disabled."""
-        self.close(now)
-        self.mode = mode
+        """Be closed by force, or disabled; there is no ramp, because everything is admitted."""
+        self._switch(mode, lambda: self.close(now))
+        self.ramp_until = float("-inf")
+
+    def _switch(self, mode, move):
+        before, self.mode = self.mode, mode
+        move()
+        if before is not mode:
+            self.moves.append((before, mode))

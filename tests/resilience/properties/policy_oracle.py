@@ -1,6 +1,7 @@
 """A policy as its description reads: the whole of one call worked out beforehand, on paper."""
 
 from dataclasses import dataclass, field
+from math import inf
 
 from koo.resilience import Failure, RetryClass
 
@@ -23,8 +24,27 @@ COST = {"conflicts": 0.0, "is throttled": 0.35}
 
 
 @dataclass
+class Circumstances:
+    """What a call meets.
+
+    *is_open*: whether the gate admits, each time. For *busy* seconds it lets nobody in, but has a
+    line. The caller goes away at *leaves*.
+    """
+
+    form: str
+    is_open: list[bool]
+    timeout: float | None
+    deadline: float | None
+    busy: float
+    leaves: float
+
+
+@dataclass
 class Ending:
-    """How a call ends: *by* an answer, an error, a timeout, a refusal, or having come too late."""
+    """How a call ends.
+
+    *by* an answer, an error, a timeout, a refusal, having come too late, or its caller leaving.
+    """
 
     by: str = ""
     at: float = 0.0
@@ -56,21 +76,36 @@ class PolicyOracle:
     def __post_init__(self):
         self.balance = self.floor
 
-    def call(self, script, now, *, is_open, form, timeout=None, deadline=None):
-        """The end of a call that begins *now*; *is_open*: whether the gate admits, each time."""
+    def call(self, script, now, circumstances):
+        """The end of a call that begins *now*."""
         self.calls += 1
-        is_outcome, retries = form == "outcome", form != "block"
-        end, is_ours = self.end_of_time(now, timeout, deadline)
-        ending = Ending(at=now)
+        ending, here = Ending(at=now), circumstances
+        end, is_ours = self.end_of_time(now, here.timeout, here.deadline)
+        if (by := self.not_begun(end, now, here)) is not None:
+            return self.ended(ending, by)
+        if self.waits(here.busy, ending, here.leaves):
+            self.attempts_of(script, ending, here, end, is_ours)
+        return ending
+
+    def not_begun(self, end, now, here):
+        """Why a call ends at once, if it does."""
         # Where nobody needs to wait, an outcome asks the gates before it looks at the time.
-        if end is not None and end <= now and (is_open[0] or not is_outcome):
+        asks_first = here.form == "outcome" and not here.busy and not here.is_open[0]
+        if end is not None and end <= now and not asks_first:
             self.failures += 1
-            return self.ended(ending, "too late")
+            return "too late"
+        if here.busy and (end is None or now + here.busy >= end):
+            self.rejected += 1
+            return "refusal"
+        return None
+
+    def attempts_of(self, script, ending, here, end, is_ours):
+        retries = here.form not in {"block", "late_stream"}
         while True:
-            if not is_open[min(ending.attempts, len(is_open) - 1)]:
+            if not here.is_open[min(ending.attempts, len(here.is_open) - 1)]:
                 self.rejected += 1
                 return self.ended(ending, "error" if ending.attempts else "refusal")
-            fate = self.attempt(script, ending, end, is_ours)
+            fate = self.attempt(script, ending, end, is_ours, here.leaves)
             if fate is None:
                 return ending
             delay = self.delay(fate, ending.attempts)
@@ -78,8 +113,22 @@ class PolicyOracle:
                 self.failures += 1
                 return self.ended(ending, "timeout" if fate == "times out" else "error")
             self.retries += 1
-            ending.waited += delay
-            ending.at += delay
+            if not self.waits(delay, ending, here.leaves):
+                return ending
+
+    def waits(self, seconds, ending, leaves):
+        """Whether the caller is still there after a wait."""
+        if ending.at + seconds > leaves:
+            self.gone(ending, leaves)
+            return False
+        ending.waited += seconds
+        ending.at += seconds
+        return True
+
+    def gone(self, ending, leaves):
+        self.abandoned += 1
+        ending.at = leaves
+        self.ended(ending, "leaving")
 
     def end_of_time(self, now, timeout, deadline):
         limit = self.timeout if timeout is None else timeout
@@ -88,13 +137,17 @@ class PolicyOracle:
             return deadline, False
         return own, True
 
-    def attempt(self, script, ending, end, is_ours):
+    def attempt(self, script, ending, end, is_ours, leaves):
         """Make one attempt; its fate if it failed, None if the call has ended with it."""
         seconds, fate = script[min(ending.attempts, len(script) - 1)]
         ending.attempts += 1
         self.attempts += 1
         ending.began.append(ending.at)
         cut = self.cut(ending.at, end)
+        if min(ending.at + seconds, inf if cut is None else cut) > leaves:
+            ending.settled.append("abandoned")
+            self.gone(ending, leaves)
+            return None
         if cut is not None and ending.at + seconds > cut:
             ending.at = cut + SLACK
             if cut == end and not is_ours:

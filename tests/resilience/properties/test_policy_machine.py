@@ -1,10 +1,13 @@
 """A policy, call by call beside an oracle that works each out beforehand.
 
-What is compared: how it ended and with whose error, when each attempt began, what the gate was
-told, how long it waited, and every number that the policy and its retry budget show.
+Calls come in every form and inside another policy, wait in line, and lose their caller at any
+moment. What is compared: how it ended and with whose error, when each attempt began, what the gate
+was told, how long it waited, and every number that the policy and its retry budget show.
 """
 
 import asyncio
+from contextlib import aclosing
+from math import inf
 
 import pytest
 from hypothesis import settings
@@ -23,6 +26,8 @@ from koo.resilience import (
     Ask,
     Backoff,
     Deadline,
+    Failure,
+    LinedGate,
     Permit,
     Policy,
     RetryBudget,
@@ -32,13 +37,18 @@ from koo.resilience import (
 )
 from koo.testing import VirtualTimeLoop
 
-from .policy_oracle import FATES, TIMED_OUT, PolicyOracle
+from .policy_oracle import FATES, TIMED_OUT, Circumstances, PolicyOracle
 
 # No sum of these is another's, so no two things ever happen at one moment.
-SECONDS = [0.0, 0.0, 0.31, 1.13, 2.71, 5.37]
+SECONDS = [0.0, 0.31, 1.13, 2.71, 5.37, 11.59]
 scripts = st.lists(
     st.tuples(st.sampled_from(SECONDS), st.sampled_from(sorted(FATES))), min_size=1, max_size=4
 )
+LEAVES = [None, None, None, 0.0107, 0.5317, 3.1871, 9.8291]
+FORMS = [
+    *("run", "outcome", "decorator", "loop", "block"),
+    *("stream", "late_stream", "decorated_stream", "nested"),
+]
 doors = st.one_of(st.just([True]), st.just([True]), st.lists(st.booleans(), min_size=1, max_size=4))
 
 
@@ -46,16 +56,20 @@ class Broken(Exception):
     """What an attempt raised."""
 
 
-class Turnstile:
-    """A gate that is opened and shut as a test says, and remembers what it was told."""
+class Turnstile(LinedGate):
+    """A gate that is opened and shut as a test says, and remembers what it was told.
 
-    name = "turnstile"
-    double_settled_total = 0
+    While it is busy, who has patience stands in line.
+    """
 
-    def __init__(self):
+    def __init__(self, clock):
+        super().__init__("turnstile", clock)
         self.doors, self.told, self.held = [True], [], 0
+        self.busy_until = 0.0
 
     def admit(self, ask):
+        if (wait := self.busy_until - self._monotonic()) > 0:
+            return self._may_wait(Rejected(self.name, wait, "busy"))
         is_open = self.doors.pop(0) if len(self.doors) > 1 else self.doors[0]
         if not is_open:
             return Rejected(self.name, None, "shut")
@@ -82,7 +96,7 @@ class PolicyMachine(RuleBasedStateMachine):
     )
     def begin(self, max_retries, base, timeout, attempt_timeout, floor):
         self.loop = VirtualTimeLoop()
-        self.gate = Turnstile()
+        self.gate = Turnstile(self.loop.clock)
         self.budget = RetryBudget(RetryBudgetConfig(floor=floor))
         self.policy = Policy(
             "dep",
@@ -95,30 +109,44 @@ class PolicyMachine(RuleBasedStateMachine):
             clock=self.loop.clock,
             random=lambda: 1.0,
         )
+        self.outer = Policy(
+            "outer",
+            classify=lambda error: Failure(not isinstance(error, DeadlineExceeded), trips=True),
+            retry=RetryConfig(max_retries=2),
+            clock=self.loop.clock,
+        )
         self.oracle = PolicyOracle(max_retries, base, 30.0, timeout, attempt_timeout, floor)
 
     @rule(
         script=scripts,
         doors=doors,
-        form=st.sampled_from(["run", "outcome", "decorator", "loop", "block"]),
+        form=st.sampled_from(FORMS),
         timeout=st.sampled_from([None, None, 0.0, 1.01, 25.03]),
         deadline=st.sampled_from([None, None, -1.0, 0.97, 7.07]),
+        busy=st.sampled_from([0.0, 0.0, 0.0, 0.43, 3.67]),
+        leaves=st.sampled_from(LEAVES),
     )
-    def call(self, script, doors, form, timeout, deadline):
+    def call(self, script, doors, form, timeout, deadline, busy, leaves):
         # So seldom that recent traffic never raises the retry budget above its floor.
         self.wait(2.57)
         now = self.loop.time()
-        if form in {"decorator", "loop"}:
-            timeout = deadline = None
         at = None if deadline is None else now + deadline
-        expected = self.oracle.call(
-            script, now, is_open=doors, form=form, timeout=timeout, deadline=at
-        )
-        self.gate.doors, self.gate.told = list(doors), []
+        goes_at = inf if leaves is None else now + leaves
+        here = Circumstances(form, doors, timeout, at, busy, goes_at)
+        expected = self.oracle.call(script, now, here)
+        self.gate.doors, self.gate.told, self.gate.busy_until = list(doors), [], now + busy
         self.raised, self.began, self.script = [], [], list(script)
         ask = Ask() if at is None else Ask(deadline=Deadline(at))
-        answer = self.loop.run_until_complete(getattr(self, f"as_{form}")(ask, timeout))
+        answer = self.loop.run_until_complete(self.until(leaves, form, ask, timeout))
         self.it_ended_as(expected, answer)
+
+    async def until(self, leaves, form, ask, timeout):
+        """What the call gives, or "leaving" if its caller goes away before."""
+        caller = asyncio.create_task(getattr(self, f"as_{form}")(ask, timeout))
+        if leaves is not None:
+            self.loop.call_later(leaves, caller.cancel)
+        await asyncio.wait([caller])
+        return "leaving" if caller.cancelled() else caller.result()
 
     # -- forms -------------------------------------------------------------------------------
 
@@ -132,20 +160,49 @@ class PolicyMachine(RuleBasedStateMachine):
         self.ended = await self.policy.outcome(self.visit, ask, timeout=timeout)
         return self.ended.value if self.ended.ok else self.ended.error
 
-    async def as_decorator(self, _ask, _timeout):
+    async def as_decorator(self, ask, timeout):
         try:
-            return await self.policy(self.visit)()
+            return await self.policy.asking(ask, timeout=timeout)(self.visit)()
         except (Broken, KooError) as error:
             return error
 
-    async def as_loop(self, _ask, _timeout):
+    async def as_loop(self, ask, timeout):
         try:
-            async for attempt in self.policy:
+            async for attempt in self.policy.asking(ask, timeout=timeout):
                 async with attempt:
                     answer = await self.visit()
         except (Broken, KooError) as error:
             return error
         return answer
+
+    async def as_stream(self, ask, timeout):
+        async def items():
+            yield await self.visit()
+
+        return await _last(self.policy.stream(items, ask, timeout=timeout))
+
+    async def as_late_stream(self, ask, timeout):
+        """What was sent can't be unsent: there is one attempt."""
+
+        async def items():
+            yield "first"
+            yield await self.visit()
+
+        return await _last(self.policy.stream(items, ask, timeout=timeout))
+
+    async def as_decorated_stream(self, ask, timeout):
+        @self.policy.asking(ask, timeout=timeout)
+        async def items():
+            yield await self.visit()
+
+        return await _last(items())
+
+    async def as_nested(self, ask, timeout):
+        """An outer policy that would try again makes one attempt, whatever the inner one met."""
+        before = self.outer.stats().retries_total
+        ended = await self.outer.outcome(lambda: self.policy.run(self.visit, ask, timeout=timeout))
+        assert self.outer.stats().retries_total == before
+        return ended.value if ended.ok else ended.error
 
     async def as_block(self, ask, timeout):
         try:
@@ -173,6 +230,8 @@ class PolicyMachine(RuleBasedStateMachine):
         match expected.by:
             case "answer":
                 assert answer == "answer"
+            case "leaving":
+                assert answer == "leaving"
             case "refusal":
                 assert isinstance(answer, Rejected)
             case "timeout" | "too late":
@@ -188,7 +247,8 @@ class PolicyMachine(RuleBasedStateMachine):
             del self.ended
 
     def gate_was_told(self, fates):
-        assert self.gate.held == 0
+        assert (self.gate.held, self.gate.waiting) == (0, 0)
+        assert self.gate.double_settled_total == 0
         assert len(self.gate.told) == len(fates)
         for outcome, fate in zip(self.gate.told, fates, strict=True):
             match fate:
@@ -220,6 +280,16 @@ class PolicyMachine(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "loop"):
             self.loop.close()
+
+
+async def _last(items):
+    try:
+        async with aclosing(items):
+            async for item in items:
+                last = item
+    except (Broken, KooError) as error:
+        return error
+    return last
 
 
 @pytest.mark.properties

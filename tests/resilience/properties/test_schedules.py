@@ -2,8 +2,9 @@
 
 A schedule is a handful of calls, in every form, on a loop that permutes its ready queue: answers,
 failures, refusals as wrong, throttling, hangs, probes that outlive their lease or do not hear their
-timeout, callers that cancel at any moment, and a wall clock that jumps by an hour. A judge around
-the breaker knows from the outcomes alone which moves it may make, and which it must.
+timeout, callers that cancel at any moment, and a wall clock that jumps by an hour. Some begin with
+a dependency that has answered for a while, so that few failures are no half of the window. A judge
+around the breaker knows from the outcomes alone which moves it may make, and which it must.
 """
 
 import asyncio
@@ -25,8 +26,8 @@ from koo.resilience import (
 )
 from koo.testing import run, running_clock
 
-from ..tools import trip
-from .breaker_oracle import evidence
+from ..tools import calls, trip
+from .breaker_oracle import BreakerOracle, Entry, evidence
 from .world import ASK, Broken, World
 
 pytestmark = [pytest.mark.properties, pytest.mark.timeout(0)]
@@ -65,8 +66,9 @@ class Judged:
     name = "judged"
     double_settled_total = 0
 
-    def __init__(self):
-        self.breaker = None
+    def __init__(self, seen):
+        self.seen = seen
+        self.breaker = self.oracle = None
         self.state = State.CLOSED
         self.era = self.good = self.bad = 0
         self.permits = {}
@@ -91,9 +93,21 @@ class Judged:
         if permit.generation == self.era:
             self.bad += evidence(outcome) is True
             self.good += evidence(outcome) is False
+        must, before = self.verdicts(permit, outcome), self.state
         self.permits.pop(id(permit)).settle(outcome)
+        opened = (before, self.state) == (State.CLOSED, State.OPEN)
+        self.expect(before is not State.CLOSED or opened in must, f"opened: {opened}, not {must}")
         is_decided = self.bad or self.good >= SUCCESSES
         self.expect(self.state is not State.HALF_OPEN or not is_decided, "decided, but not moved")
+
+    def verdicts(self, permit, outcome):
+        """Whether *outcome* must open it: the rule, on all that was heard since it closed."""
+        failed = evidence(outcome)
+        if permit.generation != self.era or self.state is not State.CLOSED or failed is None:
+            return {False}
+        now = running_clock().monotonic()
+        self.oracle.log.append(Entry(now, failed, slow=False))
+        return self.oracle.is_failing(now) if failed else {False}
 
     def cancelled(self, permit):
         self.leases.pop(id(permit), None)
@@ -109,6 +123,9 @@ class Judged:
         before, after = State(event.before), State(event.after)
         seen = f"{before} to {after} after {self.good} good and {self.bad} bad"
         self.expect(before is self.state and may.get((before, after), False), seen)
+        if before is State.CLOSED:
+            self.seen["by a run" if "in a row" in event.cause else "by its share"] += 1
+        self.oracle.log.clear()
         self.state, self.good, self.bad = after, 0, 0
         self.era += 1
         self.leases.clear()
@@ -125,7 +142,7 @@ class Schedule:
     def __init__(self, dice, seen):
         self.dice, self.seen = dice, seen
         self.calls = 0
-        self.judged = Judged()
+        self.judged = Judged(seen)
         self.world = World(
             places=dice.choice([1, 2, 9]),
             on_event=self.judged.heard,
@@ -136,6 +153,7 @@ class Schedule:
             streak_span=dice.choice([0.0, 1.0]),
         )
         self.judged.breaker = self.world.breaker
+        self.judged.oracle = BreakerOracle(self.world.breaker._config, luck=0.0)
         self.through = self.world.policy(
             gates=[self.world.limiter, self.judged, self.world.money, self.world.room],
             classify=classify,
@@ -146,9 +164,11 @@ class Schedule:
 
     async def play(self):
         dice = self.dice
-        if dice.random() < 0.7:
+        if dice.random() < 0.5:
             trip(self.judged)
             await asyncio.sleep(RECOVERY + dice.choice([-0.5, 0.0, 0.5]))
+        else:
+            calls(self.judged, dice.choice([0, 1, 2, 4, 8]))
         callers = [asyncio.create_task(self.caller()) for _ in range(dice.randint(2, 6))]
         if dice.random() < 0.3:
             self.world.clock.step_wall(dice.choice([-3600.0, 3600.0]))
@@ -203,12 +223,12 @@ class Schedule:
             await self.visit()
 
     async def loop(self):
-        async for attempt in self.through:
+        async for attempt in self.through.asking(ASK):
             async with attempt:
                 await self.visit()
 
     async def stream(self):
-        @self.through
+        @self.through.asking(ASK)
         async def items():
             yield await self.visit()
 
@@ -248,4 +268,4 @@ def test_no_schedule_moves_the_breaker_wrongly_wedges_it_or_loses_a_permit(scale
         except BaseException as error:
             error.add_note(f"in the batch of seed {number}")
             raise
-    assert set(seen) == {*FORMS, *FATES}
+    assert set(seen) == {*FORMS, *FATES, "by a run", "by its share"}

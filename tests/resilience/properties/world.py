@@ -74,13 +74,18 @@ class World:
             parts.pop("name", "dep"),
             gates=parts.pop("gates", self.gates),
             classify=parts.pop("classify", verdict),
-            appraise=lambda value: Success(spent=COST if value == "answer" else None),
+            appraise=self.bill,
             clock=self.clock,
             random=lambda: 1.0,
             **parts,
         )
         self.policies.append(made)
         return made
+
+    @staticmethod
+    def bill(value):
+        """What an answer has cost; nobody knows of anything else."""
+        return Success(spent=COST if value == "answer" else None)
 
     async def send(self, seconds=1.0, error=None):
         """One request to the dependency: it owes all that was reserved until it has answered."""

@@ -1,8 +1,8 @@
 """Running operations through gates: the only part of the floor that awaits."""
 
-from .forms import Attempt
+from .forms import Asking, Attempt
 from .generators import Pace
 from .run import Policy
 from .stats import CallOutcome, PolicyStats
 
-__all__ = ["Attempt", "CallOutcome", "Pace", "Policy", "PolicyStats"]
+__all__ = ["Asking", "Attempt", "CallOutcome", "Pace", "Policy", "PolicyStats"]

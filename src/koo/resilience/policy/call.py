@@ -16,6 +16,7 @@ from ...errors import DeadlineExceeded, Rejected
 from ..deadline import CURRENT, Progress
 from ..gate import Gate, Permit
 from ..outcome import Ask, Outcome
+from .stats import Memory
 from .timers import SLACK, AnyTask, Lane
 
 __all__ = ["Call", "Terms", "admit_all", "begin"]
@@ -33,7 +34,7 @@ class Terms(Protocol):
     attempt_timeout: float | None
     patience: float | None
     lane_timeout: float | None
-    lane: Lane | None
+    memory: Memory
     monotonic: Callable[[], float]
 
     def cannot_finish_in(self, seconds: float) -> bool:
@@ -138,7 +139,7 @@ class Call:
             return
         # The running loop costs a system call to ask for; a task of the lane's loop in this
         # thread says as much.
-        lane = policy.lane
+        lane = policy.memory.lane
         if lane is None or lane.thread != get_ident() or (task := current_task(lane.loop)) is None:
             lane = policy.open_lane(get_running_loop(), timeout)
             task = current_task(lane.loop)
@@ -163,7 +164,7 @@ class Call:
 
         *gap* is the step's own time in seconds; None: what is left of the attempt's.
         """
-        timeout, ends = self.policy.lane_timeout, [self.deadline_at]
+        timeout, ends = self.policy.attempt_timeout, [self.deadline_at]
         if gap is not None:
             ends.append(self.policy.monotonic() + gap)
         elif timeout is not None:
@@ -274,7 +275,7 @@ def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] |
         call.refusal, answer = answer, []
     call.permits = answer
     call.has_expired = call.ends_with_deadline = False
-    call.is_late = timeout is not None and timeout <= 0
+    call.is_late = timeout is not None and not timeout > 0
     call.is_ours = True
     # Bound first: the interpreter is slow to call a function that it finds on an instance.
     monotonic = policy.monotonic

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import UnionType
 from typing import Protocol
 
+from ..checking import is_finite
 from ..gate import Gate
 from ..retry import RetryBudget, RetryConfig
 
@@ -29,8 +31,8 @@ class Composition(Protocol):
 
 def check_composition(policy: Composition) -> None:
     """Raise ValueError, in one sentence, for a composition that can't work as it reads."""
-    for complaint in (_unnamed(policy), _bad_time(policy), _bad_retry(policy), _twice(policy)):
-        if complaint:
+    for check in (_unnamed, _no_gate, _bad_number, _bad_time, _bad_retry, _twice):
+        if complaint := check(policy):
             message = f"Policy {policy.name!r}: {complaint}"
             raise ValueError(message)
 
@@ -72,7 +74,27 @@ def _explain_retry(policy: Composition) -> str:
 
 
 def _unnamed(policy: Composition) -> str | None:
+    if not _is(policy.name, str):
+        return "its name must be a string; messages and metrics show it"
     return None if policy.name else "it has no name; give one for messages and metrics"
+
+
+def _no_gate(policy: Composition) -> str | None:
+    for gate in policy.gates:
+        if isinstance(gate, type):
+            name = gate.__name__
+            return f"{name} is a class and no gate; make one of it, as {name}('orders', ...)"
+        if not (callable(getattr(gate, "admit", None)) and _is(getattr(gate, "name", None), str)):
+            return f"{gate!r} is no gate; a gate has a name and the method admit(ask)"
+    return None
+
+
+def _bad_number(policy: Composition) -> str | None:
+    for name in ("timeout", "attempt_timeout", "patience"):
+        value = getattr(policy, name)
+        if value is not None and not is_finite(value):
+            return f"{name} must be a finite number, not {value!r}; leave it out for none"
+    return None
 
 
 def _bad_time(policy: Composition) -> str | None:
@@ -93,6 +115,12 @@ def _bad_time(policy: Composition) -> str | None:
 
 
 def _bad_retry(policy: Composition) -> str | None:
+    if not _is(policy.retry, RetryConfig | None):
+        return f"retry must be a RetryConfig, not {policy.retry!r}; write RetryConfig()"
+    if not _is(policy.retry_budget, RetryBudget | None):
+        return "retry_budget must be a RetryBudget; leave it out for the usual one"
+    if policy.retry is None and policy.retry_budget is not None:
+        return "retry_budget pays for nothing without retry; add retry or leave it out"
     if policy.retry is None or policy.timeout is None or not policy.retry.max_retries:
         return None
     if policy.retry.backoff.base_delay >= 2 * policy.timeout:
@@ -107,3 +135,8 @@ def _twice(policy: Composition) -> str | None:
     if len(set(kinds)) < len(kinds):
         return "two gates of one kind have the same name; give each its own"
     return None
+
+
+def _is(value: object, kind: type | UnionType) -> bool:
+    """Whether *value* is a *kind*, asked of whoever had no type checker to tell."""
+    return isinstance(value, kind)

@@ -9,19 +9,20 @@ import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from contextvars import Token
-from functools import wraps
+from functools import partial, wraps
 from types import TracebackType
-from typing import Any, ParamSpec, Self
+from typing import Any, ParamSpec, Self, TypeAlias, TypeVar, overload
 
 from ..deadline import CURRENT, Deadline, Progress
-from ..outcome import SUCCESS, Outcome
-from .call import Call
+from ..outcome import SUCCESS, Ask, Outcome
+from .call import Call, begin
 from .generators import stream
 from .journey import Journey
 
-__all__ = ["Attempt", "Attempts", "protect"]
+__all__ = ["Asking", "Attempt", "Attempts"]
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Attempt:
@@ -117,23 +118,58 @@ class Attempts(AsyncIterator[Attempt]):
         return _Repeatable(self._journey, self._call)
 
 
-def protect(
-    journey: Journey, run: Callable[..., Coroutine[Any, Any, Any]], function: Callable[P, Any]
-) -> Callable[P, Any]:
-    """*function* with *journey* around each call; *run* is how a coroutine function is called."""
-    if inspect.isasyncgenfunction(function):
+Run: TypeAlias = Callable[..., Coroutine[Any, Any, Any]]
 
+
+class Asking:
+    """A policy for calls that all ask for the same: a decorator, and attempts around a block."""
+
+    __slots__ = ("_ask", "_journey", "_run", "_timeout")
+
+    def __init__(self, journey: Journey, run: Run, ask: Ask, timeout: float | None) -> None:
+        self._journey = journey
+        self._run = run
+        self._ask = ask
+        self._timeout = timeout
+
+    @overload
+    def __call__(
+        self, function: Callable[P, AsyncGenerator[T, None]]
+    ) -> Callable[P, AsyncGenerator[T, None]]: ...
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, T]]
+    ) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __call__(self, function: Callable[P, Any]) -> Callable[P, Any]:
+        """*function* under the policy, each call with the same ask; as ``@policy`` does it."""
+        if inspect.isasyncgenfunction(function):
+            return self._protected_stream(function)
+        if inspect.iscoroutinefunction(function):
+            return self._protected_call(function)
+        name = self._journey.name
+        raise TypeError(f"Policy {name!r}: {function!r} is not async; decorate an async function")
+
+    def __aiter__(self) -> AsyncIterator[Attempt]:
+        """Attempts around a block that can run again."""
+        return Attempts(self._journey, begin(self._journey, self._ask, self._timeout, []))
+
+    def _protected_stream(
+        self, function: Callable[P, AsyncGenerator[T, None]]
+    ) -> Callable[P, AsyncGenerator[T, None]]:
         @wraps(function)
-        def protected_stream(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, None]:
-            return stream(journey, lambda: function(*args, **kwargs))
+        def protected(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
+            items = partial(function, *args, **kwargs)
+            return stream(self._journey, items, self._ask, timeout=self._timeout)
 
-        return protected_stream
-    if not inspect.iscoroutinefunction(function):
-        message = f"Policy {journey.name!r}: {function!r} is not async; decorate an async function"
-        raise TypeError(message)
+        return protected
 
-    @wraps(function)
-    async def protected(*args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401
-        return await run(lambda: function(*args, **kwargs))
+    def _protected_call(
+        self, function: Callable[P, Coroutine[Any, Any, T]]
+    ) -> Callable[P, Coroutine[Any, Any, T]]:
+        @wraps(function)
+        async def protected(*args: P.args, **kwargs: P.kwargs) -> T:
+            operation = partial(function, *args, **kwargs)
+            value: T = await self._run(operation, self._ask, timeout=self._timeout)
+            return value
 
-    return protected
+        return protected

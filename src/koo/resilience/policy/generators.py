@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from ..checking import check_finite
 from ..deadline import CURRENT
 from ..outcome import ONE_REQUEST, SUCCESS, Ask
 from .call import Call, begin
@@ -41,6 +42,7 @@ class Pace:
 
     def __post_init__(self) -> None:
         """Refuse a pace that nothing could keep."""
+        check_finite(self, "gap", optional=("first",))
         if not (self.gap > 0 and (self.first is None or self.first > 0)):
             raise ValueError("Pace: gap and first must be above 0 seconds")
 

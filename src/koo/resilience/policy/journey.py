@@ -8,8 +8,8 @@ enter --> (work) --> succeed
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
-from collections.abc import Awaitable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, NoReturn, TypeVar
 
 from ...errors import Rejected
 from ..classifier import classify_by_type
@@ -31,7 +31,7 @@ from ..retry import RetryBudget, RetryConfig
 from .call import Call
 from .compose import check_composition
 from .line import wait_for_permits
-from .stats import PolicyStats
+from .stats import Memory, PolicyStats
 from .timers import Lane, lane_for
 
 __all__ = ["Journey"]
@@ -41,39 +41,24 @@ T = TypeVar("T")
 _GAVE_UP: Final = "__koo_gave_up__"
 _MOST_NOTES: Final = 8
 _OWN: Final = RetryBudget()
-_ENOUGH_CALLS: Final = 100
-_FEED_INTERVAL: Final = 0.125
 _TIMED_OUT: Final = Failure(retryable=True, trips=True, cause="timeout")
 
 
 class Journey:
-    """The parts of a policy and the steps between them."""
+    """The parts of a policy, which never change, and the steps between them."""
 
     __slots__ = (
         "__weakref__",
-        "_abandoned_total",
-        "_appraiser_errors_total",
         "_classify",
-        "_cut_attempts_total",
-        "_failures_total",
-        "_fed_total",
-        "_feed_at",
-        "_hurried_total",
-        "_late_successes_total",
         "_latency",
-        "_look_again_at",
         "_on_event",
-        "_quickest",
         "_random",
-        "_rejected_total",
-        "_retries_total",
-        "_successes_total",
         "appraise",
         "attempt_timeout",
         "clock",
         "gates",
-        "lane",
         "lane_timeout",
+        "memory",
         "monotonic",
         "name",
         "patience",
@@ -81,6 +66,23 @@ class Journey:
         "retry_budget",
         "timeout",
     )
+
+    name: str
+    gates: tuple[Gate, ...]
+    retry: RetryConfig | None
+    retry_budget: RetryBudget | None
+    timeout: float | None
+    attempt_timeout: float | None
+    patience: float | None
+    appraise: Appraiser | None
+    clock: Clock
+    monotonic: Callable[[], float]
+    lane_timeout: float | None
+    memory: Memory
+    _classify: Classifier
+    _random: Random
+    _on_event: Listener
+    _latency: Histogram
 
     def __init__(  # noqa: PLR0913 - one keyword for each thing that a call can meet
         self,
@@ -98,51 +100,40 @@ class Journey:
         random: Random = RANDOM,
         on_event: Listener = ignore,
     ) -> None:
-        self.name = name
-        self.gates = tuple(gates)
-        self.retry = retry
-        self.retry_budget = RetryBudget() if retry_budget is _OWN else retry_budget
-        self.timeout = timeout
-        self.attempt_timeout = attempt_timeout
-        self.patience = patience
+        if retry_budget is _OWN:
+            retry_budget = RetryBudget() if retry else None
+        _fix(self, name=name, gates=tuple(gates), _classify=classify, appraise=appraise)
+        _fix(self, retry=retry, retry_budget=retry_budget, patience=patience)
+        _fix(self, timeout=timeout, attempt_timeout=attempt_timeout)
         check_composition(self)
-        self._classify = classify
-        self.appraise = appraise
-        self.clock = clock
-        self.monotonic = clock.monotonic
-        self.lane_timeout = timeout if attempt_timeout is None else attempt_timeout
-        self.lane: Lane | None = None
-        self._random = random
-        self._on_event = on_event
-        self._successes_total = self._failures_total = 0
-        self._rejected_total = self._abandoned_total = self._retries_total = 0
-        self._appraiser_errors_total = self._cut_attempts_total = 0
-        self._latency = Histogram()
-        self._feed_at = float("-inf") if self.retry_budget else float("inf")
-        self._fed_total = self._late_successes_total = 0
-        self._quickest = 0.0
-        self._look_again_at = _ENOUGH_CALLS
-        self._hurried_total = 0
+        _fix(self, lane_timeout=timeout if attempt_timeout is None else attempt_timeout)
+        _fix(self, clock=clock, monotonic=clock.monotonic, _random=random, _on_event=on_event)
+        feed_at = float("inf") if retry_budget is None else float("-inf")
+        _fix(self, _latency=Histogram(), memory=Memory(feed_at))
+
+    def __setattr__(self, name: str, _: object) -> NoReturn:
+        """A policy never changes: raises AttributeError."""
+        raise AttributeError(f"Policy {self.name!r}: {name} can't be changed; make another policy")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        """A policy never changes: raises AttributeError."""
+        self.__setattr__(name, None)
 
     def stats(self) -> PolicyStats:
         """A photograph."""
-        latency = self._latency.stats()
+        latency, memory = self._latency.stats(), self.memory
         return PolicyStats(
             name=self.name,
-            calls_total=self._calls_total(),
-            successes_total=self._successes_total,
-            failures_total=self._failures_total,
-            rejected_total=self._rejected_total,
-            abandoned_total=self._abandoned_total,
-            attempts_total=latency.count + self._cut_attempts_total,
-            retries_total=self._retries_total,
-            appraiser_errors_total=self._appraiser_errors_total,
+            calls_total=memory.calls_total,
+            successes_total=memory.successes_total,
+            failures_total=memory.failures_total,
+            rejected_total=memory.rejected_total,
+            abandoned_total=memory.abandoned_total,
+            attempts_total=latency.count + memory.cut_attempts_total,
+            retries_total=memory.retries_total,
+            appraiser_errors_total=memory.appraiser_errors_total,
             latency=latency,
         )
-
-    def _calls_total(self) -> int:
-        failed = self._failures_total + self._rejected_total + self._abandoned_total
-        return self._successes_total + failed
 
     async def enter(self, call: Call) -> None:
         """Return with every permit in hand, after a wait in line if need be, or raise."""
@@ -166,11 +157,12 @@ class Journey:
         monotonic = self.monotonic
         now = monotonic()
         self._latency.record(now - call.began)
-        self._successes_total += 1
+        memory = self.memory
+        memory.successes_total += 1
         if call.number > 1:
-            self._late_successes_total += 1
-        if now >= self._feed_at and self.retry_budget:
-            self._feed(self.retry_budget, now)
+            memory.late_successes_total += 1
+        if now >= memory.feed_at and self.retry_budget:
+            memory.feed(self.retry_budget, now)
         permits, call.permits = call.permits, ()
         for permit in permits:
             # permit.settle(outcome), spelled out.
@@ -188,7 +180,7 @@ class Journey:
         call.disarm()
         call.forgive_if_expired()
         if isinstance(outcome, Failure):
-            self._failures_total += 1
+            self.memory.failures_total += 1
             self._settle_failure(call, outcome)
         else:
             self.abandon(call, outcome)
@@ -198,7 +190,7 @@ class Journey:
         try:
             return self.appraise(value) if self.appraise else SUCCESS
         except Exception:  # noqa: BLE001 - the caller must get the value that was paid for
-            self._appraiser_errors_total += 1
+            self.memory.appraiser_errors_total += 1
             return SUCCESS
 
     async def back_off(self, call: Call, error: BaseException) -> None:
@@ -209,7 +201,7 @@ class Journey:
             self.give_up(call, failed)
             raise failed
         tell(self._on_event, RetryScheduled(self.name, call.number, delay, failed))
-        self._retries_total += 1
+        self.memory.retries_total += 1
         call.last_error = failed
         call.waited += delay
         await self._patiently(self.clock.sleep(delay))
@@ -237,7 +229,7 @@ class Journey:
 
     def give_up(self, call: Call, error: Exception) -> None:
         """Count a call that failed for good, and mark its error against retries further out."""
-        self._failures_total += 1
+        self.memory.failures_total += 1
         call.last_error = None
         if self.retry is None and not _was_given_up(call, error):
             return
@@ -289,20 +281,13 @@ class Journey:
     def _can_afford(self, failure: Failure) -> bool:
         if self.retry_budget is None:
             return True
-        self._feed(self.retry_budget, self.monotonic())
+        self.memory.feed(self.retry_budget, self.monotonic())
         return self.retry_budget.withdraw(failure.retry_class.cost)
-
-    def _feed(self, budget: RetryBudget, now: float) -> None:
-        """Deposit the first-try successes since the last time; not at each, they are too many."""
-        first_tries = self._successes_total - self._late_successes_total
-        budget.deposit(now, first_tries - self._fed_total)
-        self._fed_total = first_tries
-        self._feed_at = now + _FEED_INTERVAL
 
     def abandon(self, call: Call, outcome: Abandoned = ABANDONED) -> None:
         """Settle an attempt that was given up before its end."""
-        self._abandoned_total += 1
-        self._cut_attempts_total += 1
+        self.memory.abandoned_total += 1
+        self.memory.cut_attempts_total += 1
         call.settle(outcome)
 
     async def _patiently(self, wait: Awaitable[T]) -> T:
@@ -310,7 +295,7 @@ class Journey:
         try:
             return await wait
         except BaseException:
-            self._abandoned_total += 1
+            self.memory.abandoned_total += 1
             raise
 
     def _too_late(self, call: Call) -> Exception:
@@ -318,14 +303,14 @@ class Journey:
         call.number -= 1
         error = call.last_error
         if error is None:
-            self._failures_total += 1
+            self.memory.failures_total += 1
             return call.too_late_error()
         self.give_up(call, error)
         return error
 
     def count_refusal(self, refusal: Rejected) -> None:
         """Count a call that a gate refused, and tell of it."""
-        self._rejected_total += 1
+        self.memory.rejected_total += 1
         if self._on_event is not ignore:
             event = CallRejected(self.name, refusal.gate, refusal.what, refusal.retry_after)
             tell(self._on_event, event)
@@ -350,25 +335,32 @@ class Journey:
         """Whether less time is left than all but one in twenty past attempts took."""
         if seconds <= 0:
             return True
-        if self._successes_total >= self._look_again_at:
-            self._look_again_at = 2 * self._successes_total
-            self._quickest = self._latency.stats().quantile(0.05) or 0.0
-        if seconds >= self._quickest:
+        memory = self.memory
+        if memory.successes_total >= memory.look_again_at:
+            memory.look_again_at = 2 * memory.successes_total
+            memory.quickest = self._latency.stats().quantile(0.05) or 0.0
+        if seconds >= memory.quickest:
             return False
         # Every tenth goes all the same: without it, nobody would notice that calls got quicker.
-        self._hurried_total += 1
-        return self._hurried_total % 10 != 0
+        memory.hurried_total += 1
+        return memory.hurried_total % 10 != 0
 
     def open_lane(self, loop: AbstractEventLoop, timeout: float) -> Lane:
         """The lane for this policy's timeout on *loop*."""
-        self.lane = lane_for(loop, timeout, self.clock)
-        return self.lane
+        self.memory.lane = lane = lane_for(loop, timeout, self.clock)
+        return lane
+
+
+def _fix(journey: Journey, **parts: object) -> None:
+    for name, part in parts.items():
+        object.__setattr__(journey, name, part)
 
 
 def _mark(call: Call, error: Exception) -> None:
     """Tell the call around *call*, and no other, that *error* is not worth another attempt.
 
-    One error may be raised for many callers, so the mark says for whom it is.
+    One error may be raised for many callers, so the mark says for whom it is: those who share
+    the outcome of another's call (a single flight) retry for themselves. Share it outside.
     Into the dict, because an error may refuse to be written on.
     """
     vars(error)[_GAVE_UP] = call.outer

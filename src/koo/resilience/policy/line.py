@@ -87,7 +87,8 @@ async def wait_for_permits(call: Call, refusal: Rejected) -> Rejected | None:
         gate, now = refusal.line, call.policy.monotonic()
         if until is None or not isinstance(gate, LinedGate) or now >= until:
             return refusal
-        if refusal.retry_after is not None and now + refusal.retry_after >= until:
+        due = refusal.retry_after if refusal.soonest is None else refusal.soonest
+        if due is not None and now + due >= until:
             return refusal
         place = Place(call.ask, arrived)
         if (full := gate.join(place)) is not None:

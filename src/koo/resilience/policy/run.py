@@ -13,6 +13,7 @@ marks the error that it gives up on; an outer one never retries a marked error.
     async with policy.permit() as attempt:    one attempt around a block
     async for attempt in policy:              a block that can run again
         async with attempt: ...
+    policy.asking(ask)                        the decorator and the loop for more than a request
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ..deadline import CURRENT
 from ..outcome import ONE_REQUEST, SUCCESS, Ask
 from .call import Call, admit_all, begin
 from .compose import explain
-from .forms import Attempt, Attempts, protect
+from .forms import Asking, Attempt
 from .generators import Pace, stream
 from .journey import Journey
 from .stats import CallOutcome
@@ -115,7 +116,7 @@ class Policy(Journey):
         Raises TypeError for a function that is neither a coroutine function nor
         an async generator: it would block the loop.
         """
-        return protect(self, self.run, function)
+        return self.asking(ONE_REQUEST)(function)
 
     def permit(self, ask: Ask = ONE_REQUEST, *, timeout: float | None = None) -> Attempt:
         """One attempt around a block that can't run again: a stream, a transaction."""
@@ -123,7 +124,15 @@ class Policy(Journey):
 
     def __aiter__(self) -> AsyncIterator[Attempt]:
         """Attempts around a block that can run again."""
-        return Attempts(self, begin(self, ONE_REQUEST, None, []))
+        return aiter(self.asking(ONE_REQUEST))
+
+    def asking(self, ask: Ask, *, timeout: float | None = None) -> Asking:
+        """The decorator and the loop for calls that each ask for *ask*.
+
+        *timeout* replaces the policy's own. What differs from call to call goes to
+        :meth:`run` or :meth:`stream`.
+        """
+        return Asking(self, self.run, ask, timeout)
 
     def explain(self) -> str:
         """The journey of a call in words, one line a step."""

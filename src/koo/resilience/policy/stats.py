@@ -1,14 +1,19 @@
-"""What a policy says of itself, and how one call through it ended."""
+"""What a policy remembers and says of itself, and how one call through it ended."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from ...errors import Rejected
 from ..measure import HistogramStats
+from ..retry import RetryBudget
+from .timers import Lane
 
-__all__ = ["CallOutcome", "PolicyStats"]
+__all__ = ["CallOutcome", "Memory", "PolicyStats"]
+
+_ENOUGH_CALLS: Final = 100
+_FEED_INTERVAL: Final = 0.125
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -33,6 +38,50 @@ class PolicyStats:
     retries_total: int
     appraiser_errors_total: int
     latency: HistogramStats
+
+
+class Memory:
+    """All that ever changes in a policy: its counts, and the lane that its calls are timed in."""
+
+    __slots__ = (
+        "abandoned_total",
+        "appraiser_errors_total",
+        "cut_attempts_total",
+        "failures_total",
+        "fed_total",
+        "feed_at",
+        "hurried_total",
+        "lane",
+        "late_successes_total",
+        "look_again_at",
+        "quickest",
+        "rejected_total",
+        "retries_total",
+        "successes_total",
+    )
+
+    def __init__(self, feed_at: float) -> None:
+        self.successes_total = self.late_successes_total = self.failures_total = 0
+        self.rejected_total = self.abandoned_total = self.retries_total = 0
+        self.appraiser_errors_total = self.cut_attempts_total = 0
+        self.fed_total = self.hurried_total = 0
+        self.feed_at = feed_at
+        self.look_again_at = _ENOUGH_CALLS
+        self.quickest = 0.0
+        self.lane: Lane | None = None
+
+    @property
+    def calls_total(self) -> int:
+        """Calls that have ended, however."""
+        failed = self.failures_total + self.rejected_total + self.abandoned_total
+        return self.successes_total + failed
+
+    def feed(self, budget: RetryBudget, now: float) -> None:
+        """Deposit the first-try successes since the last time; not at each, they are too many."""
+        first_tries = self.successes_total - self.late_successes_total
+        budget.deposit(now, first_tries - self.fed_total)
+        self.fed_total = first_tries
+        self.feed_at = now + _FEED_INTERVAL
 
 
 class CallOutcome(Generic[T_co]):

@@ -1,0 +1,66 @@
+"""Why a circuit breaker opens. Arithmetic on its window; nothing moves here.
+
+enough slow calls, finished or in flight --------------------+
+enough failures, and their share of the window --------------+--> a sentence, else None
+enough failures of the window in a row, over some time ------+
+a probe that failed, or was slow ----------------------------+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .breaker_config import BreakerConfig
+from .outcome import Failure, Outcome, last_cause
+from .window import OutcomeWindow
+
+__all__ = ["why_failing", "why_probe_failed", "why_slow"]
+
+
+def why_failing(
+    config: BreakerConfig, window: OutcomeWindow, outcome: Outcome, now: float
+) -> str | None:
+    """Why the failures in *window*, the last of them *outcome*, open a closed breaker."""
+    if not _trips(outcome):
+        return None
+    tally = window.tally(now)
+    # A run counts only as far as the window reaches: what is older is no evidence of today.
+    if tally.failures < config.failure_threshold:
+        return None
+    if tally.failures >= config.failure_rate * tally.outcomes:
+        return f"{tally.failures} of the last {tally.outcomes} calls failed{last_cause(outcome)}"
+    is_run = window.streak >= config.failure_threshold
+    if is_run and now - window.streak_since >= config.streak_span:
+        return f"{window.streak} calls in a row failed{last_cause(outcome)}"
+    return None
+
+
+def why_slow(
+    config: BreakerConfig, window: OutcomeWindow, flying: Iterable[float], now: float
+) -> str | None:
+    """Why slow calls open a closed breaker: in *window*, or in flight since *flying*."""
+    if config.slow_threshold is None:
+        return None
+    tally = window.tally(now)
+    slow, outcomes = tally.slow, tally.outcomes
+    # In order of admission, so the first that is young enough ends the count.
+    for stamp in flying:
+        if not config.is_slow(now - stamp) or config.too_many_slow(slow, outcomes):
+            break
+        slow, outcomes = slow + 1, outcomes + 1
+    if not config.too_many_slow(slow, outcomes):
+        return None
+    return f"calls take longer than {config.slow_threshold:g} s"
+
+
+def why_probe_failed(config: BreakerConfig, outcome: Outcome, seconds: float) -> str | None:
+    """Why a probe that ended with *outcome* after so many *seconds* opens the breaker again."""
+    if _trips(outcome):
+        return f"a probe failed{last_cause(outcome)}"
+    if config.is_slow(seconds):
+        return f"a probe took {seconds:.1f} s, longer than {config.slow_threshold:g} s"
+    return None
+
+
+def _trips(outcome: Outcome) -> bool:
+    return isinstance(outcome, Failure) and outcome.trips
