@@ -4,6 +4,7 @@ A service is a provider behind a policy: a circuit breaker, request limits and a
 daily budget that is reserved before a call and settled after it.
 """
 
+from .answering import Response, is_worth_another
 from .config import VENDORS, ServiceConfig, Vendor
 from .manager import AIManager
 from .pacing import PacedAsk, PacedSpent, Pacer, PacerStats, Told, Urge, WindowTold, read_windows
@@ -11,6 +12,7 @@ from .pricing import Price, PriceTable, TokenPrice
 from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request, Usage
 from .providers import HTTPProvider, Sessions, Wire, connect
 from .rotation import Rotation
+from .sdk import Estimate, SDKCall
 from .service import AIService
 from .streaming import AIStream
 from .verdicts import Phase, Rule, Surface, Verdict, billed, classify, judge
@@ -22,6 +24,7 @@ __all__ = [
     "AIService",
     "AIStream",
     "Completion",
+    "Estimate",
     "HTTPProvider",
     "Heard",
     "PacedAsk",
@@ -34,8 +37,10 @@ __all__ = [
     "Prompt",
     "Provider",
     "Request",
+    "Response",
     "Rotation",
     "Rule",
+    "SDKCall",
     "ServiceConfig",
     "Sessions",
     "Surface",
@@ -50,6 +55,7 @@ __all__ = [
     "billed",
     "classify",
     "connect",
+    "is_worth_another",
     "judge",
     "read_windows",
 ]

@@ -54,7 +54,7 @@ class Usage:
     def __post_init__(self) -> None:
         """Refuse counts below nothing: they would lower a bill."""
         counts = (self.input_tokens, self.output_tokens, self.nanousd or 0)
-        if min(counts) < 0 or any(count < 0 for _, count in self.parts):
+        if min(counts) < 0 or (self.parts and any(count < 0 for _, count in self.parts)):
             raise ValueError("Usage: a count is negative; treat the usage as unknown")
 
     @property

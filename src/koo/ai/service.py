@@ -5,6 +5,7 @@
           --> provider, once per attempt --> usage priced --> settled
           --> the text, or an ExternalServiceError
     stream --> the same way, with the text as it comes
+    permit --> the same way, but for the provider: an SDK sends
 
 A key error or a spent quota is learned from the first answer that says so: the
 circuit opens until the time the vendor names, or until a person resets it.
@@ -18,17 +19,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from ..errors import (
-    DeadlineExceeded,
-    ExternalServiceError,
-    InvalidRequestError,
-    Rejected,
-    ServiceRejected,
-    ServiceTimeoutError,
-)
+from ..errors import ExternalServiceError, InvalidRequestError
 from ..resilience import (
     RANDOM,
     SYSTEM_CLOCK,
+    CallOutcome,
     CircuitBreaker,
     Clock,
     DailyBudgetConfig,
@@ -46,6 +41,7 @@ from ..resilience import (
     ignore,
     traced,
 )
+from .answering import Response, response_of
 from .config import ServiceConfig
 from .health import (
     Checks,
@@ -55,17 +51,19 @@ from .health import (
     budget_readings,
     cause_of,
     details_of,
+    explain,
     limit_cause,
 )
 from .pacing import PacedAsk
 from .pricing import Price, PriceTable
 from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request
-from .providers import connect
+from .providers import connect, read_for
 from .questions import Question, complaint
 from .rotation import Rotation
+from .sdk import Estimate, Guard, SDKCall
 from .streaming import AIStream, Telling, Times
 from .till import Till
-from .verdicts import appraise, classify
+from .verdicts import appraise, as_service_error, classify
 
 __all__ = ["AIService"]
 
@@ -123,6 +121,15 @@ class AIService:
             random=random,
             on_event=on_event,
         )
+        self._guard = Guard(
+            config,
+            self._policy,
+            read_for(config, clock=clock),
+            lessons=self._lessons,
+            tally=self._tally,
+            till=self._till,
+            clock=clock,
+        )
         self._checks = Checks(
             Policy(self.name, retry_budget=None, timeout=config.check_timeout, clock=clock),
             self._provider.list_models,
@@ -145,18 +152,22 @@ class AIService:
 
         *timeout* (seconds) bounds the whole query: waiting, attempts and backoff.
         """
-        asked = Question(prompt, system, model, max_tokens, temperature).to(self.config)
+        question = Question(prompt, system, model, max_tokens, temperature)
+        return (await self.answer(question.to(self.config), timeout)).text
+
+    async def answer(self, prompt: Prompt, timeout: float | None) -> Response:
+        """The answer to *prompt*, and what is known of it; as :meth:`query` otherwise."""
         self._tally.began()
         try:
-            completion = await self._ask(asked, timeout)
+            outcome = await self._ask(prompt, timeout)
         except Exception as error:
-            failure = self._as_service_error(error)
+            failure = as_service_error(self.config.name, error)
             self._tally.failed(failure, error)
             if failure is error:
                 raise
             raise failure from error
         self._tally.succeeded()
-        return completion.text
+        return response_of(self.config.name, outcome)
 
     def stream(
         self,
@@ -194,26 +205,34 @@ class AIService:
                     else:
                         telling.completion = item
         except Exception as error:
-            failure = self._as_service_error(error, telling.heard)
+            failure = as_service_error(self.config.name, error, telling.heard)
             self._tally.failed(failure, error)
             if failure is error:
                 raise
             raise failure from error
         self._tally.succeeded()
 
+    def permit(self, estimate: Estimate, *, timeout: float | None = None) -> SDKCall:
+        """Leave for one request that another client makes, as ``async with``.
+
+        Entering it waits in line as a query does, and raises an ExternalServiceError if the
+        call may not be made; the block's own exception leaves it as it is. *timeout*
+        (seconds) bounds the line and the block; no block may last longer than an attempt.
+        """
+        return SDKCall(self._guard, estimate, timeout)
+
     def report(self) -> Report:
         """How it is doing. Only looks."""
         breaker, limits, budget = self._breaker.stats(), self._limits.stats(), self._budget.stats()
         check, calls = self._checks.stats(self._tally.last_success_at), self._policy.stats()
-        limited = limit_cause(limits, budget, self.config.model)
-        has_key = self.config.is_configured
-        state = derive_health(breaker, check, limited=limited is not None, maintenance=not has_key)
+        limited, away = limit_cause(limits, budget, self.config.model), self._lessons.away
+        state = derive_health(breaker, check, limited=limited is not None, maintenance=bool(away))
         return Report(
             component=self.name,
             kind="ai",
             state=state,
             since=breaker.since,
-            cause=cause_of(state, limited, breaker, check, config=self.config),
+            cause=cause_of(state, limited, breaker, check, away=away),
             next_try=breaker.retry_after,
             breaker=breaker,
             check=check,
@@ -230,6 +249,10 @@ class AIService:
             ),
             details=details_of(self.config, self._tally.last_error),
         )
+
+    def explain(self) -> str:
+        """Why a call would be let in now, or not: each gate in a sentence. Only looks."""
+        return explain(self.report())
 
     async def check(self) -> Report:
         """Ask for the list of models, which is never billed, and report.
@@ -256,6 +279,10 @@ class AIService:
         """End the open wait: the next call probes, and may cost money."""
         self._breaker.half_open("half-opened by hand")
 
+    def take_out(self, why: str) -> None:
+        """Refuse every call until a reset; *why* is a sentence for people."""
+        self._lessons.take_out(why)
+
     def reset(self) -> None:
         """Close the circuit (ramped), forget errors, a dead key and what the vendor's limits are.
 
@@ -274,20 +301,23 @@ class AIService:
     # -- one call ----------------------------------------------------------------------
 
     @traced("call")
-    async def _ask(self, prompt: Prompt, timeout: float | None) -> Completion:
+    async def _ask(self, prompt: Prompt, timeout: float | None) -> CallOutcome[Completion]:
         began = self._clock.monotonic()
-        request, price = await self._prepared(prompt, timeout)
-        return await self._policy.run(
+        request, price = await self._prepared(prompt, Times(timeout))
+        outcome = await self._policy.outcome(
             partial(self._attempt, request, price),
             self._most_it_can_take(request, price, timeout),
             timeout=self._left_of(timeout, began),
         )
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome
 
     async def _open(
         self, telling: Telling, prompt: Prompt, times: Times
     ) -> AsyncGenerator[str | Completion, None]:
         began = self._clock.monotonic()
-        request, price = await self._prepared(replace(prompt, streams=True), *times)
+        request, price = await self._prepared(replace(prompt, streams=True), times)
         first = None if times.first is None else self._left_of(times.first, began)
         return self._policy.stream(
             partial(self._listen, request, price, telling),
@@ -303,11 +333,12 @@ class AIService:
             return timeout
         return max(_NOTICEABLE, (self.config.timeout if timeout is None else timeout) - spent)
 
-    async def _prepared(self, prompt: Prompt, *timeouts: float | None) -> tuple[Request, Price]:
+    async def _prepared(self, prompt: Prompt, times: Times) -> tuple[Request, Price]:
         self._lessons.refuse_in_vain(prompt.model)
-        if wrong := complaint(prompt, *timeouts):
-            raise self._invalid(wrong)
-        return self._provider.prepare(prompt), await self._till.price(prompt.model)
+        if wrong := complaint(prompt, *times):
+            raise InvalidRequestError(self.config.name, wrong, usage=NOTHING)
+        limit = times.until_text(self.config.timeout)
+        return self._provider.prepare(prompt), await self._till.price(prompt.model, limit)
 
     @traced("attempt")
     async def _attempt(self, request: Request, price: Price) -> Completion:
@@ -332,7 +363,9 @@ class AIService:
 
     def _billed(self, completion: Completion, price: Price) -> Completion:
         usage = self._till.bill(price, completion.model, completion.usage)
-        return replace(completion, usage=usage)
+        # Not `replace`, which costs more than all the rest of it.
+        text, model, finish = completion.text, completion.model, completion.finish
+        return Completion(text, model, finish, usage, completion.request_id, completion.told)
 
     def _most_it_can_take(self, request: Request, price: Price, timeout: float | None) -> PacedAsk:
         asked, taken = request.prompt, len(request.body)
@@ -345,34 +378,6 @@ class AIService:
     def _learn(self, error: ExternalServiceError, request: Request, price: Price) -> None:
         self._till.bill_failure(price, request.prompt.model, error)
         self._lessons.learn(error, request.prompt.model)
-
-    def _as_service_error(
-        self, error: Exception, heard: Heard | None = None
-    ) -> ExternalServiceError:
-        failure = self._translated(error, heard)
-        if heard is not None:
-            failure.partial, failure.at_least = heard.text, heard.at_least
-        return failure
-
-    def _translated(self, error: Exception, heard: Heard | None) -> ExternalServiceError:
-        name = self.config.name
-        match error:
-            case ExternalServiceError():
-                return error
-            case Rejected():
-                detail = str(error).removeprefix(f"{error.gate}: ")
-                return ServiceRejected(name, detail, retry_after=error.retry_after, usage=NOTHING)
-            case DeadlineExceeded() if heard and heard.pieces:
-                detail = "no more of the answer came in time; allow more, or use the part that came"
-                return ServiceTimeoutError(name, detail)
-            case DeadlineExceeded():
-                return ServiceTimeoutError(name, str(error).removeprefix(f"{self.name}: "))
-            case _:
-                what = type(error).__name__
-                return ExternalServiceError(name, f"unexpected {what}; its cause says more")
-
-    def _invalid(self, detail: str) -> InvalidRequestError:
-        return InvalidRequestError(self.config.name, detail, usage=NOTHING)
 
     def _key_readings(self) -> Iterator[Reading]:
         if isinstance(keys := self._provider, Rotation):

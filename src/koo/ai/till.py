@@ -1,12 +1,13 @@
 """What the calls of one service may cost, and what they did cost.
 
 model --price--> Price --ask--> PacedAsk: the most that it can take, reserved
-usage --bill--> Usage with its cost: what it took, debited and told to the tally
+usage --priced--> Usage with its cost: what it took, debited
+      --bill----> the same, told to the tally too
 """
 
 from __future__ import annotations
 
-from ..errors import ExternalServiceError, InvalidRequestError
+from ..errors import ExternalServiceError, InvalidRequestError, ServiceTimeoutError
 from ..resilience import Clock
 from .config import ServiceConfig
 from .health import Tally
@@ -28,10 +29,17 @@ class Till:
         self._tally = tally
         self._clock = clock
 
-    async def price(self, model: str) -> Price:
-        """That of *model*; InvalidRequestError if nobody knows it, or it has no upper bound."""
+    async def price(self, model: str, limit: float) -> Price:
+        """That of *model*; InvalidRequestError if nobody knows it, or it has no upper bound.
+
+        The first of a process may take a while; after *limit* seconds, ServiceTimeoutError.
+        """
         config = self._config
-        price = await self._prices.get(config.price_list, model, config.base_url)
+        try:
+            price = await self._prices.get(config.price_list, model, config.base_url, timeout=limit)
+        except TimeoutError:
+            late = "the table of prices could not be read in time; allow more, or ask again"
+            raise ServiceTimeoutError(config.name, late, usage=NOTHING) from None
         if price is None and config.price is not None:
             return flat_price(config.price)
         if price is None:
@@ -49,15 +57,22 @@ class Till:
     def ask(
         self, price: Price, model: str, *, taken: int, given: int, timeout: float | None
     ) -> PacedAsk:
-        """The most that a call can take: *taken* tokens in, *given* out, within *timeout*."""
+        """The most that a call can take: *taken* tokens in, *given* out, within *timeout*.
+
+        None: the service's own timeout.
+        """
         limit = self._config.timeout if timeout is None else timeout
         now = self._clock.time()
         cost = price.bound(taken, given, now, now + limit)
         return PacedAsk(1, taken + given, cost, model=model, output_tokens=given)
 
+    def priced(self, price: Price, usage: Usage | None) -> Usage | None:
+        """*usage* with its cost, which is not counted yet."""
+        return usage and price.bill(usage, self._clock.time())
+
     def bill(self, price: Price, model: str, usage: Usage | None) -> Usage | None:
         """*usage* with its cost, counted as an answer of *model*; None: nobody knows it."""
-        billed = usage and price.bill(usage, self._clock.time())
+        billed = self.priced(price, usage)
         self._tally.billed(model, billed)
         return billed
 

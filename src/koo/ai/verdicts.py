@@ -26,16 +26,19 @@ from ..errors import (
     ApiKeyError,
     ContentRefusedError,
     ContextTooLongError,
+    DeadlineExceeded,
     ExternalServiceError,
     InvalidRequestError,
     QuotaExceededError,
     RateLimitError,
+    Rejected,
+    ServiceRejected,
     ServiceTimeoutError,
     ServiceUnavailableError,
 )
 from ..resilience import Advice, Failure, RetryClass, Spent, Success
 from .pacing import PacedSpent, Urge
-from .provider import NOTHING, Completion, Usage
+from .provider import NOTHING, Completion, Heard, Usage
 
 __all__ = [
     "Phase",
@@ -43,9 +46,11 @@ __all__ = [
     "Surface",
     "Verdict",
     "appraise",
+    "as_service_error",
     "billed",
     "classify",
     "judge",
+    "spent",
 ]
 
 _ERROR_STATUS: Final = re.compile(r"[45]\d\d")
@@ -287,7 +292,7 @@ def classify(error: Exception) -> Failure:
         error.trips,
         error.retry_after,
         retry_class,
-        spent=_spent(error.usage),
+        spent=spent(error.usage),
         advice=_advice(error.told),
         cause=error.detail,
     )
@@ -297,10 +302,11 @@ def appraise(value: object) -> Success:
     """What a good answer has spent; the appraiser of every AI service."""
     if not isinstance(value, Completion):
         return Success()
-    return Success(_spent(value.usage), value.told)
+    return Success(spent(value.usage), value.told)
 
 
-def _spent(usage: object) -> Spent | None:
+def spent(usage: object) -> Spent | None:
+    """What a priced *usage* is to a gate; None, unknown, if it is none."""
     match usage:
         case Usage(nanousd=int(cost)):
             return PacedSpent(1, usage.tokens, cost, usage.output_tokens)
@@ -310,6 +316,33 @@ def _spent(usage: object) -> Spent | None:
 
 def _advice(told: object) -> Advice | None:
     return told if isinstance(told, Advice) else None
+
+
+def as_service_error(
+    service: str, error: Exception, heard: Heard | None = None
+) -> ExternalServiceError:
+    """What the caller of *service* gets for *error*; *heard* is what had come of a stream."""
+    failure = _translated(service, error, heard)
+    if heard is not None:
+        failure.partial, failure.at_least = heard.text, heard.at_least
+    return failure
+
+
+def _translated(service: str, error: Exception, heard: Heard | None) -> ExternalServiceError:
+    match error:
+        case ExternalServiceError():
+            return error
+        case Rejected():
+            detail = str(error).removeprefix(f"{error.gate}: ")
+            return ServiceRejected(service, detail, retry_after=error.retry_after, usage=NOTHING)
+        case DeadlineExceeded() if heard and heard.pieces:
+            detail = "no more of the answer came in time; allow more, or use the part that came"
+            return ServiceTimeoutError(service, detail)
+        case DeadlineExceeded():
+            return ServiceTimeoutError(service, str(error).removeprefix(f"ai:{service}: "))
+        case _:
+            what = type(error).__name__
+            return ExternalServiceError(service, f"unexpected {what}; its cause says more")
 
 
 def _with_own_status(surface: Surface) -> Surface:

@@ -1,6 +1,7 @@
 """What a service knows of itself: counts, checks, lessons, limits, and how a report says it."""
 
 from .checks import Checks
+from .explanation import explain
 from .lessons import Lessons
 from .limits import Limits, LimitsStats
 from .readings import budget_readings, cause_of, details_of, limit_cause
@@ -15,5 +16,6 @@ __all__ = [
     "budget_readings",
     "cause_of",
     "details_of",
+    "explain",
     "limit_cause",
 ]

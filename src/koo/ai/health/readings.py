@@ -30,12 +30,12 @@ def cause_of(
     breaker: BreakerStats,
     check: CheckStats | None,
     *,
-    config: ServiceConfig,
+    away: str | None,
 ) -> str | None:
-    """Why *state* is as it is; *limited* says what holds calls back."""
+    """Why *state* is as it is; *limited* says what holds calls back, *away* why it takes none."""
     match state:
         case Health.MAINTENANCE:
-            return f"no API key; set {config.key_variable}"
+            return away
         case Health.RATE_LIMITED:
             return limited
         case Health.UNHEALTHY:

@@ -32,15 +32,17 @@ from ...errors import (
 from ...resilience import SYSTEM_CLOCK, Clock, trace_headers
 from ..config import ServiceConfig, trust_in
 from ..pacing import Told, Urge, named_wait, read_windows, their_time, without_windows
-from ..provider import NOTHING, Completion, Heard, Prompt, Request
+from ..provider import NOTHING, Completion, Heard, Prompt, Request, Usage
 from ..verdicts import Phase, Surface, Verdict, billed, judge
 from .breaks import broken
 from .events import LARGEST_ANSWER, CutOff, ErrorInside, Listener, drain
 from .sessions import Sessions
-from .wire import Answer, Hearing, Wire, parse
+from .wire import Answer, Hearing, Wire, dig, parse
 
 __all__ = ["HTTPProvider"]
 
+# Made once: `json.dumps` with an argument makes an encoder for each body.
+_written: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _MODEL: Final = re.compile(r"[\w.:/@+-]{1,200}", re.ASCII)
 _WORD: Final = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
@@ -66,11 +68,18 @@ class _Reply:
     document: object = None
 
     @classmethod
-    def to(cls, response: ClientResponse, clock: Clock) -> _Reply:
-        """The head of *response*, without its body."""
+    def to(cls, response: ClientResponse, clock: Clock, document: object = None) -> _Reply:
+        """The head of *response*, which came just now, and the document that its body was."""
         headers = {name.lower(): value for name, value in response.headers.items()}
+        return cls.of(response.status, headers, clock, document)
+
+    @classmethod
+    def of(
+        cls, status: int, headers: Mapping[str, str], clock: Clock, document: object = None
+    ) -> _Reply:
+        """What came just now."""
         made = their_time(headers, clock.time())
-        return cls(response.status, headers, clock.monotonic(), made)
+        return cls(status, headers, clock.monotonic(), made, document)
 
     def told(self, urge: Urge = Urge.NONE) -> Told:
         """What it says of the vendor's limits, and what it asks for beside them."""
@@ -106,15 +115,14 @@ class HTTPProvider:
             "User-Agent": "koo",
             **wire.headers(config.api_key or ""),
         }
+        self._headers_of_stream = {**self._headers, **_AS_EVENTS}
 
     def prepare(self, prompt: Prompt) -> Request:
         """The request for *prompt*; InvalidRequestError if the wire can't carry it."""
         if not _MODEL.fullmatch(prompt.model):
             raise self._invalid("the model's name is not one; correct it")
         try:
-            body = json.dumps(
-                self._wire.document(prompt), ensure_ascii=False, allow_nan=False
-            ).encode()
+            body = _written(self._wire.document(prompt)).encode()
         except UnicodeEncodeError:
             raise self._invalid("the prompt holds half a character; send valid text") from None
         return Request(prompt, self._wire.path(prompt), body)
@@ -131,7 +139,7 @@ class HTTPProvider:
         failure: ExternalServiceError | None = None
         try:
             async with self._send(
-                session, "POST", request.path, body=request.body, headers=_AS_EVENTS
+                session, "POST", request.path, body=request.body, headers=self._headers_of_stream
             ) as response:
                 reply = _Reply.to(response, self._clock)
                 if not _is_good(reply.status) or response.content_type in _WHOLE:
@@ -173,6 +181,27 @@ class HTTPProvider:
             raise self._error(reply)
         return self._wire.models(reply.document)
 
+    def used(self, answer: object) -> Usage | None:
+        """The usage in a document, or a usage itself; None if it can't be understood."""
+        found = dig(answer, "usage") or dig(answer, "usageMetadata")
+        return self._wire.usage(found or answer)
+
+    def understood(
+        self, status: int, document: object, headers: Mapping[str, str]
+    ) -> ExternalServiceError:
+        """The error that an answer of that shape means, whoever has received it.
+
+        *headers* have lower-case names; an error with a good status came inside a stream.
+        """
+        surface = self._wire.surface(status, document)
+        phase = Phase.STREAM if _is_good(status) else Phase.WHOLE
+        reply = _Reply.of(status, headers, self._clock, document)
+        return self._judged(replace(surface, phase=phase), reply)
+
+    def told(self, headers: Mapping[str, str]) -> Told:
+        """What the *headers* of an answer, with lower-case names, say of the vendor's limits."""
+        return _Reply.of(HTTPStatus.OK, headers, self._clock).told()
+
     def reset(self) -> None:
         """Nothing is remembered here."""
 
@@ -183,8 +212,11 @@ class HTTPProvider:
     async def _exchange(self, method: str, path: str, body: bytes | None = None) -> _Reply:
         session = await self._sessions.current()
         try:
-            async with self._send(session, method, path, body=body, headers={}) as response:
-                reply = replace(_Reply.to(response, self._clock), document=await _read(response))
+            async with self._send(
+                session, method, path, body=body, headers=self._headers
+            ) as response:
+                document = await _read(response)
+                reply = _Reply.to(response, self._clock, document)
         except (ClientError, OSError) as error:
             failure = broken(self._config.name, error)
         else:
@@ -204,7 +236,7 @@ class HTTPProvider:
             method,
             self._config.base_url + path,
             data=body,
-            headers={**self._headers, **headers, **trace_headers()},
+            headers={**headers, **trace_headers()},
             allow_redirects=False,
             proxy=self._config.proxy or None,
             ssl=self._trust,
