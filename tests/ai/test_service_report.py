@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 
-from koo.ai import NOTHING, Completion, Usage
+from koo.ai import NOTHING, Completion, Told, Urge, Usage, WindowTold
 from koo.errors import (
     ContentRefusedError,
     ExternalServiceError,
     InvalidRequestError,
     RateLimited,
+    RateLimitError,
     ServiceRejected,
     ServiceUnavailableError,
 )
@@ -207,3 +208,27 @@ async def test_a_service_taken_out_by_hand_takes_no_call_until_a_reset(serve, ow
     service.reset()
     assert await service.query("a") == "x"
     assert service.report().state is Health.HEALTHY
+
+
+async def test_an_explanation_names_tokens_the_vendors_limits_the_pace_and_the_calls_in_flight(
+    serve, own_price
+):
+    windows = (
+        WindowTold("requests", "requests", 60, 40, 30.0),
+        WindowTold("tokens", "tokens", None, 900, 30.0),
+    )
+    told = Told(at=0.0, windows=windows)
+    answer = Completion("x", "m", "stop", Usage(1, 2), None, told)
+    throttled = RateLimitError("lab", "too fast; wait", usage=NOTHING)
+    throttled.told = Told(at=0.0, urge=Urge.GROW_SLOWLY)
+    limits = {"tokens_per_minute": 60_000, "max_concurrent": 4, "retry": RetryConfig(max_retries=0)}
+    service = serve(ScriptedProvider(answer, throttled), **own_price, **limits)
+    await service.query("a")
+    with pytest.raises(RateLimitError):
+        await service.query("a")
+    said = service.explain()
+    assert "  3 of 60,000 tokens this minute\n" in said
+    assert " of 60 requests left at the vendor, m; all again in 30.0 s\n" in said
+    assert " tokens left at the vendor, m; all again in 30.0 s\n" in said
+    assert " calls a minute at most, after what was refused\n" in said
+    assert "  0 of 4 calls in flight\n" in said

@@ -215,3 +215,27 @@ async def test_a_manager_finds_the_service(lab):
     assert value(manager.services["lab"], "budget.spent") == 10**6
     with pytest.raises(ExternalServiceError, match="no such service"):
         manager.permit("nobody", MOST)
+
+
+FULL = {
+    "X-RateLimit-Limit-Requests": "60",
+    "X-RateLimit-Remaining-Requests": "0",
+    "X-RateLimit-Reset-Requests": "30s",
+}
+
+
+@pytest.mark.parametrize(("keys", "left"), [({}, 0), ({"api_key": "test-key-a,test-key-b"}, None)])
+async def test_the_headers_of_an_answer_tell_what_the_vendor_has_left_for_its_key(lab, keys, left):
+    service = lab(**keys)
+    async with service.permit(MOST) as call:
+        call.settle(Usage(1, 2), FULL)
+    assert value(service, "told.remaining", model="m", window="requests") == left
+
+
+@pytest.mark.parametrize(("keys", "left"), [({}, 0), ({"api_key": "test-key-a,test-key-b"}, None)])
+async def test_the_headers_of_an_sdks_exception_tell_it_too(lab, keys, left):
+    service = lab(**keys)
+    with pytest.raises(APIStatusError):
+        async with service.permit(MOST):
+            raise APIStatusError(503, headers=FULL)
+    assert value(service, "told.remaining", model="m", window="requests") == left
