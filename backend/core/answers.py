@@ -24,6 +24,7 @@ __all__ = [
     "ServiceSummary",
     "ServicesHealth",
     "SystemHealth",
+    "VendorLimit",
     "Window",
 ]
 
@@ -169,13 +170,28 @@ class Window(TypedDict):
     reset_in_s: float
 
 
+class VendorLimit(TypedDict):
+    """One limit of the vendor's own, as its last answer told it."""
+
+    model: str
+    name: str
+    limit: int | None
+    remaining: int
+    reset_in_s: float
+
+
 class RateLimits(TypedDict):
     """How much of each window is used."""
 
     minute: Window
     hour: Window
     day: Window
+    tokens_minute: Window | None
     throttled_until: str | None
+    vendor: list[VendorLimit]
+    calls_per_minute: float | None
+    in_flight: int | None
+    waiting: int
 
 
 class Cost(TypedDict):

@@ -48,6 +48,7 @@ async def query_ai(
     service: str,
     prompt: str,
     *,
+    fallback: Sequence[str] = (),
     system: str | None = None,
     model: str | None = None,
     max_tokens: int | None = None,
@@ -58,11 +59,13 @@ async def query_ai(
 
     Every failure is an ExternalServiceError: an unknown service, a missing key
     (ApiKeyError naming the variable), a refusal of our own limits, a vendor in trouble.
-    *timeout* bounds the whole query in seconds: waiting, attempts and backoff.
+    If it fails, the services in *fallback* are asked in turn. *timeout* bounds the whole
+    query in seconds: waiting, attempts, backoff and every fallback.
     """
     return await hybrid_ai_manager.query(
         service,
         prompt,
+        fallback=fallback,
         system=system,
         model=model,
         max_tokens=max_tokens,

@@ -1,8 +1,8 @@
 """The rows of the table, by the name that `--row` takes."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 
-from lab.figures import Section
+from lab.rows import Row
 from pools.place import Effort
 
 from .cost import cost, round_trips
@@ -10,9 +10,7 @@ from .outcome import hot_row, swallowed
 
 __all__ = ["ROWS"]
 
-_Row = Callable[[Effort], Awaitable[Sequence[Section]]]
-
-ROWS: Mapping[str, _Row] = {
+ROWS: Mapping[str, Row[Effort]] = {
     "token-cost": cost,
     "token-round-trips": round_trips,
     "swallowed": swallowed,

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from lab.figures import Figure, Section
+from lab.load import Operation
 from lab.paired import Estimate, differences
 from lab.rounds import Contender, laps
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
@@ -19,7 +20,6 @@ from koo.database import DatabaseManager
 from koo.testing import PostgresServer
 
 from .hooks import Turns
-from .load import Operation
 from .place import Effort, place, proxied
 from .stacks import (
     AsyncpgPool,

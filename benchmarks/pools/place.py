@@ -1,18 +1,14 @@
-"""Where the rows run: a PostgreSQL, proxies before it, and how much effort to spend.
-
-With two processors or more the server gets the last one and the client the first, so that
-neither takes from the other what is being measured.
-"""
+"""Where the rows run: a PostgreSQL, proxies before it, and how much effort to spend."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
+from lab.processors import apart
 
 from koo.testing import FaultProxy, PostgresServer
 
@@ -51,7 +47,7 @@ async def place() -> AsyncIterator[PostgresServer]:
     server = PostgresServer(settings=_SETTINGS)
     await asyncio.to_thread(server.start)
     try:
-        with _apart(server):
+        with apart(server.pid):
             async with administrator(server) as admin:
                 await admin.execute(_ITEMS)
             yield server
@@ -74,15 +70,3 @@ async def proxied(server: PostgresServer) -> AsyncIterator[FaultProxy]:
     """A proxy before the server."""
     async with FaultProxy("127.0.0.1", server.port) as proxy:
         yield proxy
-
-
-@contextmanager
-def _apart(server: PostgresServer) -> Iterator[None]:
-    processors = sorted(os.sched_getaffinity(0))
-    if len(processors) > 1 and server.pid is not None:
-        os.sched_setaffinity(server.pid, processors[-1:])
-        os.sched_setaffinity(0, processors[:1])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, processors)

@@ -1,8 +1,8 @@
 """The rows of the table, by the name that `--row` takes."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 
-from lab.figures import Section
+from lab.rows import Row
 
 from .black_hole import black_hole
 from .half_open import half_open
@@ -15,9 +15,7 @@ from .throughput import few_tasks, throughput
 
 __all__ = ["ROWS"]
 
-_Row = Callable[[Effort], Awaitable[Sequence[Section]]]
-
-ROWS: Mapping[str, _Row] = {
+ROWS: Mapping[str, Row[Effort]] = {
     "throughput": throughput,
     "few-tasks": few_tasks,
     "checkout": checkout,

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from lab.figures import Figure, Section
+from lab.load import Lap, Operation, cpu, paired_laps, rates, shown
 from lab.paired import Estimate, differences, ratios
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
@@ -18,7 +19,6 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from koo.database import DatabaseManager
 
-from .load import Lap, Operation, cpu, paired_laps, rates, shown
 from .place import Effort, place
 from .stacks import AsyncpgPool, KooEngine, PsycopgPool, Sizes, SqlAlchemy, Stack
 

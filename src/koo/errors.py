@@ -177,9 +177,9 @@ class ExternalServiceError(KooError):
     *kind* is the metric label; *retryable* and *trips* are the verdict of the
     class, unless the service itself forbids a retry; *retry_after* is the wait in
     seconds that it named. *usage* is the ``koo.ai.Usage`` that it bills for the
-    error, None if nobody knows. When a stream has failed, *partial* is the text that had
-    come, which no message repeats, and *at_least* a lower bound of the usage, None if
-    nothing is known.
+    error, None if nobody knows; *told* the ``koo.ai.Told`` of its answer, None without one.
+    When a stream has failed, *partial* is the text that had come, which no message repeats,
+    and *at_least* a lower bound of the usage, None if nothing is known.
     """
 
     kind: ClassVar[str] = "error"
@@ -188,6 +188,7 @@ class ExternalServiceError(KooError):
 
     partial: str = ""
     at_least: object = None
+    told: object = None
 
     def __init__(
         self,

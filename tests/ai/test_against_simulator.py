@@ -17,6 +17,7 @@ from koo.errors import (
     QuotaExceededError,
     RateLimitError,
     ServiceConnectionError,
+    ServiceRejected,
     ServiceTimeoutError,
     ServiceUnavailableError,
 )
@@ -34,9 +35,9 @@ PROMPT = "prompt that must not be seen"
 
 
 @asynccontextmanager
-async def _manager(**settings):
-    """A manager of all services and the simulator that they speak to."""
-    async with Simulator(SERVICES) as simulator:
+async def _manager(limit=4_000, **settings):
+    """A manager of all services and the simulator that they speak to, *limit* times a minute."""
+    async with Simulator(SERVICES, requests_per_minute=limit) as simulator:
         manager = AIManager.from_configs(_config(name, simulator, settings) for name in SERVICES)
         try:
             yield manager, simulator
@@ -164,3 +165,14 @@ def _assert_silent(error, report):
     shown += repr(report)
     assert KEY not in shown
     assert PROMPT not in shown
+
+
+@pytest.mark.parametrize("name", ["claude", "openai", "groq"])
+async def test_a_vendors_headers_hold_calls_back_before_it_has_to_refuse_one(name):
+    async with _manager(limit=3, timeout=2.0) as (manager, simulator):
+        for _ in range(3):
+            await manager.query(name, PROMPT)
+        with pytest.raises(ServiceRejected, match="0 of 3 requests are left at the service"):
+            await manager.query(name, PROMPT)
+        statuses = [received.status for received in simulator.completions(name)]
+    assert statuses == [200, 200, 200]

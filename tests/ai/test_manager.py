@@ -49,7 +49,7 @@ def test_a_manager_is_made_of_configurations_that_share_what_is_dear():
     claude, gemini = manager.services["claude"], manager.services["gemini"]
     assert [service.config for service in (claude, gemini)] == configs
     assert claude._provider._sessions is gemini._provider._sessions
-    assert claude._prices is gemini._prices
+    assert claude._till._prices is gemini._till._prices
 
 
 async def test_configured_services_are_checked_at_their_interval(serve):

@@ -4,12 +4,25 @@ import asyncio
 
 import pytest
 
-from koo.ai import NOTHING, AIService, Prompt, Rotation, ServiceConfig, connect
+from koo.ai import (
+    NOTHING,
+    AIService,
+    Completion,
+    Prompt,
+    Rotation,
+    ServiceConfig,
+    Told,
+    Urge,
+    Usage,
+    WindowTold,
+    connect,
+)
 from koo.errors import (
     AccessDeniedError,
     ApiKeyError,
     InvalidRequestError,
     QuotaExceededError,
+    RateLimitError,
     ServiceRejected,
     ServiceUnavailableError,
 )
@@ -192,3 +205,30 @@ async def test_over_real_sockets_a_rejected_key_is_sent_once():
         statuses = [request.status for request in simulator.requests]
     assert sorted(statuses) == [200] * 5 + [401]
     assert "old-key" not in repr(service.report())
+
+
+def _told(urge=Urge.NONE):
+    return Told(windows=(WindowTold("requests", "requests", 60, 0, 30.0),), urge=urge)
+
+
+async def test_what_is_told_of_one_key_is_not_believed_of_the_next(serve):
+    said = Completion("x", "claude-sonnet-5-5", "stop", Usage(1, 1), None, _told())
+    keys = [ScriptedProvider(then=said) for _ in range(2)]
+    service = serve(_keys(*keys))
+    for _ in range(4):
+        await service.query("Why?")
+    async for _ in service.stream("Why?"):
+        pass
+    assert running_clock().monotonic() == 0.0
+
+
+async def test_what_one_key_is_asked_to_do_is_done_for_all(serve):
+    error = _failed(RateLimitError)
+    error.told = _told(Urge.GROW_SLOWLY)
+    keys = [ScriptedProvider(error, then="x"), ScriptedProvider(error, then="x")]
+    service = serve(_keys(*keys), retry=RetryConfig(max_retries=0))
+    with pytest.raises(RateLimitError):
+        await service.query("Why?")
+    report = service.report()
+    assert report.value("pace.per_minute") == pytest.approx(30.0)
+    assert report.reading("told.remaining", model="claude-sonnet-5-5", window="requests") is None

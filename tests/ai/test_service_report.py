@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 
-from koo.ai import NOTHING, Completion, Usage
+from koo.ai import NOTHING, Completion, Told, Urge, Usage, WindowTold
 from koo.errors import (
     ContentRefusedError,
     ExternalServiceError,
     InvalidRequestError,
     RateLimited,
+    RateLimitError,
     ServiceRejected,
     ServiceUnavailableError,
 )
@@ -172,3 +173,62 @@ async def test_what_makes_it_unhealthy_is_said_before_the_circuit_opens(serve):
             await service.query("Why?")
     report = service.report()
     assert (report.state, report.cause) == ("unhealthy", "3 of the last 4 calls failed")
+
+
+async def test_an_explanation_says_of_each_gate_whether_it_lets_a_call_in(serve, own_price):
+    service = serve(ScriptedProvider(then="x"), **own_price, requests_per_minute=1)
+    before = service.explain().splitlines()
+    assert before[0] == "ai:lab: healthy"
+    assert before[1] == "  0 of 1 requests this minute"
+    assert before[-1].endswith("$10.0000 left")
+    await service.query("a")
+    after = service.explain().splitlines()
+    assert after[0] == "ai:lab: rate_limited; 1 requests per minute are used up"
+    assert after[1].startswith("  1 of 1 requests this minute; room in ")
+    assert after[2] == "  1 of 1,000 requests this hour"
+
+
+async def test_an_explanation_of_an_open_circuit_says_when_it_is_tried_again(serve):
+    service = serve(ScriptedProvider())
+    service._breaker.open_until(90.0, "the account's money is used up")
+    said = service.explain().splitlines()[0]
+    assert said.startswith("ai:claude: circuit_open; the account's money is used up; next try in ")
+
+
+async def test_a_service_taken_out_by_hand_takes_no_call_until_a_reset(serve, own_price):
+    provider = ScriptedProvider(then="x")
+    service = serve(provider, **own_price)
+    service.take_out("the vendor moves house")
+    report = service.report()
+    assert (report.state, report.cause) == (Health.MAINTENANCE, "the vendor moves house")
+    with pytest.raises(ServiceRejected, match=r"out of service \(the vendor moves house\)"):
+        await service.query("a")
+    assert provider.requests == []
+    assert service.report().value("budget.spent") == 0
+    service.reset()
+    assert await service.query("a") == "x"
+    assert service.report().state is Health.HEALTHY
+
+
+async def test_an_explanation_names_tokens_the_vendors_limits_the_pace_and_the_calls_in_flight(
+    serve, own_price
+):
+    windows = (
+        WindowTold("requests", "requests", 60, 40, 30.0),
+        WindowTold("tokens", "tokens", None, 900, 30.0),
+    )
+    told = Told(at=0.0, windows=windows)
+    answer = Completion("x", "m", "stop", Usage(1, 2), None, told)
+    throttled = RateLimitError("lab", "too fast; wait", usage=NOTHING)
+    throttled.told = Told(at=0.0, urge=Urge.GROW_SLOWLY)
+    limits = {"tokens_per_minute": 60_000, "max_concurrent": 4, "retry": RetryConfig(max_retries=0)}
+    service = serve(ScriptedProvider(answer, throttled), **own_price, **limits)
+    await service.query("a")
+    with pytest.raises(RateLimitError):
+        await service.query("a")
+    said = service.explain()
+    assert "  3 of 60,000 tokens this minute\n" in said
+    assert " of 60 requests left at the vendor, m; all again in 30.0 s\n" in said
+    assert " tokens left at the vendor, m; all again in 30.0 s\n" in said
+    assert " calls a minute at most, after what was refused\n" in said
+    assert "  0 of 4 calls in flight\n" in said

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koo.ai import NOTHING, Phase, Surface, Usage, Wire, billed, classify, judge
+from koo.ai import NOTHING, PacedSpent, Phase, Surface, Told, Usage, Wire, billed, classify, judge
+from koo.ai.pacing.waits import named_wait, without_windows
 from koo.ai.providers import Anthropic, Compatible, Gemini, OpenAI, Perplexity, Responses
-from koo.ai.providers.waits import named_wait, without_windows
 from koo.ai.verdicts import _with_own_status
 from koo.errors import (
     AccessDeniedError,
@@ -24,7 +24,7 @@ from koo.errors import (
     ServiceUnavailableError,
     StreamTruncatedError,
 )
-from koo.resilience import RetryClass, Spent
+from koo.resilience import RetryClass
 
 from .surfaces import CANARY, ERRORS, NOW
 
@@ -236,9 +236,9 @@ def test_the_class_carries_the_verdict_to_the_policy(error, retryable, trips, re
 def test_what_a_failure_cost_is_unknown_until_somebody_priced_it():
     assert classify(DOWN("claude", "x")).spent is None
     assert classify(DOWN("claude", "x", usage=Usage(3, 4))).spent is None
-    assert classify(DOWN("claude", "x", usage=NOTHING)).spent == Spent(1, 0, 0)
+    assert classify(DOWN("claude", "x", usage=NOTHING)).spent == PacedSpent(1, 0, 0)
     priced = Usage(3, 4, nanousd=9)
-    assert classify(REFUSED("claude", "x", usage=priced)).spent == Spent(1, 7, 9)
+    assert classify(REFUSED("claude", "x", usage=priced)).spent == PacedSpent(1, 7, 9, 4)
 
 
 def test_a_timeout_is_retried_and_trips_and_an_unknown_error_is_not_retried():
@@ -246,3 +246,10 @@ def test_a_timeout_is_retried_and_trips_and_an_unknown_error_is_not_retried():
     assert classify(TimeoutError()).trips
     mistake = classify(KeyError("secret"))
     assert (mistake.retryable, mistake.trips, mistake.cause) == (False, True, "KeyError")
+
+
+def test_what_an_answer_told_of_limits_reaches_the_gates():
+    error = DOWN("claude", "x")
+    assert classify(error).advice is None
+    error.told = Told(at=3.0)
+    assert classify(error).advice == Told(at=3.0)

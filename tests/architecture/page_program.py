@@ -15,6 +15,7 @@ import linecache
 import os
 import sys
 import threading
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,5 +69,7 @@ def run(blocks):
 
 
 if __name__ == "__main__":
+    # google-genai's own, of how it uses aiohttp.
+    warnings.filterwarnings("ignore", "Inheritance class AiohttpClientSession")
     with providers():
         run(json.loads(Path(sys.argv[1]).read_text()))

@@ -227,7 +227,10 @@ def test_a_key_configures_its_service_alone(variables, service, variable):
 def test_a_service_has_the_defaults_but_for_its_own_variables(variables):
     variables(
         AI_DEFAULT_REQUESTS_PER_MINUTE="30",
+        AI_DEFAULT_TOKENS_PER_MINUTE="9000",
         AI_DEFAULT_DAILY_BUDGET="2.5",
+        AI_OPENAI_TOKENS_PER_MINUTE="7000",
+        AI_OPENAI_MAX_CONCURRENT="8",
         AI_OPENAI_REQUESTS_PER_MINUTE="5",
         AI_OPENAI_DAILY_BUDGET="0",
         AI_OPENAI_TIMEOUT="7.5",
@@ -238,6 +241,8 @@ def test_a_service_has_the_defaults_but_for_its_own_variables(variables):
     claude, openai, *_ = read_settings().services
     assert (claude.requests_per_minute, claude.daily_budget_nanousd) == (30, 2_500_000_000)
     assert (openai.requests_per_minute, openai.daily_budget_nanousd) == (5, 0)
+    assert (claude.tokens_per_minute, claude.max_concurrent) == (9000, None)
+    assert (openai.tokens_per_minute, openai.max_concurrent) == (7000, 8)
     assert (openai.timeout, openai.model) == (7.5, "gpt-5-mini")
     assert openai.base_url == "http://127.0.0.1:9/v1"
     assert openai.price.output_usd == 2

@@ -10,8 +10,10 @@ from koo.resilience import (
     GaveUp,
     HealthChecked,
     LimitPaused,
+    LimitReached,
     ModeChanged,
     OperatorAction,
+    PaceChanged,
     RetryScheduled,
     SchemaChanged,
     StateChanged,
@@ -65,6 +67,26 @@ def test_what_koo_makes_in_a_database_is_an_entry(journal):
     journal.record(SchemaChanged("database", "table koo.commit_tokens made"))
     [entry] = journal.entries()
     assert (entry.what, entry.cause) == ("schema changed", "table koo.commit_tokens made")
+
+
+def test_a_limit_that_is_reached_says_which(journal):
+    journal.record(LimitReached("ai:claude", "0 of 60 requests are left at the service", 20.0))
+    [entry] = journal.entries()
+    assert (entry.what, entry.cause) == (
+        "limit reached",
+        "0 of 60 requests are left at the service",
+    )
+
+
+@pytest.mark.parametrize(("pace", "after"), [(48.0, "48.0 a minute"), (None, "as they come")])
+def test_a_change_of_pace_says_how_calls_go_and_why(journal, pace, after):
+    journal.record(PaceChanged("ai:claude", pace, "the traffic grew too fast"))
+    [entry] = journal.entries()
+    assert (entry.what, entry.after, entry.cause) == (
+        "pace of calls",
+        after,
+        "the traffic grew too fast",
+    )
 
 
 def test_changed_settings_become_an_entry_and_a_notice(journal, clock):

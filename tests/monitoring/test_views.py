@@ -165,6 +165,21 @@ def test_what_remains_of_a_window_is_reckoned_where_it_is_not_told(made):
     assert (window.remaining, window.reset_in_s) == (54, 0.0)
 
 
+def test_what_the_vendor_told_and_taught_is_shown(made):
+    labels = (("model", "m"), ("window", "requests"))
+    readings = (
+        Reading("told.remaining", 7.9, 60, labels),
+        Reading("told.reset_after", 12.5, labels=labels),
+        Reading("pace.per_minute", 48.0),
+        Reading("calls.in_flight", 3, 4),
+        Reading("calls.waiting", 2),
+    )
+    report = replace(made.service(), readings=readings)
+    limits = views.service_health(report, made.NOW).rate_limits
+    assert limits.vendor == (views.VendorLimitView("m", "requests", 60, 7, 12.5),)
+    assert (limits.calls_per_minute, limits.in_flight, limits.waiting) == (48.0, 3, 2)
+
+
 def test_a_cost_that_nobody_knows_is_null(made):
     readings = (Reading("budget.spent", 0, limit=1_000_000_000),)
     cost = views.service_health(replace(made.service(), readings=readings), made.NOW).cost

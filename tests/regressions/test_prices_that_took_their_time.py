@@ -1,6 +1,7 @@
-"""The first price of a process is read in half a second, which no timeout counted."""
+"""The first price of a process is read in half a second, which no timeout counted, or ended."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -12,8 +13,9 @@ from koo.testing import After, ScriptedProvider, running_clock
 class SlowPrices(PriceTable):
     """A table that takes four seconds to read."""
 
-    async def get(self, vendor, model, base_url):
-        await asyncio.sleep(4)
+    async def get(self, vendor, model, base_url, *, timeout=None):
+        async with asyncio.timeout(timeout):
+            await asyncio.sleep(4)
         return self.find(vendor, model, base_url)
 
 
@@ -32,7 +34,7 @@ async def consume(stream):
         pass
 
 
-@pytest.mark.parametrize(("timeout", "seconds"), [(10, 10), (None, 50), (4, 4.005)])
+@pytest.mark.parametrize(("timeout", "seconds"), [(10, 10), (None, 50), (3, 3)])
 async def test_a_query_ends_within_its_timeout_all_the_same(service, timeout, seconds):
     with pytest.raises(ServiceTimeoutError):
         await service().query("Why?", timeout=timeout)
@@ -41,9 +43,23 @@ async def test_a_query_ends_within_its_timeout_all_the_same(service, timeout, se
 
 @pytest.mark.parametrize(
     ("times", "seconds"),
-    [({"timeout": 10}, 10), ({}, 50), ({"first_token_timeout": 7}, 7), ({"timeout": 3}, 4.005)],
+    [({"timeout": 10}, 10), ({}, 50), ({"first_token_timeout": 7}, 7), ({"timeout": 3}, 3)],
 )
 async def test_a_stream_ends_within_its_timeout_all_the_same(service, times, seconds):
     with pytest.raises(ServiceTimeoutError):
         await consume(service().stream("Why?", **times))
     assert running_clock().monotonic() == pytest.approx(seconds, abs=0.02)
+
+
+@pytest.mark.integration
+async def test_a_table_that_is_read_too_slowly_is_not_waited_for(service):
+    class OnADisk(PriceTable):
+        def find(self, vendor, model, base_url):
+            time.sleep(0.3)
+            return super().find(vendor, model, base_url)
+
+    prices, began = OnADisk(), time.monotonic()
+    with pytest.raises(TimeoutError):
+        await prices.get("openai", "gpt-5-mini", "", timeout=0.05)
+    assert time.monotonic() - began < 0.25
+    assert await prices.get("openai", "gpt-5-mini", "", timeout=5.0) is not None

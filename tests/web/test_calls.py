@@ -35,7 +35,7 @@ PRICE = TokenPrice(Decimal(1000), Decimal(2000))
 class NoPrices(PriceTable):
     """A table that knows nothing, and is never read."""
 
-    async def get(self, vendor, model, base_url):
+    async def get(self, vendor, model, base_url, *, timeout=None):
         return None
 
 
@@ -137,6 +137,13 @@ def test_a_query_answers_with_the_text(door):
     assert answer.json.keys() == {"text", "service", "timestamp"}
     prompt = stage.providers[0].requests[0].prompt
     assert (prompt.system, prompt.max_tokens, prompt.temperature) == ("Be brief.", 7, 0.5)
+
+
+def test_a_query_may_be_answered_by_another_service(door):
+    stage = door(ServiceUnavailableError("claude", "down; wait", usage=NOTHING), "fine")
+    answer = ask(stage, QUERY, fallback=["openai"])
+    assert answer.status == 200
+    assert (answer.json["service"], answer.json["text"]) == ("openai", "fine")
 
 
 def test_a_stream_answers_with_events_and_its_bill_at_the_end(door):

@@ -85,6 +85,8 @@ class AISettings(AIVariables, DatabaseVariables):
                 requests_per_minute=own.requests_per_minute or self.ai_default_requests_per_minute,
                 requests_per_hour=own.requests_per_hour or self.ai_default_requests_per_hour,
                 requests_per_day=own.requests_per_day or self.ai_default_requests_per_day,
+                tokens_per_minute=own.tokens_per_minute or self.ai_default_tokens_per_minute,
+                max_concurrent=own.max_concurrent or self.ai_default_max_concurrent,
                 daily_budget_nanousd=int(budget * _NANO),
                 timeout=own.timeout or self.ai_default_timeout,
                 attempt_timeout=self.ai_attempt_timeout,

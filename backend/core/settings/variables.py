@@ -134,6 +134,10 @@ class AIVariables(Variables):
     """Requests in any hour, for each service."""
     ai_default_requests_per_day: AtLeastOne = 10000
     """Requests in any day, for each service."""
+    ai_default_tokens_per_minute: AtLeastOne | None = None
+    """Tokens in any minute, for each service. Unset: no limit but the vendor's."""
+    ai_default_max_concurrent: AtLeastOne | None = None
+    """Calls in flight, for each service; the others wait. Unset: no limit."""
     ai_default_daily_budget: Dollars = Decimal("10.0")
     """USD that each service may cost in a day (UTC)."""
     ai_health_check_interval: Seconds = 60
@@ -169,6 +173,10 @@ class ServiceVariables(Variables):
     """Unset: AI_DEFAULT_REQUESTS_PER_HOUR."""
     requests_per_day: AtLeastOne | None = None
     """Unset: AI_DEFAULT_REQUESTS_PER_DAY."""
+    tokens_per_minute: AtLeastOne | None = None
+    """Unset: AI_DEFAULT_TOKENS_PER_MINUTE."""
+    max_concurrent: AtLeastOne | None = None
+    """Unset: AI_DEFAULT_MAX_CONCURRENT."""
     daily_budget: Dollars | None = None
     """Unset: AI_DEFAULT_DAILY_BUDGET."""
     timeout: Seconds | None = None

@@ -4,12 +4,15 @@ A service is a provider behind a policy: a circuit breaker, request limits and a
 daily budget that is reserved before a call and settled after it.
 """
 
+from .answering import Response, is_worth_another
 from .config import VENDORS, ServiceConfig, Vendor
 from .manager import AIManager
+from .pacing import PacedAsk, PacedSpent, Pacer, PacerStats, Told, Urge, WindowTold, read_windows
 from .pricing import Price, PriceTable, TokenPrice
 from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request, Usage
 from .providers import HTTPProvider, Sessions, Wire, connect
 from .rotation import Rotation
+from .sdk import Estimate, SDKCall
 from .service import AIService
 from .streaming import AIStream
 from .verdicts import Phase, Rule, Surface, Verdict, billed, classify, judge
@@ -21,26 +24,38 @@ __all__ = [
     "AIService",
     "AIStream",
     "Completion",
+    "Estimate",
     "HTTPProvider",
     "Heard",
+    "PacedAsk",
+    "PacedSpent",
+    "Pacer",
+    "PacerStats",
     "Phase",
     "Price",
     "PriceTable",
     "Prompt",
     "Provider",
     "Request",
+    "Response",
     "Rotation",
     "Rule",
+    "SDKCall",
     "ServiceConfig",
     "Sessions",
     "Surface",
     "TokenPrice",
+    "Told",
+    "Urge",
     "Usage",
     "Vendor",
     "Verdict",
+    "WindowTold",
     "Wire",
     "billed",
     "classify",
     "connect",
+    "is_worth_another",
     "judge",
+    "read_windows",
 ]

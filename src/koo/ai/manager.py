@@ -1,6 +1,7 @@
 """Many AI services behind one door, and the checks that look after them.
 
-query("claude", ...)  --> the service of that name --> text or ExternalServiceError
+query("claude", ...)  --> the service of that name, or the first of several that will do
+                          --> text or ExternalServiceError; ask() tells more of it
 stream("claude", ...) --> the first of several that begins --> text, text, ...
 start() --> per configured service: check, sleep the interval, check ...  --> close()
 """
@@ -9,16 +10,17 @@ from __future__ import annotations
 
 from asyncio import Task, gather, get_running_loop
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
 from ..errors import ExternalServiceError
 from ..resilience import RANDOM, SYSTEM_CLOCK, Clock, Listener, Random, Store, detached, ignore
+from .answering import Response, Worth, ask_in_turn, is_worth_another
 from .config import ServiceConfig
 from .pricing import PriceTable
 from .providers import Sessions, connect
 from .questions import Question, complaint
+from .sdk import Estimate, SDKCall
 from .service import AIService
 from .streaming import AIStream, Telling, Times, relay
 
@@ -80,32 +82,63 @@ class AIManager:
         service: str,
         prompt: str,
         *,
+        fallback: Sequence[str] = (),
+        fallback_on: Worth = is_worth_another,
         system: str | None = None,
         model: str | None = None,
         max_tokens: int | None = None,
         temperature: float | None = None,
         timeout: float | None = None,
     ) -> str:
-        """The text that *service* answers to *prompt*.
-
-        Every failure, an unknown service too, is an
-        :class:`~koo.errors.ExternalServiceError`.
-        """
-        return await self.find(service).query(
+        """The text of :meth:`ask`."""
+        response = await self.ask(
+            service,
             prompt,
+            fallback=fallback,
+            fallback_on=fallback_on,
             system=system,
             model=model,
             max_tokens=max_tokens,
             temperature=temperature,
             timeout=timeout,
         )
+        return response.text
 
-    def stream(
+    async def ask(
         self,
         service: str,
         prompt: str,
         *,
         fallback: Sequence[str] = (),
+        fallback_on: Worth = is_worth_another,
+        system: str | None = None,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        timeout: float | None = None,
+    ) -> Response:
+        """What *service* answers to *prompt*: text, usage, cost, who it was, after what.
+
+        After an error or an answer that *fallback_on* finds worth it, the services named in
+        *fallback* are asked in turn, each for its own model, with an equal share of the time
+        that is left, and from its own budget. If none will do, the last answer counts. Every
+        failure, an unknown service too, is an :class:`~koo.errors.ExternalServiceError`.
+        """
+        question = Question(prompt, system, model, max_tokens, temperature)
+        first, *others = [self.find(name) for name in (service, *fallback)]
+        if not others or complaint(question.to(first.config), timeout):
+            return await first.answer(question.to(first.config), timeout)
+        parts = question.among(first, others)
+        total = first.config.timeout if timeout is None else timeout
+        return await ask_in_turn(parts, fallback_on, total=total, clock=self._clock)
+
+    def stream(  # noqa: PLR0913 - the documented arguments, and who else is asked
+        self,
+        service: str,
+        prompt: str,
+        *,
+        fallback: Sequence[str] = (),
+        fallback_on: Worth = is_worth_another,
         system: str | None = None,
         model: str | None = None,
         max_tokens: int | None = None,
@@ -116,8 +149,9 @@ class AIManager:
     ) -> AIStream:
         """The text that *service* answers to *prompt*, as it comes.
 
-        If it fails before its first text, the services named in *fallback* are asked in
-        turn, each for its own model; after it, the failure is raised. Every failure is an
+        If it fails before its first text, with an error that *fallback_on* finds worth it,
+        the services named in *fallback* are asked in turn, each for its own model; after it,
+        the failure is raised. Every failure is an
         :class:`~koo.errors.ExternalServiceError`, and its ``partial`` is what had come.
         *timeout* (seconds) bounds the whole, *first_token_timeout* the time until the
         first text, *idle_timeout* each gap after it.
@@ -129,10 +163,15 @@ class AIManager:
         telling = Telling(service, asked.model)
         if not others or complaint(asked, *times):
             return AIStream(telling, first.tell(telling, asked, times))
-        again = replace(question, model=None)
-        parts = [(first, asked), *((other, again.to(other.config)) for other in others)]
+        parts = question.among(first, others)
         total = first.config.timeout if timeout is None else timeout
-        return AIStream(telling, relay(telling, parts, times, total=total, clock=self._clock))
+        times = times._replace(timeout=total)
+        relayed = relay(telling, parts, times, worth=fallback_on, clock=self._clock)
+        return AIStream(telling, relayed)
+
+    def permit(self, service: str, estimate: Estimate, *, timeout: float | None = None) -> SDKCall:
+        """Leave for one request to *service* that another client makes; see `AIService.permit`."""
+        return self.find(service).permit(estimate, timeout=timeout)
 
     def find(self, service: str) -> AIService:
         """The service called *service*; ExternalServiceError naming the known ones otherwise."""

@@ -15,6 +15,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from .pacing import Told
+
 __all__ = ["NOTHING", "Completion", "Heard", "Prompt", "Provider", "Request", "Usage"]
 
 
@@ -52,7 +54,7 @@ class Usage:
     def __post_init__(self) -> None:
         """Refuse counts below nothing: they would lower a bill."""
         counts = (self.input_tokens, self.output_tokens, self.nanousd or 0)
-        if min(counts) < 0 or any(count < 0 for _, count in self.parts):
+        if min(counts) < 0 or (self.parts and any(count < 0 for _, count in self.parts)):
             raise ValueError("Usage: a count is negative; treat the usage as unknown")
 
     @property
@@ -66,13 +68,17 @@ NOTHING: Final = Usage(nanousd=0)
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer: its *text*, why it ended (*finish*), its *usage* (None: unknown)."""
+    """One answer: its *text*, why it ended (*finish*), its *usage* (None: unknown).
+
+    *told* is what its headers say of the vendor's limits.
+    """
 
     text: str
     model: str
     finish: str
     usage: Usage | None = None
     request_id: str | None = None
+    told: Told | None = None
 
 
 @dataclass(slots=True)

@@ -7,15 +7,24 @@ Most callers' types are checked by nobody, so the types are looked at too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from .config import ServiceConfig
 from .provider import Prompt
 
 __all__ = ["Question", "complaint"]
+
+
+class Configured(Protocol):
+    """A service, as far as its settings are known."""
+
+    config: ServiceConfig
+
+
+ServiceT = TypeVar("ServiceT", bound=Configured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,14 @@ class Question:
             self.system,
             self.temperature,
         )
+
+    def among(self, first: ServiceT, others: Iterable[ServiceT]) -> list[tuple[ServiceT, Prompt]]:
+        """As it is put to each of several; the model is *first*'s, each other has its own."""
+        again = replace(self, model=None)
+        return [
+            (first, self.to(first.config)),
+            *((other, again.to(other.config)) for other in others),
+        ]
 
 
 def _is_text(value: object) -> bool:

@@ -7,18 +7,20 @@
                        none lives --> the error of the one that lives again first
 
 It sends once, like every provider; a policy that retries goes on with the next key. A dead
-key is not sent again, so each costs one request however many calls there are.
+key is not sent again, so each costs one request however many calls there are. What a vendor
+tells of its limits is true of one key, and another's turn is next: nothing is learned of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
 from ..errors import AccessDeniedError, ApiKeyError, ExternalServiceError, QuotaExceededError
 from ..resilience import SYSTEM_CLOCK, Clock
+from .pacing import Told
 from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request
 
 __all__ = ["Rotation"]
@@ -60,7 +62,7 @@ class Rotation:
     async def complete(self, request: Request) -> Completion:
         """The answer to *request*, which is sent once, with the key whose turn it is."""
         with self._next(request.prompt.model) as provider:
-            return await provider.complete(request)
+            return _without_windows(await provider.complete(request))
 
     async def stream(
         self, request: Request, heard: Heard
@@ -69,7 +71,7 @@ class Rotation:
         with self._next(request.prompt.model) as provider:
             async with aclosing(provider.stream(request, heard)) as items:
                 async for item in items:
-                    yield item
+                    yield item if isinstance(item, str) else _without_windows(item)
 
     async def list_models(self) -> tuple[str, ...] | None:
         """The names of the models, asked with the key whose turn it is."""
@@ -98,6 +100,10 @@ class Rotation:
             yield self._providers[place]
         except (AccessDeniedError, ApiKeyError, QuotaExceededError) as error:
             found = error
+        except ExternalServiceError as error:
+            if isinstance(error.told, Told):
+                error.told = error.told.without_windows()
+            raise
         else:
             return
         self._bury(place, model, found)
@@ -153,3 +159,8 @@ class Rotation:
             usage=usage,
             retryable=retryable,
         )
+
+
+def _without_windows(completion: Completion) -> Completion:
+    told = completion.told
+    return completion if told is None else replace(completion, told=told.without_windows())

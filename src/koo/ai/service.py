@@ -1,10 +1,11 @@
 """One AI service: a provider, its policy, its money and its memory.
 
     query --> configured? key alive? prompt and price known? --> Ask (the most it can cost)
-          --> Policy: CircuitBreaker -> RateLimiter (minute, hour, day) -> DailyBudget
+          --> Policy: CircuitBreaker -> Limits (ours, the vendor's) -> DailyBudget
           --> provider, once per attempt --> usage priced --> settled
           --> the text, or an ExternalServiceError
     stream --> the same way, with the text as it comes
+    permit --> the same way, but for the provider: an SDK sends
 
 A key error or a spent quota is learned from the first answer that says so: the
 circuit opens until the time the vendor names, or until a person resets it.
@@ -18,18 +19,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from ..errors import (
-    DeadlineExceeded,
-    ExternalServiceError,
-    InvalidRequestError,
-    Rejected,
-    ServiceRejected,
-    ServiceTimeoutError,
-)
+from ..errors import ExternalServiceError, InvalidRequestError
 from ..resilience import (
     RANDOM,
     SYSTEM_CLOCK,
-    Ask,
+    CallOutcome,
     CircuitBreaker,
     Clock,
     DailyBudgetConfig,
@@ -47,25 +41,29 @@ from ..resilience import (
     ignore,
     traced,
 )
+from .answering import Response, response_of
 from .config import ServiceConfig
 from .health import (
     Checks,
     Lessons,
+    Limits,
     Tally,
     budget_readings,
     cause_of,
     details_of,
+    explain,
     limit_cause,
-    limit_readings,
-    limits_of,
 )
-from .pricing import Price, PriceTable, flat_price
-from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request, Usage
-from .providers import connect
+from .pacing import PacedAsk
+from .pricing import Price, PriceTable
+from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request
+from .providers import connect, read_for
 from .questions import Question, complaint
 from .rotation import Rotation
+from .sdk import Estimate, Guard, SDKCall
 from .streaming import AIStream, Telling, Times
-from .verdicts import appraise, classify
+from .till import Till
+from .verdicts import appraise, as_service_error, classify
 
 __all__ = ["AIService"]
 
@@ -94,9 +92,9 @@ class AIService:
         self.config = config
         self.name = f"ai:{config.name}"
         self._provider = provider or connect(config, clock=clock)
-        self._prices = prices or PriceTable()
         self._clock = clock
         self._tally = Tally(clock, config.model)
+        self._till = Till(config, prices or PriceTable(), self._tally, clock=clock)
         self._breaker = CircuitBreaker(
             self.name,
             config.breaker.leasing(min(config.attempt_timeout, config.timeout)),
@@ -106,12 +104,12 @@ class AIService:
         )
         store = store or MemoryStore(clock=clock)
         self._lessons = Lessons(config, self._breaker)
-        self._limiter = store.limiter(self.name, limits_of(config), on_event=on_event)
+        self._limits = Limits(self.name, config, store, clock=clock, on_event=on_event)
         budget = DailyBudgetConfig(config.daily_budget_nanousd)
         self._budget = store.budget(self.name, budget)
         self._policy = Policy(
             self.name,
-            gates=(self._breaker, self._limiter, self._budget),
+            gates=(self._breaker, *self._limits.gates, self._budget),
             classify=classify,
             appraise=appraise,
             retry=config.retry,
@@ -122,6 +120,15 @@ class AIService:
             clock=clock,
             random=random,
             on_event=on_event,
+        )
+        self._guard = Guard(
+            config,
+            self._policy,
+            read_for(config, clock=clock),
+            lessons=self._lessons,
+            tally=self._tally,
+            till=self._till,
+            clock=clock,
         )
         self._checks = Checks(
             Policy(self.name, retry_budget=None, timeout=config.check_timeout, clock=clock),
@@ -145,18 +152,22 @@ class AIService:
 
         *timeout* (seconds) bounds the whole query: waiting, attempts and backoff.
         """
-        asked = Question(prompt, system, model, max_tokens, temperature).to(self.config)
+        question = Question(prompt, system, model, max_tokens, temperature)
+        return (await self.answer(question.to(self.config), timeout)).text
+
+    async def answer(self, prompt: Prompt, timeout: float | None) -> Response:
+        """The answer to *prompt*, and what is known of it; as :meth:`query` otherwise."""
         self._tally.began()
         try:
-            completion = await self._ask(asked, timeout)
+            outcome = await self._ask(prompt, timeout)
         except Exception as error:
-            failure = self._as_service_error(error)
+            failure = as_service_error(self.config.name, error)
             self._tally.failed(failure, error)
             if failure is error:
                 raise
             raise failure from error
         self._tally.succeeded()
-        return completion.text
+        return response_of(self.config.name, outcome)
 
     def stream(
         self,
@@ -194,32 +205,41 @@ class AIService:
                     else:
                         telling.completion = item
         except Exception as error:
-            failure = self._as_service_error(error, telling.heard)
+            failure = as_service_error(self.config.name, error, telling.heard)
             self._tally.failed(failure, error)
             if failure is error:
                 raise
             raise failure from error
         self._tally.succeeded()
 
+    def permit(self, estimate: Estimate, *, timeout: float | None = None) -> SDKCall:
+        """Leave for one request that another client makes, as ``async with``.
+
+        Entering it waits in line as a query does, and raises an ExternalServiceError if the
+        call may not be made; the block's own exception leaves it as it is. *timeout*
+        (seconds) bounds the line and the block; no block may last longer than an attempt.
+        """
+        return SDKCall(self._guard, estimate, timeout)
+
     def report(self) -> Report:
         """How it is doing. Only looks."""
-        breaker, limits, budget = self._breaker.stats(), self._limiter.stats(), self._budget.stats()
+        breaker, limits, budget = self._breaker.stats(), self._limits.stats(), self._budget.stats()
         check, calls = self._checks.stats(self._tally.last_success_at), self._policy.stats()
-        limited, has_key = limit_cause(limits, budget), self.config.is_configured
-        state = derive_health(breaker, check, limited=limited is not None, maintenance=not has_key)
+        limited, away = limit_cause(limits, budget, self.config.model), self._lessons.away
+        state = derive_health(breaker, check, limited=limited is not None, maintenance=bool(away))
         return Report(
             component=self.name,
             kind="ai",
             state=state,
             since=breaker.since,
-            cause=cause_of(state, limited, breaker, check, config=self.config),
+            cause=cause_of(state, limited, breaker, check, away=away),
             next_try=breaker.retry_after,
             breaker=breaker,
             check=check,
             readings=(
                 *self._tally.readings(),
                 Reading("retries_total", calls.retries_total),
-                *limit_readings(limits, self._clock.time()),
+                *limits.readings(self._clock.time()),
                 *budget_readings(budget),
                 *self._key_readings(),
             ),
@@ -229,6 +249,10 @@ class AIService:
             ),
             details=details_of(self.config, self._tally.last_error),
         )
+
+    def explain(self) -> str:
+        """Why a call would be let in now, or not: each gate in a sentence. Only looks."""
+        return explain(self.report())
 
     async def check(self) -> Report:
         """Ask for the list of models, which is never billed, and report.
@@ -255,9 +279,17 @@ class AIService:
         """End the open wait: the next call probes, and may cost money."""
         self._breaker.half_open("half-opened by hand")
 
+    def take_out(self, why: str) -> None:
+        """Refuse every call until a reset; *why* is a sentence for people."""
+        self._lessons.take_out(why)
+
     def reset(self) -> None:
-        """Close the circuit (ramped), forget errors and a dead key; never limits or spend."""
+        """Close the circuit (ramped), forget errors, a dead key and what the vendor's limits are.
+
+        Never our own limits or spend.
+        """
         self._lessons.forget()
+        self._limits.forget()
         self._provider.reset()
         self._tally.forget_errors()
         self._breaker.reset()
@@ -269,20 +301,23 @@ class AIService:
     # -- one call ----------------------------------------------------------------------
 
     @traced("call")
-    async def _ask(self, prompt: Prompt, timeout: float | None) -> Completion:
+    async def _ask(self, prompt: Prompt, timeout: float | None) -> CallOutcome[Completion]:
         began = self._clock.monotonic()
-        request, price = await self._prepared(prompt, timeout)
-        return await self._policy.run(
+        request, price = await self._prepared(prompt, Times(timeout))
+        outcome = await self._policy.outcome(
             partial(self._attempt, request, price),
             self._most_it_can_take(request, price, timeout),
             timeout=self._left_of(timeout, began),
         )
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome
 
     async def _open(
         self, telling: Telling, prompt: Prompt, times: Times
     ) -> AsyncGenerator[str | Completion, None]:
         began = self._clock.monotonic()
-        request, price = await self._prepared(replace(prompt, streams=True), *times)
+        request, price = await self._prepared(replace(prompt, streams=True), times)
         first = None if times.first is None else self._left_of(times.first, began)
         return self._policy.stream(
             partial(self._listen, request, price, telling),
@@ -298,11 +333,12 @@ class AIService:
             return timeout
         return max(_NOTICEABLE, (self.config.timeout if timeout is None else timeout) - spent)
 
-    async def _prepared(self, prompt: Prompt, *timeouts: float | None) -> tuple[Request, Price]:
+    async def _prepared(self, prompt: Prompt, times: Times) -> tuple[Request, Price]:
         self._lessons.refuse_in_vain(prompt.model)
-        if wrong := complaint(prompt, *timeouts):
-            raise self._invalid(wrong)
-        return self._provider.prepare(prompt), await self._price(prompt.model)
+        if wrong := complaint(prompt, *times):
+            raise InvalidRequestError(self.config.name, wrong, usage=NOTHING)
+        limit = times.until_text(self.config.timeout)
+        return self._provider.prepare(prompt), await self._till.price(prompt.model, limit)
 
     @traced("attempt")
     async def _attempt(self, request: Request, price: Price) -> Completion:
@@ -326,69 +362,22 @@ class AIService:
             raise
 
     def _billed(self, completion: Completion, price: Price) -> Completion:
-        usage = completion.usage and price.bill(completion.usage, self._clock.time())
-        self._tally.billed(completion.model, usage)
-        return replace(completion, usage=usage)
+        usage = self._till.bill(price, completion.model, completion.usage)
+        # Not `replace`, which costs more than all the rest of it.
+        text, model, finish = completion.text, completion.model, completion.finish
+        return Completion(text, model, finish, usage, completion.request_id, completion.told)
 
-    async def _price(self, model: str) -> Price:
-        config = self.config
-        price = await self._prices.get(config.price_list, model, config.base_url)
-        if price is None and config.price is not None:
-            return flat_price(config.price)
-        if price is None:
-            raise self._invalid(
-                f"nobody knows the price of {model!r}; set {config.variable('PRICE')} to USD per"
-                " million tokens as input,output, or choose another model"
-            )
-        if price.unbounded:
-            raise self._invalid(
-                f"the cost of {model!r} has no upper bound ({', '.join(price.unbounded)});"
-                " choose another model"
-            )
-        return price
-
-    def _most_it_can_take(self, request: Request, price: Price, timeout: float | None) -> Ask:
-        limit = self.config.timeout if timeout is None else timeout
-        now, given = self._clock.time(), request.prompt.max_tokens
-        taken = len(request.body)
-        return Ask(1, taken + given, price.bound(taken, given, now, now + limit))
+    def _most_it_can_take(self, request: Request, price: Price, timeout: float | None) -> PacedAsk:
+        asked, taken = request.prompt, len(request.body)
+        return self._till.ask(
+            price, asked.model, taken=taken, given=asked.max_tokens, timeout=timeout
+        )
 
     # -- a failure -----------------------------------------------------------------------
 
     def _learn(self, error: ExternalServiceError, request: Request, price: Price) -> None:
-        if isinstance(error.usage, Usage):
-            error.usage = price.bill(error.usage, self._clock.time())
-            if error.usage.tokens:
-                self._tally.billed(request.prompt.model, error.usage)
+        self._till.bill_failure(price, request.prompt.model, error)
         self._lessons.learn(error, request.prompt.model)
-
-    def _as_service_error(
-        self, error: Exception, heard: Heard | None = None
-    ) -> ExternalServiceError:
-        failure = self._translated(error, heard)
-        if heard is not None:
-            failure.partial, failure.at_least = heard.text, heard.at_least
-        return failure
-
-    def _translated(self, error: Exception, heard: Heard | None) -> ExternalServiceError:
-        name = self.config.name
-        match error:
-            case ExternalServiceError():
-                return error
-            case Rejected():
-                detail = str(error).removeprefix(f"{error.gate}: ")
-                return ServiceRejected(name, detail, retry_after=error.retry_after, usage=NOTHING)
-            case DeadlineExceeded() if heard and heard.pieces:
-                detail = "no more of the answer came in time; allow more, or use the part that came"
-                return ServiceTimeoutError(name, detail)
-            case DeadlineExceeded():
-                return ServiceTimeoutError(name, str(error).removeprefix(f"{self.name}: "))
-            case _:
-                what = type(error).__name__
-                return ExternalServiceError(name, f"unexpected {what}; its cause says more")
-
-    def _invalid(self, detail: str) -> InvalidRequestError:
-        return InvalidRequestError(self.config.name, detail, usage=NOTHING)
 
     def _key_readings(self) -> Iterator[Reading]:
         if isinstance(keys := self._provider, Rotation):

@@ -26,15 +26,19 @@ from ..errors import (
     ApiKeyError,
     ContentRefusedError,
     ContextTooLongError,
+    DeadlineExceeded,
     ExternalServiceError,
     InvalidRequestError,
     QuotaExceededError,
     RateLimitError,
+    Rejected,
+    ServiceRejected,
     ServiceTimeoutError,
     ServiceUnavailableError,
 )
-from ..resilience import Failure, RetryClass, Spent, Success
-from .provider import NOTHING, Completion, Usage
+from ..resilience import Advice, Failure, RetryClass, Spent, Success
+from .pacing import PacedSpent, Urge
+from .provider import NOTHING, Completion, Heard, Usage
 
 __all__ = [
     "Phase",
@@ -42,9 +46,11 @@ __all__ = [
     "Surface",
     "Verdict",
     "appraise",
+    "as_service_error",
     "billed",
     "classify",
     "judge",
+    "spent",
 ]
 
 _ERROR_STATUS: Final = re.compile(r"[45]\d\d")
@@ -90,7 +96,8 @@ class Verdict:
     """The error class, what happened, and what to do, with ``{key}`` for the key's variable.
 
     *waits*: a wait that the answer names is true and applies to this error; *windows*: so
-    are the resets of the rate limits, which say nothing of money.
+    are the resets of the rate limits, which say nothing of money. *urge*: what it asks of
+    the calls after it.
     """
 
     error: type[ExternalServiceError]
@@ -98,6 +105,7 @@ class Verdict:
     cure: str
     waits: bool = True
     windows: bool = True
+    urge: Urge = Urge.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +153,12 @@ DAY_SPENT: Final = Verdict(
     "raise the quota and reset the service, or wait for the vendor's next day",
 )
 TOO_FAST: Final = Verdict(RateLimitError, "too many requests", "send fewer, or wait")
-OVERLOADED: Final = Verdict(ServiceUnavailableError, "the service is overloaded", "try again later")
+GREW_TOO_FAST: Final = Verdict(
+    RateLimitError, "the traffic grew too fast", "let it grow slowly", urge=Urge.GROW_SLOWLY
+)
+OVERLOADED: Final = Verdict(
+    ServiceUnavailableError, "the service is overloaded", "try again later", urge=Urge.EASE
+)
 BROKEN: Final = Verdict(ServiceUnavailableError, "the service failed", "try again later")
 SOMETHING_BETWEEN: Final = Verdict(
     ServiceUnavailableError,
@@ -279,22 +292,57 @@ def classify(error: Exception) -> Failure:
         error.trips,
         error.retry_after,
         retry_class,
-        spent=_spent(error.usage),
+        spent=spent(error.usage),
+        advice=_advice(error.told),
         cause=error.detail,
     )
 
 
 def appraise(value: object) -> Success:
     """What a good answer has spent; the appraiser of every AI service."""
-    return Success(_spent(value.usage) if isinstance(value, Completion) else None)
+    if not isinstance(value, Completion):
+        return Success()
+    return Success(spent(value.usage), value.told)
 
 
-def _spent(usage: object) -> Spent | None:
+def spent(usage: object) -> Spent | None:
+    """What a priced *usage* is to a gate; None, unknown, if it is none."""
     match usage:
         case Usage(nanousd=int(cost)):
-            return Spent(1, usage.tokens, cost)
+            return PacedSpent(1, usage.tokens, cost, usage.output_tokens)
         case _:
             return None
+
+
+def _advice(told: object) -> Advice | None:
+    return told if isinstance(told, Advice) else None
+
+
+def as_service_error(
+    service: str, error: Exception, heard: Heard | None = None
+) -> ExternalServiceError:
+    """What the caller of *service* gets for *error*; *heard* is what had come of a stream."""
+    failure = _translated(service, error, heard)
+    if heard is not None:
+        failure.partial, failure.at_least = heard.text, heard.at_least
+    return failure
+
+
+def _translated(service: str, error: Exception, heard: Heard | None) -> ExternalServiceError:
+    match error:
+        case ExternalServiceError():
+            return error
+        case Rejected():
+            detail = str(error).removeprefix(f"{error.gate}: ")
+            return ServiceRejected(service, detail, retry_after=error.retry_after, usage=NOTHING)
+        case DeadlineExceeded() if heard and heard.pieces:
+            detail = "no more of the answer came in time; allow more, or use the part that came"
+            return ServiceTimeoutError(service, detail)
+        case DeadlineExceeded():
+            return ServiceTimeoutError(service, str(error).removeprefix(f"ai:{service}: "))
+        case _:
+            what = type(error).__name__
+            return ExternalServiceError(service, f"unexpected {what}; its cause says more")
 
 
 def _with_own_status(surface: Surface) -> Surface:

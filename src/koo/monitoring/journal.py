@@ -4,7 +4,7 @@
                                            --read(cursor)--> oldest first, what is new to a reader
 
 A listener. Of the many things that components tell it keeps those that change
-what a person sees: transitions, modes, pauses, actions, settings, and a check whose
+what a person sees: transitions, modes, pauses, limits, actions, settings, and a check whose
 answer differs from the one before. Retries and refused calls are counters.
 """
 
@@ -22,8 +22,10 @@ from ..resilience import (
     Event,
     HealthChecked,
     LimitPaused,
+    LimitReached,
     ModeChanged,
     OperatorAction,
+    PaceChanged,
     SchemaChanged,
     StateChanged,
 )
@@ -127,12 +129,12 @@ class Journal:
         match event:
             case StateChanged() | ModeChanged():
                 return _move(event, at)
+            case LimitPaused() | LimitReached() | PaceChanged():
+                return _throttling(event, at)
             case OperatorAction():
                 return _action(event, at)
             case HealthChecked():
                 return self._checked(event, at)
-            case LimitPaused(name, seconds):
-                what, cause = "paused", f"for {seconds:.1f} s"
             case SchemaChanged(name, cause):
                 what = "schema changed"
             case ConfigurationChanged(name, names):
@@ -149,6 +151,19 @@ class Journal:
             return None
         what = "answers again" if event.ok else "check failed"
         return Entry(at=at, component=event.component, what=what, cause=event.error)
+
+
+def _throttling(event: LimitPaused | LimitReached | PaceChanged, at: float) -> Entry:
+    match event:
+        case LimitPaused(name, seconds):
+            return Entry(at=at, component=name, what="paused", cause=f"for {seconds:.1f} s")
+        case LimitReached(name, cause, _):
+            return Entry(at=at, component=name, what="limit reached", cause=cause)
+    pace = event.per_minute
+    after = "as they come" if pace is None else f"{pace:.1f} a minute"
+    return Entry(
+        at=at, component=event.component, what="pace of calls", after=after, cause=event.cause
+    )
 
 
 def _move(event: StateChanged | ModeChanged, at: float) -> Entry:

@@ -22,9 +22,11 @@ __all__ = [
     "GaveUp",
     "HealthChecked",
     "LimitPaused",
+    "LimitReached",
     "Listener",
     "ModeChanged",
     "OperatorAction",
+    "PaceChanged",
     "RetryScheduled",
     "SchemaChanged",
     "StateChanged",
@@ -105,6 +107,24 @@ class LimitPaused:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitReached:
+    """A limit of the other side is used up, as *cause* says; something passes in *seconds*."""
+
+    component: str
+    cause: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PaceChanged:
+    """Calls go evenly, so many *per_minute* (None: as they come), because of *cause*."""
+
+    component: str
+    per_minute: float | None
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class HealthChecked:
     """An active check ended: *ok*, or *error*; *seconds* is how long the answer took."""
 
@@ -159,6 +179,8 @@ Event: TypeAlias = (
     | GaveUp
     | CallRejected
     | LimitPaused
+    | LimitReached
+    | PaceChanged
     | HealthChecked
     | ConnectionEvent
     | SchemaChanged

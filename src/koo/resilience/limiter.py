@@ -12,7 +12,9 @@ admission; settling corrects it, cancelling gives it back to its own bucket.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final
 
 from ..errors import RateLimited, Rejected
@@ -182,6 +184,12 @@ class _Meter:
             for limit, window in zip(self._limits, self.windows, strict=True)
         )
 
+    def full_for(self, amount: int) -> Iterator[tuple[float, Limit]]:
+        """The limits that *amount* would pass now, and when each has room; after ``fits_at``."""
+        for limit, window in zip(self._limits, self.windows, strict=True):
+            if (excess := window.kept + amount - limit.limit) > 0:
+                yield window.leaves_at(excess), limit
+
     def empty_at(self, amount: int, now: float) -> float:
         """About when *amount*, which may be many times the limit, has been admitted bit by bit."""
         if not amount:
@@ -312,13 +320,21 @@ class RateLimiter(LinedGate):
             if fits_at is None:
                 return RateLimited(self.name, None, "the request is larger than the limit")
             due = max(due, fits_at)
-        cause = "paused, as the service asked" if now < self._paused_until else None
-        refusal = RateLimited(self.name, max(0.0, due - now), cause)
+        refusal = RateLimited(self.name, max(0.0, due - now), self._why(ask, now))
         if self._line is not None and not self._serving:
             # Who joins the line may be served by then; who comes again must find it empty.
             refusal.soonest = refusal.retry_after
             refusal.retry_after = max(due, self._empty_at(self._line, ask, now)) - now
         return self._may_wait(refusal)
+
+    def _why(self, ask: Ask, now: float) -> str | None:
+        if now < self._paused_until:
+            return "paused, as the service asked"
+        full = [each for meter in self._meters for each in meter.full_for(ask.weights[meter.place])]
+        if not full:
+            return None
+        _, limit = max(full, key=itemgetter(0))
+        return f"{limit.limit} {limit.weight} per {limit.per:g} s"
 
     def _empty_at(self, line: Line, ask: Ask, now: float) -> float:
         """About when all who wait, and then *ask*, have been admitted."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from .provider import After, Pieces, ScriptedProvider
     from .servers import PostgresServer
-    from .simulator import SCENARIOS, Endpoint, Fault, Received, Scenario, Simulator
+    from .simulator import SCENARIOS, Bucket, Endpoint, Fault, Meter, Received, Scenario, Simulator
     from .sockets import free_port
     from .virtual_loop import VirtualClock, VirtualDeadlock, VirtualTimeLoop, run, running_clock
 
@@ -32,6 +32,7 @@ __all__ = [
     "Action",
     "After",
     "BlackHole",
+    "Bucket",
     "Chunk",
     "Cuts",
     "Direction",
@@ -40,6 +41,7 @@ __all__ = [
     "Fault",
     "FaultProxy",
     "LinkFault",
+    "Meter",
     "Phase",
     "Pieces",
     "PostgresServer",
@@ -72,7 +74,16 @@ _HOMES = {
     },
     ".provider": {"After", "Pieces", "ScriptedProvider"},
     ".servers": {"PostgresServer"},
-    ".simulator": {"SCENARIOS", "Endpoint", "Fault", "Received", "Scenario", "Simulator"},
+    ".simulator": {
+        "SCENARIOS",
+        "Bucket",
+        "Endpoint",
+        "Fault",
+        "Meter",
+        "Received",
+        "Scenario",
+        "Simulator",
+    },
     ".sockets": {"free_port"},
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

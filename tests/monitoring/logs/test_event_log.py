@@ -16,8 +16,10 @@ from koo.resilience import (
     GaveUp,
     HealthChecked,
     LimitPaused,
+    LimitReached,
     ModeChanged,
     OperatorAction,
+    PaceChanged,
     RetryScheduled,
     SchemaChanged,
     StateChanged,
@@ -73,6 +75,12 @@ EVENTS = {
     "ai:claude: circuit still open; the probe failed":
         StateRenewed("ai:claude", "open", "the probe failed"),
     "ai:claude: paused for 20.0 s, as the service asks": LimitPaused("ai:claude", 20),
+    "ai:claude: 0 of 60 requests are left at the service; calls wait for up to 20.0 s":
+        LimitReached("ai:claude", "0 of 60 requests are left at the service", 20.0),
+    "ai:claude: 48.0 calls a minute from now on; the traffic grew too fast":
+        PaceChanged("ai:claude", 48.0, "the traffic grew too fast"),
+    "ai:claude: calls go as they come again; nothing was refused lately":
+        PaceChanged("ai:claude", None, "nothing was refused lately"),
     "database: check failed; refused": HealthChecked("database", False, "refused", 0.1),
     "database: check answered": HealthChecked("database", True, None, 0.1),
     "database: connection closed; aged": ConnectionEvent("database", "closed", "aged"),

@@ -87,7 +87,24 @@ def test_a_call_counts_in_every_window_or_in_none(clock):
 def test_the_longest_wait_of_all_windows_is_named(clock):
     gate = limiter(clock, Limit(1, MINUTE), Limit(1, HOUR))
     call(gate)
-    assert refused(gate).retry_after == pytest.approx(HOUR, rel=1 / 60)
+    refusal = refused(gate)
+    assert refusal.retry_after == pytest.approx(HOUR, rel=1 / 60)
+    assert refusal.cause == "1 requests per 3600 s"
+
+
+def test_the_window_that_is_full_is_named_and_no_other(clock):
+    gate = limiter(clock, Limit(9, MINUTE), Limit(1, 1.5), Limit(50, MINUTE, "tokens"))
+    call(gate, ask=Ask(tokens=40))
+    assert refused(gate).cause == "1 requests per 1.5 s"
+    clock.advance(1.6)
+    assert refused(gate, Ask(tokens=11)).cause == "50 tokens per 60 s"
+
+
+def test_behind_others_no_window_is_blamed(clock):
+    gate = limiter(clock, Limit(2, MINUTE))
+    call(gate)
+    queue(gate, Ask(requests=2))
+    assert refused(gate).cause is None
 
 
 def test_weights_are_counted_apart(clock):

@@ -87,7 +87,7 @@ def test_after_a_pause_a_refusal_does_not_speak_of_it(clock):
     call(gate)
     gate.pause(30)
     clock.advance(30)
-    assert refused(gate).cause is None
+    assert refused(gate).cause == "1 requests per 60 s"
 
 
 def test_a_pause_is_never_shortened(gate):

@@ -222,8 +222,8 @@ def test_the_tokens_of_a_minute_are_a_limit_too():
     assert meter.admits(0.0)
     meter.add_tokens(60)
     assert not meter.admits(1.0)
-    assert meter.limits(1.0, 1001.0).remaining_tokens == 0
-    assert meter.limits(1.0, 1001.0).resets_at == 1060.0
+    assert meter.limits(1.0, 1001.0).tokens.remaining == 0
+    assert meter.limits(1.0, 1001.0).tokens.reset_after == 59.0
     assert meter.admits(60.0)
 
 

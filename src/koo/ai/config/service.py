@@ -53,6 +53,7 @@ _VENDOR_OF: Final[Mapping[str, str]] = MappingProxyType({"claude": "anthropic"})
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,4096}")
 _COUNTS: Final = ("requests_per_minute", "requests_per_hour", "requests_per_day", "max_tokens")
+_OPTIONAL_COUNTS: Final = ("tokens_per_minute", "max_concurrent")
 _SECONDS: Final = ("timeout", "attempt_timeout", "idle_timeout", "check_interval", "check_timeout")
 
 
@@ -64,6 +65,10 @@ class ServiceConfig:
     with it; any other is an OpenAI-compatible server unless *vendor* says otherwise, and needs
     *base_url* (as the official SDK takes it) and *model*. Without *api_key* the
     service exists but is not configured; several keys, separated by commas, take turns.
+
+    *tokens_per_minute* counts a call's every byte as a token, and all it may answer, until
+    its answer says what it used; *max_concurrent* calls are in flight, streams until their
+    end. None: no limit.
 
     *timeout* bounds a whole query or stream, *attempt_timeout* one attempt (of a
     stream: until its first text), *idle_timeout* each gap in a stream that has begun,
@@ -83,6 +88,8 @@ class ServiceConfig:
     requests_per_minute: int = 60
     requests_per_hour: int = 1000
     requests_per_day: int = 10_000
+    tokens_per_minute: int | None = None
+    max_concurrent: int | None = None
     daily_budget_nanousd: int = 10_000_000_000
     timeout: float = 60.0
     attempt_timeout: float = 30.0
@@ -179,6 +186,9 @@ class ServiceConfig:
         for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise ValueError(f"{self.name}: {name} must be at least 1")
+        for name in _OPTIONAL_COUNTS:
+            if (count := getattr(self, name)) is not None and count < 1:
+                raise ValueError(f"{self.name}: {name} must be at least 1; None is no limit")
         for name in _SECONDS:
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{self.name}: {name} must be above 0 seconds")

@@ -1,18 +1,21 @@
-"""What a service knows of itself: counts, checks, lessons, and how a report says it."""
+"""What a service knows of itself: counts, checks, lessons, limits, and how a report says it."""
 
 from .checks import Checks
+from .explanation import explain
 from .lessons import Lessons
-from .readings import budget_readings, cause_of, details_of, limit_cause, limit_readings, limits_of
+from .limits import Limits, LimitsStats
+from .readings import budget_readings, cause_of, details_of, limit_cause
 from .tally import Tally
 
 __all__ = [
     "Checks",
     "Lessons",
+    "Limits",
+    "LimitsStats",
     "Tally",
     "budget_readings",
     "cause_of",
     "details_of",
+    "explain",
     "limit_cause",
-    "limit_readings",
-    "limits_of",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Final
 
 from ...resilience import (
     BreakerStats,
@@ -12,32 +11,17 @@ from ...resilience import (
     DailyBudgetStats,
     Health,
     LastError,
-    Limit,
-    RateLimiterConfig,
-    RateLimiterStats,
     Reading,
 )
 from ..config import ServiceConfig
+from .limits import LimitsStats
 
 __all__ = [
-    "WINDOWS",
     "budget_readings",
     "cause_of",
     "details_of",
     "limit_cause",
-    "limit_readings",
-    "limits_of",
 ]
-
-#: The documented windows in seconds, in the order of the limiter's.
-WINDOWS: Final = (("minute", 60.0), ("hour", 3600.0), ("day", 86400.0))
-
-
-def limits_of(config: ServiceConfig) -> RateLimiterConfig:
-    """The documented windows with the counts in *config*."""
-    counts = (config.requests_per_minute, config.requests_per_hour, config.requests_per_day)
-    limits = (Limit(count, per) for count, (_, per) in zip(counts, WINDOWS, strict=True))
-    return RateLimiterConfig(tuple(limits))
 
 
 def cause_of(
@@ -46,12 +30,12 @@ def cause_of(
     breaker: BreakerStats,
     check: CheckStats | None,
     *,
-    config: ServiceConfig,
+    away: str | None,
 ) -> str | None:
-    """Why *state* is as it is; *limited* says what holds calls back."""
+    """Why *state* is as it is; *limited* says what holds calls back, *away* why it takes none."""
     match state:
         case Health.MAINTENANCE:
-            return f"no API key; set {config.key_variable}"
+            return away
         case Health.RATE_LIMITED:
             return limited
         case Health.UNHEALTHY:
@@ -74,32 +58,19 @@ def details_of(config: ServiceConfig, last_error: LastError | None) -> Mapping[s
     )
 
 
-def limit_cause(limits: RateLimiterStats, budget: DailyBudgetStats) -> str | None:
-    """What holds calls back now; None if nothing does.
+def limit_cause(limits: LimitsStats, budget: DailyBudgetStats, model: str) -> str | None:
+    """What holds calls to *model* back now; None if nothing does.
 
-    That is the store that can't be had, a pause, a full window or a spent day.
+    That is the store that can't be had, a pause, a full window of ours or of the vendor's,
+    or a spent day.
     """
-    if trouble := limits.trouble or budget.trouble:
+    if trouble := limits.own.trouble or budget.trouble:
         return trouble
-    if limits.paused_for > 0:
-        return f"the service asked for a pause; it ends in {limits.paused_for:.0f} s"
-    for (name, _), window in zip(WINDOWS, limits.windows, strict=True):
-        if window.remaining == 0:
-            return f"{window.limit} requests per {name} are used up"
+    if cause := limits.cause(model):
+        return cause
     if budget.remaining_nanousd == 0:
         return "the day's budget is spent or reserved"
     return None
-
-
-def limit_readings(limits: RateLimiterStats, now: float) -> Iterator[Reading]:
-    """The use of each window; *now* is the epoch second."""
-    for (name, _), window in zip(WINDOWS, limits.windows, strict=True):
-        labels = (("window", name),)
-        yield Reading("limit.used", window.used, window.limit, labels)
-        yield Reading("limit.remaining", window.remaining, labels=labels)
-        yield Reading("limit.reset_after", window.reset_after, labels=labels)
-    if limits.paused_for > 0:
-        yield Reading("throttled_until", now + limits.paused_for)
 
 
 def budget_readings(budget: DailyBudgetStats) -> Iterator[Reading]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -91,21 +91,22 @@ class Rates:
             tier.per_request
             + usage.input_tokens * weights.get("input_tokens", 0)
             + usage.output_tokens * weights.get("output_tokens", 0)
-            + sum(count * weights.get(name, 0) for name, count in usage.parts)
         )
+        for name, count in usage.parts:
+            pico += count * weights.get(name, 0)
         return _nano(max(0, pico))
 
     def bound(self, input_tokens: int, output_tokens: int) -> int:
         """The nano-dollars that no request of up to so many tokens can pass."""
-        reachable = self.tiers[: bisect_left(self.starts, input_tokens) + 1]
-        return max(
-            _nano(
+        most = 0
+        for tier in self.tiers[: bisect_left(self.starts, input_tokens) + 1]:
+            pico = (
                 tier.per_request
                 + input_tokens * tier.dearest_input
                 + output_tokens * tier.dearest_output
             )
-            for tier in reachable
-        )
+            most = max(most, pico)
+        return _nano(most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +142,13 @@ class Price:
         """*usage* with its cost at the moment *at* (epoch seconds); a charge it names stays."""
         if usage.nanousd is not None:
             return usage
-        return replace(usage, nanousd=self._rates_at(at).bill(usage))
+        cost = self._rates_at(at).bill(usage)
+        return Usage(usage.input_tokens, usage.output_tokens, usage.parts, cost)
 
     def bound(self, input_tokens: int, output_tokens: int, since: float, until: float) -> int:
         """The nano-dollars that no request can pass between *since* and *until*."""
+        if len(self.intervals) == 1:
+            return self.intervals[0].rates.bound(input_tokens, output_tokens)
         return max(
             rates.bound(input_tokens, output_tokens) for rates in self._rates_between(since, until)
         )

@@ -19,12 +19,18 @@ class PriceTable:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, str], Price | None] = {}
 
-    async def get(self, vendor: str, model: str, base_url: str) -> Price | None:
-        """The same as :meth:`find`; the first time for a model beside the event loop."""
+    async def get(
+        self, vendor: str, model: str, base_url: str, *, timeout: float | None = None
+    ) -> Price | None:
+        """The same as :meth:`find`; the first time for a model beside the event loop.
+
+        Raises TimeoutError if it takes longer than *timeout* seconds; the reading goes on.
+        """
         key = (vendor, model, base_url)
         if key in self._found:
             return self._found[key]
-        return await asyncio.to_thread(self.find, vendor, model, base_url)
+        async with asyncio.timeout(timeout):
+            return await asyncio.to_thread(self.find, vendor, model, base_url)
 
     def find(self, vendor: str, model: str, base_url: str) -> Price | None:
         """The price of *model* at *vendor*, or at whoever answers at *base_url*; None if unknown.

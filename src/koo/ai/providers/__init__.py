@@ -34,6 +34,7 @@ __all__ = [
     "Sessions",
     "Wire",
     "connect",
+    "read_for",
 ]
 
 _WIRES: Final[Mapping[str, type[Wire]]] = MappingProxyType(
@@ -58,11 +59,20 @@ def connect(
 
     With several keys it is a :class:`Rotation` of one for each.
     """
-    sessions, wire = sessions or Sessions(), _WIRES[config.vendor]()
-    if urlsplit(config.base_url).hostname in _STRICT:
-        wire = Plain()
+    sessions, wire = sessions or Sessions(), _wire_of(config)
     providers = [
         HTTPProvider(one, wire, sessions=sessions, clock=clock)
         for one in (replace(config, api_key=key) for key in config.api_keys or (None,))
     ]
     return Rotation(providers, clock=clock) if len(providers) > 1 else providers[0]
+
+
+def read_for(config: ServiceConfig, *, clock: Clock = SYSTEM_CLOCK) -> HTTPProvider:
+    """Who reads the answers that others have received from the service of *config*."""
+    return HTTPProvider(config, _wire_of(config), clock=clock)
+
+
+def _wire_of(config: ServiceConfig) -> Wire:
+    if urlsplit(config.base_url).hostname in _STRICT:
+        return Plain()
+    return _WIRES[config.vendor]()

@@ -10,6 +10,7 @@ from ..verdicts import (
     BAD_KEY,
     BAD_REQUEST,
     BROKEN,
+    GREW_TOO_FAST,
     NO_ACCESS,
     NO_MODEL,
     NO_MONEY,
@@ -44,7 +45,8 @@ RULES: Final = (
     Rule.on(NO_ACCESS, 400, says=r"^this organization has been disabled"),
     Rule.on(BAD_KEY, words="authentication_error"),
     Rule.on(NO_ACCESS, words="permission_error"),
-    Rule.on(TOO_FAST, words="ramp_limit_exceeded rate_limit_error"),
+    Rule.on(GREW_TOO_FAST, words="ramp_limit_exceeded"),
+    Rule.on(TOO_FAST, words="rate_limit_error"),
     Rule.on(OVERLOADED, words="overloaded_error compaction_unavailable"),
     Rule.on(TIMED_OUT, words="timeout_error"),
     Rule.on(BROKEN, words="api_error"),
@@ -92,14 +94,14 @@ class Anthropic:
         if not isinstance(blocks, list) or not finish:
             return None
         text = "".join(text_at(block, "text") for block in blocks)
-        return Answer(text, finish, _usage(dig(document, "usage")), finish == "refusal")
+        return Answer(text, finish, self.usage(dig(document, "usage")), finish == "refusal")
 
     def hear(self, hearing: Hearing, document: object) -> str:
         """From ``message_start``, which counts the input, to ``message_stop``."""
         match text_at(document, "type"):
             case "message_start":
                 told = _counted(dig(document, "message", "usage"))
-                hearing.count(_usage(told))
+                hearing.count(self.usage(told))
                 # What of the output was counted so early is never the whole of it.
                 hearing.counts = {name: told[name] for name in told if name != "output_tokens"}
             case "content_block_start":
@@ -110,11 +112,44 @@ class Anthropic:
                 hearing.finish = text_at(document, "delta", "stop_reason") or hearing.finish
                 hearing.refused = hearing.finish == "refusal"
                 hearing.counts |= _counted(dig(document, "usage"))
-                hearing.count(_usage(hearing.counts))
+                hearing.count(self.usage(hearing.counts))
             case "message_stop":
                 hearing.is_over, hearing.is_whole = True, bool(hearing.finish)
-                hearing.count(_usage(hearing.counts))
+                hearing.count(self.usage(hearing.counts))
         return ""
+
+    def usage(self, usage: object) -> Usage | None:
+        """Cached input is counted apart by the vendor, and joined to the input here."""
+        if (
+            not isinstance(usage, dict)
+            or "input_tokens" not in usage
+            or "output_tokens" not in usage
+        ):
+            return None
+        try:
+            read = number_at(usage, "cache_read_input_tokens")
+            written = number_at(usage, "cache_creation_input_tokens")
+            return usage_of(
+                number_at(usage, "input_tokens") + read + written,
+                number_at(usage, "output_tokens"),
+                ("cache_read_tokens", read),
+                ("cache_write_tokens", written),
+                (
+                    "cache_write_5m_tokens",
+                    number_at(usage, "cache_creation", "ephemeral_5m_input_tokens"),
+                ),
+                (
+                    "cache_write_1h_tokens",
+                    number_at(usage, "cache_creation", "ephemeral_1h_input_tokens"),
+                ),
+                (
+                    "output_reasoning_tokens",
+                    number_at(usage, "output_tokens_details", "thinking_tokens"),
+                ),
+                ("web_searches", number_at(usage, "server_tool_use", "web_search_requests")),
+            )
+        except ValueError:
+            return None
 
     def surface(self, status: int, document: object) -> Surface:
         """``{"error": {"type", "message", "details": {"error_code"}}}``."""
@@ -141,33 +176,3 @@ def _counted(usage: object) -> dict[str, object]:
     """The counts in an event; the last event of a stream repeats some of the first's as null."""
     found = usage.items() if isinstance(usage, dict) else ()
     return {name: count for name, count in found if count is not None}
-
-
-def _usage(usage: object) -> Usage | None:
-    """Cached input is counted apart by the vendor, and joined to the input here."""
-    if not isinstance(usage, dict) or "input_tokens" not in usage or "output_tokens" not in usage:
-        return None
-    try:
-        read = number_at(usage, "cache_read_input_tokens")
-        written = number_at(usage, "cache_creation_input_tokens")
-        return usage_of(
-            number_at(usage, "input_tokens") + read + written,
-            number_at(usage, "output_tokens"),
-            ("cache_read_tokens", read),
-            ("cache_write_tokens", written),
-            (
-                "cache_write_5m_tokens",
-                number_at(usage, "cache_creation", "ephemeral_5m_input_tokens"),
-            ),
-            (
-                "cache_write_1h_tokens",
-                number_at(usage, "cache_creation", "ephemeral_1h_input_tokens"),
-            ),
-            (
-                "output_reasoning_tokens",
-                number_at(usage, "output_tokens_details", "thinking_tokens"),
-            ),
-            ("web_searches", number_at(usage, "server_tool_use", "web_search_requests")),
-        )
-    except ValueError:
-        return None

@@ -84,12 +84,12 @@ class Gemini:
         if blocked or finish:
             hearing.finish, hearing.is_whole = blocked or finish, True
             hearing.refused = bool(blocked) or finish not in _ANSWERED
-        hearing.count(_usage(dig(document, "usageMetadata")))
+        hearing.count(self.usage(dig(document, "usageMetadata")))
         return "".join(_spoken(dig(document, "candidates", 0, "content", "parts")))
 
     def read(self, document: object) -> Answer | None:
         """The first candidate's text without its thoughts; a block is a refusal."""
-        usage = _usage(dig(document, "usageMetadata"))
+        usage = self.usage(dig(document, "usageMetadata"))
         if blocked := text_at(document, "promptFeedback", "blockReason"):
             return Answer("", blocked, usage, refused=True)
         finish = text_at(document, "candidates", 0, "finishReason")
@@ -97,6 +97,23 @@ class Gemini:
             return None
         parts = dig(document, "candidates", 0, "content", "parts")
         return Answer("".join(_spoken(parts)), finish, usage, finish not in _ANSWERED)
+
+    def usage(self, usage: object) -> Usage | None:
+        """Thoughts are counted beside the candidates, tool results beside the prompt."""
+        if not isinstance(usage, dict) or "promptTokenCount" not in usage:
+            return None
+        try:
+            thoughts = number_at(usage, "thoughtsTokenCount")
+            tools = number_at(usage, "toolUsePromptTokenCount")
+            return usage_of(
+                number_at(usage, "promptTokenCount") + tools,
+                number_at(usage, "candidatesTokenCount") + thoughts,
+                ("cache_read_tokens", number_at(usage, "cachedContentTokenCount")),
+                ("output_reasoning_tokens", thoughts),
+                *_modal(dig(usage, "candidatesTokensDetails")),
+            )
+        except ValueError:
+            return None
 
     def surface(self, status: int, document: object) -> Surface:
         """``{"error": {"code", "message", "status", "details": [...]}}``; code may be a word.
@@ -148,24 +165,6 @@ def _reasons(document: object) -> Iterator[str]:
             quota = text_at(violation, "quotaId") + text_at(violation, "quotaMetric")
             if "perday" in quota.lower().replace("_", ""):
                 yield "PER_DAY"
-
-
-def _usage(usage: object) -> Usage | None:
-    """Thoughts are counted beside the candidates, tool results beside the prompt."""
-    if not isinstance(usage, dict) or "promptTokenCount" not in usage:
-        return None
-    try:
-        thoughts = number_at(usage, "thoughtsTokenCount")
-        tools = number_at(usage, "toolUsePromptTokenCount")
-        return usage_of(
-            number_at(usage, "promptTokenCount") + tools,
-            number_at(usage, "candidatesTokenCount") + thoughts,
-            ("cache_read_tokens", number_at(usage, "cachedContentTokenCount")),
-            ("output_reasoning_tokens", thoughts),
-            *_modal(dig(usage, "candidatesTokensDetails")),
-        )
-    except ValueError:
-        return None
 
 
 def _modal(details: object) -> Iterator[tuple[str, int]]:

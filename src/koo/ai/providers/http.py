@@ -31,16 +31,18 @@ from ...errors import (
 )
 from ...resilience import SYSTEM_CLOCK, Clock, trace_headers
 from ..config import ServiceConfig, trust_in
-from ..provider import NOTHING, Completion, Heard, Prompt, Request
+from ..pacing import Told, Urge, named_wait, read_windows, their_time, without_windows
+from ..provider import NOTHING, Completion, Heard, Prompt, Request, Usage
 from ..verdicts import Phase, Surface, Verdict, billed, judge
 from .breaks import broken
 from .events import LARGEST_ANSWER, CutOff, ErrorInside, Listener, drain
 from .sessions import Sessions
-from .waits import named_wait, without_windows
-from .wire import Answer, Hearing, Wire, parse
+from .wire import Answer, Hearing, Wire, dig, parse
 
 __all__ = ["HTTPProvider"]
 
+# Made once: `json.dumps` with an argument makes an encoder for each body.
+_written: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _MODEL: Final = re.compile(r"[\w.:/@+-]{1,200}", re.ASCII)
 _WORD: Final = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
@@ -54,17 +56,34 @@ _AS_EVENTS: Final = {"Accept": "text/event-stream", "Accept-Encoding": "identity
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """What came back: headers with lower-case names, and the document or None."""
+    """What came back: headers with lower-case names, and the document or None.
+
+    Its head came at the monotonic second *at*, and was made at *time* by the vendor's clock.
+    """
 
     status: int
     headers: Mapping[str, str]
+    at: float
+    time: float
     document: object = None
 
     @classmethod
-    def to(cls, response: ClientResponse) -> _Reply:
-        """The head of *response*, without its body."""
+    def to(cls, response: ClientResponse, clock: Clock, document: object = None) -> _Reply:
+        """The head of *response*, which came just now, and the document that its body was."""
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return cls(response.status, headers)
+        return cls.of(response.status, headers, clock, document)
+
+    @classmethod
+    def of(
+        cls, status: int, headers: Mapping[str, str], clock: Clock, document: object = None
+    ) -> _Reply:
+        """What came just now."""
+        made = their_time(headers, clock.time())
+        return cls(status, headers, clock.monotonic(), made, document)
+
+    def told(self, urge: Urge = Urge.NONE) -> Told:
+        """What it says of the vendor's limits, and what it asks for beside them."""
+        return Told(at=self.at, windows=read_windows(self.headers, self.time), urge=urge)
 
     @property
     def request_id(self) -> str | None:
@@ -96,15 +115,14 @@ class HTTPProvider:
             "User-Agent": "koo",
             **wire.headers(config.api_key or ""),
         }
+        self._headers_of_stream = {**self._headers, **_AS_EVENTS}
 
     def prepare(self, prompt: Prompt) -> Request:
         """The request for *prompt*; InvalidRequestError if the wire can't carry it."""
         if not _MODEL.fullmatch(prompt.model):
             raise self._invalid("the model's name is not one; correct it")
         try:
-            body = json.dumps(
-                self._wire.document(prompt), ensure_ascii=False, allow_nan=False
-            ).encode()
+            body = _written(self._wire.document(prompt)).encode()
         except UnicodeEncodeError:
             raise self._invalid("the prompt holds half a character; send valid text") from None
         return Request(prompt, self._wire.path(prompt), body)
@@ -121,9 +139,9 @@ class HTTPProvider:
         failure: ExternalServiceError | None = None
         try:
             async with self._send(
-                session, "POST", request.path, body=request.body, headers=_AS_EVENTS
+                session, "POST", request.path, body=request.body, headers=self._headers_of_stream
             ) as response:
-                reply = _Reply.to(response)
+                reply = _Reply.to(response, self._clock)
                 if not _is_good(reply.status) or response.content_type in _WHOLE:
                     reply = replace(reply, document=await _read(response))
                     whole = self._completion(request, reply)
@@ -163,6 +181,27 @@ class HTTPProvider:
             raise self._error(reply)
         return self._wire.models(reply.document)
 
+    def used(self, answer: object) -> Usage | None:
+        """The usage in a document, or a usage itself; None if it can't be understood."""
+        found = dig(answer, "usage") or dig(answer, "usageMetadata")
+        return self._wire.usage(found or answer)
+
+    def understood(
+        self, status: int, document: object, headers: Mapping[str, str]
+    ) -> ExternalServiceError:
+        """The error that an answer of that shape means, whoever has received it.
+
+        *headers* have lower-case names; an error with a good status came inside a stream.
+        """
+        surface = self._wire.surface(status, document)
+        phase = Phase.STREAM if _is_good(status) else Phase.WHOLE
+        reply = _Reply.of(status, headers, self._clock, document)
+        return self._judged(replace(surface, phase=phase), reply)
+
+    def told(self, headers: Mapping[str, str]) -> Told:
+        """What the *headers* of an answer, with lower-case names, say of the vendor's limits."""
+        return _Reply.of(HTTPStatus.OK, headers, self._clock).told()
+
     def reset(self) -> None:
         """Nothing is remembered here."""
 
@@ -173,8 +212,11 @@ class HTTPProvider:
     async def _exchange(self, method: str, path: str, body: bytes | None = None) -> _Reply:
         session = await self._sessions.current()
         try:
-            async with self._send(session, method, path, body=body, headers={}) as response:
-                reply = replace(_Reply.to(response), document=await _read(response))
+            async with self._send(
+                session, method, path, body=body, headers=self._headers
+            ) as response:
+                document = await _read(response)
+                reply = _Reply.to(response, self._clock, document)
         except (ClientError, OSError) as error:
             failure = broken(self._config.name, error)
         else:
@@ -194,7 +236,7 @@ class HTTPProvider:
             method,
             self._config.base_url + path,
             data=body,
-            headers={**self._headers, **headers, **trace_headers()},
+            headers={**headers, **trace_headers()},
             allow_redirects=False,
             proxy=self._config.proxy or None,
             ssl=self._trust,
@@ -214,7 +256,12 @@ class HTTPProvider:
         if answer.refused:
             raise self._refusal(answer, reply)
         return Completion(
-            answer.text, request.prompt.model, answer.finish, answer.usage, reply.request_id
+            answer.text,
+            request.prompt.model,
+            answer.finish,
+            answer.usage,
+            reply.request_id,
+            reply.told(),
         )
 
     def _error(self, reply: _Reply) -> ExternalServiceError:
@@ -228,7 +275,7 @@ class HTTPProvider:
     def _judged(self, surface: Surface, reply: _Reply) -> ExternalServiceError:
         verdict = judge(surface, self._wire.rules)
         wait = self._wait(verdict, surface, reply) if verdict.waits else None
-        return verdict.error(
+        error = verdict.error(
             self._config.name,
             self._detail(verdict, surface),
             retry_after=wait,
@@ -237,20 +284,24 @@ class HTTPProvider:
             # It may forbid what we would do, but not ask for what can't succeed.
             retryable=False if reply.headers.get("x-should-retry") == "false" else None,
         )
+        error.told = reply.told(verdict.urge)
+        return error
 
     def _truncated(self, what: str, reply: _Reply) -> ExternalServiceError:
-        return StreamTruncatedError(
+        error = StreamTruncatedError(
             self._config.name,
             f"the answer is not whole: {what}; ask again, or use the part that came",
             request_id=reply.request_id,
         )
+        error.told = reply.told()
+        return error
 
     def _wait(self, verdict: Verdict, surface: Surface, reply: _Reply) -> float | None:
         return named_wait(
             reply.headers if verdict.windows else without_windows(reply.headers),
             message=surface.message,
             delay=self._wire.delay(reply.document),
-            now=self._clock.time(),
+            now=reply.time,
         )
 
     def _detail(self, verdict: Verdict, surface: Surface) -> str:
@@ -260,12 +311,14 @@ class HTTPProvider:
 
     def _refusal(self, answer: Answer, reply: _Reply) -> ExternalServiceError:
         reason = _word(answer.finish) or "refused"
-        return ContentRefusedError(
+        error = ContentRefusedError(
             self._config.name,
             f"the answer was refused ({reason}); change the prompt",
             request_id=reply.request_id,
             usage=answer.usage,
         )
+        error.told = reply.told()
+        return error
 
     def _invalid(self, detail: str) -> ExternalServiceError:
         return InvalidRequestError(self._config.name, detail, usage=NOTHING)

@@ -10,6 +10,7 @@ from ..verdicts import (
     BAD_KEY,
     BROKEN,
     DAY_SPENT,
+    GREW_TOO_FAST,
     NO_ACCESS,
     NO_MODEL,
     NO_MONEY,
@@ -51,7 +52,8 @@ RULES: Final = (
         ),
     ),
     Rule.on(DAY_SPENT, 429, says=PER_DAY),
-    Rule.on(TOO_FAST, words="slow_down rate_limit_exceeded"),
+    Rule.on(GREW_TOO_FAST, words="slow_down"),
+    Rule.on(TOO_FAST, words="rate_limit_exceeded"),
     Rule.on(
         OVERLOADED,
         words="server_is_overloaded server_overloaded service_unavailable_error flex_unavailable",
@@ -102,8 +104,8 @@ class OpenAI:
 
     def read(self, document: object) -> Answer | None:
         """The first choice; a refusal has its own field or its own finish reason."""
-        message = dig(document, "choices", 0, "message")
-        finish = text_at(document, "choices", 0, "finish_reason")
+        choice = dig(document, "choices", 0)
+        message, finish = dig(choice, "message"), text_at(choice, "finish_reason")
         if not isinstance(message, dict) or finish == "error" or dig(document, "error"):
             return None
         refused = bool(message.get("refusal")) or finish == "content_filter"
@@ -127,15 +129,15 @@ class OpenAI:
         """Cached and reasoning tokens are part of the whole."""
         if not isinstance(usage, dict) or not {"prompt_tokens", "completion_tokens"} <= set(usage):
             return None
-        taken, given = "prompt_tokens_details", "completion_tokens_details"
+        taken, given = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
         try:
             return usage_of(
                 number_at(usage, "prompt_tokens"),
                 number_at(usage, "completion_tokens"),
-                ("cache_read_tokens", number_at(usage, taken, "cached_tokens")),
-                ("cache_write_tokens", number_at(usage, taken, "cache_write_tokens")),
-                ("output_reasoning_tokens", number_at(usage, given, "reasoning_tokens")),
-                ("output_audio_tokens", number_at(usage, given, "audio_tokens")),
+                ("cache_read_tokens", number_at(taken, "cached_tokens")),
+                ("cache_write_tokens", number_at(taken, "cache_write_tokens")),
+                ("output_reasoning_tokens", number_at(given, "reasoning_tokens")),
+                ("output_audio_tokens", number_at(given, "audio_tokens")),
             )
         except ValueError:
             return None

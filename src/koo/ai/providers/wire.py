@@ -10,6 +10,7 @@ A document is what JSON can hold; numbers with a point are Decimal, because some
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
@@ -34,6 +35,8 @@ __all__ = [
 Document: TypeAlias = Mapping[str, object]
 
 _NANO: Final = 10**9
+# Made once: `json.loads` with an argument makes a decoder for each document.
+_read: Final = json.JSONDecoder(parse_float=Decimal).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,10 @@ class Wire(Protocol):
         """The text in one event of a stream, maybe none; the rest goes into *hearing*."""
         ...
 
+    def usage(self, usage: object) -> Usage | None:
+        """What the vendor's own count says; None if it is not one."""
+        ...
+
     def surface(self, status: int, document: object) -> Surface:
         """What an error's body shows."""
         ...
@@ -113,7 +120,7 @@ class Wire(Protocol):
 def parse(text: bytes) -> object:
     """The document in *text*; None if it is not JSON."""
     try:
-        document: object = json.loads(text, parse_float=Decimal)
+        document: object = _read(text.removeprefix(BOM_UTF8).decode(errors="surrogatepass"))
     except (ValueError, ArithmeticError, RecursionError):
         return None
     return document
@@ -123,38 +130,31 @@ def dig(document: object, *path: str | int) -> object:
     """What lies at *path* inside *document*; None if the way ends earlier."""
     found = document
     for step in path:
-        match found, step:
-            case dict(), str():
-                found = found.get(step)
-            case list(), int() if step < len(found):
-                found = found[step]
-            case _:
-                return None
+        if isinstance(found, dict):
+            found = found.get(step)
+        elif isinstance(found, list) and isinstance(step, int) and step < len(found):
+            found = found[step]
+        else:
+            return None
     return found
 
 
 def text_at(document: object, *path: str | int) -> str:
     """The text or whole number at *path*, as text; empty if there is neither."""
     found = dig(document, *path)
-    match found:
-        case bool():
-            return ""
-        case str() | int():
-            return str(found)
-        case _:
-            return ""
+    if isinstance(found, str):
+        return found
+    return str(found) if isinstance(found, int) and not isinstance(found, bool) else ""
 
 
 def number_at(document: object, *path: str | int) -> int:
     """The count at *path*, 0 if there is none; ValueError if it is not a count."""
     found = dig(document, *path)
-    match found:
-        case None:
-            return 0
-        case int() if not isinstance(found, bool):
-            return found
-        case _:
-            raise ValueError("a count is not a whole number")
+    if found is None:
+        return 0
+    if isinstance(found, int) and not isinstance(found, bool):
+        return found
+    raise ValueError("a count is not a whole number")
 
 
 def usage_of(

@@ -29,6 +29,10 @@ class Times(NamedTuple):
     first: float | None = None
     gap: float | None = None
 
+    def until_text(self, default: float) -> float:
+        """The seconds until there must be a text; *default* if none are set."""
+        return min((one for one in (self.timeout, self.first) if one is not None), default=default)
+
 
 @dataclass(slots=True)
 class Telling:

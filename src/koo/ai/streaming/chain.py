@@ -16,8 +16,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
-from ...errors import ExternalServiceError, InvalidRequestError
+from ...errors import ExternalServiceError
 from ...resilience import Clock
+from ..answering import Worth, last_of
 from ..provider import Prompt
 from .answers import Telling, Times
 
@@ -37,9 +38,13 @@ Part = tuple[Teller, Prompt]
 
 
 async def relay(
-    telling: Telling, parts: Sequence[Part], times: Times, *, total: float, clock: Clock
+    telling: Telling, parts: Sequence[Part], times: Times, *, worth: Worth, clock: Clock
 ) -> AsyncGenerator[str, None]:
-    """The pieces of the first of *parts* that gives one, all within *total* seconds."""
+    """The pieces of the first of *parts* that gives one, all within the timeout of *times*.
+
+    After an error that is not *worth* another service nobody else is asked.
+    """
+    total = times.timeout or 0.0
     began = clock.monotonic()
     failed: list[ExternalServiceError] = []
     for place, (service, prompt) in enumerate(parts):
@@ -53,16 +58,9 @@ async def relay(
                 async for piece in pieces:
                     yield piece
         except ExternalServiceError as error:
-            if telling.heard.pieces or isinstance(error, InvalidRequestError):
+            if telling.heard.pieces or not worth(error):
                 raise
             failed.append(error)
         else:
             return
-    raise _last_of(failed)
-
-
-def _last_of(failed: Sequence[ExternalServiceError]) -> ExternalServiceError:
-    *earlier, last = failed
-    for error in earlier:
-        last.add_note(f"before it, {error}")
-    return last
+    raise last_of(failed)

@@ -21,6 +21,8 @@ from ..naming import is_isolated, is_unanswered
 __all__ = ["Now", "Sample", "sample_of"]
 
 # A window is worth naming as a cause from here on.
+#: What a window of tokens is called before its span.
+_TOKENS: Final = "tokens_"
 _NOTEWORTHY: Final = 0.7
 
 
@@ -178,4 +180,6 @@ def _windows(windows: list[Reading]) -> str:
 
 def _window(reading: Reading) -> str:
     window = dict(reading.labels).get("window", "window")
-    return f"{reading.value:.0f} of {reading.limit or 0:.0f} requests per {window}"
+    weight = "tokens" if window.startswith(_TOKENS) else "requests"
+    span = window.removeprefix(_TOKENS)
+    return f"{reading.value:.0f} of {reading.limit or 0:.0f} {weight} per {span}"

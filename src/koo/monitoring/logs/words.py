@@ -18,8 +18,10 @@ from ...resilience import (
     GaveUp,
     HealthChecked,
     LimitPaused,
+    LimitReached,
     ModeChanged,
     OperatorAction,
+    PaceChanged,
     RetryScheduled,
     SchemaChanged,
     StateChanged,
@@ -47,8 +49,10 @@ class Line:
 def line_of(event: Event) -> Line:
     """*event* in one line."""
     match event:
-        case CallRejected() | RetryScheduled() | GaveUp() | LimitPaused() | ConnectionEvent():
+        case CallRejected() | RetryScheduled() | GaveUp() | ConnectionEvent():
             return _of_a_call(event)
+        case LimitPaused() | LimitReached() | PaceChanged():
+            return _of_a_limit(event)
         case StateChanged() | ModeChanged() | StateRenewed():
             return _of_a_circuit(event)
         case HealthChecked(name, ok, error, seconds):
@@ -56,11 +60,8 @@ def line_of(event: Event) -> Line:
             message = f"{name}: check {'answered' if ok else f'failed; {error}'}"
             fields = {"ok": ok, "error": error, "seconds": round(seconds, 6)}
             return Line(level, name, "check", message, fields)
-        case ConfigurationChanged(name, names):
-            message = f"{name}: settings changed since the last start; {', '.join(names)}"
-            return Line(logging.INFO, name, "configuration", message, {"names": list(names)})
-        case SchemaChanged(name, what):
-            return Line(logging.INFO, name, "schema", f"{name}: {what}", {"what": what})
+        case ConfigurationChanged() | SchemaChanged():
+            return _of_a_change(event)
         case OperatorAction():
             return _of_an_action(event)
         case _:
@@ -88,9 +89,18 @@ def _of_a_circuit(event: StateChanged | ModeChanged | StateRenewed) -> Line:
     return Line(logging.WARNING, name, "circuit", message, fields)
 
 
-def _of_a_call(
-    event: CallRejected | RetryScheduled | GaveUp | LimitPaused | ConnectionEvent,
-) -> Line:
+def _of_a_change(event: ConfigurationChanged | SchemaChanged) -> Line:
+    match event:
+        case ConfigurationChanged(name, names):
+            message = f"{name}: settings changed since the last start; {', '.join(names)}"
+            return Line(logging.INFO, name, "configuration", message, {"names": list(names)})
+        case SchemaChanged(name, what):
+            return Line(logging.INFO, name, "schema", f"{name}: {what}", {"what": what})
+        case _:
+            assert_never(event)
+
+
+def _of_a_call(event: CallRejected | RetryScheduled | GaveUp | ConnectionEvent) -> Line:
     match event:
         case CallRejected(name, gate, reason, retry_after):
             message = f"{name}: refused by {gate}; {reason}"
@@ -105,14 +115,32 @@ def _of_a_call(
             message = f"{name}: gave up after {attempts} attempts; {type(error).__name__}"
             fields = {"attempts": attempts, **_of_an_error(error)}
             return Line(logging.WARNING, name, "give_up", message, fields, may_drown=True)
-        case LimitPaused(name, seconds):
-            message = f"{name}: paused for {seconds:.1f} s, as the service asks"
-            fields = {"seconds": round(seconds, 3)}
-            return Line(logging.WARNING, name, "pause", message, fields, may_drown=True)
         case ConnectionEvent(name, what, cause):
             message = f"{name}: connection {what}; {cause}"
             fields = {"what": what, "cause": cause}
             return Line(logging.DEBUG, name, "connection", message, fields, may_drown=True)
+        case _:
+            assert_never(event)
+
+
+def _of_a_limit(event: LimitPaused | LimitReached | PaceChanged) -> Line:
+    match event:
+        case LimitPaused(name, seconds):
+            message = f"{name}: paused for {seconds:.1f} s, as the service asks"
+            fields: Fields = {"seconds": round(seconds, 3)}
+            return Line(logging.WARNING, name, "pause", message, fields, may_drown=True)
+        case LimitReached(name, cause, seconds):
+            message = f"{name}: {cause}; calls wait for up to {seconds:.1f} s"
+            fields = {"cause": cause, "seconds": round(seconds, 3)}
+            return Line(logging.WARNING, name, "limit", message, fields, may_drown=True)
+        case PaceChanged(name, None, cause):
+            message = f"{name}: calls go as they come again; {cause}"
+            fields = {"per_minute": None, "cause": cause}
+            return Line(logging.INFO, name, "pace", message, fields)
+        case PaceChanged(name, pace, cause):
+            message = f"{name}: {pace:.1f} calls a minute from now on; {cause}"
+            fields = {"per_minute": pace, "cause": cause}
+            return Line(logging.WARNING, name, "pace", message, fields)
         case _:
             assert_never(event)
 

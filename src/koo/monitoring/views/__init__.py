@@ -49,6 +49,7 @@ from .service import (
     RateLimitsView,
     ServiceHealth,
     ServiceMetrics,
+    VendorLimitView,
     WindowView,
     service_health,
 )
@@ -85,6 +86,7 @@ __all__ = [
     "Standing",
     "Summary",
     "SystemHealth",
+    "VendorLimitView",
     "VerdictView",
     "WindowView",
     "action_view",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ...resilience import Health, LastError, Report
@@ -17,6 +17,7 @@ __all__ = [
     "RateLimitsView",
     "ServiceHealth",
     "ServiceMetrics",
+    "VendorLimitView",
     "WindowView",
     "service_health",
 ]
@@ -52,10 +53,21 @@ class ServiceMetrics:
 class WindowView:
     """One window of a rate limit."""
 
-    limit: int = told("Requests allowed in any such window.")
-    used: int = told("Requests in the window now.")
-    remaining: int = told("Requests that would pass now.")
+    limit: int = told("Requests (or tokens) allowed in any such window.")
+    used: int = told("Those in the window now.")
+    remaining: int = told("Those that would pass now.")
     reset_in_s: float = told("Seconds until something is given back; 0 when nothing is used.")
+
+
+@dataclass(frozen=True, slots=True)
+class VendorLimitView:
+    """One limit of the vendor's own, as its last answer told it."""
+
+    model: str = told("The model it is for.")
+    name: str = told("What it is of.")
+    limit: int | None = told("How much it is; null if the vendor does not say.")
+    remaining: int = told("What is left.")
+    reset_in_s: float = told("Seconds until all of it is back.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,12 @@ class RateLimitsView:
     minute: WindowView | None = told("The rolling minute.")
     hour: WindowView | None = told("The rolling hour.")
     day: WindowView | None = told("The rolling day.")
+    tokens_minute: WindowView | None = told("The tokens of the rolling minute.")
     throttled_until: str | None = told("The service asked for silence until then.")
+    vendor: tuple[VendorLimitView, ...] = told("The vendor's own limits, as far as it tells.")
+    calls_per_minute: float | None = told("The pace that refusals taught; null: as they come.")
+    in_flight: int | None = told("Calls in flight; null where they are not limited.")
+    waiting: int = told("Calls in line.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +163,30 @@ def _rate_limits(report: Report) -> RateLimitsView:
         minute=_window(report, "minute"),
         hour=_window(report, "hour"),
         day=_window(report, "day"),
+        tokens_minute=_window(report, "tokens_minute"),
         throttled_until=instant(report.value("throttled_until")),
+        vendor=tuple(_vendor_limits(report)),
+        calls_per_minute=report.value("pace.per_minute"),
+        in_flight=_whole(report.value("calls.in_flight")),
+        waiting=int(report.value("calls.waiting") or 0),
     )
+
+
+def _vendor_limits(report: Report) -> Iterator[VendorLimitView]:
+    for reading in report.readings:
+        if reading.name == "told.remaining":
+            labels = dict(reading.labels)
+            yield VendorLimitView(
+                model=labels["model"],
+                name=labels["window"],
+                limit=_whole(reading.limit),
+                remaining=int(reading.value),
+                reset_in_s=round(report.value("told.reset_after", **labels) or 0.0, 3),
+            )
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
 
 
 def _window(report: Report, window: str) -> WindowView | None:

@@ -7,8 +7,9 @@ answer goes out whole, slow, cut or not at all. Whoever asks for a scenario gets
 from __future__ import annotations
 
 from .faults import Endpoint, Fault
+from .meter import Bucket, Meter
 from .provider_simulator import Simulator
 from .received import Received
 from .scenarios import SCENARIOS, Scenario
 
-__all__ = ["SCENARIOS", "Endpoint", "Fault", "Received", "Scenario", "Simulator"]
+__all__ = ["SCENARIOS", "Bucket", "Endpoint", "Fault", "Meter", "Received", "Scenario", "Simulator"]

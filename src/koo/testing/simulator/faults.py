@@ -62,6 +62,8 @@ class Strike:
     """Seconds by which SLOW is late, and between the bytes of DRIP and the signs of PINGS."""
     after: int | None = None
     """Bytes of the answer before CUT, STALL, EARLY_END and PINGS strike; None = half of it."""
+    is_true: bool = False
+    """Whether the limits themselves refuse, so that the headers tell of them as they are."""
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ import hashlib
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Self
 
@@ -22,7 +23,7 @@ from ...resilience import SYSTEM_CLOCK, Clock
 from ..sockets import free_port
 from .dialects import DIALECTS, OpenAI
 from .faults import Endpoint, Fault, FaultScript, Rule, Strike
-from .meter import Meter
+from .meter import Meter, Metering
 from .received import Received, redacted
 from .scenarios import find_scenario
 from .service import Service, Terms
@@ -55,7 +56,8 @@ class Simulator:
 
     *services* beside claude, openai, gemini and perplexity speak OpenAI's format. *latency* is
     the mean in seconds; *answer* makes a text of a prompt. Any key is good but *rejected_keys*.
-    The same *seed* gives the same faults to the same requests.
+    The same *seed* gives the same faults to the same requests. *meter* counts its limits:
+    ``Meter`` by the minute, ``Bucket`` as it fills.
     """
 
     def __init__(
@@ -69,13 +71,14 @@ class Simulator:
         rejected_keys: Collection[str] = (),
         requests_per_minute: int = 4_000,
         tokens_per_minute: int = 2_000_000,
+        meter: Callable[[int, int], Metering] = Meter,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.port = port or free_port()
         self.latency = latency
         self._seed = seed
         self._clock = clock
-        self._minute = (requests_per_minute, tokens_per_minute)
+        self._meter = partial(meter, requests_per_minute, tokens_per_minute)
         self._latencies = random.Random(seed)  # noqa: S311
         self._requests: deque[Received] = deque(maxlen=REMEMBERED)
         self._runner: web.AppRunner | None = None
@@ -185,7 +188,7 @@ class Simulator:
             DIALECTS.get(name, OpenAI)(),
             terms,
             script=FaultScript(random.Random(f"{self._seed} {name}").random),  # noqa: S311
-            meter=Meter(*self._minute),
+            meter=self._meter(),
             models=MODELS.get(name, (f"{name}-model",)),
         )
 

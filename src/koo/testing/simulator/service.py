@@ -31,7 +31,7 @@ from .dialects import (
     page,
 )
 from .faults import Endpoint, Fault, FaultScript, Strike
-from .meter import Meter
+from .meter import Metering
 from .received import Received, redacted
 from .scenarios import Asker, Scenario, find_scenario, stream_head
 
@@ -91,7 +91,7 @@ class Service:
         terms: Terms,
         *,
         script: FaultScript,
-        meter: Meter,
+        meter: Metering,
         models: tuple[str, ...],
     ) -> None:
         self.name = name
@@ -200,7 +200,7 @@ class Service:
         scripted = self.script.next(endpoint, now)
         if scripted is not None or endpoint is Endpoint.MODELS or self._meter.admits(now):
             return scripted
-        return Strike(Fault.RATE_LIMIT, self._limits().reset_after)
+        return Strike(Fault.RATE_LIMIT, self._meter.retry_after(now), is_true=True)
 
     async def _fulfil(
         self, exchange: _Exchange, strike: Strike | None, good: Callable[[], Delivery]
@@ -274,13 +274,9 @@ class Service:
 
     def _headers(self, exchange: _Exchange, strike: Strike | None = None) -> Mapping[str, str]:
         limits = self._limits()
-        if strike is not None and strike.fault is Fault.RATE_LIMIT:
-            limits = replace(
-                limits,
-                remaining_requests=0,
-                reset_after=strike.retry_after,
-                resets_at=self._terms.clock.time() + strike.retry_after,
-            )
+        if strike is not None and strike.fault is Fault.RATE_LIMIT and not strike.is_true:
+            requests = replace(limits.requests, remaining=0, reset_after=strike.retry_after)
+            limits = replace(limits, requests=requests)
         return self.dialect.headers(exchange.request_id, limits)
 
     def _limits(self) -> Limits:

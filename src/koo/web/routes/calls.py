@@ -76,13 +76,13 @@ class _Query:
     max_tokens: int | None = None
     temperature: float | None = None
     timeout: float | None = None
+    fallback: Annotated[tuple[_Name, ...], "asked in turn, until one answers"] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Stream(_Query):
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    fallback: Annotated[tuple[_Name, ...], "asked in turn, until one begins"] = ()
     first_token_timeout: float | None = None
     idle_timeout: float | None = None
 
@@ -113,12 +113,12 @@ class _Calls:
     async def query(self, request: Request) -> Response:
         """The text that a service answers to a prompt."""
         asked = await _read(request, _QUERY)
-        self._check_names(asked.service)
+        self._check_names(asked.service, *asked.fallback)
         try:
-            text = await self.answers.query(**asdict(asked))
+            response = await self.answers.ask(**asdict(asked))
         except ExternalServiceError as error:
             return answer_problem(_problem(error), _more(error))
-        answer = TextAnswer(text, asked.service, self.desk.now())
+        answer = TextAnswer(response.text, response.service, self.desk.now())
         return Response(json.dumps(asdict(answer)).encode(), media_type="application/json")
 
     async def stream(self, request: Request) -> Response:

@@ -85,17 +85,13 @@ class Anthropic:
 
     def headers(self, request_id: str, limits: Limits) -> dict[str, str]:
         """The requests and tokens of this minute; resets are moments."""
-        reset = _rfc3339(limits.resets_at)
         told = {"request-id": request_id, "anthropic-organization-id": "org-simulated"}
-        for kind, limit, remaining in (
-            ("requests", limits.requests, limits.remaining_requests),
-            ("tokens", limits.tokens, limits.remaining_tokens),
-        ):
+        for kind, limit in limits.told():
             name = f"anthropic-ratelimit-{kind}"
             told |= {
-                f"{name}-limit": str(limit),
-                f"{name}-remaining": str(remaining),
-                f"{name}-reset": reset,
+                f"{name}-limit": str(limit.most),
+                f"{name}-remaining": str(limit.remaining),
+                f"{name}-reset": _rfc3339(limits.now + limit.reset_after),
             }
         return told
 

@@ -34,16 +34,25 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How much of the minute is left, as the headers tell it."""
+class Limit:
+    """*remaining* of *most* are left; all of them again in *reset_after* seconds."""
 
-    requests: int
-    remaining_requests: int
-    tokens: int
-    remaining_tokens: int
+    most: int
+    remaining: int
     reset_after: float
-    resets_at: float
-    """Epoch seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of the minute is left at the epoch second *now*, as the headers tell it."""
+
+    now: float
+    requests: Limit
+    tokens: Limit
+
+    def told(self) -> tuple[tuple[str, Limit], ...]:
+        """Each limit under the name of what it limits."""
+        return ("requests", self.requests), ("tokens", self.tokens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,14 +108,11 @@ class OpenAI:
     def headers(self, request_id: str, limits: Limits) -> dict[str, str]:
         """The requests and tokens of this minute; resets are durations."""
         told = {"x-request-id": request_id, "openai-version": "2020-10-01"}
-        for kind, limit, remaining in (
-            ("requests", limits.requests, limits.remaining_requests),
-            ("tokens", limits.tokens, limits.remaining_tokens),
-        ):
+        for kind, limit in limits.told():
             told |= {
-                f"x-ratelimit-limit-{kind}": str(limit),
-                f"x-ratelimit-remaining-{kind}": str(remaining),
-                f"x-ratelimit-reset-{kind}": f"{round(limits.reset_after * 1000)}ms",
+                f"x-ratelimit-limit-{kind}": str(limit.most),
+                f"x-ratelimit-remaining-{kind}": str(limit.remaining),
+                f"x-ratelimit-reset-{kind}": f"{round(limit.reset_after * 1000)}ms",
             }
         return told
 

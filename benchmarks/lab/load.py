@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter, process_time
 
-from lab.figures import Figure
+from .figures import Figure
+from .paired import percentile
 
 __all__ = ["Lap", "Operation", "cpu", "paired_laps", "rates", "shown"]
 
@@ -26,6 +27,8 @@ class Lap:
     per_second: float
     cpu_us: float
     """Of the whole client process, for each operation."""
+    p99_ms: float
+    """Of what an operation takes."""
 
 
 async def paired_laps(
@@ -76,17 +79,19 @@ async def _calibrated(operation: Operation, tasks: int, seconds: float) -> int:
 
 
 async def _lap(operation: Operation, tasks: int, number: int) -> Lap:
-    left = number
+    left, took = number, []
 
     async def work() -> None:
         nonlocal left
         while left > 0:
             left -= 1
+            start = perf_counter()
             await operation()
+            took.append(perf_counter() - start)
 
     began, spent = perf_counter(), process_time()
     async with asyncio.TaskGroup() as group:
         for _ in range(tasks):
             group.create_task(work())
     taken, used = perf_counter() - began, process_time() - spent
-    return Lap(number / taken, used / number * 1e6)
+    return Lap(number / taken, used / number * 1e6, percentile(took, 99) * 1e3)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-__all__ = ["named_wait", "read_duration", "without_windows"]
+__all__ = ["named_wait", "read_duration", "read_reset", "without_windows"]
 
 _NUMBER: Final = re.compile(r"\d{1,15}(\.\d{1,15})?")
 _DURATION: Final = re.compile(
@@ -31,6 +31,8 @@ _REGAIN: Final = re.compile(
     r"(?:(?: at |t| )(\d\d:\d\d)(?::\d\d)?)?"
 )
 _SECONDS: Final[Mapping[str, float]] = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+# A moment told to the second: an epoch second, or hours, minutes and seconds.
+_WHOLE_SECOND: Final = re.compile(r"^\s*\d{10}\s*$|:\d\d:\d\d(?![.,\d])")
 # A number this large is a moment, in seconds or in milliseconds, and not a duration.
 _EPOCH_S: Final = 1e9
 _EPOCH_MS: Final = 1e12
@@ -62,6 +64,17 @@ def read_duration(text: str) -> float | None:
     return sum(float(number) * _unit(unit) for number, unit in parts)
 
 
+def read_reset(text: str, now: float) -> float | None:
+    """The seconds from *now* (epoch) until *text*: a duration, seconds, or a moment."""
+    if text.lstrip().startswith("-"):
+        return None
+    seconds = read_duration(text)
+    if seconds is None:
+        seconds = _moment_or_seconds(text, now)
+    # The moment may be any within its second, and early is worse than late.
+    return seconds + 1.0 if seconds is not None and _WHOLE_SECOND.search(text) else seconds
+
+
 def _candidates(
     headers: Mapping[str, str], message: str, delay: str, now: float
 ) -> Iterator[float | None]:
@@ -82,7 +95,7 @@ def _resets(headers: Mapping[str, str], now: float) -> Iterator[float]:
         if "ratelimit-" not in name or "reset" not in name:
             continue
         if _number(headers.get(name.replace("reset", "remaining"), "0")) == 0:
-            wait = read_duration(text) or _moment_or_seconds(text, now)
+            wait = read_reset(text, now)
             if wait is not None:
                 yield wait
 

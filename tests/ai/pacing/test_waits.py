@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koo.ai.providers.waits import named_wait, read_duration
+from koo.ai.pacing.waits import named_wait, read_duration
 
 NOW = 1_795_392_000.0  # 2026-11-23T00:00:00Z
 
@@ -33,7 +33,7 @@ NOW = 1_795_392_000.0  # 2026-11-23T00:00:00Z
         ({"x-ratelimit-reset-requests": "6m0s"}, "", "", 360.0),
         ({"x-ratelimit-reset-tokens": "20ms"}, "", "", 0.02),
         ({"x-ratelimit-reset": str(int((NOW + 5) * 1000))}, "", "", 5.0),
-        ({"anthropic-ratelimit-tokens-reset": "2026-11-23T00:00:08Z"}, "", "", 8.0),
+        ({"anthropic-ratelimit-tokens-reset": "2026-11-23T00:00:08Z"}, "", "", 9.0),
         ({"ratelimit-reset": "30"}, "", "", 30.0),
     ],
 )

@@ -1,0 +1,155 @@
+"""Who asks three vendors in trouble; each as its documentation shows, with its default retries."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import anthropic
+import litellm
+import openai
+from google import genai
+
+from koo.ai import AIManager, ServiceConfig
+
+# It says on standard output, for each error, where help is to be had.
+litellm.suppress_debug_info = True
+
+__all__ = ["Ask", "Asker", "askers"]
+
+_QUESTION = "Say hello in one short sentence."
+_MESSAGES = [{"role": "user", "content": _QUESTION}]
+_TOKENS = 500
+_VENDORS = ("claude", "openai", "gemini")
+_MODELS = {"claude": "claude-haiku-4-5", "openai": "gpt-5-mini", "gemini": "gemini-2.5-flash"}
+_LITELLM = {"claude": "anthropic", "openai": "openai", "gemini": "gemini"}
+
+#: The text that a service at an address answers.
+Ask = Callable[[str, str], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Somebody who can ask some of the services."""
+
+    name: str
+    services: Sequence[str]
+    ask: Ask
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    timeout: float
+    stream: bool
+
+
+@asynccontextmanager
+async def askers(*, timeout: float, stream: bool = False) -> AsyncIterator[Sequence[Asker]]:
+    """Everybody, with a timeout in seconds; *stream*: what comes is put together."""
+    way, managers = _Way(timeout, stream), dict[str, AIManager]()
+    yield [
+        Asker("koo", _VENDORS, partial(_koo, managers, way)),
+        Asker("anthropic", ("claude",), partial(_anthropic, way)),
+        Asker("openai", ("openai",), partial(_openai, way)),
+        Asker("google-genai", ("gemini",), partial(_gemini, way)),
+        Asker("LiteLLM", _VENDORS, partial(_litellm, way)),
+        Asker("LiteLLM Router", ("openai",), partial(_router, way, dict[str, litellm.Router]())),
+    ]
+    for manager in managers.values():
+        await manager.close()
+
+
+async def _koo(managers: dict[str, AIManager], way: _Way, service: str, url: str) -> str:
+    if url not in managers:
+        config = ServiceConfig(
+            name=service,
+            api_key="x",
+            base_url=url,
+            model=_MODELS[service],
+            max_tokens=_TOKENS,
+            requests_per_minute=1_000_000,
+            requests_per_hour=1_000_000,
+            requests_per_day=1_000_000,
+        )
+        managers[url] = AIManager.from_configs([config])
+    if not way.stream:
+        return await managers[url].query(service, _QUESTION, timeout=way.timeout)
+    stream = managers[url].stream(service, _QUESTION, timeout=way.timeout)
+    return "".join([piece async for piece in stream])
+
+
+async def _anthropic(way: _Way, _: str, url: str) -> str:
+    async with anthropic.AsyncAnthropic(base_url=url, api_key="x", timeout=way.timeout) as client:
+        asked = {"model": _MODELS["claude"], "messages": _MESSAGES, "max_tokens": _TOKENS}
+        if not way.stream:
+            return (await client.messages.create(**asked)).content[0].text
+        async with client.messages.stream(**asked) as stream:
+            return "".join([text async for text in stream.text_stream])
+
+
+async def _openai(way: _Way, _: str, url: str) -> str:
+    async with openai.AsyncOpenAI(base_url=url, api_key="x", timeout=way.timeout) as client:
+        answer = await client.chat.completions.create(
+            model=_MODELS["openai"],
+            messages=_MESSAGES,
+            max_completion_tokens=_TOKENS,
+            stream=way.stream,
+        )
+        return await _put_together(answer) if way.stream else answer.choices[0].message.content
+
+
+async def _gemini(way: _Way, _: str, url: str) -> str:
+    options = {"base_url": url, "timeout": int(way.timeout * 1000)}
+    client = genai.Client(api_key="x", http_options=options)
+    asked = {
+        "model": _MODELS["gemini"],
+        "contents": _QUESTION,
+        "config": {"max_output_tokens": _TOKENS},
+    }
+    try:
+        if not way.stream:
+            return (await client.aio.models.generate_content(**asked)).text
+        chunks = await client.aio.models.generate_content_stream(**asked)
+        return "".join([chunk.text or "" async for chunk in chunks])
+    finally:
+        await client.aio.aclose()
+
+
+async def _litellm(way: _Way, service: str, url: str) -> str:
+    address = f"{url}/v1/messages" if service == "claude" else url
+    if service == "gemini":
+        address = f"{url}/v1beta/models/{_MODELS[service]}"
+    answer = await litellm.acompletion(
+        model=f"{_LITELLM[service]}/{_MODELS[service]}",
+        api_base=address,
+        api_key="x",
+        messages=_MESSAGES,
+        max_tokens=_TOKENS,
+        stream=way.stream,
+        timeout=way.timeout,
+        num_retries=2,
+    )
+    return await _put_together(answer) if way.stream else answer.choices[0].message.content
+
+
+async def _router(way: _Way, routers: dict[str, litellm.Router], _: str, url: str) -> str:
+    if url not in routers:
+        parameters = {"model": f"openai/{_MODELS['openai']}", "api_base": url, "api_key": "x"}
+        routers[url] = litellm.Router(
+            model_list=[{"model_name": "any", "litellm_params": parameters}],
+            num_retries=2,
+            allowed_fails=3,
+            cooldown_time=60,
+            timeout=way.timeout,
+        )
+    answer = await routers[url].acompletion(
+        model="any", messages=_MESSAGES, max_completion_tokens=_TOKENS, stream=way.stream
+    )
+    return await _put_together(answer) if way.stream else answer.choices[0].message.content
+
+
+async def _put_together(chunks: AsyncIterator[object]) -> str:
+    pieces = [chunk.choices[0].delta.content async for chunk in chunks if chunk.choices]
+    return "".join(filter(None, pieces))

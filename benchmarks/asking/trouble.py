@@ -1,0 +1,163 @@
+"""Providers in trouble: what is sent in vain, waited for in vain, or taken for an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import suppress
+from statistics import mean
+from time import perf_counter
+
+from lab.figures import Figure, Section
+from lab.paired import percentile
+
+from koo.resilience import BreakerConfig
+from koo.testing import Fault, Simulator
+
+from .place import Effort
+from .strained import Ask, Asker, askers
+
+__all__ = ["dead", "in_vain", "late", "truncated"]
+
+#: Money and keys, in each vendor's own words.
+_IN_VAIN: Mapping[str, Sequence[str]] = {
+    "claude": ("bad-key", "billing", "credit-too-low", "spend-cap", "contract-cap", "linked-spend"),
+    "openai": ("bad-key", "no-quota", "credit-exhausted", "project-spend", "hard-limit"),
+    "gemini": ("bad-key", "prepaid-empty", "billing-disabled", "day", "no-quota-for-model"),
+}
+_TIMEOUT, _HOPELESS = 1.0, 12.0
+_CALLS = 1_000
+_THRESHOLD, _PROBES = BreakerConfig().failure_threshold, 3
+_WHOLE = "A whole answer, of which no word may be missing without a word about it. " * 8
+
+
+async def in_vain(effort: Effort) -> Sequence[Section]:
+    """One call for each error that no repetition helps against."""
+    del effort
+    figures: list[Figure] = []
+    async with Simulator() as simulator, askers(timeout=10.0) as everybody:
+        for asker in everybody:
+            sent = [
+                await _sent(simulator, service, scenario, asker.ask)
+                for service in asker.services
+                for scenario in _IN_VAIN[service]
+            ]
+            goal = "<= 1" if asker.name == "koo" else ""
+            figures += [
+                Figure(f"{asker.name}: requests sent, at most", max(sent), "", goal),
+                Figure(f"{asker.name}: requests sent, in the mean", mean(sent), ""),
+            ]
+    method = (
+        "Sixteen errors of three vendors that say that the key or the money is at fault; one call"
+        " each, every client as it is set up by default."
+    )
+    return [Section("Requests sent for an error of key or money", method, figures)]
+
+
+async def late(effort: Effort) -> Sequence[Section]:
+    """A timeout of one second against services that are never done."""
+    figures: list[Figure] = []
+    kinds = {
+        "a hanging service": (Fault.HANG, False),
+        "a byte now and then": (Fault.DRIP, False),
+        "pings only": (Fault.PINGS, True),
+    }
+    for what, (fault, stream) in kinds.items():
+        async with Simulator() as simulator, askers(timeout=_TIMEOUT, stream=stream) as everybody:
+            for asker in everybody:
+                await _warm_up(simulator, asker)
+                for service in asker.services:
+                    simulator.fault(service, fault, delay=0.02)
+                took = await asyncio.gather(
+                    *(
+                        _timed(asker.ask(service, simulator.base_url(service)))
+                        for service in asker.services
+                        for _ in range(effort.at_once)
+                    )
+                )
+                goal = "<= 1.05 s" if asker.name == "koo" else ""
+                p99 = percentile(took, 99)
+                figures += [Figure(f"{asker.name}, {what}: p99", p99, "s", goal)]
+    method = (
+        f"{effort.at_once} calls at once to each vendor, with `timeout=1.0` as each client takes"
+        f" it; who is not done after {_HOPELESS:g} s is given up. The service hangs, sends a byte"
+        " each 20 ms, or streams half an answer and then only pings."
+    )
+    return [Section("A timeout of one second", method, figures)]
+
+
+async def truncated(effort: Effort) -> Sequence[Section]:
+    """Streams that end, politely, before their end."""
+    figures: list[Figure] = []
+    async with (
+        Simulator(answer=lambda _: _WHOLE) as simulator,
+        askers(timeout=10.0, stream=True) as everybody,
+    ):
+        for asker in everybody:
+            cuts = [(one, place) for one in asker.services for place in range(effort.cuts)]
+            taken = 0
+            for service, place in cuts:
+                simulator.clear()
+                simulator.fault(service, Fault.EARLY_END, after=200 + 31 * place)
+                taken += await _is_taken_for_whole(asker.ask(service, simulator.base_url(service)))
+            goal = "= 0" if asker.name == "koo" else ""
+            what = f"{asker.name}: of {len(cuts)} cut streams, taken for whole"
+            figures += [Figure(what, taken, "", goal)]
+    method = (
+        "Streams that end, without an error of the connection, at one place after the other; those"
+        " of which text is missing and of which the caller learns nothing."
+    )
+    return [Section("Streams cut off", method, figures)]
+
+
+async def dead(effort: Effort) -> Sequence[Section]:
+    """A service that is overloaded from the beginning on, and callers who come one by one."""
+    figures = []
+    async with askers(timeout=10.0) as everybody:
+        for asker in everybody:
+            if asker.name not in {"koo", "LiteLLM Router"}:
+                continue
+            calls = _CALLS if asker.name == "koo" else effort.cuts
+            async with Simulator() as simulator:
+                simulator.fault("openai", Fault.OVERLOADED)
+                for _ in range(calls):
+                    with suppress(Exception):
+                        await asker.ask("openai", simulator.base_url("openai"))
+                hits = len(simulator.completions("openai"))
+            goal = f"<= {_THRESHOLD + _PROBES}" if asker.name == "koo" else ""
+            figures += [Figure(f"{asker.name}: requests sent for {calls} calls", hits, "", goal)]
+    method = (
+        "From a cold start, one call after another, to a service that is always overloaded;"
+        f" koo as it is by default: {_THRESHOLD} failures open its circuit, and a probe goes out"
+        " once in its recovery time."
+    )
+    return [Section("A dead service", method, figures)]
+
+
+async def _sent(simulator: Simulator, service: str, scenario: str, ask: Ask) -> int:
+    before = len(simulator.completions(service))
+    with suppress(Exception):
+        await asyncio.wait_for(ask(service, simulator.base_url(service, scenario)), _HOPELESS)
+    return len(simulator.completions(service)) - before
+
+
+async def _is_taken_for_whole(call: Awaitable[str]) -> bool:
+    try:
+        return await asyncio.wait_for(call, _HOPELESS) != _WHOLE
+    except Exception:  # noqa: BLE001 - every client has errors of its own
+        return False
+
+
+async def _warm_up(simulator: Simulator, asker: Asker) -> None:
+    """What each loads at its first call is not measured."""
+    simulator.clear()
+    for service in asker.services:
+        for _ in range(2):
+            await _timed(asker.ask(service, simulator.base_url(service)))
+
+
+async def _timed(call: Awaitable[str]) -> float:
+    began = perf_counter()
+    with suppress(Exception):
+        await asyncio.wait_for(call, _HOPELESS)
+    return perf_counter() - began

@@ -1,0 +1,87 @@
+"""What koo weighs: the time of its import, and the memory of a process that goes on asking."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from subprocess import PIPE
+
+from lab.figures import Figure, Section
+
+from .place import Effort
+from .upstream import upstream
+
+__all__ = ["weight"]
+
+_IMPORTS = {
+    "koo.ai": "import koo.ai",
+    "aiohttp, of which koo.ai is made": "import aiohttp",
+    "openai": "import openai; openai.AsyncOpenAI(api_key='x').chat",
+    "anthropic": "import anthropic; anthropic.AsyncAnthropic(api_key='x').messages",
+    "google-genai": "from google import genai",
+    "pydantic-ai": "import pydantic_ai.direct, pydantic_ai.models.openai",
+    "LiteLLM": "import litellm",
+}
+_TIMED = """
+import os, time
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+began = time.perf_counter()
+{}
+took = time.perf_counter() - began
+held = next(line for line in open("/proc/self/status") if line.startswith("VmRSS"))
+print(took, int(held.split()[1]) / 1024)
+"""
+_ASKER = Path(__file__).with_name("asker.py")
+
+
+async def weight(effort: Effort) -> Sequence[Section]:
+    """Imports in fresh processes, then one process that asks again and again."""
+    return [await _imports(effort), await _memory(effort)]
+
+
+async def _imports(effort: Effort) -> Section:
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in _IMPORTS}
+    for _ in range(effort.starts + 1):
+        for name, line in _IMPORTS.items():
+            seconds, held = map(float, (await _said("-c", _TIMED.format(line))).split())
+            taken[name].append((seconds, held))
+    figures = []
+    for name, all_rounds in taken.items():
+        rounds = all_rounds[1:]  # The first one filled the file cache.
+        times = [seconds for seconds, _ in rounds]
+        goal = "<= 0.25 s" if name == "koo.ai" else ""
+        figures += [
+            Figure(
+                f"{name}: import", median(times), "s", goal, min(times), max(times), len(rounds)
+            ),
+            Figure(f"{name}: memory after it", median(held for _, held in rounds), "MB"),
+        ]
+    method = f"Fresh processes; medians of {effort.starts} interleaved rounds."
+    return Section("Import", method, figures)
+
+
+async def _memory(effort: Effort) -> Section:
+    async with upstream() as server:
+        said = await _said(str(_ASKER), server.url(), str(effort.calls))
+    held = [float(one) for one in said.split()]
+    warm, *_, last = held
+    figures = [
+        Figure(f"memory after {effort.calls:,} calls", last, "MB", "<= 60 MB"),
+        Figure("of that, come since the first tenth", last - warm, "MB", "<= 1 MB"),
+    ]
+    method = (
+        "One process, `STATE_URL=memory:`, a hundred calls at once, over HTTP; its resident memory"
+        " after each tenth."
+    )
+    details = [Figure(f"tenth {place}", one, "MB") for place, one in enumerate(held, 1)]
+    return Section("Memory of a process that goes on asking", method, figures, details)
+
+
+async def _said(*arguments: str) -> str:
+    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=PIPE)
+    said, _ = await process.communicate()
+    assert process.returncode == 0
+    return said.decode()

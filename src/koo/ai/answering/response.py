@@ -1,0 +1,63 @@
+"""What came back, from whom, for how much, and after what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from ...resilience import CallOutcome
+from ..provider import Completion, Usage
+
+__all__ = ["Response", "response_of"]
+
+_NANO: Final = 10**9
+#: What the vendors say of an answer that met a limit before its end.
+_CUT_OFF: Final = frozenset(
+    {"length", "max_output_tokens", "max_tokens", "model_context_window_exceeded"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer. *waited* is the time in line and between *attempts*, in seconds.
+
+    *usage* None means that the vendor did not say, and the most it could be was debited.
+    """
+
+    text: str
+    service: str
+    model: str
+    finish: str
+    usage: Usage | None
+    request_id: str | None
+    attempts: int
+    waited: float
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """What the answer costs; None if nobody knows."""
+        if self.usage is None or self.usage.nanousd is None:
+            return None
+        return Decimal(self.usage.nanousd) / _NANO
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether a limit of tokens ended the text, and not its own end."""
+        return self.finish.lower() in _CUT_OFF
+
+
+def response_of(service: str, outcome: CallOutcome[Completion]) -> Response:
+    """The answer with which a call to *service* has ended."""
+    whole = outcome.value
+    assert whole is not None  # noqa: S101 - an outcome without a value has an error
+    return Response(
+        whole.text,
+        service,
+        whole.model,
+        whole.finish,
+        whole.usage,
+        whole.request_id,
+        outcome.attempts,
+        outcome.waited,
+    )

@@ -1,0 +1,134 @@
+"""What holds the calls of a service back before they are sent, beside its circuit and its money.
+
+RateLimiter: our requests a minute, hour and day, our tokens a minute
+Pacer:       the vendor's limits, as far as it tells or shows them
+Bulkhead:    calls in flight, if there is a limit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from ...resilience import (
+    Bulkhead,
+    BulkheadConfig,
+    BulkheadStats,
+    Clock,
+    Gate,
+    Limit,
+    LimitStats,
+    Listener,
+    RateLimiterConfig,
+    RateLimiterStats,
+    Reading,
+    Store,
+)
+from ..config import ServiceConfig
+from ..pacing import Pacer, PacerStats
+
+__all__ = ["Limits", "LimitsStats"]
+
+#: The documented windows in seconds, in the order of the limiter's.
+_WINDOWS: Final = (("minute", 60.0), ("hour", 3600.0), ("day", 86400.0))
+_TOKENS: Final = ("tokens_minute", 60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsStats:
+    """A photograph of all limits of a service."""
+
+    own: RateLimiterStats
+    vendor: PacerStats
+    flight: BulkheadStats | None
+
+    def cause(self, model: str) -> str | None:
+        """What holds calls to *model* back now; None if nothing does."""
+        own = self.own
+        if own.paused_for > 0:
+            return f"the service asked for a pause; it ends in {own.paused_for:.0f} s"
+        for name, window in _named(own):
+            if window.remaining == 0:
+                return f"{window.limit} {window.weight} per {_spoken(name)} are used up"
+        for told in self.vendor.windows:
+            if told.model == model and told.remaining < 1:
+                return f"{told.words}; more in {told.reset_after:.0f} s at the latest"
+        return None
+
+    def readings(self, now: float) -> Iterator[Reading]:
+        """The use of each limit; *now* is the epoch second."""
+        for name, window in _named(self.own):
+            labels = (("window", name),)
+            yield Reading("limit.used", window.used, window.limit, labels)
+            yield Reading("limit.remaining", window.remaining, labels=labels)
+            yield Reading("limit.reset_after", window.reset_after, labels=labels)
+        if self.own.paused_for > 0:
+            yield Reading("throttled_until", now + self.own.paused_for)
+        yield from self._vendor_readings()
+        if self.flight is not None:
+            yield Reading("calls.in_flight", self.flight.in_flight, self.flight.max_concurrent)
+        flight = self.flight.waiting if self.flight else 0
+        yield Reading("calls.waiting", self.own.waiting + self.vendor.waiting + flight)
+
+    def _vendor_readings(self) -> Iterator[Reading]:
+        for told in self.vendor.windows:
+            labels = (("model", told.model), ("window", told.name))
+            yield Reading("told.remaining", told.remaining, told.limit, labels)
+            yield Reading("told.reset_after", told.reset_after, labels=labels)
+        if self.vendor.per_minute is not None:
+            yield Reading("pace.per_minute", self.vendor.per_minute)
+
+
+class Limits:
+    """The gates of one service, and what is seen of them."""
+
+    __slots__ = ("_bulkhead", "_limiter", "_pacer")
+
+    def __init__(
+        self,
+        name: str,
+        config: ServiceConfig,
+        store: Store,
+        *,
+        clock: Clock,
+        on_event: Listener,
+    ) -> None:
+        self._limiter = store.limiter(name, _own(config), on_event=on_event)
+        self._pacer = Pacer(name, clock=clock, on_event=on_event)
+        most = config.max_concurrent
+        self._bulkhead = None if most is None else Bulkhead(name, BulkheadConfig(most), clock=clock)
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """In the order in which a call passes them."""
+        beside = () if self._bulkhead is None else (self._bulkhead,)
+        return self._limiter, self._pacer, *beside
+
+    def stats(self) -> LimitsStats:
+        """A photograph."""
+        flight = None if self._bulkhead is None else self._bulkhead.stats()
+        return LimitsStats(self._limiter.stats(), self._pacer.stats(), flight)
+
+    def forget(self) -> None:
+        """Know nothing of the vendor's limits any more; our own stay."""
+        self._pacer.forget()
+
+
+def _own(config: ServiceConfig) -> RateLimiterConfig:
+    """The limits of the settings."""
+    counts = (config.requests_per_minute, config.requests_per_hour, config.requests_per_day)
+    limits = [Limit(count, per) for count, (_, per) in zip(counts, _WINDOWS, strict=True)]
+    if config.tokens_per_minute is not None:
+        limits.append(Limit(config.tokens_per_minute, _TOKENS[1], "tokens"))
+    return RateLimiterConfig(tuple(limits))
+
+
+def _named(stats: RateLimiterStats) -> Iterator[tuple[str, LimitStats]]:
+    """The limiter's windows with their names; that of tokens comes last, if there is one."""
+    names = [name for name, _ in (*_WINDOWS, _TOKENS)]
+    yield from zip(names, stats.windows, strict=False)
+
+
+def _spoken(name: str) -> str:
+    return name.removeprefix("tokens_")

@@ -1,0 +1,6 @@
+"""A guard for calls that others make: those of the vendors' official SDKs, or of any client."""
+
+from .calls import Guard, SDKCall
+from .estimate import Estimate
+
+__all__ = ["Estimate", "Guard", "SDKCall"]

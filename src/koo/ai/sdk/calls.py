@@ -1,0 +1,199 @@
+"""One call that somebody else's client makes, between koo's gates.
+
+async with service.permit(estimate) as call:     admitted, or ServiceRejected; money reserved
+    answer = await client.messages.create(...)   whatever client, one request
+    call.settle(answer)                          what it used: its cost is debited
+
+ended without settle ------------> all that was reserved is debited
+ended with an SDK's exception ----> classified as if koo had sent it; raised as it is
+ended with another exception -----> given up: debited in full, says nothing of the service
+its time is over -----------------> ServiceTimeoutError
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from ...errors import (
+    DeadlineExceeded,
+    ExternalServiceError,
+    Rejected,
+    ServiceConnectionError,
+    ServiceTimeoutError,
+)
+from ...resilience import Abandoned, Attempt, Clock, Policy, Success
+from ..config import ServiceConfig
+from ..health import Lessons, Tally
+from ..pacing import Told
+from ..pricing import Price
+from ..provider import NOTHING, Usage
+from ..providers.wire import parse
+from ..till import Till
+from ..verdicts import as_service_error, spent
+from .estimate import Estimate
+from .exceptions import Answered, Broken, lowered, read_exception
+
+__all__ = ["Guard", "SDKCall"]
+
+
+class Reader(Protocol):
+    """A vendor's wire format, as far as answers that others have received are read."""
+
+    def used(self, answer: object) -> Usage | None:
+        """The usage in a document, or a usage itself; None if it can't be understood."""
+        ...
+
+    def understood(
+        self, status: int, document: object, headers: Mapping[str, str]
+    ) -> ExternalServiceError:
+        """The error that an answer of that shape means."""
+        ...
+
+    def told(self, headers: Mapping[str, str]) -> Told:
+        """What *headers*, with lower-case names, say of the vendor's limits."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What a service lends to the calls that it does not make itself."""
+
+    config: ServiceConfig
+    policy: Policy
+    reader: Reader
+    lessons: Lessons
+    tally: Tally
+    till: Till
+    clock: Clock
+
+    def told(self, headers: Mapping[str, str]) -> Told:
+        """What the *headers* of an answer say of the vendor's limits."""
+        return self._true_of_all_keys(self.reader.told(lowered(headers)))
+
+    def error_in(self, error: Exception) -> ExternalServiceError | None:
+        """What *error* means; None if it says nothing about the service."""
+        name = self.config.name
+        match read_exception(error):
+            case Answered(status, document, headers):
+                found = self.reader.understood(status, document, headers)
+                if isinstance(found.told, Told):
+                    found.told = self._true_of_all_keys(found.told)
+                return found
+            case Broken(in_time=False) as broken:
+                what = "no answer in time; try again, or allow more"
+                return ServiceTimeoutError(name, what, usage=_owed(broken))
+            case Broken() as broken:
+                what = f"the connection broke ({type(error).__name__}); try again, or look at it"
+                return ServiceConnectionError(name, what, usage=_owed(broken))
+            case _:
+                return None
+
+    def _true_of_all_keys(self, told: Told) -> Told:
+        """A window is one key's; with several, the next call may have another."""
+        return told.without_windows() if len(self.config.api_keys) > 1 else told
+
+
+class SDKCall:
+    """One call by a client that is not koo's, admitted and not yet settled."""
+
+    _attempt: Attempt
+    _price: Price
+
+    def __init__(self, guard: Guard, estimate: Estimate, timeout: float | None) -> None:
+        self._guard = guard
+        self._estimate = estimate
+        self._timeout = timeout
+        self._model = estimate.model or guard.config.model
+        self.usage: Usage | None = None
+        self.error: ExternalServiceError | None = None
+
+    def settle(self, answer: object, headers: Mapping[str, str] | None = None) -> None:
+        """Say what the call used: the SDK's answer, its usage, a document, or a ``Usage``.
+
+        What can't be understood is unknown, and debited in full. Of several the last counts.
+        The response's *headers* tell how much the vendor's own limits have left.
+        """
+        guard = self._guard
+        usage = answer if isinstance(answer, Usage) else guard.reader.used(_document(answer))
+        self.usage = guard.till.priced(self._price, usage)
+        advice = None if headers is None else guard.told(headers)
+        self._attempt.settle(Success(spent(self.usage), advice))
+
+    async def __aenter__(self) -> Self:
+        self._guard.tally.began()
+        try:
+            self._attempt = await self._admitted()
+        except (DeadlineExceeded, ExternalServiceError, Rejected) as error:
+            raise self._failed(as_service_error(self._guard.config.name, error), error) from error
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            await self._attempt.__aexit__(None, None, None)
+            self._succeeded()
+        elif not isinstance(error, Exception):
+            await self._cancelled(error)
+        elif (found := self._guard.error_in(error)) is not None:
+            await self._fail(found, error)
+        else:
+            self._attempt.settle(Abandoned(spent(self.usage)))
+            await self._attempt.__aexit__(None, None, None)
+
+    async def _admitted(self) -> Attempt:
+        guard, estimate = self._guard, self._estimate
+        guard.lessons.refuse_in_vain(self._model)
+        limit = guard.config.timeout if self._timeout is None else self._timeout
+        began = guard.clock.monotonic()
+        self._price = await guard.till.price(self._model, limit)
+        ask = guard.till.ask(
+            self._price,
+            self._model,
+            taken=estimate.input_tokens,
+            given=estimate.output_tokens,
+            timeout=limit,
+        )
+        left = limit - (guard.clock.monotonic() - began)
+        return await guard.policy.permit(ask, timeout=left).__aenter__()
+
+    async def _cancelled(self, error: BaseException) -> None:
+        try:
+            await self._attempt.__aexit__(type(error), error, error.__traceback__)
+        except DeadlineExceeded as late:
+            name = self._guard.config.name
+            raise self._failed(as_service_error(name, late), late) from late
+
+    async def _fail(self, found: ExternalServiceError, error: Exception) -> None:
+        self._guard.till.bill_failure(self._price, self._model, found)
+        self._guard.lessons.learn(found, self._model)
+        self._failed(found, error)
+        # What it means is for the gates; whoever made the call gets the SDK's own exception.
+        with suppress(ExternalServiceError):
+            await self._attempt.__aexit__(type(found), found, None)
+
+    def _failed(self, found: ExternalServiceError, error: Exception) -> ExternalServiceError:
+        self.error = found
+        self._guard.tally.failed(found, error)
+        return found
+
+    def _succeeded(self) -> None:
+        self._guard.tally.billed(self._model, self.usage)
+        self._guard.tally.succeeded()
+
+
+def _owed(broken: Broken) -> Usage | None:
+    return None if broken.was_sent else NOTHING
+
+
+def _document(answer: object) -> object:
+    """What the SDKs' models hold, under the names of the wire."""
+    dump = getattr(answer, "model_dump_json", None)
+    return parse(dump(by_alias=True).encode()) if callable(dump) else answer

@@ -1,0 +1,46 @@
+"""The most that a call will take, said before it by whoever makes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+__all__ = ["Estimate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """At most so many tokens go in and come out; *model* is who is asked, None: the service's own.
+
+    Too much only keeps others waiting until the call is settled; too little is debited all the
+    same, but may pass the day's budget.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    model: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what would reserve nothing."""
+        if self.input_tokens < 0 or self.output_tokens < 1:
+            raise ValueError(
+                "Estimate: input_tokens must be 0 or more and output_tokens at least 1;"
+                " say the most that the call can take"
+            )
+
+    @classmethod
+    def of(cls, asked: Mapping[str, object], *, max_tokens: int) -> Self:
+        """That of the arguments of an SDK's method, whose answer has at most *max_tokens*.
+
+        No token is shorter than a byte, so the bytes of the arguments as JSON bound the input; of
+        files that they only name, nothing is known.
+        """
+        text = json.dumps(asked, ensure_ascii=False, default=repr)
+        model = asked.get("model")
+        return cls(
+            input_tokens=len(text.encode(errors="surrogatepass")),
+            output_tokens=max_tokens,
+            model=model if isinstance(model, str) else None,
+        )

@@ -1,0 +1,88 @@
+"""What the calls of one service may cost, and what they did cost.
+
+model --price--> Price --ask--> PacedAsk: the most that it can take, reserved
+usage --priced--> Usage with its cost: what it took, debited
+      --bill----> the same, told to the tally too
+"""
+
+from __future__ import annotations
+
+from ..errors import ExternalServiceError, InvalidRequestError, ServiceTimeoutError
+from ..resilience import Clock
+from .config import ServiceConfig
+from .health import Tally
+from .pacing import PacedAsk
+from .pricing import Price, PriceTable, flat_price
+from .provider import NOTHING, Usage
+
+__all__ = ["Till"]
+
+
+class Till:
+    """The prices of one service, applied to calls before they are sent and after."""
+
+    def __init__(
+        self, config: ServiceConfig, prices: PriceTable, tally: Tally, *, clock: Clock
+    ) -> None:
+        self._config = config
+        self._prices = prices
+        self._tally = tally
+        self._clock = clock
+
+    async def price(self, model: str, limit: float) -> Price:
+        """That of *model*; InvalidRequestError if nobody knows it, or it has no upper bound.
+
+        The first of a process may take a while; after *limit* seconds, ServiceTimeoutError.
+        """
+        config = self._config
+        try:
+            price = await self._prices.get(config.price_list, model, config.base_url, timeout=limit)
+        except TimeoutError:
+            late = "the table of prices could not be read in time; allow more, or ask again"
+            raise ServiceTimeoutError(config.name, late, usage=NOTHING) from None
+        if price is None and config.price is not None:
+            return flat_price(config.price)
+        if price is None:
+            raise self._invalid(
+                f"nobody knows the price of {model!r}; set {config.variable('PRICE')} to USD per"
+                " million tokens as input,output, or choose another model"
+            )
+        if price.unbounded:
+            raise self._invalid(
+                f"the cost of {model!r} has no upper bound ({', '.join(price.unbounded)});"
+                " choose another model"
+            )
+        return price
+
+    def ask(
+        self, price: Price, model: str, *, taken: int, given: int, timeout: float | None
+    ) -> PacedAsk:
+        """The most that a call can take: *taken* tokens in, *given* out, within *timeout*.
+
+        None: the service's own timeout.
+        """
+        limit = self._config.timeout if timeout is None else timeout
+        now = self._clock.time()
+        cost = price.bound(taken, given, now, now + limit)
+        return PacedAsk(1, taken + given, cost, model=model, output_tokens=given)
+
+    def priced(self, price: Price, usage: Usage | None) -> Usage | None:
+        """*usage* with its cost, which is not counted yet."""
+        return usage and price.bill(usage, self._clock.time())
+
+    def bill(self, price: Price, model: str, usage: Usage | None) -> Usage | None:
+        """*usage* with its cost, counted as an answer of *model*; None: nobody knows it."""
+        billed = self.priced(price, usage)
+        self._tally.billed(model, billed)
+        return billed
+
+    def bill_failure(self, price: Price, model: str, error: ExternalServiceError) -> None:
+        """Put the cost beside the usage that *error* names; only what took tokens is counted."""
+        if not isinstance(error.usage, Usage):
+            return
+        error.usage = price.bill(error.usage, self._clock.time())
+        if error.usage.tokens:
+            self._tally.billed(model, error.usage)
+
+    def _invalid(self, detail: str) -> InvalidRequestError:
+        return InvalidRequestError(self._config.name, detail, usage=NOTHING)
