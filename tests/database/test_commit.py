@@ -8,7 +8,6 @@ from sqlalchemy.util import await_
 
 from koo import errors
 from koo.database import StatementTimedOut, judge
-from koo.database.commit import Scope, _commit
 from koo.resilience import Backoff, Policy, RetryConfig
 from koo.testing import Action, Direction
 
@@ -308,18 +307,3 @@ async def test_an_outer_policy_does_not_repeat_an_unknown_commit(through_proxy):
         with pytest.raises(errors.CommitOutcomeUnknown):
             await outer(manager.transact)(book)
         assert fault.seen == 1
-
-
-async def test_a_commit_that_was_answered_is_done_however_long_its_end_takes():
-    scope = Scope("here")
-
-    class Slow:
-        async def flush(self):
-            return None
-
-        async def commit(self):
-            scope.committed = True
-            await asyncio.sleep(60)
-
-    await _commit(Slow(), scope, 0.01)
-    assert scope.is_done

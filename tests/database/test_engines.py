@@ -9,20 +9,26 @@ from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from koo.database import DatabaseConfig, DatabaseManager, Kind, StatementTimedOut, judge
-from koo.database.commit import Scope
-from koo.database.listening.dialects import _begin_mysql
 from koo.database.listening.understanding import understand
+from koo.database.pool import HOLDING
+from koo.database.scope import Scope
 
 
 def context(error, *, wrapped=None, scope=None):
-    options = {"koo_scope": scope}
     return SimpleNamespace(
-        connection=SimpleNamespace(get_execution_options=lambda: options, closed=True),
+        connection=used_by(scope),
         sqlalchemy_exception=wrapped,
         original_exception=error,
         is_disconnect=False,
         invalidate_pool_on_disconnect=True,
     )
+
+
+def used_by(scope):
+    lent = SimpleNamespace(
+        driver_connection=None, record_info={HOLDING: SimpleNamespace(scope=scope)}
+    )
+    return SimpleNamespace(connection=lent, closed=False, invalidated=False)
 
 
 @pytest.mark.parametrize(
@@ -71,16 +77,34 @@ def test_who_asked_for_a_readonly_transaction_keeps_the_connection():
     assert told.is_disconnect is False
 
 
-@pytest.mark.parametrize(("readonly", "said"), [(True, ["SET TRANSACTION READ ONLY"]), (None, [])])
-def test_mysql_is_told_before_it_begins(readonly, said):
-    statements = []
-    _begin_mysql(
-        SimpleNamespace(
-            get_execution_options=lambda: {"koo_readonly": readonly},
-            exec_driver_sql=statements.append,
-        )
-    )
-    assert statements == said
+class Told:
+    """A connection of a server that writes down what it is told."""
+
+    def __init__(self):
+        self.said = []
+        self.execute = self.said.append
+
+    def cursor(self):
+        return self
+
+    def close(self):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://u@h/d", ["SET TRANSACTION READ ONLY"]),
+        ("mariadb://u@h/d", ["SET TRANSACTION READ ONLY"]),
+        ("sqlite://", ["PRAGMA query_only = 1", "PRAGMA query_only = 0"]),
+    ],
+)
+async def test_what_makes_a_connection_read_only_is_taken_back_where_it_would_stay(url, said):
+    dialect = DatabaseManager(DatabaseConfig(url=url)).engine.dialect
+    readonly, told = dialect.connection_characteristics["koo_readonly"], Told()
+    readonly.set_connection_characteristic(dialect, None, told, True)
+    readonly.reset_characteristic(dialect, told)
+    assert told.said == said
 
 
 @pytest.mark.parametrize("dialect", ["mysql", "mariadb"])
@@ -106,12 +130,16 @@ async def test_every_way_to_execute_is_timed_and_bounded(sqlite_url, opened):
 def test_the_hooks_that_we_rely_on_are_there():
     """SQLAlchemy's own names that our pool and engine lean on, public ones as well."""
     from sqlalchemy import event
+    from sqlalchemy.engine.default import DefaultDialect
     from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
     ours = {"_create_connection", "_do_get", "_do_return_conn", "_invalidate", "_dialect"}
     assert ours | {"recreate", "dispose", "status"} <= set(dir(AsyncAdaptedQueuePool))
+    ours = {"do_begin", "do_commit", "do_rollback", "connection_characteristics"}
+    ours |= {"do_execute", "do_executemany", "do_execute_no_params"}
+    assert ours <= set(dir(DefaultDialect))
     theirs = {"dbapi_connection", "driver_connection", "record_info", "invalidate", "close"}
     assert theirs <= {*dir(ConnectionPoolEntry), *ConnectionPoolEntry.__mro__[1].__annotations__}
     engine = create_async_engine("sqlite+aiosqlite://").sync_engine
-    for name in ("do_connect", "do_execute", "do_executemany", "do_execute_no_params"):
+    for name in ("do_connect", "handle_error"):
         event.listen(engine, name, lambda *_: None)

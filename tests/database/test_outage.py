@@ -131,11 +131,12 @@ async def test_dead_idle_connections_are_replaced_before_anyone_gets_one(victim,
 
 async def test_one_killed_backend_costs_one_connection(postgres, driver, opened):
     async with opened(postgres.url(driver), pool_size=5) as manager:
+        together = asyncio.Barrier(5)
 
         async def pid():
             async with manager.session_scope() as session:
                 found = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
-                await asyncio.sleep(0.05)
+                await together.wait()
                 return found
 
         pids = await asyncio.gather(*(pid() for _ in range(5)))

@@ -27,8 +27,9 @@ from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 
 from koo import errors
 from koo.database import PoolExhausted, classify
-from koo.database.commit import Scope
 from koo.database.listening.understanding import is_raw, understand
+from koo.database.pool import HOLDING
+from koo.database.scope import Scope
 from koo.database.verdicts import as_database_error
 
 # A lost connection counts for the breaker even where the classification leaves it open.
@@ -87,6 +88,13 @@ def _is_raw_for_asyncpg(error):
     return not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError)
 
 
+def used_by(scope):
+    lent = SimpleNamespace(
+        driver_connection=None, record_info={HOLDING: SimpleNamespace(scope=scope)}
+    )
+    return SimpleNamespace(connection=lent, closed=False, invalidated=False)
+
+
 def raised(driver, error, *, when, lost=False):
     """What the caller gets, after SQLAlchemy and after the engine's listener."""
     if when == "connect" and is_raw(error) and not isinstance(error, asyncpg.PostgresError):
@@ -104,11 +112,8 @@ def raised(driver, error, *, when, lost=False):
         committing=when == "COMMIT",
         autocommits=when == "AUTOCOMMIT",
     )
-    connection = SimpleNamespace(
-        get_execution_options=lambda: {"koo_scope": scope}, closed=True, invalidated=lost
-    )
     told = SimpleNamespace(
-        connection=None if when == "connect" else connection,
+        connection=None if when == "connect" else used_by(scope),
         sqlalchemy_exception=wrapped,
         original_exception=orig,
         is_disconnect=lost,
@@ -314,7 +319,7 @@ def test_an_exhausted_pool_and_a_callers_deadline_never_count(error):
 def test_who_is_cancelled_while_it_may_commit_leaves_a_doubt(when):
     scope = Scope("f.py:1", committing=when == C, autocommits=when == A)
     told = SimpleNamespace(
-        connection=SimpleNamespace(get_execution_options=lambda: {"koo_scope": scope}, closed=True),
+        connection=used_by(scope),
         sqlalchemy_exception=None,
         original_exception=asyncio.CancelledError(),
         is_disconnect=True,

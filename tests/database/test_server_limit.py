@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from koo import errors
 from koo.database import StatementTimedOut
@@ -122,10 +122,10 @@ async def test_a_beginning_that_the_server_refuses_is_an_error_as_ever(postgres,
     async with opened(postgres.url(driver)) as manager:
 
         def spoil(connection):
-            connection.connection.driver_connection.opening = " SET LOCAL no_such_thing = 1;"
+            connection.driver_connection.opening = " SET LOCAL no_such_thing = 1;"
 
         await manager.transact(limit)
-        event.listen(manager.engine.sync_engine, "begin", spoil)
+        manager.engine.dialect.do_begin = spoil
         with pytest.raises(Exception, match="no_such_thing"):
             await manager.transact(limit, max_retries=0)
 

@@ -15,11 +15,10 @@ isolation level AUTOCOMMIT every statement is such a moment.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from math import inf
-from typing import Any, Final, cast
+from typing import Final
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
@@ -27,93 +26,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 from ..errors import CommitOutcomeUnknown
-from .callers import CallingLine
-from .pool import HOLDING
-from .verdicts import StatementTimedOut
+from .pool import slot_of
+from .scope import Scope
 
-__all__ = [
-    "READONLY",
-    "Scope",
-    "commit_outcome_unknown",
-    "note_answer",
-    "scope_of",
-    "transaction",
-]
+__all__ = ["commit_outcome_unknown", "transaction"]
 
-#: The execution option that asks for a read-only transaction.
-READONLY: Final = "koo_readonly"
 _SCOPE: Final = "koo_scope"
 _MOMENT: Final = 0.025
 _SOON: Final = 1.0
-
-
-@dataclass(slots=True)
-class Scope:
-    """What is known of one transaction while it runs.
-
-    *touched*: the server has answered. *autocommits*: each statement commits
-    by itself. *committing*: a COMMIT is on its way.
-    *committed*: one was answered. *in_doubt*: the caller was cut off in between.
-    *ending*: the caller's code is through, with *value*; *partial*: it had
-    committed something by itself.
-    """
-
-    where: CallingLine | str | None
-    readonly: bool = False
-    isolation_level: str | None = None
-    touched: bool = False
-    autocommits: bool = False
-    committing: bool = False
-    committed: bool = False
-    in_doubt: bool = False
-    ending: bool = False
-    partial: bool = False
-    value: object = None
-
-    @property
-    def may_commit(self) -> bool:
-        """Whether what is on its way now may commit something."""
-        return self.committing or (self.autocommits and not self.readonly)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether everything is committed, whatever happens afterwards."""
-        return self.ending and self.committed
-
-    @property
-    def is_partly_done(self) -> bool:
-        """Whether the caller's code has committed a part, which must not be repeated."""
-        return self.partial or (self.committed and not self.ending)
-
-    def end(self) -> None:
-        """The caller's code is through; from here on, it is our own COMMIT."""
-        self.ending = True
-        self.partial, self.committed = self.committed, False
-
-    def options(self) -> dict[str, Any]:
-        """The connection's execution options for this transaction."""
-        options: dict[str, Any] = {}
-        if self.isolation_level is not None:
-            options["isolation_level"] = self.isolation_level
-        if self.readonly:
-            options[READONLY] = True
-            options["postgresql_readonly"] = True
-        return options
-
-
-def scope_of(connection: Connection | None) -> Scope | None:
-    """The scope that uses *connection*, None for a connection used without one."""
-    if connection is None:
-        return None
-    found: Scope | None = connection.get_execution_options().get(_SCOPE)
-    return found
-
-
-def note_answer(options: Mapping[str, Any]) -> None:
-    """A statement with these execution *options* was answered; it may have committed by that."""
-    scope: Scope | None = options.get(_SCOPE)
-    if scope is not None and scope.autocommits:
-        scope.committed = scope.committed or scope.may_commit
 
 
 class _ScopedSession(Session):
@@ -125,9 +45,7 @@ def _introduce(session: Session, _: SessionTransaction, connection: Connection) 
     scope: Scope = session.info[_SCOPE]
     scope.touched = True
     scope.autocommits = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
-    connection.execution_options(**{_SCOPE: scope})
-    notes = cast("dict[str, Any]", connection.connection.record_info)
-    notes[HOLDING].where = scope.where
+    slot_of(connection.connection).scope = scope
 
 
 @event.listens_for(_ScopedSession, "after_commit")
@@ -144,8 +62,8 @@ async def transaction(
 ) -> AsyncIterator[AsyncSession]:
     """A session in a transaction: committed at the end, rolled back on any error.
 
-    *eager* takes the connection before the caller's code runs. Commit and
-    clean-up may take *timeout* seconds each.
+    *eager* takes the connection before the caller's code runs. Clean-up may take
+    *timeout* seconds.
     """
     session = AsyncSession(
         engine, sync_session_class=_ScopedSession, expire_on_commit=False, info={_SCOPE: scope}
@@ -155,7 +73,7 @@ async def transaction(
         if eager or options:
             await session.connection(execution_options=options)
         yield session
-        await _commit(session, scope, timeout)
+        await _commit(session, scope)
     finally:
         if scope.touched and session.in_transaction():
             await _close(session, timeout)
@@ -164,18 +82,11 @@ async def transaction(
             session.sync_session.close()
 
 
-async def _commit(session: AsyncSession, scope: Scope, timeout: float) -> None:
+async def _commit(session: AsyncSession, scope: Scope) -> None:
     # What the flush sends is still a statement: if it fails, nothing was committed.
     await session.flush()
     scope.end()
-    try:
-        async with asyncio.timeout(timeout):
-            await session.commit()
-    except TimeoutError as error:
-        if scope.in_doubt:
-            raise commit_outcome_unknown() from error
-        if not scope.is_done:
-            raise StatementTimedOut(f"database: no answer to COMMIT in {timeout:g} s") from error
+    await session.commit()
 
 
 async def _close(session: AsyncSession, timeout: float) -> None:

@@ -46,11 +46,12 @@ from ..resilience import (
 )
 from .callers import calling_line
 from .checks import Examiner
-from .commit import Scope, commit_outcome_unknown, transaction
+from .commit import commit_outcome_unknown, transaction
 from .config import DatabaseConfig
 from .engines import Engines
 from .pool import PoolCounts, PoolStats, Terms, ending
 from .report import DatabaseStats, summarize
+from .scope import Scope
 from .verdicts import Kind, StatementTimedOut, Verdict, classify, judge, seal
 
 __all__ = ["DatabaseManager"]

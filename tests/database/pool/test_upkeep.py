@@ -5,6 +5,8 @@ import asyncio
 import pytest
 from sqlalchemy.util import greenlet_spawn
 
+from koo.database.scope import Scope
+
 
 async def test_overflow_goes_when_it_has_been_idle_for_half_a_minute(house):
     home = house(pool_size=2, max_overflow=8, pool_recycle=-1)
@@ -156,7 +158,7 @@ async def test_a_leak_is_reported_once_with_its_line_and_ends_with_the_loan(hous
     asyncio.current_task().set_name("import")
     async with home.lent():
         (slot,) = home.keeper.slots
-        slot.where = "shop/orders.py:12"
+        slot.scope = Scope("shop/orders.py:12")
         await asyncio.sleep(11.5)
         assert home.told("leaked") == ["import took it at shop/orders.py:12, 10.0 s ago"]
         await asyncio.sleep(20)

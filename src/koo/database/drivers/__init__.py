@@ -31,7 +31,10 @@ class Driver(Protocol):
     """What koo needs of a driver beside what SQLAlchemy's dialect knows of it."""
 
     def arguments(self, limit: float, /) -> dict[str, Any]:
-        """What to connect with: a cancellation takes effect at once, no wait is over *limit*."""
+        """What to connect with: a cancellation takes effect at once.
+
+        Where it costs nothing, no wait for the server is longer than *limit* seconds either.
+        """
         ...
 
     def abort(self, connection: Any) -> None:  # noqa: ANN401 - each driver has its own

@@ -51,9 +51,9 @@ class PromptConnection(asyncpg.Connection):
         super().terminate()
 
 
-def arguments(limit: float) -> dict[str, Any]:
-    """What to connect with. No answer takes longer than *limit* seconds (TimeoutError)."""
-    return {"connection_class": PromptConnection, "command_timeout": limit}
+def arguments(_limit: float) -> dict[str, Any]:
+    """What to connect with. Its own time limit costs a timer for each round trip: ours do."""
+    return {"connection_class": PromptConnection}
 
 
 def abort(connection: Any) -> None:  # noqa: ANN401

@@ -11,11 +11,12 @@ and lets go of its locks.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import PoolProxiedConnection
 
 from ...resilience import Clock, current_deadline
 
@@ -34,14 +35,15 @@ def limit_statements(engine: Engine, clock: Clock) -> None:
         nonlocal is_free
         is_free = _limit_of(connection) == _NO_LIMIT
 
-    def begin(connection: Connection) -> None:
+    def begin(connection: PoolProxiedConnection) -> None:
         deadline = current_deadline() if is_free else None
         left = None if deadline is None else deadline.remaining(clock.monotonic()) + _MARGIN
-        driver_connection = connection.connection.driver_connection
-        driver_connection.opening = "" if left is None else _opening(left)  # type: ignore[union-attr]
+        driver_connection: Any = connection.driver_connection
+        driver_connection.opening = "" if left is None else _opening(left)
 
     event.listen(engine, "first_connect", learn)
-    event.listen(engine, "begin", begin)
+    # Both drivers say BEGIN by themselves, before the first statement.
+    engine.dialect.do_begin = begin  # type: ignore[method-assign, assignment]
 
 
 def _opening(seconds: float) -> str:

@@ -1,5 +1,10 @@
-"""Our ears on an engine: what its driver does is bounded, counted and understood."""
+"""Our ears on an engine: what its driver does is bounded, counted and understood.
 
-from .driving import connect_arguments, listen_to_dialing, listen_to_driver
+dialing        a new connection; sending: statements, COMMIT, ROLLBACK
+understanding  what went wrong; dialects: what each database wants otherwise
+"""
+
+from .dialects import listen_to_driver
+from .dialing import connect_arguments, listen_to_dialing
 
 __all__ = ["connect_arguments", "listen_to_dialing", "listen_to_driver"]

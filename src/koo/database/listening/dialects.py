@@ -1,49 +1,99 @@
-"""What a dialect needs of us before its first statement."""
+"""What an engine's dialect does otherwise for us: how it begins, sends and ends.
+
+everywhere  -> statements, COMMIT and ROLLBACK are sent in time (sending)
+PostgreSQL  -> BEGIN carries the server's own limit (server_limit)
+SQLite      -> BEGIN is said, so that reads see one snapshot; read-only by pragma
+MySQL       -> read-only by a word before the transaction
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import PoolProxiedConnection
 
-from ..commit import READONLY
+from ...resilience import Clock, Histogram
+from ..config import DatabaseConfig
+from ..drivers.server_limit import limit_statements
+from ..scope import READONLY
+from .dialing import listen_to_dialing
+from .sending import Sending
 
-__all__ = ["prepare_dialect"]
+__all__ = ["listen_to_driver"]
 
 _BUSY_TIMEOUT_MS: Final = 5000
 
 
-def prepare_dialect(engine: Engine) -> None:
-    """Let *engine* begin its connections and transactions as its database wants it."""
-    match engine.dialect.name:
+def listen_to_driver(
+    engine: Engine, config: DatabaseConfig, clock: Clock, response_time: Histogram
+) -> None:
+    """Keep what *engine* sends in time and count it; understand what goes wrong."""
+    dialect: Any = engine.dialect
+    sending = Sending(dialect, config, clock, response_time)
+    dialect.do_execute = sending.execute
+    dialect.do_executemany = sending.execute_many
+    dialect.do_execute_no_params = sending.execute_plain
+    dialect.do_commit = sending.commit
+    dialect.do_rollback = sending.rollback
+    _prepare(engine, dialect, clock)
+    # Last, so that a connection counts as prepared only when everybody is through with it.
+    listen_to_dialing(engine, config.check_timeout)
+
+
+def _prepare(engine: Engine, dialect: Any, clock: Clock) -> None:  # noqa: ANN401
+    match dialect.name:
+        case "postgresql":
+            limit_statements(engine, clock)
         case "sqlite":
             event.listen(engine, "connect", _prepare_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
+            dialect.do_begin = _begin_sqlite
+            _offer_readonly(dialect, "PRAGMA query_only = 1", "PRAGMA query_only = 0")
         case "mysql" | "mariadb":
-            event.listen(engine, "begin", _begin_mysql)
+            _offer_readonly(dialect, "SET TRANSACTION READ ONLY", "")
+
+
+def _offer_readonly(dialect: Any, on: str, off: str) -> None:  # noqa: ANN401
+    known = dialect.connection_characteristics
+    dialect.connection_characteristics = known.union({READONLY: _Readonly(on, off)})
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
-    # sqlite3 would otherwise begin only before the first write, and reads would see no snapshot.
-    connection.isolation_level = None
+    _say(connection, f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}", "PRAGMA journal_mode = WAL")
+
+
+def _begin_sqlite(connection: PoolProxiedConnection) -> None:
+    # sqlite3 would begin only before the first write, and reads would see no snapshot.
+    if connection.isolation_level is not None:  # None is how SQLAlchemy says AUTOCOMMIT
+        _say(connection, "BEGIN")
+
+
+class _Readonly:
+    """What SQLAlchemy calls a characteristic: *on* is said before a read-only transaction.
+
+    *off* is said when its connection comes back, unless it is empty.
+    """
+
+    transactional: Final = True
+
+    def __init__(self, on: str, off: str) -> None:
+        self._on = on
+        self._off = off
+
+    def set_connection_characteristic(
+        self, _: Dialect, _connection: object, driver: DBAPIConnection, _value: object
+    ) -> None:
+        _say(driver, self._on)
+
+    def reset_characteristic(self, _: Dialect, driver: DBAPIConnection) -> None:
+        if self._off:
+            _say(driver, self._off)
+
+
+def _say(connection: Any, *statements: str) -> None:  # noqa: ANN401
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    for statement in statements:
+        cursor.execute(statement)
     cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    readonly = bool(options.get(READONLY))
-    if connection.info.setdefault(READONLY, False) is not readonly:
-        connection.exec_driver_sql(f"PRAGMA query_only = {int(readonly)}")
-        connection.info[READONLY] = readonly
-    if options.get("isolation_level") != "AUTOCOMMIT":
-        connection.exec_driver_sql("BEGIN")
-
-
-def _begin_mysql(connection: Connection) -> None:
-    if connection.get_execution_options().get(READONLY):
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")

@@ -11,10 +11,13 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy.engine import Connection, ExceptionContext
+from sqlalchemy.pool import PoolProxiedConnection
 
 from ...errors import KooError
-from ..commit import Scope, commit_outcome_unknown, scope_of
+from ..commit import commit_outcome_unknown
 from ..drivers import abort
+from ..pool import scope_of
+from ..scope import Scope
 from ..verdicts import as_database_error, error_code, proves_rollback
 
 __all__ = ["is_raw", "understand"]
@@ -25,12 +28,14 @@ _FAILED_OVER: Final = {"25006", 1290, 1792, 1836}
 
 def understand(context: ExceptionContext) -> BaseException | None:
     """Give a raw error a name, keep the damage to one connection, doubt a lost COMMIT."""
-    scope = scope_of(context.connection)
+    usable = _usable(context.connection)
+    scope = None if usable is None else scope_of(usable)
     known = context.sqlalchemy_exception or context.original_exception
     error: BaseException = known
     context.invalidate_pool_on_disconnect = False
-    if not isinstance(known, Exception):
-        _let_go(context.connection)
+    if usable is not None and not isinstance(known, Exception):
+        # Nobody waits any more: end it at once, before SQLAlchemy says a polite goodbye.
+        abort(usable.driver_connection)
     if isinstance(known, Exception) and is_raw(known):
         error = lost = as_database_error(known)
         lost.connection_invalidated = context.is_disconnect = True
@@ -41,10 +46,10 @@ def understand(context: ExceptionContext) -> BaseException | None:
     return None if error is known else error
 
 
-def _let_go(connection: Connection | None) -> None:
-    """Nobody waits any more: end it at once, before SQLAlchemy says a polite goodbye."""
-    if connection is not None and not connection.closed and not connection.invalidated:
-        abort(connection.connection.driver_connection)
+def _usable(connection: Connection | None) -> PoolProxiedConnection | None:
+    if connection is None or connection.closed or connection.invalidated:
+        return None
+    return connection.connection
 
 
 def _doubt(error: BaseException, scope: Scope) -> BaseException:

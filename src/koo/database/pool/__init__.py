@@ -9,7 +9,7 @@ slots     one connection, and one who waits; holders: who has one; counts: all o
 from .counts import PoolCounts, PoolStats, Terms
 from .keeper import Keeper
 from .lending import WatchedPool, doubt_after
-from .slots import HOLDING
+from .slots import HOLDING, scope_of, slot_of
 from .waiting import PoolExhausted
 
 __all__ = [
@@ -21,4 +21,6 @@ __all__ = [
     "Terms",
     "WatchedPool",
     "doubt_after",
+    "scope_of",
+    "slot_of",
 ]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection, PoolProxiedConnection
 
 from ...resilience import Holder
 from ..drivers.liveness import alarm_of, is_dead
 
 if TYPE_CHECKING:
-    from ..callers import CallingLine
+    from ..scope import Scope
 
-__all__ = ["HOLDING", "HOT", "Slot", "Waiter", "slot_of"]
+__all__ = ["HOLDING", "HOT", "Slot", "Waiter", "scope_of", "slot_of"]
 
 #: The key under which SQLAlchemy's record remembers its slot.
 HOLDING: Final = "koo.holding"
@@ -25,6 +25,7 @@ HOT: Final = 1.0
 class Slot:
     """One connection: when it was heard last, and, while it is lent, who has it.
 
+    *scope* is the transaction that has it, None for a borrower without one.
     *condemned* says why it is closed instead of being lent again; one that
     *is_doubtful* is asked before.
     """
@@ -41,9 +42,9 @@ class Slot:
         "is_doubtful",
         "is_reported",
         "record",
+        "scope",
         "since",
         "task",
-        "where",
     )
 
     def __init__(self, record: ConnectionPoolEntry, now: float) -> None:
@@ -52,7 +53,7 @@ class Slot:
         self.expires = float("inf")
         self.since: float | None = None
         self.task: asyncio.Task[Any] | None = None
-        self.where: CallingLine | str | None = None
+        self.scope: Scope | None = None
         self.condemned: str | None = None
         self.is_doubtful = self.is_reported = False
         self.connection = record.dbapi_connection
@@ -63,7 +64,7 @@ class Slot:
     def lend(self, task: asyncio.Task[Any] | None, now: float) -> None:
         """*task* has it now."""
         self.task = task
-        self.where = None
+        self.scope = None
         self.since = now
 
     def come_back(self, now: float) -> float:
@@ -88,7 +89,7 @@ class Slot:
     def photograph(self, now: float) -> Holder:
         """Who has it, as others may see it."""
         task = self.task.get_name() if self.task else "?"
-        return Holder(task, str(self.where or "?"), self.age(now))
+        return Holder(task, str((self.scope and self.scope.where) or "?"), self.age(now))
 
     def age(self, now: float) -> float:
         """For how long it has been lent; 0 when it is not."""
@@ -113,6 +114,15 @@ class Waiter:
         self.deadline = deadline
 
 
-def slot_of(record: ConnectionPoolEntry) -> Slot:
-    """The slot of SQLAlchemy's *record*."""
-    return record.record_info[HOLDING]  # type: ignore[index, no-any-return]
+def slot_of(found: ManagesConnection) -> Slot:
+    """The slot of SQLAlchemy's record of a connection, or of what stands for it while lent."""
+    return found.record_info[HOLDING]  # type: ignore[index, no-any-return]
+
+
+def scope_of(connection: PoolProxiedConnection) -> Scope | None:
+    """The transaction that has *connection*; None for one used without a scope, or no longer ours.
+
+    One that is being opened has no slot yet, and one that was detached none any more.
+    """
+    found: Slot | None = (connection.record_info or {}).get(HOLDING)
+    return None if found is None else found.scope
