@@ -20,7 +20,6 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar, cast
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from ..errors import CircuitOpen, DatabaseUnavailable, DeadlineExceeded, Rejected
@@ -60,7 +59,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _FIVE_MINUTES: Final = 300.0
-_QUESTIONS: Final = {"sqlite": "SELECT count(*) FROM sqlite_master"}
 
 
 class DatabaseManager:
@@ -90,7 +88,7 @@ class DatabaseManager:
             on_event=self._hear,
         )
         self._examiner = Examiner(
-            self._ask, config, self._breaker, clock=clock, random=random, on_event=on_event
+            self._engines.ask, config, self._breaker, clock=clock, random=random, on_event=on_event
         )
         self._policies: dict[int, Policy] = {}
         self._errors: Counter[Kind] = Counter()
@@ -109,18 +107,23 @@ class DatabaseManager:
 
     # -- transactions --------------------------------------------------------------
 
-    @asynccontextmanager
-    async def session_scope(
+    def session_scope(
         self, *, readonly: bool = False, isolation_level: str | None = None
-    ) -> AsyncIterator[AsyncSession]:
+    ) -> AbstractAsyncContextManager[AsyncSession]:
         """A session in a transaction: committed at the end, rolled back on any error.
 
         Raises DatabaseUnavailable at once while the circuit is open, PoolExhausted
         when no connection came free, CommitOutcomeUnknown when the connection broke
         during COMMIT, and what SQLAlchemy raises. Each statement may take
-        ``timeout`` seconds (DeadlineExceeded).
+        ``timeout`` seconds (DeadlineExceeded). With *readonly* it may be one of the
+        replicas', as old as the configuration allows.
         """
         scope = Scope(calling_line(), readonly=readonly, isolation_level=isolation_level)
+        on_primary = self._session(scope)
+        return self._engines.reading(scope, on_primary) if scope.may_read_old else on_primary
+
+    @asynccontextmanager
+    async def _session(self, scope: Scope) -> AsyncIterator[AsyncSession]:
         permit = self._admit()
         try:
             async with self._transaction(scope) as session:
@@ -224,6 +227,7 @@ class DatabaseManager:
             check=self._examiner.last,
             fresh=self._examiner.is_fresh,
             failure_rate=self._failures.total(now) / attempts if attempts else None,
+            replicas=self._engines.replicas(now),
             errors=tuple((kind.value, number) for kind, number in self._errors.most_common()),
         )
 
@@ -373,16 +377,6 @@ class DatabaseManager:
                 on_event=self._on_event,
             )
         return self._policies[number]
-
-    async def _ask(self) -> None:
-        engine = self._engines.current().asker
-        question = text(_QUESTIONS.get(engine.dialect.name, "SELECT 1"))
-        try:
-            async with engine.connect() as connection:
-                await connection.execute(question)
-        except BaseException:
-            self._engines.doubt()
-            raise
 
     def _hear(self, event: Event) -> None:
         tell(self._on_event, event)

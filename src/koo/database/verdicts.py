@@ -25,6 +25,8 @@ __all__ = [
     "as_database_error",
     "classify",
     "error_code",
+    "is_login_refused",
+    "is_trouble",
     "judge",
     "proves_rollback",
     "seal",
@@ -194,6 +196,8 @@ _LOGIN_REFUSED: Final = (
     "permission denied for database",
     "no password supplied",
 )
+_WRONG_PASSWORD: Final = _LOGIN_REFUSED[0]
+_WRONG_PASSWORD_CODES: Final = {"28P01", 1045}
 _LOGIN_OVERLOADED: Final = ("too many clients", "too many connections", "connection slots")
 
 
@@ -253,6 +257,17 @@ def proves_rollback(error: BaseException) -> bool:
         return True
     vague = {Kind.CONNECTION, Kind.COMMIT_UNKNOWN, Kind.INTERNAL, Kind.CALLER}
     return isinstance(error_code(error), str) and kind not in vague
+
+
+def is_login_refused(error: Exception) -> bool:
+    """Whether other credentials might have helped; *error* as the driver raised it."""
+    code = error_code(as_database_error(error))
+    return code in _WRONG_PASSWORD_CODES or (code is None and _WRONG_PASSWORD in str(error))
+
+
+def is_trouble(error: Exception) -> bool:
+    """Whether *error* tells of a server that is away or unwell."""
+    return isinstance(error, errors.DatabaseUnavailable) or judge(error).failure.trips
 
 
 def as_database_error(error: Exception) -> exc.OperationalError:

@@ -1,12 +1,15 @@
-"""A new connection, in time.
+"""A new connection, in time: to which server, and as whom.
 
-connect -----> at most check_timeout, as much again until it is prepared
+connect --> whichever host answers first and has the wanted role, all within check_timeout
+   +------> login refused: once more with newer credentials, if there are any
+   +------> as much time again until it is prepared
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import event
@@ -17,10 +20,14 @@ from sqlalchemy.util import await_, greenlet_spawn
 
 from ..config import DatabaseConfig
 from ..drivers import abort, driver
-from ..verdicts import as_database_error
+from ..hosts.addresses import Address, Role
+from ..hosts.credentials import Credentials, CredentialsCache
+from ..hosts.roles import has_role
+from ..hosts.seeking import Hosts, Unsuitable
+from ..verdicts import as_database_error, is_login_refused
 from .understanding import is_raw, understand
 
-__all__ = ["connect_arguments", "listen_to_dialing"]
+__all__ = ["Destination", "connect_arguments", "listen_to_dialing"]
 
 T = TypeVar("T")
 
@@ -34,14 +41,23 @@ def connect_arguments(config: DatabaseConfig) -> dict[str, Any]:
     return driver(config.location.get_driver_name()).arguments(limit)
 
 
-def listen_to_dialing(engine: Engine, timeout: float) -> None:
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Which servers an engine connects to, and who logs in there; None: who the URL says."""
+
+    hosts: Hosts
+    role: Role
+    credentials: CredentialsCache | None = None
+
+
+def listen_to_dialing(engine: Engine, timeout: float, destination: Destination) -> None:
     """Bound each connect of *engine* by *timeout* seconds, and understand its errors."""
-    event.listen(engine, "do_connect", _dialer(timeout))
+    event.listen(engine, "do_connect", _dialer(timeout, destination))
     event.listen(engine, "connect", _prepared)
     event.listen(engine, "handle_error", understand)
 
 
-def _dialer(timeout: float) -> Callable[..., DBAPIConnection]:
+def _dialer(timeout: float, destination: Destination) -> Callable[..., DBAPIConnection]:
     """What connects, in *timeout* seconds; as many again may go by until it is prepared."""
 
     def dial(
@@ -50,7 +66,8 @@ def _dialer(timeout: float) -> Callable[..., DBAPIConnection]:
         cargs: Sequence[Any],
         cparams: dict[str, Any],
     ) -> DBAPIConnection:
-        connection = _connected(timeout, dialect, cargs, cparams)
+        seeking = _found(destination, _Login(dialect, destination.role, cargs, cparams))
+        connection = _connected(timeout, seeking)
         # What SQLAlchemy asks of a new connection has no limit of its own.
         loop, driver_connection = asyncio.get_running_loop(), connection.driver_connection
         record.info[_PREPARING] = loop.call_later(timeout, abort, driver_connection)
@@ -59,11 +76,9 @@ def _dialer(timeout: float) -> Callable[..., DBAPIConnection]:
     return dial
 
 
-def _connected(
-    timeout: float, dialect: Dialect, cargs: Sequence[Any], cparams: dict[str, Any]
-) -> Any:  # noqa: ANN401
+def _connected(timeout: float, seeking: Coroutine[Any, Any, T]) -> T:
     try:
-        return await_(_in_time(timeout, dialect.connect, *cargs, **cparams))
+        return await_(_in_time(timeout, seeking))
     except TimeoutError as error:
         late = TimeoutError(f"no connection in {timeout:g} s")
         raise as_database_error(late) from error
@@ -73,9 +88,53 @@ def _connected(
         raise
 
 
-async def _in_time(seconds: float, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:  # noqa: ANN401
+async def _in_time(seconds: float, seeking: Coroutine[Any, Any, T]) -> T:
     async with asyncio.timeout(seconds):
-        return await greenlet_spawn(work, *args, **kwargs)
+        return await seeking
+
+
+async def _found(destination: Destination, login: _Login) -> Any:  # noqa: ANN401
+    hosts, credentials = destination.hosts, destination.credentials
+    if credentials is None:
+        return await hosts.find(login.at)
+    known = await credentials.current()
+    try:
+        return await hosts.find(login.by(known).at)
+    except Exception as error:
+        newer = await credentials.newer_than(known) if is_login_refused(error) else None
+        if newer is None:
+            raise
+    return await hosts.find(login.by(newer).at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """What SQLAlchemy would connect with, and the role that the server must have."""
+
+    dialect: Dialect
+    role: Role
+    args: Sequence[Any]
+    parameters: dict[str, Any]
+
+    def by(self, credentials: Credentials) -> _Login:
+        """The same, as somebody else."""
+        mine = {"user": credentials.user, "password": credentials.password}
+        return replace(self, parameters={**self.parameters, **mine})
+
+    async def at(self, address: Address) -> Any:  # noqa: ANN401
+        """A connection to the server at *address*. Raises Unsuitable if it is of another role."""
+        given = {name: value for name, value in address._asdict().items() if value is not None}
+        return await greenlet_spawn(self._connected, {**self.parameters, **given})
+
+    def _connected(self, parameters: dict[str, Any]) -> DBAPIConnection:
+        connection = self.dialect.connect(*self.args, **parameters)
+        try:
+            if not has_role(connection, self.role):
+                raise Unsuitable(self.role)  # noqa: TRY301
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 def _prepared(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

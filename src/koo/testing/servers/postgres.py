@@ -6,7 +6,8 @@
                            | +---- start() on the same port and data             |
                            +-----------------------------------------------------+
 
-``freeze`` and ``thaw`` stop and continue every process of the server without ending it.
+``freeze`` and ``thaw`` stop and continue every process of the server without ending it;
+``standby`` makes a second server that follows this one until ``promote`` ends that.
 """
 
 from __future__ import annotations
@@ -151,6 +152,23 @@ class PostgresServer:
         """Let every process go on (SIGCONT)."""
         send(signal.SIGCONT, *self._pids())
 
+    def standby(self, *, settings: Mapping[str, str] | None = None) -> PostgresServer:
+        """A server of its own, not yet started, that follows this one from where it is now.
+
+        Raises ``RuntimeError`` with what ``pg_basebackup`` says if it fails.
+        """
+        other = PostgresServer(binaries=self._binaries, settings=settings, launch=self._launch)
+        if self._launch is not None and self._launch.user is not None:
+            os.chown(other.folder, self._launch.user, self._launch.user)
+        here = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres")
+        copying = ("--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+        self._run("pg_basebackup", *here, *copying, "-D", str(other.folder / "data"))
+        return other
+
+    def promote(self) -> None:
+        """Follow nobody any more; returns as soon as this server can be written to."""
+        self._run("pg_ctl", "promote", "-D", str(self._files.data))
+
     @property
     def _files(self) -> DataFolder:
         return DataFolder(self.folder)
@@ -187,6 +205,12 @@ class PostgresServer:
         assert self._launch is not None
         assert self._binaries is not None
         return [*self._launch.prefix, self._binaries / name]
+
+    def _run(self, name: str, *words: str) -> None:
+        command = [*self._program(name), *words]
+        ran = subprocess.run(command, check=False, capture_output=True, text=True, **self._terms())
+        if ran.returncode:
+            raise RuntimeError(f"postgres: {name} failed; it says: {ran.stderr.strip()}")
 
     def _terms(self) -> dict[str, Any]:
         assert self._launch is not None
