@@ -72,6 +72,23 @@ async def test_new_ones_are_fetched_before_the_old_expire_and_nobody_waits(cache
     cache.stop()
 
 
+async def test_a_provider_with_nothing_newer_is_asked_again_only_when_they_expire(cached):
+    vault, began = Vault(seconds=0), asyncio.get_running_loop().time()
+
+    async def until_the_tenth_second():
+        await vault()
+        left = began + 10 - asyncio.get_running_loop().time()
+        return Credentials(user="u", password="same", lifetime=left if left > 0 else 10)
+
+    cache, _ = cached(until_the_tenth_second)
+    await cache.current()
+    await asyncio.sleep(9.9)
+    assert vault.calls == 2
+    await asyncio.sleep(0.2)
+    assert vault.calls == 3
+    cache.stop()
+
+
 async def test_credentials_for_ever_are_fetched_once(cached):
     vault = Vault(lifetime=float("inf"))
     cache, _ = cached(vault)

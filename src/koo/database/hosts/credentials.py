@@ -98,9 +98,11 @@ class CredentialsCache:
             raise ConnectionError(words) from error
         before, self._known = self._known, found
         self._expires = self._now() + found.lifetime
+        are_new = before is None or not _same(before, found)
         if found.lifetime < inf:
-            self._again_in(found.lifetime * _SHARE_OF_LIFE)
-        if before is not None and not _same(before, found):
+            # The same again: there are no newer ones before these expire.
+            self._again_in(found.lifetime * (_SHARE_OF_LIFE if are_new else 1))
+        if are_new and before is not None:
             self._changed()
         return found
 
