@@ -5,9 +5,10 @@ stay its own; whether to try again is decided by SQLSTATE and phase.
 """
 
 from .config import DatabaseConfig
-from .hosts import Credentials, CredentialsProvider, ReplicaStats
+from .hosts import Credentials, CredentialsProvider
 from .manager import DatabaseManager
 from .pool import PoolExhausted, PoolStats
+from .replicas import ReplicaStats
 from .report import DatabaseStats
 from .verdicts import Kind, StatementTimedOut, Verdict, classify, judge
 

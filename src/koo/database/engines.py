@@ -25,12 +25,11 @@ from sqlalchemy.pool import NullPool
 
 from .config import DatabaseConfig
 from .drivers.goodbye import finish_saying
-from .hosts import ReplicaStats
 from .hosts.credentials import CredentialsCache
-from .hosts.replicas import Readers
 from .hosts.seeking import Hosts
 from .listening import Destination, connect_arguments, listen_to_dialing, listen_to_driver
 from .pool import Keeper, PoolCounts, Terms, WatchedPool, doubt_after, ending
+from .replicas import Readers, ReplicaStats
 from .scope import Scope
 
 __all__ = ["Engines", "LoopEngine"]

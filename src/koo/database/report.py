@@ -16,8 +16,8 @@ from ..resilience import (
     State,
     derive_health,
 )
-from .hosts import ReplicaStats
 from .pool import PoolStats
+from .replicas import ReplicaStats
 
 __all__ = ["DatabaseStats", "summarize"]
 

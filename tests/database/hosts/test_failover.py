@@ -41,7 +41,7 @@ async def test_the_server_with_the_wanted_role_is_taken(pair, driver, opened, ro
 
 
 async def test_a_server_that_does_not_report_its_role_is_asked(pair, driver, opened, monkeypatch):
-    monkeypatch.setattr(roles, "_reported", lambda _: None)
+    monkeypatch.setattr(roles, "_parameter", lambda *_: None)
     primary, standby = pair
     for role, wanted in (("primary", primary), ("standby", standby)):
         async with opened(url_of(driver, standby.port, primary.port, role=role)) as manager:

@@ -66,6 +66,11 @@ async def test_one_that_fails_costs_no_time():
     assert loop.time() - began == pytest.approx(0.03)
 
 
+async def test_all_that_were_dialed_are_waited_for():
+    network = Network(one=(1.0, ConnectionRefusedError()), two=(2.0, None))
+    assert (await Hosts([ONE, TWO]).find(network.dial)).host == "two"
+
+
 async def test_who_arrives_in_the_same_instant_as_the_winner_is_closed():
     network = Network(one=(0.35, None), two=(0.1, None))
     found = await Hosts([ONE, TWO]).find(network.dial)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy.util import greenlet_spawn
 
@@ -90,10 +90,8 @@ class _Race:
 
     def _fail(self, task: asyncio.Task[Any]) -> None:
         del self._running[task]
-        error = task.exception()
-        if not isinstance(error, Exception):
-            raise error  # type: ignore[misc]
-        self._errors.append(error)
+        # What is no Exception ends the loop by itself, and a cancellation is raised here.
+        self._errors.append(cast("Exception", task.exception()))
 
 
 def _drop(task: asyncio.Task[Any]) -> None:

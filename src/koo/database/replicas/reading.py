@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -25,12 +25,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from ...errors import PoolExhausted
 from ...resilience import Clock, Counter, detached
 from ..commit import transaction
+from ..config import DatabaseConfig
 from ..scope import Scope
 from ..verdicts import is_trouble
 from .stats import ReplicaStats
-
-if TYPE_CHECKING:
-    from ..config import DatabaseConfig
 
 __all__ = ["Marks", "Readers", "Replica"]
 

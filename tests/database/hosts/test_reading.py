@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import exc, text
 
 from koo.database import PoolExhausted, StatementTimedOut
-from koo.database.hosts.replicas import Marks
+from koo.database.replicas.reading import Marks
 from koo.testing import BlackHole, FaultProxy
 
 STANDBY = text("SELECT pg_is_in_recovery()")
