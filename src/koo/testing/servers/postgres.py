@@ -158,8 +158,7 @@ class PostgresServer:
         Raises ``RuntimeError`` with what ``pg_basebackup`` says if it fails.
         """
         other = PostgresServer(binaries=self._binaries, settings=settings, launch=self._launch)
-        if self._launch is not None and self._launch.user is not None:
-            os.chown(other.folder, self._launch.user, self._launch.user)
+        other._settle()
         here = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres")
         copying = ("--write-recovery-conf", "--checkpoint=fast", "--no-sync")
         self._run("pg_basebackup", *here, *copying, "-D", str(other.folder / "data"))
@@ -179,14 +178,18 @@ class PostgresServer:
         return () if pid is None else (pid, *inhabitants(self._files.data))
 
     def _prepare(self) -> None:
+        self._settle()
+        self._files.make(self._program("initdb"), self._terms())
+        self._files.take_over()
+
+    def _settle(self) -> None:
+        """A folder and programs that whoever the server runs as can reach."""
         self._launch = self._launch or how_to_launch()
         self._binaries = self._binaries or find_binaries()
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._launch.user is not None:
             os.chown(self.folder, self._launch.user, self._launch.user)
             self._binaries = within_reach(self._binaries, self.folder)
-        self._files.make(self._program("initdb"), self._terms())
-        self._files.take_over()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         """Start the postmaster from a thread that lives as long as this object.
