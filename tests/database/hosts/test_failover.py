@@ -87,7 +87,13 @@ class Writers:
         self.manager = manager
         self.written = []
         self.failed = []
-        self.wrote_at = 0.0
+        self.is_back = asyncio.Event()
+        self.back_at = 0.0
+        self.since = float("inf")
+
+    def first_after(self, moment):
+        """Tell by `is_back` and `back_at` when the first write after *moment* is acknowledged."""
+        self.since = moment
 
     async def write_on(self, number):
         row = number
@@ -102,7 +108,12 @@ class Writers:
             self.failed.append(row)
         else:
             self.written.append(row)
-            self.wrote_at = time.monotonic()
+            self._note(time.monotonic())
+
+    def _note(self, now):
+        if now > self.since and not self.is_back.is_set():
+            self.back_at = now
+            self.is_back.set()
 
 
 async def insert(session, row):
@@ -131,11 +142,12 @@ async def test_a_standby_promoted_under_load_is_written_to_within_a_second_and_n
         await asyncio.sleep(0.5)
         await asyncio.to_thread(primary.kill)
         before = len(writers.written)
+        ordered = time.monotonic()
+        writers.first_after(ordered)
         await asyncio.to_thread(standby.promote)
-        promoted = time.monotonic()
-        while writers.wrote_at < promoted and time.monotonic() < promoted + 5:
-            await asyncio.sleep(0.005)
-        back = writers.wrote_at - promoted
+        async with asyncio.timeout(5):
+            await writers.is_back.wait()
+        back = writers.back_at - ordered
         await asyncio.sleep(0.3)
         assert not any(task.done() for task in tasks)
         for task in tasks:

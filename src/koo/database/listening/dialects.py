@@ -58,7 +58,7 @@ def _prepare(engine: Engine, dialect: Any, config: DatabaseConfig, clock: Clock)
             event.listen(engine, "connect", _prepare_sqlite)
             dialect.do_begin = _begin_sqlite
             _offer_readonly(dialect, "PRAGMA query_only = 1", "PRAGMA query_only = 0")
-        case "mysql" | "mariadb":
+        case _:  # MySQL and MariaDB
             _offer_readonly(dialect, "SET TRANSACTION READ ONLY", "")
 
 
