@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import exc, text
@@ -126,3 +128,24 @@ async def test_the_row_lock_of_a_client_whose_network_went_dark_is_free_within_t
         with pytest.raises(exc.DBAPIError) as caught:
             await hold()
         assert judge(caught.value).failure.retryable
+
+
+def a_network_of_its_own():
+    """The words before a command that shall have one; none if this machine allows none."""
+    user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+    words = ("unshare", *user, "--net")
+    allowed = shutil.which("unshare") and shutil.which("ip")
+    if allowed and subprocess.run([*words, "ip", "link"], capture_output=True).returncode == 0:
+        return words
+    return ()
+
+
+def test_the_row_lock_of_a_machine_that_is_gone_is_free_within_three_seconds(driver):
+    words = a_network_of_its_own()
+    if not words:
+        pytest.skip("needs a network of its own: unshare --net, and ip")
+    program = Path(__file__).with_name("dark_machine.py")
+    command = [*words, sys.executable, program, driver]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    assert 1 < float(ran.stdout) < 3

@@ -117,13 +117,13 @@ def _cancel_at_server(connection: Any) -> None:  # noqa: ANN401
     pgconn = connection.pgconn
     if pgconn.status != ConnStatus.OK or not capabilities.has_cancel_safe():
         return
-    request = pgconn.cancel_conn()
-    request.start()
-    say_in_background(partial(_sent, request))
+    # Started in the background: without a route to the server that fails at once.
+    say_in_background(partial(_sent, pgconn.cancel_conn()))
 
 
 async def _sent(request: Any) -> None:  # noqa: ANN401
     try:
+        request.start()
         await waiting.wait_conn_async(generators.cancel(request), _INTERVAL)
     finally:
         request.finish()
