@@ -108,6 +108,7 @@ async def test_sessions_of_older_credentials_are_replaced_and_those_who_have_the
 
 
 @pytest.mark.properties
+@pytest.mark.timeout(300)
 @pytest.mark.integration
 async def test_rotated_every_two_seconds_under_load_no_request_fails(
     guarded, driver, opened, scale
