@@ -21,15 +21,16 @@ from fastapi import Depends, FastAPI, Request
 
 from core.config import ROOT, VAR, get_settings
 from core.database import db_manager
-from core.events import listener, log_event
+from core.events import event_log, listener
 from core.settings import Fingerprint
-from core.state import store
+from core.state import records, store
 from koo.resilience import ConfigurationChanged
 from koo.web import Access, AccessConfig, Console, ConsoleConfig, Problem, is_loopback
 from services.hybrid_ai_manager import hybrid_ai_manager
+from services.notifications import delivering
 
 from .database import database_router
-from .monitoring import monitor
+from .monitoring import courier, monitor
 from .outages import answer_outages
 
 __all__ = ["access_of", "assemble", "tell_of_changes"]
@@ -75,11 +76,18 @@ def assemble(
         # Whoever takes backend/ alone has none, and alerts name their section without a link.
         runbooks=_RUNBOOKS.read_text(encoding="utf-8") if _RUNBOOKS.exists() else "",
     )
-    console = Console(monitor, access, config, answers=hybrid_ai_manager, on_event=log_event)
+    console = Console(
+        monitor,
+        access,
+        config,
+        answers=hybrid_ai_manager,
+        records=records,
+        on_event=event_log.record,
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with console.running():
+        async with console.running(), delivering(courier):
             tell_of_changes(fingerprint)
             db_manager.start()
             hybrid_ai_manager.start()
@@ -89,6 +97,7 @@ def assemble(
             finally:
                 await asyncio.gather(hybrid_ai_manager.close(), db_manager.close())
                 store.close()
+                event_log.flush()
 
     app = FastAPI(
         title="KOO",

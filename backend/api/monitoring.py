@@ -8,18 +8,26 @@ from core.ai_error_handling import ai_error_handler
 from core.answers import SystemHealth
 from core.config import get_settings
 from core.database import db_manager
-from core.events import journal, log_alert
+from core.events import counts, event_log, journal, redact
+from core.state import archive, records
 from koo.monitoring import Monitor, views
+from services.notifications import courier_of
 
-__all__ = ["get_system_health", "monitor"]
+__all__ = ["courier", "get_system_health", "monitor"]
 
 monitor: Final = Monitor(
     (db_manager, *ai_error_handler.services.values()),
     journal=journal,
+    counts=counts,
     configuration=get_settings().shown,
     rules=get_settings().alert_rules,
-    on_alert=log_alert,
+    on_alert=event_log.record_alert,
+    mutes=records.mute_book.mutes,
+    redact=redact,
 )
+courier: Final = courier_of(get_settings().telling, monitor, archive, records)
+if courier is not None:
+    monitor.add(courier)
 
 
 async def get_system_health() -> SystemHealth:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from core import garbage
 from core.config import get_settings
+from core.events import log_lines
 from core.signals import end_quietly
 
 from .assembly import access_of, assemble
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     address = address_of(options.host, listener)
     app = assemble(access, host=options.host, on_ready=lambda _: announce(address, access))
     garbage.settle()
-    make_server(app, grace=get_settings().shutdown_grace).run(sockets=[listener])
+    server = make_server(app, grace=get_settings().shutdown_grace, lines=log_lines())
+    server.run(sockets=[listener])
 
 
 def _parser() -> argparse.ArgumentParser:

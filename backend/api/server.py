@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import logging
 import socket
 import sys
 from copy import deepcopy
@@ -69,10 +70,13 @@ class _Server(uvicorn.Server):
             await self.lifespan.shutdown()
 
 
-def make_server(app: FastAPI, *, grace: float, log_level: str = "info") -> uvicorn.Server:
-    """The server; at its end requests in flight get *grace* seconds."""
-    logging: dict[str, Any] = deepcopy(LOGGING_CONFIG)
-    logging["loggers"]["koo.events"] = {
+def make_server(
+    app: FastAPI, *, grace: float, lines: logging.Formatter, log_level: str = "info"
+) -> uvicorn.Server:
+    """The server, whose log has the form of *lines*; requests in flight get *grace* at its end."""
+    log_config: dict[str, Any] = deepcopy(LOGGING_CONFIG)
+    log_config["formatters"]["default"] = {"()": lambda: lines}
+    log_config["loggers"]["koo.events"] = {
         "handlers": ["default"],
         "level": log_level.upper(),
         "propagate": False,
@@ -81,7 +85,7 @@ def make_server(app: FastAPI, *, grace: float, log_level: str = "info") -> uvico
         app,
         access_log=False,
         lifespan="on",
-        log_config=logging,
+        log_config=log_config,
         log_level=log_level,
         server_header=False,
         timeout_graceful_shutdown=grace,  # type: ignore[arg-type] # fractions work as well

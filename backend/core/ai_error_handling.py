@@ -12,12 +12,12 @@ from typing import Final
 
 from koo.ai import AIService, PriceTable, ServiceConfig, Sessions, connect
 from koo.errors import ExternalServiceError
-from koo.monitoring import views
+from koo.monitoring import redacted, views
 from koo.resilience import SYSTEM_CLOCK, Clock, Listener, Store
 
 from .answers import ServiceHealth
 from .config import get_settings
-from .events import listener
+from .events import listener, redact
 from .state import store
 
 __all__ = ["AIErrorHandler", "ExternalServiceError", "ai_error_handler"]
@@ -50,7 +50,8 @@ class AIErrorHandler:
 
     def get_service_status(self, service: AIService) -> ServiceHealth:
         """The health of *service*. Only looks."""
-        view = views.service_health(service.report(), self._clock.time())
+        report = redacted(service.report(), redact)
+        view = views.service_health(report, self._clock.time())
         health: ServiceHealth = views.plain(view)
         return health
 

@@ -43,6 +43,7 @@ class CircuitBreaker(TypedDict):
     mode: str
     rejected_total: int
     opened_total: int
+    generation: str
 
 
 class PoolStatus(TypedDict):

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping
 from functools import cache, cached_property
 from typing import Final, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr, ValidationError, field_validator, model_validator
 
@@ -30,9 +31,11 @@ from .settings import (
     DatabaseSettings,
     ServiceVariables,
     SettingsError,
+    Telling,
     Variables,
     explain,
     read_alert_rules,
+    read_telling,
 )
 
 __all__ = [
@@ -47,7 +50,8 @@ __all__ = [
 
 _SQLITE: Final = "sqlite:///"
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]", re.IGNORECASE)
-_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+#: Printable without spaces and commas, or the digest of such a one.
+_TOKEN: Final = re.compile(r"sha256:[0-9a-f]{64}|(?!sha256:)[\x21-\x2b\x2d-\x7e]+")
 _ALERTS: Final = ROOT / "alerts.toml"
 _FAMILIES: Final = ("AI_", "DATABASE_", "DB_", "KOO_")
 
@@ -82,6 +86,22 @@ class Settings(ApplicationVariables, AISettings, DatabaseSettings):
         """KOO_CALL_TOKEN in plain text."""
         return _plain(self.koo_call_token)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What is set and must never be shown: keys, tokens, the passwords in addresses."""
+        fields = (field for part in (self, *self.own.values()) for field in part)
+        secrets = (
+            (name, value.get_secret_value())
+            for name, value in fields
+            if isinstance(value, SecretStr)
+        )
+        return tuple(word for name, secret in secrets for word in _secret_words(name, secret))
+
+    @cached_property
+    def telling(self) -> Telling:
+        """Who is told of alerts: what KOO_NOTIFY_URLS names."""
+        return read_telling(_plain(self.koo_notify_urls) or "")
+
     @cached_property
     def alert_rules(self) -> tuple[Rule, ...]:
         """The alert rules in force: koo's, or what alerts.toml beside `.env` makes of them."""
@@ -113,14 +133,17 @@ class Settings(ApplicationVariables, AISettings, DatabaseSettings):
     @field_validator("koo_read_token", "koo_operate_token", "koo_call_token")
     @classmethod
     def _check_token(cls, token: SecretStr | None) -> SecretStr | None:
-        if token and not _TOKEN.fullmatch(token.get_secret_value()):
-            raise ValueError("must be printable ASCII without spaces")
+        if not all(_TOKEN.fullmatch(one) for one in _split(_plain(token))):
+            raise ValueError(
+                "must be printable ASCII without spaces, or sha256: and 64 hexadecimal digits;"
+                " several are separated by commas"
+            )
         return token
 
     @model_validator(mode="after")
     def _check_tokens(self) -> Self:
         tokens = [self.read_token, self.operate_token, self.call_token]
-        given = [token for token in tokens if token]
+        given = [one for token in tokens for one in _split(token)]
         if len(set(given)) < len(given):
             raise ValueError("KOO_READ_TOKEN, KOO_OPERATE_TOKEN and KOO_CALL_TOKEN must differ")
         return self
@@ -135,7 +158,7 @@ def read_settings() -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f".env can't be read ({type(error).__name__}); correct it") from None
     # Built at once, so that what is wrong with them stops the start.
-    _ = settings.database, settings.services, settings.alert_rules
+    _ = settings.database, settings.services, settings.alert_rules, settings.telling
     return settings
 
 
@@ -174,6 +197,24 @@ def _values(variables: Variables) -> dict[str, str]:
 
 def _text(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _secret_words(name: str, secret: str) -> list[str]:
+    if name == "koo_notify_urls":
+        return [word for url in secret.split() for word in _words_of_a_hook(url)]
+    if "://" in secret:
+        password = urlsplit(secret).password or ""
+        return [password, unquote(password)]
+    return [word.strip() for word in secret.split(",")]
+
+
+def _words_of_a_hook(url: str) -> list[str]:
+    """All of *url* but its host: whoever knows them may post there."""
+    return [word for word in re.split(r"[/?&=@:]+", url) if word != urlsplit(url).hostname]
+
+
+def _split(tokens: str | None) -> list[str]:
+    return tokens.split(",") if tokens else []
 
 
 def _plain(secret: SecretStr | None) -> str | None:

@@ -15,12 +15,12 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from koo.database import DatabaseManager
-from koo.monitoring import views
+from koo.monitoring import redacted, views
 from koo.resilience import SYSTEM_CLOCK, Clock, Health, Listener, Report
 
 from .answers import DatabaseHealth, DetailedStatus, PoolMetrics
 from .config import Settings, get_settings
-from .events import listener
+from .events import listener, redact
 
 __all__ = ["Database", "check_database_health", "db_manager", "transactional_with_retry"]
 
@@ -36,6 +36,10 @@ class Database(DatabaseManager):
     ) -> None:
         super().__init__(settings.database, on_event=on_event, clock=clock)
         self._settings = settings
+
+    def report(self) -> Report:
+        """How it is doing, without secrets. Only looks."""
+        return redacted(super().report(), redact)
 
     @property
     def circuit_breaker_state(self) -> Health:

@@ -17,6 +17,7 @@ import uvicorn
 from api.assembly import access_of, assemble
 from api.server import address_of, announce, make_server
 from core.config import get_settings
+from core.events import log_lines
 from koo.resilience import SYSTEM_CLOCK, Clock
 from koo.testing import PostgresServer, Simulator
 from koo.web import Access
@@ -53,7 +54,7 @@ class Performance:
 
         app = assemble(access_of(_HOST), fingerprint=None, on_ready=tell)
         grace = get_settings().shutdown_grace
-        server = make_server(app, grace=grace, log_level="warning")
+        server = make_server(app, grace=grace, lines=log_lines(), log_level="warning")
         async with self._simulator:
             serving = asyncio.create_task(_serve(server, listener))
             playing = asyncio.create_task(self._play())

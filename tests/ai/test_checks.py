@@ -31,6 +31,22 @@ async def test_a_check_asks_for_the_models_and_remembers_the_answer(serve):
     assert provider.requests == []
 
 
+async def test_the_interval_is_told_once_checks_are_made_in_the_background(serve):
+    service = serve(ScriptedProvider(), check_interval=45.0)
+    assert (await service.check()).check.interval is None
+    assert (await service.check_unless_busy()).check.interval == 45.0
+
+
+async def test_an_open_circuit_is_half_opened_by_hand_and_a_closed_one_is_left(serve):
+    service = serve(ScriptedProvider())
+    service.half_open()
+    assert service.report().breaker.state == "closed"
+    service._breaker.open_until(60, "the service asked for it")
+    service.half_open()
+    report = service.report()
+    assert (report.state, report.cause) == (Health.DEGRADED, "half-opened by hand")
+
+
 async def test_within_the_interval_the_last_answer_is_repeated(serve):
     provider = ScriptedProvider()
     service = serve(provider, check_interval=60.0)

@@ -186,3 +186,20 @@ async def test_the_table_compiles_a_price_once_and_forgets_when_names_never_end(
         table.find("openai", f"made-up-{n}", "")
     assert table.find("openai", "made-up-999", "") is None
     assert await table.get("openai", "gpt-4o", "") is not first
+
+
+def test_a_model_of_litellm_costs_what_its_own_vendor_asks():
+    at_vendor = compile_price("anthropic", "claude-sonnet-4-5", "")
+    assert compile_price("litellm", "anthropic/claude-sonnet-4-5", "") == at_vendor is not None
+    assert compile_price("litellm", "nobody/nothing", "http://127.0.0.1:1/v1") is None
+
+
+def test_the_price_library_does_not_remember_what_callers_made_up():
+    snapshot = get_snapshot()
+    caches = (snapshot._lookup_cache, snapshot._provider_cache, snapshot._provider_misses)
+    for vendor in ("anthropic", "lab"):
+        compile_price(vendor, "made-up", "http://127.0.0.1:1/v1")
+        before = sum(map(len, caches))
+        for number in range(20):
+            compile_price(vendor, f"made-up-{number}", "http://127.0.0.1:1/v1")
+        assert sum(map(len, caches)) == before

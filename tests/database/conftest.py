@@ -3,11 +3,14 @@
 import contextlib
 
 import pytest
+import trustme
 from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.resilience import Backoff, RetryConfig
 from koo.testing import FaultProxy, PostgresServer
+
+from .servers import MariadbServer
 
 QUICK = RetryConfig(backoff=Backoff(base_delay=0.01, max_delay=0.05))
 
@@ -23,6 +26,29 @@ def postgres():
 def victim():
     """A server of one's own, to be killed."""
     with PostgresServer(settings={"fsync": "off"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def papers(tmp_path_factory):
+    """The folder with what a server at 127.0.0.1 shows and what its clients trust."""
+    folder = tmp_path_factory.mktemp("tls")
+    ours, others = trustme.CA(), trustme.CA()
+    shown = ours.issue_cert("127.0.0.1")
+    ours.cert_pem.write_to_path(folder / "ours.pem")
+    others.cert_pem.write_to_path(folder / "others.pem")
+    shown.cert_chain_pems[0].write_to_path(folder / "shown.pem")
+    shown.private_key_pem.write_to_path(folder / "key.pem")
+    (folder / "key.pem").chmod(0o600)
+    (folder / "empty.pem").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mariadb(papers):
+    """A MariaDB that is well again after each test that harms it."""
+    tls = (f"--ssl-cert={papers}/shown.pem", f"--ssl-key={papers}/key.pem")
+    with MariadbServer("--max-connections=300", *tls) as server:
         yield server
 
 

@@ -76,6 +76,15 @@ async def test_an_answer_is_remembered_with_its_time():
     assert last.at == setting.clock.time() - 0.25
 
 
+async def test_the_interval_is_told_once_checks_are_made_in_the_background():
+    setting = Setting()
+    await setting.examiner.check()
+    assert setting.examiner.last.interval is None
+    setting.examiner.start()
+    assert setting.examiner.last.interval == 30.0
+    await setting.examiner.stop()
+
+
 async def test_who_asks_meanwhile_joins():
     setting = Setting(takes=1)
     await asyncio.gather(*(setting.examiner.check() for _ in range(10)))

@@ -1,4 +1,7 @@
-"""The COMMIT whose answer is lost, and everything that is not that."""
+"""The COMMIT whose answer is lost where nobody can tell, and everything that is not that.
+
+Where there is a witness, see `exactly_once`.
+"""
 
 import asyncio
 
@@ -40,10 +43,10 @@ async def entries(manager):
 
 
 @pytest.mark.parametrize(("action", "booked"), [(Action.CUT, 0), (Action.CUT_CLIENT, 1)])
-async def test_a_lost_commit_is_never_repeated_whether_it_arrived_or_not(
+async def test_without_a_witness_a_lost_commit_is_never_repeated_whether_it_arrived_or_not(
     through_proxy, action, booked
 ):
-    async with through_proxy() as (manager, proxy, direct):
+    async with through_proxy(commit_tokens="off") as (manager, proxy, direct):
         proxy.hook = fault = CommitFault(action)
         with pytest.raises(errors.CommitOutcomeUnknown, match="may or may not have committed"):
             await manager.transact(book, max_retries=5)
@@ -65,7 +68,7 @@ async def test_a_scope_says_the_same(through_proxy):
 
 
 async def test_a_commit_in_the_callers_own_code_is_no_exception(through_proxy):
-    async with through_proxy() as (manager, proxy, _):
+    async with through_proxy(commit_tokens="off") as (manager, proxy, _):
         proxy.hook = fault = CommitFault(Action.CUT_CLIENT)
         attempts = []
 
@@ -80,7 +83,7 @@ async def test_a_commit_in_the_callers_own_code_is_no_exception(through_proxy):
 
 
 async def test_a_commit_that_is_never_answered_is_unknown_too(through_proxy):
-    async with through_proxy(attempt_timeout=0.5) as (manager, proxy, direct):
+    async with through_proxy(attempt_timeout=0.5, commit_tokens="off") as (manager, proxy, direct):
         attempts = []
 
         async def work(session):
@@ -301,7 +304,7 @@ async def test_a_released_savepoint_is_not_a_commit(postgres, driver, opened, le
 
 
 async def test_an_outer_policy_does_not_repeat_an_unknown_commit(through_proxy):
-    async with through_proxy() as (manager, proxy, _):
+    async with through_proxy(commit_tokens="off") as (manager, proxy, _):
         proxy.hook = fault = CommitFault(Action.CUT_CLIENT, times=9)
         outer = Policy("outer", retry=RetryConfig(backoff=Backoff(base_delay=0.01)))
         with pytest.raises(errors.CommitOutcomeUnknown):

@@ -18,7 +18,9 @@ def config(url="sqlite:////tmp/app.db", **changes):
         ("sqlite://", "sqlite+aiosqlite://"),
         ("mysql://u@h/d", "mysql+asyncmy://u@h/d"),
         ("mariadb://u@h/d", "mariadb+asyncmy://u@h/d"),
-        ("postgres://u@h/d?sslmode=require", "postgresql+asyncpg://u@h/d?ssl=require"),
+        ("postgres://u@h/d?sslmode=require", "postgresql+asyncpg://u@h/d?sslmode=require"),
+        ("postgres://u@h/d?ssl=require", "postgresql+asyncpg://u@h/d?sslmode=require"),
+        ("postgresql+psycopg://u@h/d?ssl=require", "postgresql+psycopg://u@h/d?sslmode=require"),
         (
             "postgresql+psycopg://u@h/d?sslmode=require",
             "postgresql+psycopg://u@h/d?sslmode=require",
@@ -49,6 +51,38 @@ def test_a_missing_driver_is_named_with_its_cure(monkeypatch):
         config("mysql://u@h/d")
 
 
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("sslmode=on", "url has an sslmode that is none; use disable, .*, verify-full$"),
+        ("ssl=true", "url has an sslmode that is none"),
+        (
+            "channel_binding=require",
+            "asyncpg does not take, channel_binding; .* the driver psycopg$",
+        ),
+        ("sslrootcert=ca.pem&sslsni=0", "asyncpg does not take, sslsni;"),
+    ],
+)
+def test_what_asyncpg_would_stumble_over_is_refused(query, sentence):
+    with pytest.raises(ValueError, match=f"^DatabaseConfig: .*{sentence}"):
+        config(f"postgres://u@h/d?{query}")
+
+
+def test_a_file_that_a_mysql_url_names_must_be_there(tmp_path):
+    with pytest.raises(ValueError, match="names an ssl_ca that is no file"):
+        config("mysql://u@h/d?ssl_ca=nowhere")
+    (tmp_path / "ca.pem").touch()
+    assert config(f"mysql://u@h/d?ssl_ca={tmp_path}/ca.pem").location.query
+
+
+def test_what_is_no_encryption_is_left_to_the_driver():
+    query = {"target_session_attrs": "read-write", "prepared_statement_cache_size": "0"}
+    asked = "&".join(map("=".join, query.items()))
+    assert config(f"postgres://u@h/d?{asked}").location.query == query
+    libpq = "postgresql+psycopg://u@h/d?channel_binding=require&sslrootcert=system"
+    assert config(libpq).url == libpq
+
+
 @pytest.mark.parametrize("port", [0, 65536, 99999])
 def test_a_port_that_is_none_is_refused(port):
     with pytest.raises(ValueError, match=r"^DatabaseConfig: url has a port .*use 1 to 65535$"):
@@ -76,6 +110,7 @@ def test_a_password_with_every_awkward_character_survives():
         ({"pool_size": 0}, "pool_size must be at least 1"),
         ({"max_overflow": -1}, "max_overflow can't be negative; use 0 for none"),
         ({"max_waiting": -1}, "max_waiting can't be negative; use 0 for none"),
+        ({"commit_tokens": "on"}, "commit_tokens must be auto or off"),
         ({"leak_after": 0}, "leak_after must be above 0 seconds"),
         ({"reclaim_after": 0}, "reclaim_after must be above 0 seconds"),
         ({"pool_timeout": 0}, "pool_timeout must be above 0 seconds"),

@@ -24,13 +24,18 @@ class Waiting:
         await_(asyncio.wait_for(asyncio.shield(self.future), seconds))
 
 
-def limited(seconds=1.0):
-    return Deadlined(seconds, Waiting.abort)
+def limited(seconds=1.0, abort=Waiting.abort):
+    return Deadlined(seconds, abort, asyncio.get_running_loop().time)
+
+
+async def run(limit, one, work, *args):
+    began = asyncio.get_running_loop().time()
+    return await greenlet_spawn(limit.run, one, began, work, *args)
 
 
 async def test_what_ends_in_time_returns_its_value():
     limit, one = limited(), Waiting()
-    assert await greenlet_spawn(limit.run, one, lambda value: value, 7) == 7
+    assert await run(limit, one, lambda value: value, 7) == 7
     await asyncio.sleep(5)
     assert one.aborted_at is None
 
@@ -39,7 +44,7 @@ async def test_what_does_not_is_aborted_and_says_so():
     limit, one = limited(), Waiting()
     began = asyncio.get_running_loop().time()
     with pytest.raises(TimeoutError) as caught:
-        await greenlet_spawn(limit.run, one, one.wait, 60)
+        await run(limit, one, one.wait, 60)
     assert isinstance(caught.value.__cause__, ConnectionError)
     assert one.aborted_at - began == pytest.approx(1.0)
 
@@ -51,7 +56,7 @@ async def test_each_has_its_own_end_and_one_timer_keeps_them_all():
     async def late(one, seconds):
         await asyncio.sleep(seconds)
         with pytest.raises(TimeoutError):
-            await greenlet_spawn(limit.run, one, one.wait, 60)
+            await run(limit, one, one.wait, 60)
 
     await asyncio.gather(*(late(one, 0.3 * place) for place, one in enumerate(ones)))
     assert [one.aborted_at - began for one in ones] == pytest.approx([1.0, 1.3, 1.6])
@@ -64,12 +69,12 @@ async def test_an_error_in_time_passes_as_it_is():
         raise KeyError("mine")
 
     with pytest.raises(KeyError):
-        await greenlet_spawn(limit.run, one, fail)
+        await run(limit, one, fail)
 
 
 async def test_a_cancellation_stays_one_even_if_it_comes_too_late():
-    quiet, one = Deadlined(1.0, lambda _: None), Waiting()
-    task = asyncio.create_task(greenlet_spawn(quiet.run, one, one.wait, 60))
+    quiet, one = limited(abort=lambda _: None), Waiting()
+    task = asyncio.create_task(run(quiet, one, one.wait, 60))
     await asyncio.sleep(2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -77,7 +82,7 @@ async def test_a_cancellation_stays_one_even_if_it_comes_too_late():
 
 
 async def test_an_answer_in_the_instant_of_the_abort_is_too_late():
-    quiet, one = Deadlined(1.0, lambda _: None), Waiting()
+    quiet, one = limited(abort=lambda _: None), Waiting()
     asyncio.get_running_loop().call_later(2, one.future.set_result, None)
     with pytest.raises(TimeoutError):
-        await greenlet_spawn(quiet.run, one, one.wait, 60)
+        await run(quiet, one, one.wait, 60)

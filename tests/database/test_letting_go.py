@@ -20,32 +20,15 @@ SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND que
 # -- without a server -----------------------------------------------------------------
 
 
-class Closed:
-    """A connection that remembers how it was closed."""
-
-    def __init__(self):
-        self.said = []
-
-    def close(self):
-        self.said.append("close")
-
-
 def test_what_is_nobodys_connection_is_left_alone():
     assert name_of(object()) == ""
     abort(object())
 
 
-@pytest.mark.parametrize("name", ["asyncpg", "psycopg"])
+@pytest.mark.parametrize("name", ["asyncpg", "psycopg", "asyncmy"])
 def test_a_subclass_made_elsewhere_is_still_its_drivers(name):
     empty = {"__init__": lambda _: None, "__del__": lambda _: None}
     assert name_of(type("Elsewhere", (driver(name).PromptConnection,), empty)()) == name
-
-
-def test_asyncmy_is_closed():
-    Closed.__module__ = "asyncmy.connection"
-    connection = Closed()
-    abort(connection)
-    assert connection.said == ["close"]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +37,7 @@ def test_asyncmy_is_closed():
         ("asyncpg", {"connection_class"}),
         ("psycopg", {"async_creator_fn"}),
         ("aiosqlite", set()),
-        ("asyncmy", set()),
+        ("asyncmy", {"async_creator_fn"}),
     ],
 )
 def test_what_each_is_connected_with(name, keys):
@@ -251,20 +234,22 @@ async def test_a_statement_past_its_time_is_stopped_at_the_server(
         is_reply = chunk.connection == 1 and chunk.direction is Direction.TO_CLIENT
         return Action.DROP if is_reply else Action.PASS
 
+    began = []
+
     async def late(manager, proxy):
         async with manager.session_scope() as session:
             await session.execute(text("SELECT 2"))
             proxy.hook = lose_replies if loses_replies else None
+            began.append(time.monotonic())
             await session.execute(text(f"SELECT pg_sleep(30) /* {mark} */"))
 
     async with (
         FaultProxy("127.0.0.1", postgres.port) as proxy,
         opened(postgres.url(driver, port=proxy.port), timeout=0.3) as manager,
     ):
-        began = time.monotonic()
         with pytest.raises(StatementTimedOut, match="no answer to a statement in 0.3 s"):
             await late(manager, proxy)
-        assert time.monotonic() - began < 0.8
+        assert time.monotonic() - began[0] < 0.8
         await until_none_is_active(url_of(), mark)
         pool = manager.stats().pool
         assert (pool.active, pool.total, pool.invalidated_total) == (0, 0, 1)

@@ -99,17 +99,6 @@ async def test_a_database_in_this_process_has_nothing_to_ask(sqlite_url):
         assert not is_dead(one.driver, one.alarm)
 
 
-@pytest.mark.parametrize("alive", [True, False])
-def test_asyncmy_knows_whether_it_is_connected(alive):
-    class Connection:
-        connected = alive
-
-    Connection.__module__ = "asyncmy.connection"
-    connection = Connection()
-    assert bool(alarm_of(connection)()) is not alive
-    assert is_dead(connection, alarm_of(connection)) is not alive
-
-
 def test_a_subclass_of_ours_is_known_by_what_it_comes_from():
     class Theirs:
         pass

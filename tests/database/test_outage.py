@@ -188,6 +188,18 @@ async def test_a_reset_closes_the_circuit_and_forgets_the_errors(victim, opened)
         assert manager.report().state is Health.HEALTHY
 
 
+async def test_half_opening_by_hand_ends_the_wait_and_the_next_call_probes(sqlite_url, opened):
+    breaker = BreakerConfig(recovery_timeout=60, success_threshold=1)
+    async with opened(sqlite_url, breaker=breaker) as manager:
+        manager.half_open()
+        assert manager.report().state is Health.HEALTHY
+        manager.breaker.open_until(60, "tried")
+        manager.half_open()
+        assert manager.report().state is Health.DEGRADED
+        await ask(manager)
+        assert manager.report().state is Health.HEALTHY
+
+
 async def test_health_is_asked_at_intervals_once_started(postgres, opened):
     async with opened(postgres.url(), check_interval=0.05) as manager:
         manager.start()

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 
 import pytest
-from sqlalchemy import exc, text
+from sqlalchemy import event, exc, text
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.orm import Session
 
 from koo import errors
-from koo.database import StatementTimedOut, classify
+from koo.database import DatabaseConfig, DatabaseManager, StatementTimedOut, classify
 from koo.resilience import BreakerConfig, Policy, State, current_attempt
 
 pytestmark = pytest.mark.integration
@@ -245,7 +247,8 @@ async def test_a_statement_that_takes_too_long_is_cut(postgres, driver, opened):
 
 
 async def test_a_transaction_that_takes_too_long_is_tried_again(url, opened):
-    async with opened(url, attempt_timeout=0.2) as manager:
+    # Without tokens, because the first transaction would make their table in that time.
+    async with opened(url, attempt_timeout=0.2, commit_tokens="off") as manager:
         attempts = []
 
         async def slow_at_first(session):
@@ -297,3 +300,47 @@ async def test_an_outer_policy_does_not_retry_what_was_given_up_inside(sqlite_ur
         with pytest.raises(exc.OperationalError):
             await outer(manager.transact)(conflict, max_retries=1)
         assert len(attempts) == 2
+
+
+class Counting(Session):
+    """A session class of the user's own."""
+
+
+class Ours(AsyncSession):
+    sync_session_class = Counting
+
+
+@pytest.mark.parametrize(
+    "maker",
+    [
+        async_sessionmaker(class_=Ours, autoflush=False),
+        async_sessionmaker(sync_session_class=Counting, autoflush=False, info={"tenant": 7}),
+    ],
+)
+async def test_sessions_are_made_as_you_make_them(sqlite_url, maker):
+    manager = DatabaseManager(DatabaseConfig(url=sqlite_url), sessions=maker)
+    seen = []
+    event.listen(Counting, "after_begin", lambda *_: seen.append(1))
+    async with manager.session_scope() as session:
+        assert type(session) is maker.class_
+        assert isinstance(session.sync_session, Counting)
+        assert (session.autoflush, session.sync_session.expire_on_commit) == (False, True)
+        await session.execute(text("SELECT 1"))
+        where = manager.stats().pool.holders[0].where
+    assert "test_sessions.py" in where
+    assert seen == [1]
+    assert session.sync_session.info.get("tenant") == maker.kw.get("info", {}).get("tenant")
+    async with maker(bind=manager.engine) as other:
+        await other.execute(text("SELECT 1"))
+        assert type(other.sync_session) is Counting
+    assert seen == [1, 1]
+    await manager.close()
+
+
+async def test_a_scope_that_fails_before_its_block_is_settled_too(opened):
+    async with opened("postgresql://nobody@127.0.0.1:1/nowhere") as manager:
+        with pytest.raises(exc.OperationalError):
+            async with manager.session_scope(readonly=True):
+                pytest.fail("the block has run")
+        breaker = manager.stats().breaker
+        assert (breaker.failures, breaker.outcomes) == (1, 1)

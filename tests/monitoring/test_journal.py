@@ -2,7 +2,7 @@
 
 import pytest
 
-from koo.monitoring import Journal
+from koo.monitoring import REQUEST_ID, Journal
 from koo.resilience import (
     CallRejected,
     ConfigurationChanged,
@@ -13,6 +13,7 @@ from koo.resilience import (
     ModeChanged,
     OperatorAction,
     RetryScheduled,
+    SchemaChanged,
     StateChanged,
     StateRenewed,
 )
@@ -60,6 +61,12 @@ def test_a_pause_says_for_how_long(journal):
     assert journal.entries()[0].cause == "for 20.0 s"
 
 
+def test_what_koo_makes_in_a_database_is_an_entry(journal):
+    journal.record(SchemaChanged("database", "table koo.commit_tokens made"))
+    [entry] = journal.entries()
+    assert (entry.what, entry.cause) == ("schema changed", "table koo.commit_tokens made")
+
+
 def test_changed_settings_become_an_entry_and_a_notice(journal, clock):
     journal.record(ConfigurationChanged("system", ("A", "B")))
     assert journal.entries()[0].cause == "A, B"
@@ -93,3 +100,79 @@ def test_the_newest_come_first_and_the_oldest_go(clock):
         journal.record(LimitPaused("x", number))
     assert [entry.cause for entry in journal.entries()] == ["for 4.0 s", "for 3.0 s", "for 2.0 s"]
     assert len(journal.entries(1)) == 1
+
+
+def record(journal, *numbers):
+    for number in numbers:
+        journal.record(LimitPaused("x", number))
+
+
+def told(page):
+    return [float(entry.cause.split()[1]) for entry in page.entries]
+
+
+def test_who_comes_without_a_cursor_gets_the_newest_the_oldest_of_them_first(journal):
+    record(journal, *range(5))
+    page = journal.read(most=2)
+    assert (told(page), page.has_gap) == ([3.0, 4.0], False)
+
+
+def test_a_cursor_gives_what_has_come_since_page_after_page(journal):
+    cursor = journal.read().cursor
+    record(journal, *range(5))
+    seen = []
+    for _ in range(4):
+        page = journal.read(cursor, 2)
+        assert not page.has_gap
+        seen += told(page)
+        cursor = page.cursor
+    assert seen == [0.0, 1.0, 2.0, 3.0, 4.0]
+    record(journal, 5)
+    assert told(journal.read(cursor)) == [5.0]
+
+
+def test_a_reader_that_was_too_slow_is_told_that_some_are_gone(clock):
+    journal = Journal(kept=3, clock=clock)
+    record(journal, 0)
+    cursor = journal.read().cursor
+    record(journal, *range(1, 4))
+    assert not journal.read(cursor).has_gap
+    record(journal, 4)
+    page = journal.read(cursor)
+    assert (told(page), page.has_gap) == ([2.0, 3.0, 4.0], True)
+
+
+def test_a_cursor_of_another_life_begins_anew_and_says_so(journal, clock):
+    record(journal, 1)
+    cursor = journal.read().cursor
+    clock.advance(60)
+    other = Journal(clock=clock)
+    record(other, 2)
+    page = other.read(cursor)
+    assert (told(page), page.has_gap) == ([2.0], True)
+    assert not other.read(page.cursor).has_gap
+
+
+def test_a_cursor_from_the_future_is_from_another_life(journal):
+    record(journal, 1)
+    birth, _, _ = journal.read().cursor.partition("-")
+    page = journal.read(f"{birth}-99")
+    assert (told(page), page.has_gap) == ([1.0], True)
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "abc-", "abc-x", "abc--1", "abc-\u00b2"])
+def test_what_is_no_cursor_is_refused(journal, cursor):
+    with pytest.raises(ValueError, match="no such cursor"):
+        journal.read(cursor)
+
+
+def test_an_entry_is_redacted_and_names_its_request(journal):
+    token = REQUEST_ID.set("req-42")
+    try:
+        journal.record(OperatorAction("ai:claude", "reset", "password=Zq9-canary", "page"))
+    finally:
+        REQUEST_ID.reset(token)
+    journal.record(OperatorAction("ai:claude", "reset", None, "page"))
+    without, with_reason = journal.entries()
+    assert (with_reason.cause, with_reason.request_id) == ("password=***", "req-42")
+    assert (without.cause, without.request_id) == (None, None)

@@ -4,6 +4,7 @@ import pytest
 
 from koo.monitoring import Journal, Monitor
 from koo.monitoring.history import History
+from koo.monitoring.notify import Mutes, Silence
 from koo.resilience import Health
 from koo.testing import FakeClock, running_clock
 
@@ -148,6 +149,39 @@ async def test_watching_observes_every_second(database, made):
     database.now = made.database()
     assert [alert.id for alert in monitor.alerts()] == ["database:recovered"]
     watching.cancel()
+
+
+def test_a_component_that_comes_later_is_watched_too(database, made):
+    monitor = Monitor([])
+    assert monitor.alerts() == ()
+    monitor.add(database)
+    database.now = made.database(Health.CIRCUIT_OPEN)
+    assert [alert.id for alert in monitor.alerts()] == ["database:circuit-open"]
+
+
+def test_the_watchdog_fires_as_long_as_somebody_watches(database, made):
+    clock = FakeClock()
+    monitor = Monitor([database], clock=clock)
+    assert monitor.heartbeat() == ()
+    database.now = made.database(Health.CIRCUIT_OPEN)
+    monitor.observe()
+    clock.advance(10)
+    beats = monitor.heartbeat()
+    assert [alert.id for alert in beats] == ["database:circuit-open", "system:watchdog"]
+    assert "watched since" in beats[-1].message
+    clock.advance(0.1)
+    assert monitor.heartbeat() == monitor.standing()
+
+
+def test_what_is_silenced_is_shown_as_such(database, made):
+    clock = FakeClock()
+    terms = {"starts": clock.time(), "ends": clock.time() + 9, "actor": "ann", "reason": "moving"}
+    mutes = Mutes((Silence(id="s", **terms),))
+    monitor = Monitor([database], clock=clock, mutes=lambda: mutes)
+    database.now = made.database(Health.CIRCUIT_OPEN)
+    assert [alert.silence for alert in monitor.alert_list().alerts] == ["s"]
+    assert monitor.alert_list().alerts == monitor.dashboard().alerts
+    assert monitor.dashboard().silences == monitor.alert_list().silences
 
 
 def test_the_pools_history_keeps_the_highest_of_five_seconds(made):

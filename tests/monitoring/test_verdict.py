@@ -42,11 +42,11 @@ def test_an_open_database_circuit_says_it_all(judge, made):
     assert view.more == 1
 
 
-def test_a_reset_is_safe_once_the_server_has_answered(judge, made):
+def test_half_opening_is_safe_once_the_server_has_answered(judge, made):
     report = made.database(
         Health.CIRCUIT_OPEN, since=made.NOW - 60, check=CheckStats(True, made.NOW - 3)
     )
-    assert judge(report).safe_action == "reset_database"
+    assert judge(report).safe_action == "half_open_database"
 
 
 @pytest.mark.parametrize("age", [31, 61])
@@ -59,13 +59,20 @@ def test_an_answer_that_is_old_or_from_before_the_trouble_makes_nothing_safe(jud
 def test_a_service_that_does_not_answer_is_waited_for(judge, made):
     view = judge(made.service(state=Health.CIRCUIT_OPEN))
     assert (view.headline, view.safe_action) == ("claude: circuit open", None)
-    assert "Reset only if" in view.advice
+    assert "Half-open only if" in view.advice
 
 
-def test_a_service_whose_provider_answers_may_be_reset(judge, made):
-    check = CheckStats(True, made.NOW - 1)
-    assert (
-        judge(made.service(state=Health.CIRCUIT_OPEN, check=check)).safe_action == "reset_service"
+def test_a_service_whose_provider_answers_may_be_half_opened(judge, made):
+    view = judge(made.service(state=Health.CIRCUIT_OPEN, check=CheckStats(True, made.NOW - 1)))
+    assert view.safe_action == "half_open_service"
+    assert view.advice.startswith("Safe: half-open")
+
+
+def test_a_database_that_answers_checks_and_fails_calls_has_no_safe_button(judge, made):
+    view = judge(made.database(Health.UNHEALTHY, check=CheckStats(True, made.NOW - 1)))
+    assert (view.safe_action, view.advice) == (
+        None,
+        "No button helps here; see what the alert says.",
     )
 
 

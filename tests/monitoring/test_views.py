@@ -7,6 +7,7 @@ import pytest
 
 from koo.monitoring import Alert, AlertState, Entry, Severity, views
 from koo.monitoring.history import Sample
+from koo.monitoring.notify import Acknowledgement, Mutes, Silence
 from koo.resilience import Health, Mode, Reading, Report
 
 PATHS = {
@@ -28,7 +29,7 @@ def shown(made):
         "detailed": views.detailed_status(report, {"DB_MAX_RETRIES": 3}, made.NOW),
         "service": views.service_health(service, made.NOW),
         "system": views.system_health([report, service], [], made.NOW),
-        "dashboard": views.dashboard([report, service], [], views.Past(), made.NOW),
+        "dashboard": views.dashboard([report, service], views.Standing(), views.Past(), made.NOW),
     }
     return {name: views.plain(view) for name, view in views_.items()}
 
@@ -211,7 +212,7 @@ def test_the_summary_adds_up_what_is_configured(made):
         made.service("openai", Health.CIRCUIT_OPEN, spent=1_000_000),
         made.without_key(),
     ]
-    summary = views.dashboard(reports, [], views.Past(), made.NOW).summary
+    summary = views.dashboard(reports, views.Standing(), views.Past(), made.NOW).summary
     assert (summary.ai_services_healthy, summary.ai_services_total) == (1, 2)
     assert summary.circuit_breakers_open == 2
     assert (summary.spent_today, summary.budget_today) == ("2.501", "20.00")
@@ -219,7 +220,7 @@ def test_the_summary_adds_up_what_is_configured(made):
 
 
 def test_an_application_without_a_database_says_null(made):
-    shown = views.dashboard([made.service()], [], views.Past(), made.NOW)
+    shown = views.dashboard([made.service()], views.Standing(), views.Past(), made.NOW)
     assert shown.database is None
     assert shown.summary.database_healthy is False
     assert views.system_health([], [], made.NOW).database is None
@@ -230,7 +231,7 @@ def test_events_are_told_under_the_names_of_the_contract(made):
     [event] = views.plain(views.event_views([entry]))
     assert event == {
         "at": "2023-11-14T22:13:20.000Z", "component": "database", "what": "circuit",
-        "from": "closed", "to": "open", "cause": None, "actor": None,
+        "from": "closed", "to": "open", "cause": None, "actor": None, "request_id": None,
     }  # fmt: skip
 
 
@@ -239,14 +240,35 @@ def test_alerts_are_told_under_the_names_of_the_contract(made):
         id="x", severity=Severity.CRITICAL, component="database", title="t", message="m",
         cause=None, state=AlertState.FIRING, since=made.NOW, runbook="docs/runbooks.md#x",
     )  # fmt: skip
-    [view] = views.plain(views.alert_views([alert]))
+    [view] = views.plain(views.alert_list(views.Standing((alert,)), made.NOW).alerts)
     assert made.misfits(view, made.CONTRACT["alert"] | {"component": "str"}) == []
     assert views.plain(views.count_alerts([alert])) == {"critical": 1, "warning": 0, "info": 0}
 
 
+def test_an_alert_says_who_has_seen_it_and_what_keeps_it_from_being_told(made):
+    alert = Alert(
+        id="database:x", severity=Severity.CRITICAL, component="database", title="t", message="m",
+        cause=None, state=AlertState.FIRING, since=made.NOW, runbook="docs/runbooks.md#x",
+    )  # fmt: skip
+    terms = {"starts": made.NOW - 1, "actor": "ann", "reason": "moving house"}
+    silences = (
+        Silence(id="short", ends=made.NOW + 5, **terms),
+        Silence(id="long", ends=made.NOW + 9, **terms),
+        Silence(id="later", **terms | {"starts": made.NOW + 1, "ends": made.NOW + 99}),
+        Silence(id="other", component="ai:*", ends=made.NOW + 99, **terms),
+    )
+    seen = Acknowledgement(id="database:x", since=made.NOW, actor="bob")
+    standing = views.Standing((), (alert,), Mutes(silences, (seen,)))
+    shown = views.alert_list(standing, made.NOW)
+    [view] = shown.inhibited
+    assert (view.acknowledged_by, view.silence) == ("bob", "long")
+    assert [one.id for one in shown.silences] == ["short", "long", "other"]
+    assert shown.counts == views.AlertCounts(0, 0, 0)
+
+
 def test_the_curve_of_the_pool_begins_where_it_says(made):
     past = views.Past(samples=(Sample(made.NOW, 3, 0), Sample(made.NOW + 10, 5, 2)))
-    history = views.dashboard([made.database()], [], past, made.NOW).database.history
+    history = views.dashboard([made.database()], views.Standing(), past, made.NOW).database.history
     assert (history.active, history.waiting) == ((3, 5), (0, 2))
     assert history.since == "2023-11-14T22:13:20.000Z"
 

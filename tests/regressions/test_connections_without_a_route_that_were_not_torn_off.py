@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
-from psycopg.pq import ConnStatus
+from psycopg.pq import ConnStatus, TransactionStatus
 
 from koo.database.drivers import on_psycopg
 
@@ -33,7 +33,10 @@ async def test_without_a_route_a_connection_is_torn_off_all_the_same():
     ours, theirs = socket.socketpair()
     request = NoRoute()
     pgconn = SimpleNamespace(
-        status=ConnStatus.OK, socket=ours.fileno(), cancel_conn=lambda: request
+        status=ConnStatus.OK,
+        transaction_status=TransactionStatus.ACTIVE,
+        socket=ours.fileno(),
+        cancel_conn=lambda: request,
     )
     with contextlib.closing(ours), contextlib.closing(theirs):
         on_psycopg.abort(SimpleNamespace(pgconn=pgconn))

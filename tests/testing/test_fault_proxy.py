@@ -250,6 +250,23 @@ async def test_a_hook_may_cut_the_client_alone_and_the_server_works_on():
         assert proxy.traffic.to_client_bytes == 0
 
 
+async def test_a_hook_may_orphan_the_server_which_never_hears_what_was_said_last():
+    heard = []
+
+    async def listen(reader, writer):
+        heard.append(await reader.read(100))
+        writer.close()
+
+    async with proxied(listen) as proxy, client(proxy) as (reader, writer):
+        proxy.hook = lambda _: Action.ORPHAN
+        writer.write(b"commit")
+        with pytest.raises(ConnectionResetError):
+            await reader.read(1)
+        await asyncio.sleep(0.05)
+        assert heard == []
+        assert proxy.connections == 1
+
+
 async def test_a_client_cut_at_the_reply_never_sees_it():
     def on_reply(chunk):
         return Action.CUT_CLIENT if chunk.direction is Direction.TO_CLIENT else Action.PASS

@@ -6,15 +6,20 @@ stage.database, stage.services --> Monitor --> Console --> FastAPI app <-- stage
 from __future__ import annotations
 
 import asyncio
+import atexit
+import itertools
 import json
+import shutil
+import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 
-from koo.monitoring import Journal, Monitor
+from koo.monitoring import Journal, Monitor, Records
 from koo.resilience import (
     ONE_REQUEST,
     SUCCESS,
@@ -29,10 +34,14 @@ from koo.resilience import (
     derive_health,
 )
 from koo.resilience import Histogram as Times
+from koo.stores import Archive
 from koo.testing import FakeClock
 from koo.web import Access, AccessConfig, Console, ConsoleConfig
 
 READ, OPERATE = "test-key-for-reading", "test-key-for-operating"
+# Each application's records are in a file of its own, made when something is recorded.
+FOLDER, NUMBERS = Path(tempfile.mkdtemp(prefix="koo-web-")), itertools.count()
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
 
 @dataclass
@@ -100,6 +109,9 @@ class Component:
         error = None if self.answers else "ConnectionRefusedError: nobody listens"
         self.check_stats = CheckStats(self.answers, self.clock.time(), 0.0031, error)
         return self.report()
+
+    def half_open(self):
+        self.breaker.half_open("half-opened by hand")
 
     def reset(self):
         self.resets += 1
@@ -182,8 +194,11 @@ class Answer:
         return json.loads(self.body)
 
 
-async def visit(app, method, path, *, headers=(), body=b"", host="127.0.0.1:8000"):
-    """Send one request to *app*; *body* may be a list of chunks without a length."""
+async def visit(app, method, path, *, headers=(), body=b"", host="127.0.0.1:8000", keep=None):
+    """Send one request to *app*; *body* may be a list of chunks without a length.
+
+    What *app* sends goes into *keep* too, for who wants to see it although *app* fails.
+    """
     chunks = list(body) if isinstance(body, list) else [body]
     sent = {"host": host} | {name.lower(): value for name, value in dict(headers).items()}
     if not isinstance(body, list):
@@ -196,7 +211,7 @@ async def visit(app, method, path, *, headers=(), body=b"", host="127.0.0.1:8000
         "server": ("127.0.0.1", 8000),
         "headers": [(k.encode(), v.encode()) for k, v in sent.items() if v is not None],
     }  # fmt: skip
-    messages = []
+    messages = [] if keep is None else keep
 
     async def receive():
         if not chunks:
@@ -236,6 +251,8 @@ class Stage:
             new_secret=lambda: next(secrets),
         )
         self.config = config or ConsoleConfig(title="koo test")
+        archive = Archive(FOLDER / f"{next(NUMBERS)}.db")
+        self.records = Records.of(archive, clock=self.clock)
         self.build([self.database, *self.services.values()])
 
     def build(self, components):
@@ -244,11 +261,13 @@ class Stage:
             components,
             journal=self.journal,
             configuration=lambda: {"DATABASE_POOL_SIZE": 10, "DB_MAX_RETRIES": 3},
+            mutes=self.records.mute_book.mutes,
             clock=self.clock,
         )
         self.console = Console(
-            self.monitor, self.access, self.config, on_event=self.events.append, clock=self.clock
-        )
+            self.monitor, self.access, self.config, records=self.records,
+            on_event=self.events.append, clock=self.clock,
+        )  # fmt: skip
         self.app = FastAPI(title="koo test", docs_url=None, redoc_url=None, lifespan=self.lifespan)
         self.console.install(self.app)
 
@@ -317,6 +336,12 @@ def make_database():
 def visitor():
     """One request to any ASGI application."""
     return lambda app, *args, **more: asyncio.run(visit(app, *args, **more))
+
+
+@pytest.fixture
+def visit_once():
+    """As ``visitor``, for who is in a loop already."""
+    return visit
 
 
 @pytest.fixture

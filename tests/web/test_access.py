@@ -1,5 +1,7 @@
 """Tokens, one-time codes and sign-ins; the page's cookie."""
 
+from hashlib import sha256
+
 import pytest
 
 from koo.testing import FakeClock
@@ -34,6 +36,30 @@ def test_loopback_needs_no_tokens(host):
 def test_a_token_that_no_header_can_carry_is_refused(token):
     with pytest.raises(ValueError, match="access: the read token must be printable"):
         AccessConfig(read_token=token)
+
+
+@pytest.mark.parametrize(
+    "tokens", ["test-a,", "test-a,,test-b", "sha256:abc", "sha256:" + "G" * 64]
+)
+def test_a_list_with_an_unusable_token_is_refused(tokens):
+    with pytest.raises(ValueError, match="access: the operate token must be printable"):
+        AccessConfig(operate_token=tokens)
+
+
+def test_the_old_and_the_new_token_open_the_same_door():
+    access = Access(AccessConfig(read_token="test-old,test-new", operate_token="test-act"))
+    assert access.bearer("test-old") == access.bearer("test-new") == access.bearer("test-new")
+    assert access.bearer("test-old").scope is Scope.READ
+    assert access.bearer("test-old,test-new") is None
+
+
+def test_a_token_may_be_configured_as_its_digest():
+    digest = "sha256:" + sha256(b"test-key").hexdigest()
+    access = Access(AccessConfig(operate_token=digest))
+    assert access.bearer("test-key").operates
+    assert access.bearer(digest) is None
+    with pytest.raises(ValueError, match="are the same"):
+        AccessConfig(read_token="test-key", operate_token=digest)
 
 
 def test_one_token_in_two_roles_is_refused():

@@ -7,6 +7,7 @@ from .database import DatabaseSettings
 from .fingerprint import Fingerprint
 from .refusals import SettingsError, explain
 from .services import DOCUMENTED, AISettings
+from .telling import Telling, read_telling
 from .variables import (
     ROOT,
     VAR,
@@ -29,7 +30,9 @@ __all__ = [
     "Fingerprint",
     "ServiceVariables",
     "SettingsError",
+    "Telling",
     "Variables",
     "explain",
     "read_alert_rules",
+    "read_telling",
 ]

@@ -69,6 +69,7 @@ class DatabaseSettings(DatabaseVariables):
                 attempt_timeout=self.db_attempt_timeout,
                 check_timeout=self.health_check_timeout,
                 check_interval=self.db_health_check_interval,
+                commit_tokens=self.db_commit_tokens,
                 breaker=_breaker(self),
                 retry=_retry(self),
                 replicas=_plain(self.database_replicas),

@@ -104,7 +104,7 @@ class DatabaseVariables(Variables):
     db_retry_budget: Switch = "on"
     """Whether retries must be earned by successes: on or off."""
     db_commit_tokens: Literal["auto", "off"] = "auto"
-    """auto or off. Read, but without effect in this version."""
+    """Whether a lost COMMIT is found out, by a token in a table `koo`: auto or off."""
 
 
 class AIVariables(Variables):
@@ -193,12 +193,16 @@ class ApplicationVariables(Variables):
     state_url: str = "sqlite:///var/state.db"
     """Where limits and budgets are remembered: a file of this machine, or `memory:`."""
     koo_read_token: SecretStr | None = None
-    """Who sends it may look."""
+    """Who sends it may look; the new and the old one with a comma, or as `sha256:` and digest."""
     koo_operate_token: SecretStr | None = None
     """Who sends it may look and act. Unset on a loopback address: made at the start."""
     koo_call_token: SecretStr | None = None
     """Who sends it may call AI services, and nothing else."""
+    koo_notify_urls: SecretStr | None = None
+    """Who is told of alerts: webhooks, `alertmanager+http://`, Apprise's URLs; spaces between."""
     koo_allowed_hosts: str = "localhost,127.0.0.1,[::1]"
     """Host names that requests may ask for, beside those of this machine."""
+    koo_log_format: Literal["text", "json"] = "text"
+    """The lines of the log: text for people, json for machines."""
     shutdown_grace: Seconds = 10
     """Seconds that requests in flight get when the application ends."""

@@ -45,6 +45,7 @@ from ..resilience import (
     Store,
     derive_health,
     ignore,
+    traced,
 )
 from .config import ServiceConfig
 from .health import (
@@ -95,7 +96,7 @@ class AIService:
         self._provider = provider or connect(config, clock=clock)
         self._prices = prices or PriceTable()
         self._clock = clock
-        self._tally = Tally(clock)
+        self._tally = Tally(clock, config.model)
         self._breaker = CircuitBreaker(
             self.name,
             config.breaker.leasing(min(config.attempt_timeout, config.timeout)),
@@ -222,7 +223,10 @@ class AIService:
                 *budget_readings(budget),
                 *self._key_readings(),
             ),
-            distributions=(Distribution("response_time", calls.latency),),
+            distributions=(
+                Distribution("response_time", calls.latency),
+                *self._tally.bills.distributions(),
+            ),
             details=details_of(self.config, self._tally.last_error),
         )
 
@@ -237,11 +241,19 @@ class AIService:
         return self.report()
 
     async def check_unless_busy(self) -> Report:
-        """As :meth:`check`, unless a call has succeeded within the interval: that says more."""
+        """As :meth:`check`, unless a call has succeeded within the interval: that says more.
+
+        Who calls it is taken to go on doing so.
+        """
+        self._checks.keep()
         last = self._tally.last_success_at
         if last is None or self._clock.time() - last >= self.config.check_interval:
             return await self.check()
         return self.report()
+
+    def half_open(self) -> None:
+        """End the open wait: the next call probes, and may cost money."""
+        self._breaker.half_open("half-opened by hand")
 
     def reset(self) -> None:
         """Close the circuit (ramped), forget errors and a dead key; never limits or spend."""
@@ -256,6 +268,7 @@ class AIService:
 
     # -- one call ----------------------------------------------------------------------
 
+    @traced("call")
     async def _ask(self, prompt: Prompt, timeout: float | None) -> Completion:
         began = self._clock.monotonic()
         request, price = await self._prepared(prompt, timeout)
@@ -291,6 +304,7 @@ class AIService:
             raise self._invalid(wrong)
         return self._provider.prepare(prompt), await self._price(prompt.model)
 
+    @traced("attempt")
     async def _attempt(self, request: Request, price: Price) -> Completion:
         try:
             completion = await self._provider.complete(request)
@@ -312,10 +326,8 @@ class AIService:
             raise
 
     def _billed(self, completion: Completion, price: Price) -> Completion:
-        if completion.usage is None:
-            return completion
-        usage = price.bill(completion.usage, self._clock.time())
-        self._tally.billed(usage.nanousd or 0)
+        usage = completion.usage and price.bill(completion.usage, self._clock.time())
+        self._tally.billed(completion.model, usage)
         return replace(completion, usage=usage)
 
     async def _price(self, model: str) -> Price:
@@ -346,6 +358,8 @@ class AIService:
     def _learn(self, error: ExternalServiceError, request: Request, price: Price) -> None:
         if isinstance(error.usage, Usage):
             error.usage = price.bill(error.usage, self._clock.time())
+            if error.usage.tokens:
+                self._tally.billed(request.prompt.model, error.usage)
         self._lessons.learn(error, request.prompt.model)
 
     def _as_service_error(

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Final
 
 from ..resilience import (
@@ -78,10 +79,12 @@ class Examiner:
     @property
     def last(self) -> CheckStats | None:
         """The last answer, None before any."""
-        last = self._last
-        if last is None or self._succeeded_at <= self._asked_at:
-            return last
-        return CheckStats(last.ok, last.at, last.response_time, last.error, success_since=True)
+        if self._last is None:
+            return None
+        every = None if self._beat is None else self._config.check_interval
+        return replace(
+            self._last, success_since=self._succeeded_at > self._asked_at, interval=every
+        )
 
     @property
     def is_fresh(self) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ..resilience import BreakerConfig, RetryBudget, RetryConfig
+from .drivers.encryption import address_of, with_encryption
 from .hosts.addresses import Address, Role, addresses_of, alone, role_of, spread
 from .hosts.credentials import CredentialsProvider
 
@@ -57,7 +58,8 @@ class DatabaseConfig:
     health check), *check_interval* is the time between health checks. All in
     seconds. A loan longer than *leak_after* is told once, as an event; one longer
     than *reclaim_after* (by default never) is taken back. *retry_budget* is shared
-    by all transactions; None turns it off.
+    by all transactions; None turns it off. *commit_tokens* is how a lost COMMIT is
+    found out: "auto" by the best witness that the database offers, "off" not at all.
 
     A PostgreSQL URL may name several hosts (``one:5432,two:5433``); the one that can be
     written to is taken, or what ``target_session_attrs`` asks for. *credentials* says who
@@ -82,6 +84,7 @@ class DatabaseConfig:
     max_waiting: int = 1000
     leak_after: float = 60.0
     reclaim_after: float = float("inf")
+    commit_tokens: Literal["auto", "off"] = "auto"
     retry_budget: RetryBudget | None = field(default_factory=RetryBudget, compare=False)
     credentials: CredentialsProvider | None = field(default=None, repr=False, compare=False)
     replicas: str = field(default="", repr=False)
@@ -105,6 +108,8 @@ class DatabaseConfig:
         for name in _DURATIONS:
             if not getattr(self, name) > 0:
                 raise ValueError(_message(name, "must be above 0 seconds"))
+        if self.commit_tokens not in {"auto", "off"}:
+            raise ValueError(_message("commit_tokens", "must be auto or off"))
         if not (self.pool_recycle > 0 or self.pool_recycle == _NEVER):
             raise ValueError(_message("pool_recycle", "must be above 0 seconds, or -1 for never"))
 
@@ -126,7 +131,7 @@ class DatabaseConfig:
     @property
     def dialed(self) -> URL:
         """The URL for one of the servers, as a driver understands it."""
-        return alone(self.location)
+        return address_of(alone(self.location))
 
     @property
     def standbys(self) -> tuple[DatabaseConfig, ...]:
@@ -173,10 +178,10 @@ def _completed(text: str, name: str) -> str:
         url = url.update_query_dict({"host": hosts})
     _check_driver(url.get_driver_name(), name)
     _check_servers(url, name)
-    sslmode = url.query.get("sslmode")
-    if sslmode and url.get_driver_name() == "asyncpg":
-        # What libpq calls sslmode, and every provider's URL carries, asyncpg calls ssl.
-        url = url.difference_update_query(["sslmode"]).update_query_dict({"ssl": sslmode})
+    try:
+        url = with_encryption(url)
+    except ValueError as error:
+        raise ValueError(_message(name, str(error))) from None
     return url.render_as_string(hide_password=False)
 
 

@@ -15,15 +15,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, cast
 
 from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from .commit import Certainty, Resolver, Sessions, Witnesses
 from .config import DatabaseConfig
+from .contention import Contention
 from .drivers.goodbye import finish_saying
 from .hosts.credentials import CredentialsCache
 from .hosts.seeking import Hosts
@@ -42,7 +44,7 @@ _QUESTIONS: Final = {"sqlite": "SELECT count(*) FROM sqlite_master"}
 class LoopEngine:
     """What one event loop has: the pooled engine, the asker, and who keeps the pool.
 
-    *readers* are the replicas, *credentials* who logs in.
+    *readers* are the replicas, *credentials* who logs in, *contention* the line of conflicts.
     """
 
     pooled: AsyncEngine
@@ -51,6 +53,7 @@ class LoopEngine:
     readers: Readers
     credentials: CredentialsCache | None
     goodbye: AsyncGenerator[None, None]
+    contention: Contention = field(default_factory=Contention)
 
     def keepers(self) -> Iterator[Keeper]:
         """Who keeps the pools: the primary's, and those of the replicas."""
@@ -61,8 +64,11 @@ class LoopEngine:
 class Engines:
     """The engines of one manager, by event loop."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Terms, sessions: Sessions) -> None:
         self._terms = terms
+        self._sessions = sessions
+        self.witnesses = Witnesses(terms, self._fresh)
+        self._resolver = Resolver(terms, self._fresh)
         self._by_loop: dict[asyncio.AbstractEventLoop, LoopEngine] = {}
 
     def keepers(self) -> list[Keeper]:
@@ -126,12 +132,14 @@ class Engines:
         self._bury()
         terms = self._terms
         credentials = _credentials(terms, partial(self._retire, loop))
-        pooled, asker = _open(terms, credentials)
+        pooled, asker = self._open(terms, credentials)
+        # Only the primary is asked, for a replica can make no table.
+        event.listen(pooled.sync_engine, "first_connect", self.witnesses.learn)
         self._by_loop[loop] = LoopEngine(
             pooled,
             asker,
             cast("WatchedPool", pooled.sync_engine.pool).keeper,
-            _readers(terms, asker, credentials),
+            self._readers(asker, credentials),
             credentials,
             self._goodbye(loop),
         )
@@ -139,6 +147,35 @@ class Engines:
         with suppress(StopIteration):
             self._by_loop[loop].goodbye.__anext__().send(None)
         return self._by_loop[loop]
+
+    def _readers(self, primary: AsyncEngine, credentials: CredentialsCache | None) -> Readers:
+        terms = self._terms
+        readers = Readers(primary, terms.config, self._sessions, terms.clock)
+        for replica in terms.config.standbys:
+            # What it counts is not the primary's: its pool has another size and other holders.
+            own = replace(terms, config=replica, counts=PoolCounts())
+            name = ":".join(str(part) for part in replica.addresses[0] if part is not None)
+            readers.add(name, *self._open(own, credentials))
+        return readers
+
+    def _open(
+        self, terms: Terms, credentials: CredentialsCache | None
+    ) -> tuple[AsyncEngine, AsyncEngine]:
+        """The pooled engine of one database, and the one that only asks."""
+        config = terms.config
+        destination = Destination(Hosts(config.addresses), config.role, credentials)
+        pooled = _pooled_engine(terms)
+        certainty = Certainty(pooled.dialect, self.witnesses, self._resolver)
+        listen_to_driver(pooled.sync_engine, terms, certainty, destination)
+        event.listen(pooled.sync_engine, "handle_error", doubt_after)
+        asker = create_async_engine(
+            config.dialed,
+            poolclass=NullPool,
+            hide_parameters=True,
+            connect_args=connect_arguments(config),
+        )
+        listen_to_dialing(asker.sync_engine, config.check_timeout, destination)
+        return pooled, asker
 
     async def _goodbye(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
         try:
@@ -155,6 +192,9 @@ class Engines:
                 keeper.tear_off()
             await finish_saying()
 
+    def _fresh(self) -> AsyncConnection:
+        return self.current().asker.connect()
+
     def _retire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Other credentials are in force: what was opened with the old ones is replaced."""
         for keeper in self._by_loop[loop].keepers():
@@ -169,40 +209,6 @@ class Engines:
 def _credentials(terms: Terms, changed: Callable[[], None]) -> CredentialsCache | None:
     provider = terms.config.credentials
     return None if provider is None else CredentialsCache(provider, terms.clock, changed)
-
-
-def _readers(terms: Terms, primary: AsyncEngine, credentials: CredentialsCache | None) -> Readers:
-    config = terms.config
-    readers = Readers(primary, config, terms.clock)
-    for replica in config.standbys:
-        # What it counts is not the primary's: its pool has another size and other holders.
-        own = replace(terms, config=replica, counts=PoolCounts())
-        name = ":".join(str(part) for part in replica.addresses[0] if part is not None)
-        readers.add(name, *_open(own, credentials))
-    return readers
-
-
-def _open(terms: Terms, credentials: CredentialsCache | None) -> tuple[AsyncEngine, AsyncEngine]:
-    """The pooled engine of one database, and the one that only asks."""
-    config = terms.config
-    destination = Destination(Hosts(config.addresses), config.role, credentials)
-    pooled = _pooled_engine(terms)
-    listen_to_driver(
-        pooled.sync_engine,
-        config,
-        destination,
-        clock=terms.clock,
-        response_time=terms.counts.response_time,
-    )
-    event.listen(pooled.sync_engine, "handle_error", doubt_after)
-    asker = create_async_engine(
-        config.dialed,
-        poolclass=NullPool,
-        hide_parameters=True,
-        connect_args=connect_arguments(config),
-    )
-    listen_to_dialing(asker.sync_engine, config.check_timeout, destination)
-    return pooled, asker
 
 
 def _pooled_engine(terms: Terms) -> AsyncEngine:

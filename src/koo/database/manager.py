@@ -11,16 +11,15 @@ nothing about it.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar, cast
 
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from ..errors import CircuitOpen, DatabaseUnavailable, DeadlineExceeded, Rejected
 from ..resilience import (
@@ -37,7 +36,6 @@ from ..resilience import (
     Policy,
     Random,
     Report,
-    RollingCount,
     State,
     StateChanged,
     ignore,
@@ -45,13 +43,13 @@ from ..resilience import (
 )
 from .callers import calling_line
 from .checks import Examiner
-from .commit import commit_outcome_unknown, transaction
+from .commit import Sessions, SessionScope, Transaction, attempt, commit_outcome_unknown
 from .config import DatabaseConfig
 from .engines import Engines
-from .pool import PoolCounts, PoolStats, Terms, ending
+from .pool import Frequency, PoolCounts, Terms, ending
 from .report import DatabaseStats, summarize
 from .scope import Scope
-from .verdicts import Kind, StatementTimedOut, Verdict, classify, judge, seal
+from .verdicts import Kind, Verdict, classify, judge, seal
 
 __all__ = ["DatabaseManager"]
 
@@ -62,7 +60,11 @@ _FIVE_MINUTES: Final = 300.0
 
 
 class DatabaseManager:
-    """One database of a process: its pool, its circuit breaker and its checks."""
+    """One database of a process: its pool, its circuit breaker and its checks.
+
+    *sessions* makes the sessions (by default with ``expire_on_commit=False``): give your own,
+    and they have your classes and options.
+    """
 
     name: Final = "database"
 
@@ -70,6 +72,7 @@ class DatabaseManager:
         self,
         config: DatabaseConfig,
         *,
+        sessions: async_sessionmaker[AsyncSession] | None = None,
         clock: Clock = SYSTEM_CLOCK,
         random: Random = RANDOM,
         on_event: Listener = ignore,
@@ -78,8 +81,11 @@ class DatabaseManager:
         self._clock = clock
         self._random = random
         self._on_event = on_event
+        self._sessions = Sessions(sessions)
         self._counts = PoolCounts()
-        self._engines = Engines(Terms(config, self._counts, clock, random, on_event))
+        self._engines = Engines(
+            Terms(config, self._counts, clock, random, on_event), self._sessions
+        )
         self._breaker = CircuitBreaker(
             self.name,
             config.breaker.leasing(config.attempt_timeout),
@@ -92,8 +98,8 @@ class DatabaseManager:
         )
         self._policies: dict[int, Policy] = {}
         self._errors: Counter[Kind] = Counter()
-        self._attempts = RollingCount(_FIVE_MINUTES)
-        self._failures = RollingCount(_FIVE_MINUTES)
+        self._attempts = Frequency(_FIVE_MINUTES)
+        self._failures = Frequency(_FIVE_MINUTES)
 
     @property
     def engine(self) -> AsyncEngine:
@@ -119,22 +125,12 @@ class DatabaseManager:
         replicas', as old as the configuration allows.
         """
         scope = Scope(calling_line(), readonly=readonly, isolation_level=isolation_level)
-        on_primary = self._session(scope)
-        return self._engines.reading(scope, on_primary) if scope.may_read_old else on_primary
-
-    @asynccontextmanager
-    async def _session(self, scope: Scope) -> AsyncIterator[AsyncSession]:
-        permit = self._admit()
-        try:
-            async with self._transaction(scope) as session:
-                yield session
-        except Exception as error:
-            self._settle(permit, scope, error)
-            raise
-        except BaseException:
-            permit.settle(ABANDONED)
-            raise
-        self._settle(permit, scope)
+        on_primary = SessionScope(
+            scope, admit=self._admit, begin=self._transaction, settle=self._settle
+        )
+        if self.config.replicas and scope.may_read_old:
+            return self._engines.reading(scope, on_primary)
+        return on_primary
 
     async def transact(
         self,
@@ -156,13 +152,17 @@ class DatabaseManager:
         scope = Scope(where)
         number = self.config.retry.max_retries if max_retries is None else max_retries
 
-        async def attempt() -> T:
+        async def once() -> T:
             nonlocal scope
+            was_in_the_way = scope.conflicted
             scope = Scope(where, readonly=readonly, isolation_level=isolation_level)
-            return await self._attempt(fn, scope, patience=number)
+            if not was_in_the_way:
+                return await self._attempt(fn, scope, patience=number)
+            async with self._engines.current().contention.turn():
+                return await self._attempt(fn, scope, patience=number)
 
         try:
-            return await self._policy(max_retries).run(attempt)
+            return await self._policy(max_retries).run(once)
         except CircuitOpen as refusal:
             if refusal.gate != self.name:
                 raise
@@ -219,25 +219,29 @@ class DatabaseManager:
     def stats(self) -> DatabaseStats:
         """A photograph."""
         now = self._clock.monotonic()
-        attempts = self._attempts.total(now)
+        attempts = self._attempts.recent(now)
         return DatabaseStats(
             name=self.name,
-            pool=self._pool_stats(now),
+            pool=self._counts.photograph(self._engines.keepers(), self.config, now),
             breaker=self._breaker.stats(),
             check=self._examiner.last,
             fresh=self._examiner.is_fresh,
-            failure_rate=self._failures.total(now) / attempts if attempts else None,
+            failure_rate=self._failures.recent(now) / attempts if attempts else None,
             replicas=self._engines.replicas(now),
             errors=tuple((kind.value, number) for kind, number in self._errors.most_common()),
         )
+
+    def half_open(self) -> None:
+        """End the open wait: the next call probes."""
+        self._breaker.half_open("half-opened by hand")
 
     def reset(self) -> None:
         """Close the circuit, ramped, and forget the errors and the last check."""
         self._breaker.reset()
         self._examiner.forget()
         self._errors.clear()
-        self._attempts = RollingCount(_FIVE_MINUTES)
-        self._failures = RollingCount(_FIVE_MINUTES)
+        self._attempts = Frequency(_FIVE_MINUTES)
+        self._failures = Frequency(_FIVE_MINUTES)
 
     # -- life --------------------------------------------------------------------------
 
@@ -287,10 +291,9 @@ class DatabaseManager:
         self._examiner.watch()
         raise DatabaseUnavailable(self.name, refusal.retry_after, refusal.cause) from refusal
 
-    def _transaction(
-        self, scope: Scope, *, eager: bool = False
-    ) -> AbstractAsyncContextManager[AsyncSession]:
-        return transaction(self.engine, scope, timeout=self.config.attempt_timeout, eager=eager)
+    def _transaction(self, scope: Scope, *, eager: bool = False) -> Transaction:
+        session = self._sessions.open(self.engine, scope)
+        return Transaction(session, scope, timeout=self.config.attempt_timeout, eager=eager)
 
     async def _attempt(
         self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope, *, patience: int
@@ -312,37 +315,27 @@ class DatabaseManager:
 
     async def _counted(self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope) -> T:
         try:
-            value = await self._in_time(fn, scope)
+            value = await attempt(
+                fn,
+                scope,
+                self._transaction(scope, eager=True),
+                witnesses=self._engines.witnesses,
+                timeout=self.config.attempt_timeout,
+            )
         except Exception as error:
             if scope.is_partly_done:
                 seal(error)
-            self._count(scope, judge(error))
+            verdict = judge(error)
+            scope.conflicted = verdict.kind is Kind.CONFLICT
+            self._count(scope, verdict)
             raise
         self._count(scope)
         return value
 
-    async def _in_time(self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope) -> T:
-        seconds = self.config.attempt_timeout
-        try:
-            async with (
-                asyncio.timeout(seconds) as limit,
-                self._transaction(scope, eager=True) as session,
-            ):
-                scope.value = value = await fn(session)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            if scope.in_doubt:
-                raise commit_outcome_unknown() from error
-            if not scope.is_done:
-                message = (
-                    f"database: the transaction took longer than {seconds:g} s; make it shorter"
-                )
-                raise StatementTimedOut(message) from error
-            return cast("T", scope.value)
-        return value
-
-    def _settle(self, permit: Permit, scope: Scope, error: Exception | None = None) -> None:
+    def _settle(self, permit: Permit, scope: Scope, error: BaseException | None) -> None:
+        if error is not None and not isinstance(error, Exception):
+            permit.settle(ABANDONED)
+            return
         verdict = None if error is None else judge(error)
         self._count(scope, verdict)
         if isinstance(error, Rejected) or not (scope.touched or _is_evidence(verdict)):
@@ -385,9 +378,6 @@ class DatabaseManager:
             self._examiner.watch()
         elif isinstance(event, StateChanged):
             self._engines.forgive()
-
-    def _pool_stats(self, now: float) -> PoolStats:
-        return self._counts.photograph(self._engines.keepers(), self.config, now)
 
 
 def _is_evidence(verdict: Verdict | None) -> bool:

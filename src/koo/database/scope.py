@@ -1,17 +1,55 @@
-"""What is known of one transaction while it runs."""
+"""What is known of one transaction while it runs, and who can tell of it afterwards.
+
+    before COMMIT    witness.attend(connection, scope) --> Trace    what it will be known by
+    COMMIT is lost   trace.judge(a fresh connection) --> Fate, or None: ask again
+
+The database itself is the witness. It can testify because something of the
+transaction stays there: a token that came with the COMMIT, or its number.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.pool import PoolProxiedConnection
+
     from .callers import CallingLine
 
-__all__ = ["READONLY", "Scope"]
+__all__ = ["READONLY", "Fate", "Scope", "Trace", "Witness"]
 
 #: The execution option that asks for a read-only transaction.
 READONLY: Final = "koo_readonly"
+
+
+class Fate(Enum):
+    """What has become of a transaction whose COMMIT was not answered."""
+
+    COMMITTED = "committed"
+    ABSENT = "not committed, and it never will be"
+    UNKNOWN = "unknown"
+
+
+class Trace(Protocol):
+    """What one transaction leaves behind, or would have."""
+
+    async def judge(self, connection: AsyncConnection) -> Fate | None:
+        """What has become of it, asked on *connection*, which commits by itself; None: not yet."""
+        ...
+
+
+class Witness(Protocol):
+    """Who is there when a transaction commits."""
+
+    def attend(self, connection: PoolProxiedConnection, scope: Scope) -> Trace | None:
+        """Be there at the COMMIT that *connection* is about to send; None: there is no need.
+
+        Raises what the driver raises; then nothing was committed.
+        """
+        ...
 
 
 @dataclass(slots=True)
@@ -20,9 +58,14 @@ class Scope:
 
     *touched*: the server has answered. *autocommits*: each statement commits
     by itself. *committing*: a COMMIT is on its way.
-    *committed*: one was answered. *in_doubt*: the caller was cut off in between.
+    *committed*: one was answered. *in_doubt*: nobody knows whether one was.
     *ending*: the caller's code is through, with *value*; *partial*: it had
     committed something by itself.
+
+    *witness* is asked if a COMMIT is lost. *wrote*: something else than SELECT was said.
+    *sender* is the driver's connection by which COMMIT is on its way. *is_absent*: it was
+    found out that nothing was committed, nor will be. *conflicted*: another was in the way.
+    *is_late*: its time is over, and no COMMIT may be sent any more.
     """
 
     where: CallingLine | str | None
@@ -36,6 +79,12 @@ class Scope:
     ending: bool = False
     partial: bool = False
     value: object = None
+    witness: Witness | None = None
+    wrote: bool = False
+    sender: object = None
+    is_absent: bool = False
+    conflicted: bool = False
+    is_late: bool = False
 
     @property
     def may_read_old(self) -> bool:
@@ -57,10 +106,17 @@ class Scope:
         """Whether the caller's code has committed a part, which must not be repeated."""
         return self.partial or (self.committed and not self.ending)
 
-    def note_answer(self) -> None:
-        """A statement was answered; it may have committed by that."""
+    def note_answer(self, statement: str) -> None:
+        """*statement* was answered; it may have committed by that."""
+        if self.witness is not None and not self.wrote:
+            self.wrote = statement.lstrip()[:6].upper() != "SELECT"
         if self.autocommits:
             self.committed = self.committed or self.may_commit
+
+    def commit_by(self, sender: object) -> None:
+        """A COMMIT is on its way by the driver's connection *sender*."""
+        self.committing = True
+        self.sender = sender
 
     def end(self) -> None:
         """The caller's code is through; from here on, it is our own COMMIT."""

@@ -28,12 +28,14 @@ __all__ = [
     "is_login_refused",
     "is_trouble",
     "judge",
+    "mark_absent",
     "proves_rollback",
     "seal",
 ]
 
 _SQLSTATE_LENGTH: Final = 5
 _SEALED: Final = "__koo_sealed__"
+_ABSENT: Final = "__koo_absent__"
 
 
 class StatementTimedOut(errors.DeadlineExceeded):
@@ -109,6 +111,7 @@ _INTEGRITY: Final = _final(Kind.INTEGRITY, "a constraint was violated")
 _READ_ONLY: Final = _final(Kind.READ_ONLY, "the transaction is read-only")
 _FAILED_OVER: Final = _again(Kind.READ_ONLY, "the server has become read-only")
 _CONFIGURATION: Final = _final(Kind.CONFIGURATION, "wrong user, password, role or database name")
+_DISTRUSTED: Final = _final(Kind.CONFIGURATION, "no encryption that both sides agree to")
 _QUERY: Final = _final(Kind.QUERY, "the statement is wrong")
 _INTERNAL: Final = _broken(Kind.INTERNAL, "the server failed inside")
 _UNKNOWN_COMMIT: Final = _broken(Kind.COMMIT_UNKNOWN, "the connection broke during COMMIT")
@@ -172,6 +175,8 @@ _BY_MYSQL_CODE: Final = {
     1045: _CONFIGURATION,
     1049: _CONFIGURATION,
     1053: _RESTARTING,
+    3819: _INTEGRITY,
+    4025: _INTEGRITY,
     1317: _CANCELLED,
     1969: _CANCELLED,
     3024: _CANCELLED,
@@ -187,30 +192,74 @@ _BY_MYSQL_CODE: Final = {
     4031: _LOST,
 }
 
-# What libpq says of a refused login comes without a SQLSTATE; these are its words.
-_LOGIN_REFUSED: Final = (
-    "password authentication failed",
-    "no pg_hba.conf entry",
-    "does not exist",
-    "is not permitted to log in",
-    "permission denied for database",
-    "no password supplied",
+_REFUSED_LOGIN: Final = "password authentication failed"
+_REFUSED_CODES: Final = {"28P01", 1045}
+
+# What libpq says of a refused login comes without a SQLSTATE, and what PgBouncer says always with
+# the same; these are their words. The first that fits decides.
+_PROTOCOL_VIOLATION: Final = "08P01"
+_BY_WORDS: Final = (
+    (
+        (
+            "too many clients",
+            "too many connections",
+            "connection slots",
+            "no more connections allowed",
+            "query_wait_timeout",
+        ),
+        _OVERLOADED,
+    ),
+    (
+        (
+            "certificate verify failed",
+            "does not match host name",
+            "does not support ssl",
+            "rejected ssl upgrade",
+            "certificate file",
+            "private key file",
+            "no certificate or crl found",
+        ),
+        _DISTRUSTED,
+    ),
+    (
+        (
+            _REFUSED_LOGIN,
+            "no pg_hba.conf entry",
+            "does not exist",
+            "is not permitted to log in",
+            "permission denied for database",
+            "no password supplied",
+            "no such database",
+            "no such user",
+            "unsupported startup parameter",
+        ),
+        _CONFIGURATION,
+    ),
+    (("connection is closed", "connection closed"), _LOST),
 )
-_WRONG_PASSWORD: Final = _LOGIN_REFUSED[0]
-_WRONG_PASSWORD_CODES: Final = {"28P01", 1045}
-_LOGIN_OVERLOADED: Final = ("too many clients", "too many connections", "connection slots")
 
 
 def classify(error: Exception) -> Failure:
     """The verdict as a policy wants it: whether it may be retried, and whether it trips."""
     failure = judge(error).failure
-    return replace(failure, retryable=False) if getattr(error, _SEALED, False) else failure
+    if getattr(error, _SEALED, False):
+        return replace(failure, retryable=False)
+    if getattr(error, _ABSENT, False):
+        return replace(failure, retryable=True, retry_class=RetryClass.RESOLVED)
+    return failure
 
 
 def seal(error: Exception) -> None:
     """Mark *error* as never to be retried: a part of the work has been committed."""
     setattr(error, _SEALED, True)
     error.add_note("database: a part of it was committed before, so it was not repeated")
+
+
+def mark_absent(error: Exception) -> Exception:
+    """*error*, marked: it ended a COMMIT of which nothing is left, so that all may be repeated."""
+    setattr(error, _ABSENT, True)
+    error.add_note("database: it was found out that nothing was committed")
+    return error
 
 
 def judge(error: BaseException) -> Verdict:
@@ -230,17 +279,20 @@ def judge(error: BaseException) -> Verdict:
 
 
 def error_code(error: BaseException) -> str | int | None:
-    """The SQLSTATE, or the number that SQLite or MySQL gave; None without one."""
+    """The number that SQLite or MySQL gave, or the SQLSTATE; None without one.
+
+    MySQL's own SQLSTATEs say nothing: a lock wait and a read-only server are both HY000.
+    """
     orig = getattr(error, "orig", None)
-    for source in (orig, getattr(orig, "__cause__", None)):
+    number = getattr(orig, "sqlite_errorcode", _mysql_code(orig))
+    if isinstance(number, int):
+        return number
+    for source in (orig, _cause(error)):
         for name in ("sqlstate", "pgcode"):
             state = getattr(source, name, None)
             if isinstance(state, str) and len(state) == _SQLSTATE_LENGTH:
                 return state
-    number = getattr(orig, "sqlite_errorcode", None)
-    if isinstance(number, int):
-        return number
-    return _mysql_code(orig)
+    return None
 
 
 def proves_rollback(error: BaseException) -> bool:
@@ -248,10 +300,12 @@ def proves_rollback(error: BaseException) -> bool:
 
     A server that answers with an error has rolled back; a broken connection, a
     timeout and a fatal error say nothing. MySQL and SQLite are believed only for
-    conflicts and constraints.
+    conflicts and constraints. What we have not sent has committed nothing.
     """
     if getattr(error, "connection_invalidated", False):
         return False
+    if getattr(_cause(error), "is_unsent", False):
+        return True
     kind = judge(error).kind
     if kind in {Kind.CONFLICT, Kind.INTEGRITY}:
         return True
@@ -262,7 +316,8 @@ def proves_rollback(error: BaseException) -> bool:
 def is_login_refused(error: Exception) -> bool:
     """Whether other credentials might have helped; *error* as the driver raised it."""
     code = error_code(as_database_error(error))
-    return code in _WRONG_PASSWORD_CODES or (code is None and _WRONG_PASSWORD in str(error))
+    in_words = code in {None, _PROTOCOL_VIOLATION} and _REFUSED_LOGIN in str(error)
+    return in_words or code in _REFUSED_CODES
 
 
 def is_trouble(error: Exception) -> bool:
@@ -291,16 +346,19 @@ def _judge_code(error: exc.DBAPIError) -> Verdict:
             return _judge_state(error, state)
         case int(number) if hasattr(error.orig, "sqlite_errorcode"):
             return _BY_SQLITE_CODE.get(number) or _BY_SQLITE_CODE.get(number & 0xFF, _QUERY)
-        case int(number) if error.connection_invalidated:
-            return _BY_MYSQL_CODE.get(number, _LOST)
         case int(number):
-            return _BY_MYSQL_CODE.get(number, _QUERY)
+            unknown = _LOST if error.connection_invalidated else _QUERY
+            found = _BY_MYSQL_CODE.get(number, unknown)
+            # asyncmy gives whatever keeps it from connecting the same number.
+            return (_in_words(error) or found) if found is _UNREACHABLE else found
     return _judge_without_code(error)
 
 
 def _judge_state(error: exc.DBAPIError, state: str) -> Verdict:
-    if _cause_name(error) == "InvalidCachedStatementError":
+    if type(_cause(error)).__name__ == "InvalidCachedStatementError":
         return _STALE_PLAN
+    if state == _PROTOCOL_VIOLATION:
+        return _in_words(error) or _LOST
     found = _BY_SQLSTATE.get(state) or _BY_SQLSTATE.get(state[:2], _QUERY)
     return _LOST if error.connection_invalidated and found is _QUERY else found
 
@@ -310,20 +368,16 @@ def _judge_without_code(error: exc.DBAPIError) -> Verdict:
         return _TOO_SLOW
     if error.connection_invalidated:
         return _LOST
-    if isinstance(error.orig, OSError):
-        return _UNREACHABLE
-    return _judge_words(error)
+    found = _in_words(error)
+    if found is not None:
+        return found
+    is_unreachable = isinstance(error.orig, OSError) or isinstance(error, exc.OperationalError)
+    return _UNREACHABLE if is_unreachable else _QUERY
 
 
-def _judge_words(error: exc.DBAPIError) -> Verdict:
+def _in_words(error: exc.DBAPIError) -> Verdict | None:
     words = str(error.orig).lower()
-    if any(sign in words for sign in _LOGIN_OVERLOADED):
-        return _OVERLOADED
-    if any(sign in words for sign in _LOGIN_REFUSED):
-        return _CONFIGURATION
-    if "connection is closed" in words or "connection closed" in words:
-        return _LOST
-    return _UNREACHABLE if isinstance(error, exc.OperationalError) else _QUERY
+    return next((verdict for signs, verdict in _BY_WORDS if any(s in words for s in signs)), None)
 
 
 def _with_code(verdict: Verdict, code: str | int | None) -> Verdict:
@@ -338,5 +392,7 @@ def _mysql_code(orig: object) -> int | None:
     return first[0] if first and isinstance(first[0], int) else None
 
 
-def _cause_name(error: exc.DBAPIError) -> str:
-    return type(getattr(error.orig, "__cause__", None)).__name__
+def _cause(error: BaseException) -> BaseException | None:
+    """What the driver raised, where SQLAlchemy has put an error of its own in between."""
+    found: BaseException | None = getattr(getattr(error, "orig", None), "__cause__", None)
+    return found

@@ -5,8 +5,9 @@ Standard library only. Knows databases and AI services by their ``Report``.
 
 from __future__ import annotations
 
-from . import notify, rulefile, views
+from . import logs, metrics, notify, rulefile, views
 from .alerts import (
+    INHIBITIONS,
     RULES,
     RUNBOOKS,
     Above,
@@ -30,24 +31,37 @@ from .alerts import (
     judge,
     sample_of,
 )
-from .journal import Entry, Journal
+from .audit import Action, AuditBook, AuditEntry
+from .correlation import REQUEST_ID
+from .journal import Entry, EntryPage, Journal
+from .metrics import EventCounts
 from .monitor import Configuration, Monitor
 from .naming import DATABASE, SERVICE_PREFIX, is_configured, is_lost, service_name
+from .records import Records
+from .redaction import Redact, redact, redacted, redacting
+from .spend import Spend, SpendBook
 
 __all__ = [
     "DATABASE",
+    "INHIBITIONS",
+    "REQUEST_ID",
     "RULES",
     "RUNBOOKS",
     "SERVICE_PREFIX",
     "Above",
+    "Action",
     "Alert",
     "AlertEvent",
     "AlertState",
+    "AuditBook",
+    "AuditEntry",
     "Below",
     "Burn",
     "Condition",
     "Configuration",
     "Entry",
+    "EntryPage",
+    "EventCounts",
     "Forecast",
     "Increase",
     "Journal",
@@ -57,14 +71,23 @@ __all__ = [
     "Monitor",
     "Notice",
     "Now",
+    "Records",
+    "Redact",
     "Rises",
     "Rule",
     "Sample",
     "Severity",
+    "Spend",
+    "SpendBook",
     "is_configured",
     "is_lost",
     "judge",
+    "logs",
+    "metrics",
     "notify",
+    "redact",
+    "redacted",
+    "redacting",
     "rulefile",
     "sample_of",
     "service_name",

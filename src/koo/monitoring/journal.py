@@ -1,5 +1,8 @@
 """What changed, and who changed it: the last events worth a person's eye.
 
+    record(event) --> the last 500 entries --entries()--> newest first, for the page
+                                           --read(cursor)--> oldest first, what is new to a reader
+
 A listener. Of the many things that components tell it keeps those that change
 what a person sees: transitions, modes, pauses, actions, settings, and a check whose
 answer differs from the one before. Retries and refused calls are counters.
@@ -8,7 +11,7 @@ answer differs from the one before. Retries and refused calls are counters.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
@@ -21,18 +24,21 @@ from ..resilience import (
     LimitPaused,
     ModeChanged,
     OperatorAction,
+    SchemaChanged,
     StateChanged,
 )
 from .alerts import Notice
+from .correlation import REQUEST_ID
+from .redaction import Redact, redact
 
-__all__ = ["Entry", "Journal"]
+__all__ = ["Entry", "EntryPage", "Journal"]
 
 _KEPT: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One line of the journal; *at* is an epoch second."""
+    """One line of the journal; *at* is an epoch second, *number* grows by one each time."""
 
     at: float
     component: str
@@ -41,13 +47,32 @@ class Entry:
     after: str | None = None
     cause: str | None = None
     actor: str | None = None
+    request_id: str | None = None
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Some *entries*, oldest first, and the *cursor* to read on from.
+
+    *has_gap*: some that the reader has not seen are gone, or the process is another one.
+    """
+
+    entries: tuple[Entry, ...]
+    cursor: str
+    has_gap: bool
 
 
 class Journal:
-    """The last *kept* changes, with the time at which they were told."""
+    """The last *kept* changes, with the time at which they were told, redacted."""
 
-    def __init__(self, *, kept: int = _KEPT, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, *, kept: int = _KEPT, redact: Redact = redact, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         self._clock = clock
+        self._redact = redact
+        self._last = 0
+        self._birth = f"{int(clock.time() * 1000):x}"
         self._entries: deque[Entry] = deque(maxlen=kept)
         self._notices: dict[str, Notice] = {}
         self._answers: dict[str, bool] = {}
@@ -56,31 +81,66 @@ class Journal:
         """Keep *event* if it changes what a person sees; a listener."""
         entry = self._entry(event, self._clock.time())
         if entry is not None:
-            self._entries.append(entry)
+            self._last += 1
+            self._entries.append(
+                replace(
+                    entry,
+                    cause=entry.cause and self._redact(entry.cause),
+                    request_id=REQUEST_ID.get(),
+                    number=self._last,
+                )
+            )
 
     def entries(self, most: int = _KEPT) -> tuple[Entry, ...]:
         """At most *most* entries, newest first."""
         return tuple(islice(reversed(self._entries), most))
 
+    def read(self, cursor: str | None = None, most: int = _KEPT) -> EntryPage:
+        """At most *most* entries after *cursor*, oldest first; without one the newest.
+
+        Raises ValueError for a cursor that no page has ever had.
+        """
+        if cursor is None:
+            entries = self.entries(most)[::-1]
+            return EntryPage(entries, self._cursor(self._last), has_gap=False)
+        seen, is_ours = self._seen(cursor)
+        new = tuple(islice((entry for entry in self._entries if entry.number > seen), most))
+        has_gap = not is_ours or bool(new and new[0].number > seen + 1)
+        return EntryPage(new, self._cursor(new[-1].number if new else seen), has_gap)
+
     def notices(self) -> tuple[Notice, ...]:
         """The last change of settings of each component."""
         return tuple(self._notices.values())
+
+    def _cursor(self, number: int) -> str:
+        return f"{self._birth}-{number}"
+
+    def _seen(self, cursor: str) -> tuple[int, bool]:
+        """The number up to which a reader has seen ours, and whether *cursor* is from this life."""
+        birth, _, number = cursor.partition("-")
+        if not number.isdecimal() or not number.isascii():
+            raise ValueError("journal: no such cursor; take one from a page, or none to begin")
+        is_ours = birth == self._birth and int(number) <= self._last
+        return int(number) if is_ours else 0, is_ours
 
     def _entry(self, event: Event, at: float) -> Entry | None:
         match event:
             case StateChanged() | ModeChanged():
                 return _move(event, at)
-            case LimitPaused(name, seconds):
-                return Entry(at=at, component=name, what="paused", cause=f"for {seconds:.1f} s")
             case OperatorAction():
                 return _action(event, at)
+            case HealthChecked():
+                return self._checked(event, at)
+            case LimitPaused(name, seconds):
+                what, cause = "paused", f"for {seconds:.1f} s"
+            case SchemaChanged(name, cause):
+                what = "schema changed"
             case ConfigurationChanged(name, names):
                 self._notices[name] = Notice(name, names, at)
                 what, cause = "configuration changed", ", ".join(names)
-                return Entry(at=at, component=name, what=what, cause=cause)
-            case HealthChecked():
-                return self._checked(event, at)
-        return None
+            case _:
+                return None
+        return Entry(at=at, component=name, what=what, cause=cause)
 
     def _checked(self, event: HealthChecked, at: float) -> Entry | None:
         before = self._answers.get(event.component, True)

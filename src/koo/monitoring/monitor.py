@@ -14,17 +14,24 @@ from typing import Final
 
 from ..resilience import LISTENER_ERRORS, SYSTEM_CLOCK, Clock, Component, Report
 from .alerts import RULES, Alert, AlertEvent, Judgement, Memory, Now, Rule, judge, sample_of
+from .alerts.words import watchdog_of
 from .history import History
 from .journal import Journal
+from .metrics import EventCounts, Family, Registry
 from .naming import DATABASE, SERVICE_PREFIX, is_configured
+from .notify import Mutes
+from .redaction import Redact, redact, redacted
 from .views import (
+    AlertList,
     Dashboard,
     DatabaseHealth,
     DetailedStatus,
     Past,
     PoolMetrics,
     ServiceHealth,
+    Standing,
     SystemHealth,
+    alert_list,
     dashboard,
     database_health,
     detailed_status,
@@ -39,6 +46,7 @@ __all__ = ["Configuration", "Monitor"]
 Configuration = Callable[[], Mapping[str, object]]
 
 _SHOWN_EVENTS: Final = 50
+_ALIVE: Final = 10.0
 
 
 def _ignore(_: AlertEvent) -> None:
@@ -53,9 +61,11 @@ class Monitor:
     """The state of all *components* in the documented shapes.
 
     *configuration* gives the documented variables and their values, without
-    secrets, for the detailed status. *journal* is the listener that the
-    components were made with; without one nothing has changed yet. *rules* make
-    the alerts; *on_alert* hears, once, that one is pending, firing or resolved.
+    secrets, for the detailed status. *journal* and *counts* are the listeners that
+    the components were made with; without them nothing has happened yet. *rules* make
+    the alerts; *on_alert* hears, once, that one is pending, firing or resolved;
+    *mutes* says what people have silenced or seen. Every text of a report passes
+    *redact* before it is shown, judged or told.
     """
 
     def __init__(
@@ -63,21 +73,34 @@ class Monitor:
         components: Iterable[Component],
         *,
         journal: Journal | None = None,
+        counts: EventCounts | None = None,
         configuration: Configuration = _no_configuration,
         rules: Iterable[Rule] = RULES,
         on_alert: Callable[[AlertEvent], None] = _ignore,
+        redact: Redact = redact,
+        mutes: Callable[[], Mutes] = Mutes,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.journal = journal or Journal(clock=clock)
+        self.counts = counts or EventCounts()
         self._components = {component.name: component for component in components}
         self._configuration = configuration
         self._clock = clock
         self._rules = tuple(rules)
         self._on_alert = on_alert
+        self._mutes = mutes
         self._memory = Memory()
         self._history = History()
+        self.redact = redact
+        self._registry = Registry(self.reports, self.standing, self.counts, clock=clock)
+        self._began = clock.time()
+        self._observed = float("-inf")
 
     # -- who is watched -------------------------------------------------------------
+
+    def add(self, component: Component) -> None:
+        """Watch *component* too, in place of one of its name."""
+        self._components[component.name] = component
 
     @property
     def database(self) -> Component | None:
@@ -95,8 +118,20 @@ class Monitor:
     # -- what is --------------------------------------------------------------------
 
     def reports(self) -> tuple[Report, ...]:
-        """A report of each component. Only looks."""
-        return tuple(component.report() for component in self._components.values())
+        """A report of each component, redacted. Only looks."""
+        return tuple(map(self.report, self._components.values()))
+
+    def report(self, component: Component) -> Report:
+        """The report of one *component*, redacted. Only looks."""
+        return self.redacted(component.report())
+
+    def redacted(self, report: Report) -> Report:
+        """*report* without what must not get out."""
+        return redacted(report, self.redact)
+
+    def metrics(self) -> tuple[Family, ...]:
+        """Everything that is counted, under the names of the outside. Only looks."""
+        return self._registry.collect()
 
     def alerts(self) -> tuple[Alert, ...]:
         """Everything worth knowing now, the most urgent first. Only looks."""
@@ -105,6 +140,7 @@ class Monitor:
     def observe(self) -> tuple[Alert, ...]:
         """As :meth:`alerts`, and remember them and the pool: what ends is seen to end."""
         reports = self.reports()
+        self._observed = self._clock.monotonic()
         for report in reports:
             self._history.note(report, self._clock.time())
         judgement = self._judge(reports)
@@ -116,6 +152,12 @@ class Monitor:
     def standing(self) -> tuple[Alert, ...]:
         """What fires and is not over, as of the last :meth:`observe`: what people are told of."""
         return self._memory.standing
+
+    def heartbeat(self) -> tuple[Alert, ...]:
+        """As :meth:`standing`, with the watchdog, unless nobody has observed for ten seconds."""
+        if self._clock.monotonic() - self._observed > _ALIVE:
+            return self.standing()
+        return *self.standing(), watchdog_of(self._began, self._clock.time())
 
     async def watch(self, every: float = 1.0) -> None:
         """Observe every so many seconds until cancelled."""
@@ -149,7 +191,15 @@ class Monitor:
         """All that the page shows."""
         reports = self.reports()
         past = Past(self.journal.entries(_SHOWN_EVENTS), self._history.samples())
-        return dashboard(reports, self._judge(reports).alerts, past, self._clock.time())
+        return dashboard(reports, self._shown(reports), past, self._clock.time())
+
+    def alert_list(self) -> AlertList:
+        """The alerts, what follows from them, and what people have silenced or seen."""
+        return alert_list(self._shown(self.reports()), self._clock.time())
+
+    def _shown(self, reports: Iterable[Report]) -> Standing:
+        judgement = self._judge(reports)
+        return Standing(judgement.alerts, judgement.inhibited, self._mutes())
 
     def service_healths(self) -> dict[str, ServiceHealth]:
         """The health of each service by its name."""
@@ -169,4 +219,10 @@ class Monitor:
 
     def detailed_status(self, report: Report) -> DetailedStatus:
         """The database's *report* in full, with the configuration."""
-        return detailed_status(report, self._configuration(), self._clock.time())
+        return detailed_status(report, self._shown_configuration(), self._clock.time())
+
+    def _shown_configuration(self) -> Mapping[str, object]:
+        return {
+            name: self.redact(value) if isinstance(value, str) else value
+            for name, value in self._configuration().items()
+        }

@@ -36,6 +36,7 @@ from .events import (
     ModeChanged,
     OperatorAction,
     RetryScheduled,
+    SchemaChanged,
     StateChanged,
     StateRenewed,
     fan_out,
@@ -64,6 +65,7 @@ from .outcome import (
 from .policy import Asking, Attempt, CallOutcome, Pace, Policy, PolicyStats
 from .retry import Backoff, RetryBudget, RetryBudgetConfig, RetryBudgetStats, RetryConfig
 from .store import MemoryStore, Store
+from .tracing import TRACER, Tracer, trace_headers, traced
 from .window import OutcomeWindow, Tally, WindowConfig
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "RANDOM",
     "SUCCESS",
     "SYSTEM_CLOCK",
+    "TRACER",
     "Abandoned",
     "Advice",
     "Appraiser",
@@ -138,6 +141,7 @@ __all__ = [
     "RetryConfig",
     "RetryScheduled",
     "RollingCount",
+    "SchemaChanged",
     "Spent",
     "State",
     "StateChanged",
@@ -145,6 +149,7 @@ __all__ = [
     "Store",
     "Success",
     "Tally",
+    "Tracer",
     "Waiter",
     "WindowConfig",
     "classify_by_type",
@@ -155,4 +160,6 @@ __all__ = [
     "fan_out",
     "ignore",
     "tell",
+    "trace_headers",
+    "traced",
 ]

@@ -1,4 +1,4 @@
-"""How the rooms meet monitoring and web: a component reports, can be asked, can be reset.
+"""How the rooms meet monitoring and web: a component reports, can be asked, can be put in order.
 
     Component --report()--> Report = state + breaker + last check + Readings + Distributions
 
@@ -46,7 +46,8 @@ class Health(StrEnum):
 class CheckStats:
     """The last active check: how it ended, when (*at*, epoch seconds), and in what time.
 
-    *success_since*: a call has succeeded after it.
+    *success_since*: a call has succeeded after it. *interval*: the seconds from one check in the
+    background to the next, None if there are none.
     """
 
     ok: bool
@@ -54,6 +55,7 @@ class CheckStats:
     response_time: float | None = None
     error: str | None = None
     success_since: bool = False
+    interval: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,10 @@ class Component(Protocol):
 
     async def check(self) -> Report:
         """Ask it now, or join whoever is asking, and report. Never raises for a failed check."""
+        ...
+
+    def half_open(self) -> None:
+        """End its open wait: the next call probes. Does nothing unless its circuit is open."""
         ...
 
     def reset(self) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "ModeChanged",
     "OperatorAction",
     "RetryScheduled",
+    "SchemaChanged",
     "StateChanged",
     "StateRenewed",
     "fan_out",
@@ -123,6 +124,14 @@ class ConnectionEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaChanged:
+    """koo has made something of its own in a database; *what* names it."""
+
+    component: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigurationChanged:
     """The settings *names* differ from what they were; their values are not told."""
 
@@ -152,6 +161,7 @@ Event: TypeAlias = (
     | LimitPaused
     | HealthChecked
     | ConnectionEvent
+    | SchemaChanged
     | ConfigurationChanged
     | OperatorAction
 )

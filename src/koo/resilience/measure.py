@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from typing import Final
 
 __all__ = ["Counter", "Histogram", "HistogramStats", "RollingCount"]
@@ -199,11 +199,11 @@ class RollingCount:
 
     def leaves_at(self, amount: int) -> float:
         """The moment when at least *amount* of what is kept will have left."""
-        left, tick = 0, self._latest - self.ticks
         if amount <= 0 or not self.kept:
             return 0.0
-        while (left := left + self._counted(tick)) < amount and tick < self._latest:
-            tick += 1
+        _, amounts = self.buckets()
+        place = min(bisect_left(list(accumulate(amounts)), amount), self.ticks)
+        tick = self._latest - self.ticks + place
         # A hair more than the bucket's end, so that rounding can't wake a waiter too early.
         return (tick + self.ticks + 1) * self.span / self.ticks * (1 + 1e-12)
 

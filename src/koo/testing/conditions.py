@@ -3,7 +3,7 @@
     strike(fault, at=phase) --a connection comes to the phase--> struck --heal()--> as before
 
 The attributes work at once and on every connection; what is struck is one connection, at a
-moment of a PostgreSQL conversation, though some faults spread from there to all.
+moment of its conversation with a database, though some faults spread from there to all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from .postgres_phases import Phase
+from .conversations import Phase
 
 __all__ = [
     "Action",
@@ -50,6 +50,7 @@ class Action(Enum):
     DROP = "drop"
     CUT = "reset both sides; the chunk is lost"
     CUT_CLIENT = "reset the client; the chunk reaches the server, whose side stays open"
+    ORPHAN = "reset the client; the chunk is lost, and the server's side stays open"
     END = "end both sides politely; the chunk is lost"
 
 
@@ -77,7 +78,7 @@ class Chunk:
     connection: int
     """Counted from 1 in the order of arrival."""
     phases: tuple[Phase, ...] = ()
-    """What begins with it, if the conversation is PostgreSQL's."""
+    """What begins with it, if the conversation is one that we follow."""
 
 
 Hook = Callable[[Chunk], Action | Awaitable[Action]]

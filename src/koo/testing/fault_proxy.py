@@ -15,8 +15,8 @@ from contextlib import suppress
 from typing import Self
 
 from .conditions import Action, BlackHole, Chunk, Conditions, Direction, LinkFault, Traffic
+from .conversations import Phase
 from .links import Link
-from .postgres_phases import Phase
 from .sockets import free_port
 
 __all__ = [

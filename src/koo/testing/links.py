@@ -2,7 +2,7 @@
 
 client --chunk--> struck? --> lost? --> hook --PASS--> server      and the same way back
                     |           |         |
-                    +-----------+---------+--> DROP, CUT, CUT_CLIENT, END
+                    +-----------+---------+--> DROP, CUT, CUT_CLIENT, ORPHAN, END
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import inspect
 from dataclasses import dataclass
 
 from .conditions import Action, BlackHole, Chunk, Conditions, Direction, LinkFault
-from .postgres_phases import Conversation, Phase
+from .conversations import Conversation, MysqlConversation, Phase, PostgresConversation
 from .sockets import reset
 
 __all__ = ["Link"]
@@ -62,7 +62,7 @@ class Link:
     ) -> None:
         self.ended = asyncio.Event()
         self._is_deaf = False
-        self._conversation = Conversation()
+        self._conversation: Conversation | None = None
         self._losing: Direction | None = None
         self._drips = False
         self._conditions = conditions
@@ -136,8 +136,13 @@ class Link:
                     raise _Cut
                 case Action.END:
                     raise _End
+                case Action.ORPHAN:
+                    self._lose_client()
+                    return
                 case _:  # CUT_CLIENT
-                    await self._lose_client(chunk)
+                    self._lose_client()
+                    if direction is Direction.TO_SERVER:
+                        await target.send(payload)
                     return
         while self.is_deaf:
             await self._conditions.healing()
@@ -146,7 +151,9 @@ class Link:
 
     def _phases(self, direction: Direction, payload: bytes) -> tuple[Phase, ...]:
         if direction is Direction.TO_SERVER:
+            self._conversation = self._conversation or PostgresConversation()
             return self._conversation.ask(payload)
+        self._conversation = self._conversation or MysqlConversation()
         return self._conversation.answer()
 
     async def _verdict(self, chunk: Chunk) -> Action:
@@ -224,13 +231,11 @@ class Link:
         limit = self._conditions.cut_after_bytes
         return size if limit is None else max(0, min(size, limit - self._replied_bytes))
 
-    async def _lose_client(self, chunk: Chunk) -> None:
+    def _lose_client(self) -> None:
         """Reset the client; the server never learns of it."""
         self._client_lost = True
         self._client.reset()
         self._conditions.traffic.resets_total += 1
-        if chunk.direction is Direction.TO_SERVER and self._server is not None:
-            await self._server.send(chunk.payload)
 
     def _reset_sides(self) -> None:
         self._conditions.traffic.resets_total += 1

@@ -10,6 +10,7 @@ token for acting is made at the start, to be printed once.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ __all__ = ["Access", "AccessConfig", "Principal", "Scope", "is_loopback"]
 
 _SIGN_IN_SECONDS: Final = 12 * 3600.0
 _MOST_SIGN_INS: Final = 100
+_HASHED: Final = "sha256:"
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Scope(StrEnum):
@@ -64,8 +67,10 @@ class Principal:
 class AccessConfig:
     """The address that is listened on, and the tokens.
 
-    Raises ``ValueError`` for a public address without any token, for an empty
-    token and for one token in two roles.
+    Each role has one token or several, separated by commas: the new one and, until all
+    who use it have changed, the old one. ``sha256:`` and 64 hexadecimal digits stand for
+    the token with this digest, so that its text need not be there. Raises ``ValueError``
+    for a public address without any token, for an unusable token and for one token twice.
     """
 
     host: str = "127.0.0.1"
@@ -76,13 +81,13 @@ class AccessConfig:
     def __post_init__(self) -> None:
         """Refuse what would leave the door open."""
         tokens = {"read": self.read_token, "operate": self.operate_token, "call": self.call_token}
-        for name, token in tokens.items():
-            if token is not None and not _is_usable(token):
+        for name, text in tokens.items():
+            if not all(_is_usable(token) for token in _split(text)):
                 raise ValueError(
                     f"access: the {name} token must be printable ASCII without spaces; "
                     "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"
                 )
-        given = [token for token in tokens.values() if token is not None]
+        given = [_digest_of(token) for text in tokens.values() for token in _split(text)]
         if len(set(given)) < len(given):
             raise ValueError("access: two of the tokens are the same; give each its own")
         if not self.has_tokens and not is_loopback(self.host):
@@ -97,7 +102,13 @@ class AccessConfig:
         return self.read_token is not None or self.operate_token is not None
 
 
+def _split(tokens: str | None) -> tuple[str, ...]:
+    return () if tokens is None else tuple(tokens.split(","))
+
+
 def _is_usable(token: str) -> bool:
+    if token.startswith(_HASHED):
+        return _DIGEST.fullmatch(token.removeprefix(_HASHED)) is not None
     return token.isascii() and token.isprintable() and bool(token) and " " not in token
 
 
@@ -203,14 +214,19 @@ def _operator() -> Principal:
 
 
 def _principals(read: str | None, operate: str | None, call: str | None) -> dict[bytes, Principal]:
-    tokens: dict[bytes, Principal] = {}
-    if read is not None:
-        tokens[_digest(read)] = Principal(Scope.READ, "read token", "read")
-    if call is not None:
-        tokens[_digest(call)] = Principal(Scope.CALL, "call token", "call")
-    if operate is not None:
-        tokens[_digest(operate)] = _operator()
-    return tokens
+    owners = (
+        (read, Principal(Scope.READ, "read token", "read")),
+        (call, Principal(Scope.CALL, "call token", "call")),
+        (operate, _operator()),
+    )
+    return {_digest_of(token): owner for tokens, owner in owners for token in _split(tokens)}
+
+
+def _digest_of(token: str) -> bytes:
+    """The digest of a configured token, which may be one already."""
+    if token.startswith(_HASHED):
+        return bytes.fromhex(token.removeprefix(_HASHED))
+    return _digest(token)
 
 
 def _digest(text: str) -> bytes:

@@ -6,26 +6,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..monitoring.views import (
+    ActionView,
     AlertCounts,
     AlertView,
     DatabaseHealth,
     DetailedStatus,
+    EventView,
     PoolMetrics,
     ServiceHealth,
+    SilenceView,
+    SpendView,
 )
 
 __all__ = [
     "AboutView",
+    "AcknowledgedAnswer",
     "AlertsAnswer",
+    "AuditAnswer",
     "CheckAnswer",
+    "CircuitHalfOpenAnswer",
     "CircuitResetAnswer",
     "DatabaseAnswer",
     "ErrorsResetAnswer",
+    "EventsAnswer",
     "PoolMetricsAnswer",
     "ServiceAnswer",
+    "ServiceHalfOpenAnswer",
     "ServicesAnswer",
     "ServicesHealthAnswer",
     "SignInAnswer",
+    "SilenceAnswer",
+    "SilencesAnswer",
+    "SpendAnswer",
     "TextAnswer",
 ]
 
@@ -37,6 +49,8 @@ class AlertsAnswer:
     alerts: tuple[AlertView, ...]
     alert_count: int
     counts: AlertCounts
+    inhibited: tuple[AlertView, ...]
+    silences: tuple[SilenceView, ...]
     timestamp: str
 
 
@@ -76,6 +90,11 @@ class CircuitResetAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class CircuitHalfOpenAnswer(CircuitResetAnswer):
+    """What ending the open wait of the database's circuit changed, if it was open."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServicesAnswer:
     """Every AI service."""
 
@@ -108,6 +127,73 @@ class ErrorsResetAnswer:
     service: str
     previous_state: str
     new_state: str
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventsAnswer:
+    """Some of what changed, oldest first, and the cursor to go on from."""
+
+    events: tuple[EventView, ...]
+    next: str
+    gap: bool
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHalfOpenAnswer:
+    """What ending the open wait of a service's circuit changed, if it was open."""
+
+    success: bool
+    service: str
+    message: str
+    previous_state: str
+    new_state: str
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class SilencesAnswer:
+    """The silences in force."""
+
+    silences: tuple[SilenceView, ...]
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceAnswer:
+    """A silence that has begun, or was lifted."""
+
+    message: str
+    silence: SilenceView
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgedAnswer:
+    """Who has seen an alert."""
+
+    message: str
+    alert: str
+    actor: str
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditAnswer:
+    """A page of what people did; *before* of the next page, null after the last."""
+
+    actions: tuple[ActionView, ...]
+    next_before: int | None
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpendAnswer:
+    """What was spent, by day, service and model, the latest day first."""
+
+    currency: str
+    spend: tuple[SpendView, ...]
     timestamp: str
 
 

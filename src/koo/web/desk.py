@@ -1,14 +1,31 @@
-"""What every route shares: whom it watches, who may pass, and how an action is told."""
+"""What every route shares: whom it watches, who may pass, and how an action is told.
+
+    act: who? --> why? --> has it moved? (412) --> do it --> tell the journal --> add to the audit
+
+An action is not refused because the audit can't be written: that would make an outage worse.
+It is told that the line is missing.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from fastapi import Request
 
-from ..monitoring import Monitor
-from ..monitoring.views import moment
-from ..resilience import Clock, Component, Listener, OperatorAction, Report, tell
+from ..monitoring import Action, Monitor, Records
+from ..monitoring.views import generation_of, moment
+from ..resilience import (
+    Clock,
+    Component,
+    Event,
+    HealthChecked,
+    Listener,
+    OperatorAction,
+    Report,
+    tell,
+)
+from ..stores import StoreError
 from .doors import Doors, reason_of
 from .problems import Problem
 
@@ -17,12 +34,13 @@ __all__ = ["Desk"]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The monitor, the doors, and the clock of one application."""
+    """The monitor, the doors, the clock and, where they are kept, the records of an application."""
 
     monitor: Monitor
     doors: Doors
     on_event: Listener
     clock: Clock
+    records: Records | None = None
 
     def now(self) -> str:
         """The time of an answer."""
@@ -45,28 +63,82 @@ class Desk:
 
     async def reset(self, component: Component, action: str, request: Request) -> tuple[str, str]:
         """The documented states before and after a reset, which is told with its reason."""
-        principal = self.doors.principal(request)
-        reason = await reason_of(request)
-        before = component.report().state.value
-        component.reset()
-        after = component.report().state.value
-        self._tell(OperatorAction(component.name, action, reason, principal.name, before, after))
-        return before, after
+        return await self._move(component, action, request, component.reset)
+
+    async def half_open(self, component: Component, request: Request) -> tuple[str, str]:
+        """The documented states before and after the open wait was ended."""
+        return await self._move(component, "half-opened", request, component.half_open)
 
     async def check(self, component: Component, request: Request) -> Report:
         """Ask *component* now, or join whoever is asking; only asking anew uses the allowance."""
-        principal = self.doors.principal(request)
         reason = await reason_of(request)
         before = component.report()
         if not before.details.get("fresh"):
-            self.doors.spend(principal.key)
-        report = await component.check()
+            self.doors.spend(self.doors.principal(request).key)
+        report = self.monitor.redacted(await component.check())
         if reason is not None:
-            states = before.state.value, report.state.value
-            action = OperatorAction(component.name, "checked", reason, principal.name, *states)
-            self._tell(action)
+            action = self._action(component.name, "checked", reason, request)
+            await self._tell(
+                replace(action, before=before.state.value, after=report.state.value), request
+            )
         return report
 
-    def _tell(self, event: OperatorAction) -> None:
+    async def note(self, component: str, action: str, reason: str | None, request: Request) -> str:
+        """Tell an action that moves no circuit; who did it."""
+        event = self._action(component, action, reason, request)
+        await self._tell(event, request)
+        return event.actor
+
+    async def _move(
+        self, component: Component, action: str, request: Request, work: Callable[[], None]
+    ) -> tuple[str, str]:
+        reason = await reason_of(request)
+        before = component.report()
+        _check_generation(before, request)
+        work()
+        states = before.state.value, component.report().state.value
+        event = self._action(component.name, action, reason, request)
+        await self._tell(replace(event, before=states[0], after=states[1]), request)
+        return states
+
+    def _action(
+        self, component: str, action: str, reason: str | None, request: Request
+    ) -> OperatorAction:
+        safe = None if reason is None else self.monitor.redact(reason)
+        return OperatorAction(component, action, safe, self.doors.principal(request).name)
+
+    async def _tell(self, event: OperatorAction, request: Request) -> None:
+        self._spread(event)
+        if self.records is None:
+            return
+        try:
+            await self.records.audit.append(
+                Action(
+                    at=self.clock.time(),
+                    component=event.component,
+                    action=event.action,
+                    actor=event.actor,
+                    address=request.client.host if request.client else None,
+                    reason=event.reason,
+                    before=event.before,
+                    after=event.after,
+                )
+            )
+        except StoreError as error:
+            self._spread(HealthChecked("audit", False, error.cause, 0.0))  # noqa: FBT003
+
+    def _spread(self, event: Event) -> None:
         tell(self.monitor.journal.record, event)
+        tell(self.monitor.counts.record, event)
         tell(self.on_event, event)
+
+
+def _check_generation(report: Report, request: Request) -> None:
+    """Raise the 412 if the circuit has moved since the state that the visitor decided on."""
+    wanted = request.headers.get("if-match")
+    if wanted is None or report.breaker is None:
+        return
+    known = {part.strip().strip('"') for part in wanted.split(",")}
+    if not known & {"*", generation_of(report.breaker)}:
+        detail = "the circuit has moved since you looked; look again, then decide"
+        raise Problem(412, "state_moved", detail)

@@ -28,7 +28,15 @@ from ..resilience import (
 from .access import Access, Principal
 from .problems import Problem
 
-__all__ = ["POSTS_PER_MINUTE", "Doors", "cookie_name", "read_body", "read_json", "reason_of"]
+__all__ = [
+    "POSTS_PER_MINUTE",
+    "Doors",
+    "cookie_name",
+    "one_line",
+    "read_body",
+    "read_json",
+    "reason_of",
+]
 
 POSTS_PER_MINUTE: Final = 60
 
@@ -149,10 +157,10 @@ async def reason_of(request: Request) -> str | None:
     except ValidationError:
         detail = 'the body must be absent, or JSON like {"reason": "at most 500 characters"}'
         raise Problem(422, "invalid_body", detail) from None
-    return _one_line(reason or "") or None
+    return one_line(reason or "") or None
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """*text* without what could forge a line of the log, or steer the terminal that shows it."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 

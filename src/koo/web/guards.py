@@ -1,4 +1,4 @@
-"""What stands before every route: host list, body limit, security headers.
+"""What stands before every route: request id, host list, body limit, security headers.
 
 Plain ASGI, so that streams pass untouched. A request with a foreign Host is
 answered before anything reads it (DNS rebinding); a body is counted as it comes,
@@ -7,16 +7,27 @@ so that a chunked one without a length cannot grow either.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..monitoring import REQUEST_ID
+from ..resilience import TRACER, Tracer
 from .problems import Problem, answer_problem
 
-__all__ = ["BODY_LIMIT_BYTES", "LOOPBACK_HOSTS", "BodyLimit", "HostGuard", "SecurityHeaders"]
+__all__ = [
+    "BODY_LIMIT_BYTES",
+    "LOOPBACK_HOSTS",
+    "BodyLimit",
+    "HostGuard",
+    "RequestIds",
+    "SecurityHeaders",
+]
 
 BODY_LIMIT_BYTES: Final = 16 * 1024
 LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
@@ -24,6 +35,7 @@ LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 _DIGITS: Final = 12
 _PORT_DIGITS: Final = 5
 _LAST_PORT: Final = 65535
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _EXEMPT: Final = frozenset({"/livez", "/readyz"})
 _SOURCES: Final = (
     ("default-src", "'none'"),
@@ -46,6 +58,46 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
+class RequestIds:
+    """A name for each request, its own X-Request-Id or a new one, in log, journal and answer.
+
+    What is called because of it is followed by *tracer*.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        new_id: Callable[[], str] = _new_id,
+        *,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self._app = app
+        self._new_id = new_id
+        self._tracer = tracer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Name the request, for all that happens because of it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        name = given if _REQUEST_ID.fullmatch(given) else self._new_id()
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = name
+            await send(message)
+
+        # For the rest of this request's own task: what comes out of here is logged there too.
+        REQUEST_ID.set(name)
+        TRACER.set(self._tracer or TRACER.get())
+        await self._app(scope, receive, send_named)
 
 
 class SecurityHeaders:

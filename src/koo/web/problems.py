@@ -19,6 +19,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ..errors import Rejected
+from ..monitoring import REQUEST_ID, redact
+from ..stores import StoreError
 
 __all__ = [
     "PROBLEM_TYPE",
@@ -86,7 +88,7 @@ def problem_body(
         "type": f"urn:koo:problem:{problem.code}",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
-        "detail": problem.detail,
+        "detail": redact(problem.detail),
         "code": problem.code,
         **(extra or {}),
     }
@@ -98,6 +100,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Rejected, _on_rejected)
+    app.add_exception_handler(StoreError, _on_store)
     app.add_exception_handler(_SERVER_ERROR, _on_unexpected)
 
 
@@ -124,9 +127,18 @@ async def _on_rejected(_: Request, error: Any) -> Response:  # noqa: ANN401
     return answer_problem(Problem.retry(503, "unavailable", detail, error.retry_after or 1))
 
 
+async def _on_store(_: Request, error: Any) -> Response:  # noqa: ANN401
+    """The file of the records can't be had."""
+    detail = f"{error.cause}; what is asked for is kept there, try again"
+    return answer_problem(Problem.retry(503, "records_unavailable", detail, 1))
+
+
 async def _on_unexpected(_: Request, error: Exception) -> Response:
     del error  # what it says belongs in the log, which the server writes
-    return answer_problem(Problem(500, "internal_error", _DETAILS[500]))
+    # The guards are passed already when this is answered, and the id is what to look for there.
+    name = REQUEST_ID.get()
+    headers = {"X-Request-Id": name} if name else {}
+    return answer_problem(Problem(500, "internal_error", _DETAILS[500], headers))
 
 
 def _places(errors: Sequence[Any]) -> list[dict[str, str]]:

@@ -74,7 +74,7 @@ def test_replicas_are_each_a_database_of_their_own():
     assert [one.addresses for one in both.standbys] == [(Address("one", 1),), (Address("two", 2),)]
     assert {one.role for one in both.standbys} == {Role.STANDBY}
     assert {one.location.password for one in both.standbys} == {"s"}
-    assert {one.dialed.query["ssl"] for one in both.standbys} == {"require"}
+    assert {one.location.query["sslmode"] for one in both.standbys} == {"require"}
     assert {(one.pool_size, one.replicas) for one in both.standbys} == {(3, "")}
     assert config("postgres://u@main/d").standbys == ()
 

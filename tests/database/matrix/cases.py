@@ -1,4 +1,7 @@
-"""{10 faults} x {9 phases} x {3 endings} x {2 drivers}, and what may come of each."""
+"""{10 faults} x {9 phases} x {3 endings} on each driver, and what may come of each.
+
+With asyncmy nothing is said to begin a transaction, so that there are only 8 phases.
+"""
 
 import random
 from dataclasses import dataclass
@@ -7,7 +10,7 @@ from itertools import product
 
 from koo.testing import LinkFault, Phase
 
-DRIVERS = ("asyncpg", "psycopg")
+DRIVERS = ("asyncpg", "psycopg", "asyncmy")
 
 AT_ONCE = {LinkFault.RESET, LinkFault.END, LinkFault.REFUSE}
 """Of these the client is told; all others are silence."""
@@ -59,13 +62,27 @@ class Case:
     def expected(self):
         """The results that are right."""
         if self.phase is Phase.CLOSE:
-            return {Result.DONE}
+            return {Result.DONE} | ({Result.CANCELLED} if self.ending is Ending.CANCEL else set())
+        if self.phase in COMMITTING and self.is_transact:
+            return self._found_out()
         told = self._told() if self.fault in AT_ONCE else set()
         if self.ending is Ending.CANCEL:
             return told | {Result.CANCELLED} | self._done_before_the_cancellation()
         if self.phase is Phase.ROLLBACK:
             return {Result.MINE} if self._passes_in_time() else {Result.MINE, Result.LATE}
         return told or self._silenced()
+
+    def _found_out(self):
+        """What a lost COMMIT has done is found out, if there is anybody to ask and the time."""
+        known = {Result.DONE} if self.phase is Phase.COMMIT_REPLY else {Result.LOST}
+        told = known if self.fault in AT_ONCE - EVERYBODY else set()
+        if self.ending is Ending.CANCEL:
+            return told | {Result.CANCELLED}
+        if self.ending is Ending.FINISH and self.fault in PASSING:
+            return {Result.DONE}
+        if self.ending is Ending.FINISH and self.fault in AT_ONCE | DEAF:
+            return known
+        return told or {Result.UNKNOWN}
 
     def _passes_in_time(self):
         return self.ending is Ending.FINISH and self.fault in PASSING | DEAF | AT_ONCE
@@ -96,7 +113,8 @@ class Case:
 
 
 def all_cases(driver):
-    drawn = product(LinkFault, Phase, Ending)
+    phases = [phase for phase in Phase if (driver, phase) != ("asyncmy", Phase.BEGIN)]
+    drawn = product(LinkFault, phases, Ending)
     return [Case(number, driver, *parts) for number, parts in enumerate(drawn)]
 
 

@@ -23,6 +23,8 @@ RECOVERED_AFTER = 0.5
 PLACES = 2
 NEW = {Phase.BEGIN, Phase.STATEMENT, Phase.COMMIT_REQUEST}
 """What no call may begin after its end."""
+GOODBYES = (b"SET AUTOCOMMIT", b"@@hostname", b"Uptime", b"KILL")
+"""What is said to connect, and to end what nobody waits for, comes from no call."""
 KINDS = {Kind.CONNECTION: Result.LOST, Kind.TIMEOUT: Result.LATE}
 
 
@@ -54,7 +56,8 @@ class Play:
         )
 
     def _note(self, chunk):
-        if NEW & set(chunk.phases):
+        said_in_background = any(words in chunk.payload for words in GOODBYES)
+        if NEW & set(chunk.phases) and not said_in_background:
             self.asked.append(time.monotonic())
 
     # -- the call ----------------------------------------------------------------
@@ -156,7 +159,8 @@ class Play:
         async with self.server.look() as connection:
             found = (await connection.execute(query, {"n": self.case.number})).scalar_one()
         is_done = result is Result.DONE and self.case.phase is not Phase.CLOSE
-        may_be_done = is_done or self.case.phase in COMMITTING
+        in_doubt = self.case.phase in COMMITTING and result in {Result.UNKNOWN, Result.CANCELLED}
+        may_be_done = is_done or in_doubt
         if is_done > found or found > may_be_done:
             return f"{found} in the ledger"
         return None
@@ -203,10 +207,7 @@ class Play:
         return None
 
     async def backends(self):
-        query = text("SELECT state FROM pg_stat_activity WHERE client_port = ANY(:ports)")
-        async with self.server.look() as connection:
-            found = await connection.execute(query, {"ports": sorted(self.proxy.traffic.ports)})
-            return list(found.scalars())
+        return await self.server.backends(self.proxy.traffic.ports)
 
     async def has_no_orphan(self):
         backends = await self.backends()

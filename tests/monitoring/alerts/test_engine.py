@@ -202,7 +202,7 @@ def test_new_trouble_ends_the_news_of_recovery(made):
 
 def test_recovery_names_the_worst_that_was(made):
     watch = made.Watch()
-    report = made.database(Health.CIRCUIT_OPEN, readings={"pool.waiting": 3})
+    report = made.database(Health.CIRCUIT_OPEN, readings={"pool.oldest_checkout": 99})
     watch.see(report)
     assert len(watch.see(report, after=10)) == 2
     [news] = watch.see(made.database(), after=10)

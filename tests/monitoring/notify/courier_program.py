@@ -17,6 +17,7 @@ from koo.monitoring.notify import (
     Webhook,
 )
 from koo.resilience import SYSTEM_CLOCK
+from koo.stores import Archive
 
 
 def standing():
@@ -35,7 +36,7 @@ async def main(port, path):
     hook = Webhook("hook", Address(f"http://127.0.0.1:{port}/"))
     courier = Courier(
         standing,
-        Outbox(Path(path)),
+        Outbox(Archive(Path(path))),
         [hook],
         routing=RoutingConfig(wait=0, interval=0.01, repeat=60),
         config=CourierConfig(every=0.01, timeout=0.3, lease=0.4, longest_pause=0.1),

@@ -10,11 +10,16 @@ from koo.monitoring import AlertState
 from koo.monitoring.notify import (
     Address,
     Alertmanager,
+    Chat,
+    Courier,
     DeliveryError,
     Message,
+    Outbox,
     Retelling,
     Webhook,
 )
+from koo.resilience import Health
+from koo.stores import Archive
 from koo.testing import FakeClock
 
 pytestmark = pytest.mark.integration
@@ -82,6 +87,18 @@ async def test_a_webhook_posts_what_alertmanager_would(message):
         "fingerprint": "database:circuit-open",
     }  # fmt: skip
     assert (resolved["status"], resolved["endsAt"]) == ("resolved", "2023-11-14T22:14:20.000Z")
+
+
+@pytest.mark.parametrize(
+    ("before", "header"),
+    [("", None), ("ann@", "YW5uOg=="), ("ann:s%20cret@", "YW5uOnMgY3JldA==")],
+)
+async def test_what_stands_before_the_at_of_an_address_is_how_it_signs_in(message, before, header):
+    async with receiving() as receiver:
+        await Webhook("hook", Address(f"http://{before}127.0.0.1:{receiver.port}/")).send(message)
+    [head] = receiver.heads
+    assert ("Authorization" in head) is (header is not None)
+    assert header is None or f"Authorization: Basic {header}\r\n" in head
 
 
 async def test_a_message_of_ends_alone_is_resolved(message, post):
@@ -202,6 +219,82 @@ async def test_an_alertmanager_that_is_away_is_told_later(post):
         running.cancel()
         await asyncio.wait([running])
     assert teller.last_error == "HTTP 500"
+
+
+async def test_an_alertmanager_that_is_away_is_known_to_the_courier_until_it_is_back(
+    tmp_path, post
+):
+    clock = FakeClock()
+    async with receiving(b"HTTP/1.1 500 x\r\n\r\n") as receiver:
+        address = Address(f"http://127.0.0.1:{receiver.port}/api/v2/alerts")
+        teller = Retelling(lambda: [post.alert()], Alertmanager(address), clock=clock)
+        outbox = Outbox(Archive(tmp_path / "state.db"))
+        courier = Courier(list, outbox, (), retellings=[teller], clock=clock)
+        await teller.tell()
+        clock.advance(60)
+        await teller.tell()
+        report = courier.report()
+        assert (report.state, report.cause) == (Health.UNHEALTHY, "alertmanager: HTTP 500")
+        assert report.value("failing_for") == 60
+        receiver.answer = b"HTTP/1.1 200 OK\r\n\r\n"
+        await teller.tell()
+        assert courier.report().state is Health.HEALTHY
+
+
+async def test_a_courier_of_alertmanagers_alone_tells_them_and_touches_no_file(tmp_path, post):
+    async with receiving() as receiver:
+        address = Address(f"http://127.0.0.1:{receiver.port}/api/v2/alerts")
+        teller = Retelling(lambda: [post.alert()], Alertmanager(address))
+        outbox = Outbox(Archive(tmp_path / "state.db"))
+        running = asyncio.create_task(Courier(list, outbox, (), retellings=[teller]).run())
+        while not receiver.bodies:
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.wait([running])
+    assert not (tmp_path / "state.db").exists()
+
+
+# -- Apprise ----------------------------------------------------------------------------------
+
+
+async def test_a_chat_is_told_in_words(message, post):
+    async with receiving(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as receiver:
+        chat = Chat("json", f"json://127.0.0.1:{receiver.port}/secret")
+        await chat.send(message)
+        await chat.send(post.replace(message, firing=()))
+    firing, over = receiver.bodies
+    assert (firing["title"], firing["type"]) == ("critical: database, t", "warning")
+    assert firing["message"] == "m (refused)\nm"
+    assert (over["title"], over["type"], over["message"]) == ("Over: T", "success", "m")
+    assert "secret" not in repr(chat)
+
+
+async def test_a_chat_names_the_worst_and_counts_the_others(message, post):
+    async with receiving(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as receiver:
+        others = (post.alert("ai:a:circuit-open"), post.alert("ai:b:circuit-open"))
+        chat = Chat("json", f"json://127.0.0.1:{receiver.port}")
+        await chat.send(post.replace(message, firing=(*others, *message.firing)))
+    assert receiver.bodies[0]["title"] == "critical: a, t, and 2 more"
+
+
+async def test_a_chat_that_refuses_is_an_error(message):
+    async with receiving(b"HTTP/1.1 403 no\r\nContent-Length: 0\r\n\r\n") as receiver:
+        with pytest.raises(DeliveryError, match="refused"):
+            await Chat("json", f"json://127.0.0.1:{receiver.port}").send(message)
+
+
+def test_a_chat_that_apprise_does_not_know_says_so():
+    with pytest.raises(ValueError, match="Apprise does not know such a URL"):
+        Chat("nonsense", "nonsense://secret")
+
+
+def test_without_apprise_a_chat_says_what_to_install(monkeypatch):
+    def missing(name):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr("koo.monitoring.notify.chat.import_module", missing)
+    with pytest.raises(ValueError, match=r"pip install 'koo-platform\[notify\]'"):
+        Chat("slack", "slack://a/b/c")
 
 
 def test_a_retelling_that_cannot_be_right_says_so_in_a_sentence():

@@ -1,13 +1,13 @@
 """Delivery in virtual time: what is decided arrives, whatever fails, and nobody waits for it."""
 
 import asyncio
-import sqlite3
 
 import pytest
 
 from koo.monitoring import Monitor
 from koo.monitoring.notify import Courier, CourierConfig, DeliveryError, Outbox, RoutingConfig
 from koo.resilience import Health
+from koo.stores import Archive, StoreError
 from koo.testing import running_clock
 
 
@@ -41,7 +41,7 @@ class Station:
 
     def __init__(self, path, *channels, **config):
         self.alerts = []
-        self.outbox = Outbox(path)
+        self.outbox = Outbox(Archive(path))
         self.channels = channels
         self.config = config
         self.courier = None
@@ -144,7 +144,7 @@ async def test_a_letter_is_given_up_after_its_time_and_kept(station, post):
 async def test_a_file_that_cannot_be_written_loses_nothing(station, post, monkeypatch):
     hook = Channel()
     place = station(hook)
-    real, failing = place.outbox.post, [sqlite3.OperationalError("disk full")] * 3
+    real, failing = place.outbox.post, [StoreError("the disk is full")] * 3
 
     def post_or_fail(*terms):
         if failing:
@@ -156,7 +156,7 @@ async def test_a_file_that_cannot_be_written_loses_nothing(station, post, monkey
     await place.work(20)
     assert hook.marks == ["+database:circuit-open"]
     stats = place.courier.stats()
-    assert (stats.outbox_errors_total, stats.last_error) == (3, "outbox: OperationalError")
+    assert (stats.outbox_errors_total, stats.last_error) == (3, "outbox: the disk is full")
 
 
 async def test_what_does_not_arrive_for_a_minute_is_an_alert_on_the_page(station, post):
@@ -203,3 +203,11 @@ def test_a_courier_that_cannot_be_right_says_so_in_a_sentence(config, sentence):
     with pytest.raises(ValueError) as refused:
         CourierConfig(**config)
     assert str(refused.value) == sentence
+
+
+def test_a_courier_has_no_circuit_to_half_open(station):
+    place = station(Channel())
+    courier = Courier(list, place.outbox, place.channels)
+    before = courier.report()
+    courier.half_open()
+    assert courier.report() == before

@@ -23,6 +23,7 @@ from koo.monitoring.notify import (
     RoutingConfig,
     Webhook,
 )
+from koo.stores import Archive
 
 pytestmark = pytest.mark.integration
 
@@ -31,7 +32,8 @@ KILLED_BETWEEN_CLAIM_AND_SEND = """
 import os, signal, sys, time
 from pathlib import Path
 from koo.monitoring.notify import Outbox
-assert Outbox(Path(sys.argv[1])).claim("hook", time.time(), 0.2)
+from koo.stores import Archive
+assert Outbox(Archive(Path(sys.argv[1]))).claim("hook", time.time(), 0.2)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -71,7 +73,7 @@ class Arrivals:
 
 async def test_a_process_killed_between_claim_and_send_loses_nothing(post, tmp_path):
     path = tmp_path / "state.db"
-    outbox = Outbox(path)
+    outbox = Outbox(Archive(path))
     outbox.prepare()
     message = Message("database:critical", 1.0, (), (post.alert(),))
     outbox.post(("hook",), (message,), Book(), Now(0.0, 0.0))
@@ -132,7 +134,7 @@ def told(path):
 
 async def deliver_the_rest(path, port):
     """A process that has nothing new to tell, only what the killed ones left."""
-    outbox = Outbox(path)
+    outbox = Outbox(Archive(path))
     courier = Courier(
         list,
         outbox,
@@ -156,7 +158,7 @@ async def test_a_channel_that_hangs_never_makes_the_loop_wait(post, tmp_path):
     port = server.sockets[0].getsockname()[1]
     courier = Courier(
         lambda: [post.alert()],
-        Outbox(tmp_path / "state.db"),
+        Outbox(Archive(tmp_path / "state.db")),
         [Webhook("hook", Address(f"http://127.0.0.1:{port}/"))],
         routing=RoutingConfig(wait=0),
         config=CourierConfig(every=0.02, timeout=2, lease=3),

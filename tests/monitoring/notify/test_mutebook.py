@@ -1,9 +1,12 @@
 """What people muted outlives the process."""
 
+import asyncio
+
 import pytest
 
 from koo.monitoring.notify import Acknowledgement, MuteBook, Mutes, Silence
-from koo.testing import FakeClock
+from koo.stores import Archive, StoreError
+from koo.testing import FakeClock, running_clock
 
 
 @pytest.fixture
@@ -16,7 +19,7 @@ def opened(tmp_path, clock):
     """The book of a process that has just begun."""
 
     async def opened():
-        book = MuteBook(tmp_path / "state.db", clock=clock)
+        book = MuteBook(Archive(tmp_path / "state.db"), clock=clock)
         await book.open()
         return book
 
@@ -72,3 +75,27 @@ async def test_of_a_thousand_acknowledgements_the_oldest_is_forgotten(opened, mo
     for number in range(5):
         await book.acknowledge(Acknowledgement(id="x:y", since=float(number), actor="ann"))
     assert [seen.since for seen in book.mutes().acknowledgements] == [2, 3, 4]
+
+
+async def test_a_book_that_follows_knows_what_others_mute_and_outlasts_a_lost_file(
+    tmp_path, monkeypatch
+):
+    clock = running_clock()
+    archive = Archive(tmp_path / "state.db")
+    book, other = MuteBook(archive, clock=clock), MuteBook(archive, clock=clock)
+    following = asyncio.create_task(book.follow())
+    await other.silence(silence(clock, ends=clock.time() + 3600))
+    await asyncio.sleep(2.5)
+    assert [one.id for one in book.mutes().silences] == ["s1"]
+
+    def lost(*_):
+        raise StoreError("state.db can't be used")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, "read", lost)
+        await asyncio.sleep(4)
+        assert [one.id for one in book.mutes().silences] == ["s1"]
+    await other.lift("s1")
+    await asyncio.sleep(2.5)
+    assert book.mutes() == Mutes()
+    following.cancel()

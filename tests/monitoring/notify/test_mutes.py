@@ -2,8 +2,8 @@
 
 import pytest
 
-from koo.monitoring import RULES, Severity
-from koo.monitoring.notify import INHIBITIONS, Acknowledgement, Mutes, Silence
+from koo.monitoring import Severity
+from koo.monitoring.notify import Acknowledgement, Mutes, Silence
 
 
 def silence(post, **more):
@@ -98,17 +98,6 @@ def test_the_lesser_alert_is_news_once_the_graver_is_over(post):
     near = post.alert("database:pool-near", Severity.WARNING)
     box.stand(near, post.alert("database:pool-exhausted"))
     assert box.stand(near) == ["1 database:warning +database:pool-near"]
-
-
-def test_what_is_inhibited_is_known(post):
-    assert Mutes().inhibited([post.alert("ai:a:circuit-open")]) >= {"ai:a:budget-burn-fast"}
-
-
-def test_every_inhibition_is_between_rules_that_exist():
-    names = {rule.name for rule in RULES}
-    assert names >= INHIBITIONS.keys() | {
-        name for lesser in INHIBITIONS.values() for name in lesser
-    }
 
 
 @pytest.mark.parametrize(

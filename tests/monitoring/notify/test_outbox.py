@@ -6,13 +6,14 @@ import pytest
 
 from koo.monitoring import Now
 from koo.monitoring.notify import Book, Group, Message, Outbox
+from koo.stores import Archive, StoreError
 
 NOW = Now(5.0, 1000.0)
 
 
 @pytest.fixture
 def outbox(tmp_path):
-    outbox = Outbox(tmp_path / "state.db")
+    outbox = Outbox(Archive(tmp_path / "state.db"))
     outbox.prepare()
     return outbox
 
@@ -89,7 +90,7 @@ def test_what_was_told_is_known_after_a_restart(outbox, post, tmp_path):
     before.stand(post.alert())
     outbox.post((), (), before.book, Now(0.0, post.START))
     later = Now(7.0, post.START + 100)
-    book = Outbox(tmp_path / "state.db").book(later, 7.0 + 300)
+    book = Outbox(Archive(tmp_path / "state.db")).book(later, 7.0 + 300)
     [group] = book.groups.values()
     assert dict(group.told) == {"database:circuit-open": post.alert()}
     assert (group.due, group.sent, book.ends_from) == (207.0, -93.0, 307.0)
@@ -119,6 +120,6 @@ def test_what_can_not_be_written_is_not_told_either(outbox, message, tmp_path):
         other.commit()
 
     book = Book({"g": Group(0.0, {"database:x": message.firing[0]}, 0.0)})
-    with pytest.raises(sqlite3.Error):
+    with pytest.raises(StoreError):
         outbox.post(("hook",), (message,), book, NOW)
     assert outbox.stats().waiting == 1

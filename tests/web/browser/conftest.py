@@ -33,6 +33,12 @@ FLAGS = (
 )  # fmt: skip
 
 
+REPORTS = """
+globalThis.reports = [];
+addEventListener("securitypolicyviolation", (it) => reports.push(it.violatedDirective));
+"""
+
+
 class Page:
     """One tab, and all it asked for and complained about."""
 
@@ -143,6 +149,7 @@ async def chromium(folder, base):
             listening = asyncio.create_task(page.listen())
             for domain in ("Page", "Runtime", "Network", "Log"):
                 await page.call(f"{domain}.enable")
+            await page.call("Page.addScriptToEvaluateOnNewDocument", source=REPORTS)
             yield page
             listening.cancel()
     finally:

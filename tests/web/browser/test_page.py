@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from koo.resilience import Reading
+
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 PICTURE = Path(__file__).parents[3] / "docs" / "page.png"
@@ -33,7 +35,8 @@ async def test_the_first_glance_says_what_since_when_why_what_it_costs_and_what_
                 "412 calls refused",
                 "Do not reset yet",
                 "Check the database",
-                "12 waiting",
+                "12 p95 wait",
+                "1 more follows from these",
                 "next probe in",
                 "set PERPLEXITY_API_KEY",
                 "Circuit open claude",
@@ -49,10 +52,13 @@ async def test_the_first_glance_says_what_since_when_why_what_it_costs_and_what_
             if not PICTURE.exists():
                 await page.photograph(PICTURE)
             nothing_foreign(page)
+            assert await page.js("reports") == []
 
 
 async def test_the_page_fits_a_phone_and_a_dark_room(night, serve, browse, tmp_path):
     stage = night()
+    for kind in ("connection", "commit_unknown", "integrity"):
+        stage.database.readings.append(Reading("errors_total", 6, labels=(("kind", kind),)))
     with serve(stage.app) as server:
         async with browse(server.base) as page:
             await page.open()
@@ -80,7 +86,7 @@ async def test_with_tokens_the_page_shows_nothing_until_somebody_signs_in(
             await page.click("Sign in")
             await page.see("Database circuit open")
             buttons = "[...document.querySelectorAll('.database button')].map(it => it.disabled)"
-            assert await page.js(buttons) == [True, True]
+            assert await page.js(buttons) == [True, True, True]
             stage.access.sign_out("anything")
             await page.click("Sign out")
             await page.until(SIGN_IN)

@@ -41,6 +41,11 @@ class Checks:
         self._next_at = float("-inf")
         self._flight: Task[None] | None = None
         self._last: CheckStats | None = None
+        self._is_kept = False
+
+    def keep(self) -> None:
+        """Somebody runs them in the background from now on."""
+        self._is_kept = True
 
     async def run(self) -> None:
         """Ask, unless the last answer is young or somebody asks already. Never raises a failure."""
@@ -53,9 +58,11 @@ class Checks:
 
     def stats(self, last_success_at: float | None) -> CheckStats | None:
         """The last answer, and whether a call succeeded at *last_success_at*, after it."""
-        if self._last is None or last_success_at is None or last_success_at < self._last.at:
-            return self._last
-        return replace(self._last, success_since=True)
+        if self._last is None:
+            return None
+        since = last_success_at is not None and last_success_at >= self._last.at
+        interval = self._interval if self._is_kept else None
+        return replace(self._last, success_since=since, interval=interval)
 
     async def _fly(self) -> None:
         self._next_at = self._clock.monotonic() + self._interval

@@ -15,6 +15,8 @@ from ...errors import (
     StoreUnavailable,
 )
 from ...resilience import Clock, LastError, Reading, RollingCount
+from ..provider import Usage
+from .bills import Bills
 
 __all__ = ["Tally"]
 
@@ -46,12 +48,14 @@ class Tally:
         "_requests_total",
         "_succeeded",
         "_successes_total",
+        "bills",
         "last_error",
         "last_success_at",
     )
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, model: str) -> None:
         self._clock = clock
+        self.bills = Bills(model)
         self._requests_total = self._successes_total = self._failures_total = 0
         self._ended, self._succeeded = RollingCount(_SPAN, _STEPS), RollingCount(_SPAN, _STEPS)
         self._errors: Counter[str] = Counter()
@@ -80,9 +84,12 @@ class Tally:
         self._errors[kind] += 1
         self.last_error = LastError(kind, self._clock.time())
 
-    def billed(self, nanousd: int) -> None:
-        """An answer cost so much."""
-        self._last_cost = nanousd
+    def billed(self, model: str, usage: Usage | None) -> None:
+        """An answer of *model* cost what is in *usage*, or nobody knows what."""
+        self.bills.add(model, usage)
+        if usage is None:
+            return
+        self._last_cost = nanousd = usage.nanousd or 0
         self._cost_nanousd += nanousd
         self._priced += 1
 
@@ -106,3 +113,4 @@ class Tally:
         if self._last_cost is not None:
             yield Reading("cost.last", self._last_cost)
             yield Reading("cost.mean", self._cost_nanousd / self._priced)
+        yield from self.bills.readings()

@@ -34,6 +34,7 @@ _UNITS: Final = UnitRegistry(unit_data)
 _HIDDEN: Final = frozenset({"output_citation_tokens", "output_reasoning_tokens"})
 # Whose models search without being asked to.
 _SEARCHERS: Final = frozenset({"perplexity"})
+_LITELLM: Final = "litellm"
 
 
 def compile_price(vendor: str, model: str, base_url: str) -> Price | None:
@@ -55,12 +56,17 @@ def price_of(model: ModelInfo, vendor: str) -> Price | None:
 
 
 def _find(vendor: str, model: str, base_url: str) -> ModelInfo | None:
+    if vendor == _LITELLM and "/" in model:
+        vendor, model = model.split("/", 1)  # whose models say whose they really are
+    return _search(model, vendor, None) or (_search(model, None, base_url) if base_url else None)
+
+
+def _search(model: str, vendor: str | None, base_url: str | None) -> ModelInfo | None:
+    """Not by ``find_provider_model``, which remembers every name that it is ever asked for."""
     snapshot = get_snapshot()
     with suppress(LookupError):
-        return snapshot.find_provider_model(model, None, vendor, None)[1]
-    if base_url:
-        with suppress(LookupError):
-            return snapshot.find_provider_model(model, None, None, base_url)[1]
+        provider = snapshot.find_provider(None, vendor, base_url)
+        return provider.find_model(model.lower(), all_providers=snapshot.providers)
     return None
 
 

@@ -29,7 +29,7 @@ from ...errors import (
     InvalidRequestError,
     StreamTruncatedError,
 )
-from ...resilience import SYSTEM_CLOCK, Clock
+from ...resilience import SYSTEM_CLOCK, Clock, trace_headers
 from ..config import ServiceConfig, trust_in
 from ..provider import NOTHING, Completion, Heard, Prompt, Request
 from ..verdicts import Phase, Surface, Verdict, billed, judge
@@ -194,7 +194,7 @@ class HTTPProvider:
             method,
             self._config.base_url + path,
             data=body,
-            headers={**self._headers, **headers},
+            headers={**self._headers, **headers, **trace_headers()},
             allow_redirects=False,
             proxy=self._config.proxy or None,
             ssl=self._trust,

@@ -17,7 +17,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Final, Protocol, cast
 
-__all__ = ["Driver", "abort", "driver", "name_of"]
+__all__ = ["SWALLOWED", "Driver", "abort", "driver", "name_of"]
+
+#: What is raised where PostgreSQL answers COMMIT with ROLLBACK, and drivers call it a success.
+SWALLOWED: Final = (
+    "database: nothing was committed, because a statement had failed and its error was caught;"
+    " let it pass, or put the statement into session.begin_nested()"
+)
 
 _HOMES: Final = {
     "asyncpg": ".on_asyncpg",

@@ -20,39 +20,43 @@ T = TypeVar("T")
 
 
 class Deadlined(Generic[I]):
-    """A limit of *seconds* for each piece of work, kept by *abort* on one event loop."""
+    """A limit of *seconds* for each piece of work, kept by *abort* on the running event loop."""
 
-    def __init__(self, seconds: float, abort: Callable[[I], object]) -> None:
+    def __init__(
+        self, seconds: float, abort: Callable[[I], object], now: Callable[[], float]
+    ) -> None:
         self._seconds = seconds
         self._abort = abort
+        self._now = now
+        self._loop = asyncio.get_running_loop()
         self._ends: dict[I, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def run(self, item: I, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
-        """What the blocking-style *work* returns. Raises TimeoutError if *item* was aborted."""
-        loop = asyncio.get_running_loop()
-        self._ends[item] = end = loop.time() + self._seconds
+    def run(self, item: I, began: float, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
+        """What the blocking-style *work* returns, which began just now, at *began*.
+
+        Raises TimeoutError if *item* was aborted.
+        """
+        ends = self._ends
+        ends[item] = began + self._seconds
         if self._timer is None:
-            self._timer = loop.call_at(end, self._expire, loop)
+            self._timer = self._loop.call_later(self._seconds, self._expire)
         try:
             value = work(*args)
         except BaseException as error:
-            if self._ended_late(item) and isinstance(error, Exception):
+            if ends.pop(item, None) is None and isinstance(error, Exception):
                 raise TimeoutError from error
             raise
-        if self._ended_late(item):
+        if ends.pop(item, None) is None:
             raise TimeoutError
         return value
 
-    def _ended_late(self, item: I) -> bool:
-        return self._ends.pop(item, None) is None
-
-    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _expire(self) -> None:
         self._timer = None
-        now = loop.time()
+        now = self._now()
         for item, end in list(self._ends.items()):
             if end > now:
-                self._timer = loop.call_at(end, self._expire, loop)
+                self._timer = self._loop.call_later(end - now, self._expire)
                 return
             del self._ends[item]
             self._abort(item)

@@ -34,12 +34,10 @@ _GONE: Final = select.POLLHUP | select.POLLERR | select.POLLNVAL | getattr(selec
 def alarm_of(driver: Any) -> Alarm:  # noqa: ANN401 - each driver has a class of its own
     """What tells of *driver*'s connection, for free, that it may be dead."""
     match name_of(driver):
-        case "asyncpg":
+        case "asyncpg" | "asyncmy":
             return driver.is_closed  # type: ignore[no-any-return]
         case "psycopg":
             return _socket_alarm(driver)
-        case "asyncmy":
-            return lambda: not driver.connected
     return _never
 
 

@@ -1,17 +1,126 @@
-"""asyncmy: closing is tearing off."""
+"""asyncmy: an end that doesn't wait for the network, and a KILL that outlives the connection.
+
+    abort, or a cancelled wait --> torn off
+                |
+                +--in the background--> a connection of its own: the same server? --> KILL
+                                                                +--no, or not sure--> nothing
+
+A MariaDB does not notice that its client has gone while it works or waits for a lock, and its
+protocol knows no request to cancel. The number of a connection means something on one server
+only, and until its next start: behind a balancer it may belong to somebody else, and behind a
+proxy it is the proxy's.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from functools import partial
+from typing import Any, Final
 
-__all__ = ["abort", "arguments"]
+from asyncmy.connection import Connection
+from asyncmy.errors import MySQLError
+
+from .goodbye import say_in_background
+
+__all__ = ["PromptConnection", "abort", "arguments"]
+
+_MARGIN: Final = 0.5
+_ROUNDING: Final = 1.0
+_UPTIME: Final = "SHOW GLOBAL STATUS LIKE 'Uptime'"
+_WHO: Final = "SELECT CONNECTION_ID(), CONCAT_WS(' ', @@hostname, @@port, @@server_id)"
+# A limit that the server or its administrator has set stays as it is.
+_LIMIT: Final = (
+    "SET max_statement_time = IF(@@max_statement_time = 0, {seconds:g}, @@max_statement_time)"
+)
 
 
-def arguments(_limit: float) -> dict[str, Any]:
-    """What to connect with: nothing of our own."""
-    return {}
+class PromptConnection(Connection):
+    """A connection that never waits for the server in order to close.
+
+    *limit*: after so many seconds, and a little, a MariaDB gives a statement up by itself.
+    """
+
+    # What asyncmy has and its stubs have not.
+    _loop: asyncio.AbstractEventLoop
+    _transport: asyncio.Transport | None
+    _stream_broken: bool
+    _result: Any
+
+    def __init__(self, limit: float, **terms: Any) -> None:  # noqa: ANN401
+        super().__init__(**terms)  # type: ignore[no-untyped-call]
+        self._limit = limit
+        self._terms = terms
+        self._server = ""
+        self._born = self._loop.time()
+
+    async def connect(self) -> None:  # type: ignore[override] # asyncmy's own returns nothing too
+        """Connect, and learn which server it is that answers."""
+        await super().connect()
+        limit = _LIMIT.format(seconds=self._limit + _MARGIN)
+        is_mariadb = "mariadb" in self.get_server_info().lower()
+        try:
+            number, name = await self.ask(f"{limit}; {_WHO}" if is_mariadb else _WHO)
+        except MySQLError:
+            # A server that knows other words is never asked to kill; one that is gone is no server.
+            if self.is_closed():
+                raise
+        except BaseException:
+            self.close()
+            raise
+        else:
+            # A proxy gives numbers of its own, which mean nothing to the server behind it.
+            self._server = name if number == str(self.thread_id()) else ""
+
+    async def ask(self, questions: str) -> tuple[str, ...]:
+        """The first row of the last answer."""
+        await self.query(questions)  # type: ignore[no-untyped-call]
+        while self._result.has_next:
+            await self.next_result()  # type: ignore[no-untyped-call]
+        return tuple(map(str, self._result.rows[0]))
+
+    def is_closed(self) -> bool:
+        """Whether it is known to be gone: by us, by the server or by the network."""
+        return self._stream_broken
+
+    def close(self) -> None:
+        """Leave at once; asyncmy would first wait until all that was written has been taken."""
+        if self._transport is not None:
+            self._transport.abort()
+        super().close()
+
+    def kill_at_server(self) -> None:
+        """Let the server end, in the background, what it does for this connection."""
+        if self._server:
+            say_in_background(partial(self._kill, self._loop.time() - self._born))
+
+    def _close_on_cancel(self) -> None:
+        self.kill_at_server()
+        super()._close_on_cancel()  # type: ignore[misc]
+
+    async def _kill(self, age: float) -> None:
+        other = PromptConnection(self._limit, **{**self._terms, "autocommit": None})
+        try:
+            await other.connect()
+            _, uptime = await other.ask(_UPTIME)
+            if other._server == self._server and float(uptime) + _ROUNDING >= age:
+                await other.query(f"KILL {self.thread_id()}")  # type: ignore[no-untyped-call]
+        finally:
+            other.close()
+
+
+async def _connect(limit: float, **terms: Any) -> PromptConnection:  # noqa: ANN401
+    connection = PromptConnection(limit, **terms)
+    await connection.connect()
+    return connection
+
+
+def arguments(limit: float) -> dict[str, Any]:
+    """What to connect with. A MariaDB works no longer than *limit* seconds for a statement."""
+    return {"async_creator_fn": partial(_connect, limit)}
 
 
 def abort(connection: Any) -> None:  # noqa: ANN401
-    """Close *connection*'s socket without a word."""
-    connection.close()
+    """Tear *connection* off; what the server does for it is ended in the background."""
+    if not connection.is_closed():
+        connection.kill_at_server()
+        connection.close()

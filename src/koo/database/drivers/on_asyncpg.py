@@ -1,33 +1,65 @@
-"""asyncpg: a goodbye that doesn't wait, and a CancelRequest that outlives the connection."""
+"""asyncpg: a goodbye that doesn't wait, and a CancelRequest that outlives the connection.
+
+What belongs to a BEGIN or a COMMIT travels with it, in one message.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 from asyncpg.connect_utils import _cancel  # type: ignore[attr-defined] # untyped, private
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 
+from . import SWALLOWED
 from .goodbye import say_in_background
 
-__all__ = ["PromptConnection", "abort", "arguments"]
+__all__ = ["PromptConnection", "abort", "arguments", "is_straight", "through_pooler"]
+
+
+_NO_AUTOCOMMIT: Final = (
+    "AUTOCOMMIT is not safe with asyncpg through a pooler; use a transaction, or the driver psycopg"
+)
 
 
 class PromptConnection(asyncpg.Connection):
     """A connection that never waits for the server in order to close.
 
-    *opening* is said together with each BEGIN.
+    *opening* is said together with each BEGIN, *riding* together with the next COMMIT.
     """
 
     opening = ""
+    riding = ""
+
+    @property
+    def backend_pid(self) -> int:
+        """The number of the server's process, also when the connection is closed."""
+        return self.get_server_pid()
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ANN401
-        """Execute; a BEGIN with what belongs to it, in one round trip."""
+        """Execute; a BEGIN or a COMMIT with what belongs to it, in one round trip."""
+        if query.startswith("COMMIT"):
+            return await self._commit(query, timeout)
         if self.opening and query.startswith("BEGIN"):
             query += self.opening
         return await super().execute(query, *args, timeout=timeout)
+
+    async def _commit(self, query: str, timeout: float | None) -> str:
+        riding, self.riding = self.riding, ""
+        try:
+            said = await super().execute(riding + query, timeout=timeout)
+        except asyncpg.PostgresError as error:
+            # What was to ride has failed, so that the transaction is open and can only be undone.
+            if not self.is_closed() and self.is_in_transaction():
+                await super().execute("ROLLBACK;", timeout=timeout)
+            if isinstance(error, asyncpg.InFailedSQLTransactionError):
+                raise asyncpg.InFailedSQLTransactionError(SWALLOWED) from error
+            raise
+        if said == "ROLLBACK":
+            raise asyncpg.InFailedSQLTransactionError(SWALLOWED)
+        return said
 
     async def set_type_codec(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """As asyncpg does it; on a closed connection with an error that SQLAlchemy knows.
@@ -51,9 +83,56 @@ class PromptConnection(asyncpg.Connection):
         super().terminate()
 
 
+class NeverSent(asyncpg.InterfaceError):
+    """A statement was refused on our side; the server has not heard of it."""
+
+    is_unsent = True
+
+
+class UnpinnedConnection(PromptConnection):
+    """A connection through a pooler: each transaction may meet another backend.
+
+    Its statements have no name. What one backend has prepared the next does not know, and there
+    a name could be another client's.
+    """
+
+    async def prepare(self, query: str, **terms: Any) -> Any:  # noqa: ANN401
+        """Prepare, for the rest of the transaction.
+
+        Raises NeverSent outside of one: what comes between the preparing of a
+        statement and its execution could be another client's, and so could what is executed.
+        """
+        if not self.is_in_transaction():
+            raise NeverSent(_NO_AUTOCOMMIT)
+        return await super().prepare(query, **{**terms, "name": ""})
+
+    async def set_type_codec(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """As asyncpg does it, with one backend for all that it asks."""
+        async with self.transaction():
+            await super().set_type_codec(*args, **kwargs)
+
+
 def arguments(_limit: float) -> dict[str, Any]:
     """What to connect with. Its own time limit costs a timer for each round trip: ours do."""
     return {"connection_class": PromptConnection}
+
+
+async def is_straight(connection: Any) -> bool:  # noqa: ANN401
+    """Whether the backend that answers is the one that has greeted us."""
+    # As a simple query, whose tag counts the rows: nothing is prepared yet.
+    answer = await connection.execute(
+        f"SELECT 1 WHERE pg_backend_pid() = {connection.get_server_pid()}"
+    )
+    return bool(answer == "SELECT 1")
+
+
+def through_pooler() -> dict[str, Any]:
+    """What to connect with where each transaction may meet another backend."""
+    return {
+        "connection_class": UnpinnedConnection,
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+    }
 
 
 def abort(connection: Any) -> None:  # noqa: ANN401

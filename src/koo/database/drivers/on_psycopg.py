@@ -1,4 +1,7 @@
-"""psycopg: a cancelled wait that ends at once, and a CancelRequest that outlives the connection."""
+"""psycopg: a cancelled wait that ends at once, and a CancelRequest that outlives the connection.
+
+What belongs to a BEGIN or a COMMIT travels with it, in one message.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,16 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import psycopg
 from psycopg import capabilities, generators, waiting
-from psycopg.errors import _WaitTimeout, error_from_result
+from psycopg.errors import InFailedSqlTransaction, _WaitTimeout, error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 
+from . import SWALLOWED
 from .goodbye import say_in_background
 
 if TYPE_CHECKING:
     from psycopg.abc import PQGen
 
-__all__ = ["PromptConnection", "abort", "arguments"]
+__all__ = ["PromptConnection", "abort", "arguments", "is_straight", "through_pooler"]
 
 RV = TypeVar("RV")
 
@@ -30,10 +34,13 @@ _NOT_GIVEN: Final = -1.0
 class PromptConnection(psycopg.AsyncConnection[Any]):
     """A connection whose waits end as soon as they are cancelled, together with it.
 
-    *opening* is said together with each BEGIN. No wait takes longer than *limit* seconds.
+    *opening* is said together with each BEGIN, *riding* together with the next COMMIT. No wait
+    takes longer than *limit* seconds. *backend_pid* is the number of the server's process.
     """
 
     opening = ""
+    riding = ""
+    backend_pid = 0
     limit: float | None = None
 
     @classmethod
@@ -51,6 +58,7 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
             traceback.clear_frames(error.__traceback__)
             raise
         connection.limit = limit
+        connection.backend_pid = connection.pgconn.backend_pid
         return connection
 
     async def wait(
@@ -81,10 +89,7 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
             yield from super()._start_query()
             return
         begin = self._get_tx_start_command()
-        self.pgconn.send_query(begin + b";" + self.opening.encode())
-        for result in (yield from generators.execute(self.pgconn)):
-            if result.status == ExecStatus.FATAL_ERROR:
-                raise error_from_result(result)
+        yield from self._said_together(begin + b";" + self.opening.encode())
 
     @property
     def _begins_alone(self) -> bool:
@@ -92,10 +97,55 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
         idle = self.pgconn.transaction_status == TransactionStatus.IDLE
         return self._autocommit or not idle or self._pipeline is not None
 
+    def _commit_gen(self) -> PQGen[None]:
+        riding, self.riding = self.riding, ""
+        if self._ends_in_another_way:
+            yield from super()._commit_gen()
+            return
+        try:
+            said = yield from self._said_together(riding.encode() + b"COMMIT")
+        except psycopg.Error as error:
+            # What was to ride has failed, so that the transaction is open and can only be undone.
+            if self.pgconn.transaction_status == TransactionStatus.INERROR:
+                yield from self._said_together(b"ROLLBACK")
+            if isinstance(error, InFailedSqlTransaction):
+                raise InFailedSqlTransaction(SWALLOWED) from error
+            raise
+        if said == b"ROLLBACK":
+            raise InFailedSqlTransaction(SWALLOWED)
+
+    @property
+    def _ends_in_another_way(self) -> bool:
+        idle = self.pgconn.transaction_status == TransactionStatus.IDLE
+        return bool(idle or self._num_transactions or self._tpc or self._pipeline)
+
+    def _said_together(self, statements: bytes) -> PQGen[bytes | None]:
+        """Send several statements as one message; what the server says of the last."""
+        self.pgconn.send_query(statements)
+        results = yield from generators.execute(self.pgconn)
+        for result in results:
+            if result.status == ExecStatus.FATAL_ERROR:
+                raise error_from_result(result)
+        said: bytes | None = results[-1].command_status
+        return said
+
 
 def arguments(limit: float) -> dict[str, Any]:
     """What to connect with. No answer takes longer than *limit* seconds (TimeoutError)."""
     return {"async_creator_fn": partial(PromptConnection.connect, limit=limit)}
+
+
+async def is_straight(connection: Any) -> bool:  # noqa: ANN401
+    """Whether the backend that answers is the one that has greeted us."""
+    cursor = await connection.execute("SELECT pg_backend_pid()")
+    (pid,) = await cursor.fetchone()
+    await connection.rollback()
+    return bool(pid == connection.info.backend_pid)
+
+
+def through_pooler() -> dict[str, Any]:
+    """What to connect with where each transaction may meet another backend."""
+    return {"prepare_threshold": None}
 
 
 def abort(connection: Any) -> None:  # noqa: ANN401
@@ -115,7 +165,8 @@ def abort(connection: Any) -> None:  # noqa: ANN401
 
 def _cancel_at_server(connection: Any) -> None:  # noqa: ANN401
     pgconn = connection.pgconn
-    if pgconn.status != ConnStatus.OK or not capabilities.has_cancel_safe():
+    is_asking = pgconn.transaction_status == TransactionStatus.ACTIVE
+    if not is_asking or not capabilities.has_cancel_safe():
         return
     # Started in the background: without a route to the server that fails at once.
     say_in_background(partial(_sent, pgconn.cancel_conn()))

@@ -38,8 +38,8 @@ def limit_statements(engine: Engine, clock: Clock) -> None:
     def begin(connection: PoolProxiedConnection) -> None:
         deadline = current_deadline() if is_free else None
         left = None if deadline is None else deadline.remaining(clock.monotonic()) + _MARGIN
-        driver_connection: Any = connection.driver_connection
-        driver_connection.opening = "" if left is None else _opening(left)
+        adapted: Any = connection.dbapi_connection
+        adapted.driver_connection.opening = "" if left is None else _opening(left)
 
     event.listen(engine, "first_connect", learn)
     # Both drivers say BEGIN by themselves, before the first statement.

@@ -15,10 +15,10 @@ from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import PoolProxiedConnection
 
-from ...resilience import Clock, Histogram
-from ..config import DatabaseConfig
+from ..commit import Certainty
 from ..drivers.server_limit import limit_statements
 from ..hosts.vanishing import watch_for_vanished_clients
+from ..pool import Terms
 from ..scope import READONLY
 from .dialing import Destination, listen_to_dialing
 from .sending import Sending
@@ -29,36 +29,31 @@ _BUSY_TIMEOUT_MS: Final = 5000
 
 
 def listen_to_driver(
-    engine: Engine,
-    config: DatabaseConfig,
-    destination: Destination,
-    *,
-    clock: Clock,
-    response_time: Histogram,
+    engine: Engine, terms: Terms, certainty: Certainty, destination: Destination
 ) -> None:
     """Keep what *engine* sends in time and count it; understand what goes wrong."""
     dialect: Any = engine.dialect
-    sending = Sending(dialect, config, clock, response_time)
+    sending = Sending(dialect, terms, certainty)
     dialect.do_execute = sending.execute
     dialect.do_executemany = sending.execute_many
     dialect.do_execute_no_params = sending.execute_plain
     dialect.do_commit = sending.commit
     dialect.do_rollback = sending.rollback
-    _prepare(engine, dialect, config, clock)
+    _prepare(engine, dialect, terms)
     # Last, so that a connection counts as prepared only when everybody is through with it.
-    listen_to_dialing(engine, config.check_timeout, destination)
+    listen_to_dialing(engine, terms.config.check_timeout, destination)
 
 
-def _prepare(engine: Engine, dialect: Any, config: DatabaseConfig, clock: Clock) -> None:  # noqa: ANN401
+def _prepare(engine: Engine, dialect: Any, terms: Terms) -> None:  # noqa: ANN401
     match dialect.name:
         case "postgresql":
-            watch_for_vanished_clients(engine, config.idle_in_transaction_timeout)
-            limit_statements(engine, clock)
+            watch_for_vanished_clients(engine, terms.config.idle_in_transaction_timeout)
+            limit_statements(engine, terms.clock)
         case "sqlite":
             event.listen(engine, "connect", _prepare_sqlite)
             dialect.do_begin = _begin_sqlite
             _offer_readonly(dialect, "PRAGMA query_only = 1", "PRAGMA query_only = 0")
-        case _:  # MySQL and MariaDB
+        case _:  # mysql, mariadb
             _offer_readonly(dialect, "SET TRANSACTION READ ONLY", "")
 
 

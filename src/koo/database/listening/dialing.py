@@ -1,6 +1,7 @@
 """A new connection, in time: to which server, and as whom.
 
 connect --> whichever host answers first and has the wanted role, all within check_timeout
+   |           each by the route that fits
    +------> login refused: once more with newer credentials, if there are any
    +------> as much time again until it is prepared
 """
@@ -8,8 +9,10 @@ connect --> whichever host answers first and has the wanted role, all within che
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import event
@@ -20,11 +23,13 @@ from sqlalchemy.util import await_, greenlet_spawn
 
 from ..config import DatabaseConfig
 from ..drivers import abort, driver
+from ..drivers.encryption import encryption_of
 from ..hosts.addresses import Address, Role
 from ..hosts.credentials import Credentials, CredentialsCache
 from ..hosts.roles import has_role
 from ..hosts.seeking import Hosts, Unsuitable
 from ..verdicts import as_database_error, is_login_refused
+from .route import Route
 from .understanding import is_raw, understand
 
 __all__ = ["Destination", "connect_arguments", "listen_to_dialing"]
@@ -38,7 +43,8 @@ def connect_arguments(config: DatabaseConfig) -> dict[str, Any]:
     """What to connect with beside the URL."""
     # Never before the time for a new connection is over, which SQLAlchemy's errors tell of.
     limit = max(config.timeout, 2 * config.check_timeout)
-    return driver(config.location.get_driver_name()).arguments(limit)
+    url = config.location
+    return {**driver(url.get_driver_name()).arguments(limit), **encryption_of(url)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +58,22 @@ class Destination:
 
 def listen_to_dialing(engine: Engine, timeout: float, destination: Destination) -> None:
     """Bound each connect of *engine* by *timeout* seconds, and understand its errors."""
-    event.listen(engine, "do_connect", _dialer(timeout, destination))
+    event.listen(engine, "do_connect", _dialer(timeout, destination, engine.dialect))
     event.listen(engine, "connect", _prepared)
     event.listen(engine, "handle_error", understand)
 
 
-def _dialer(timeout: float, destination: Destination) -> Callable[..., DBAPIConnection]:
+def _dialer(timeout: float, destination: Destination, dialect: Dialect) -> Callable[..., Any]:
     """What connects, in *timeout* seconds; as many again may go by until it is prepared."""
+    routes = defaultdict[Address, Route](partial(Route, dialect))
 
     def dial(
-        dialect: Dialect,
+        _dialect: Dialect,
         record: ConnectionPoolEntry,
         cargs: Sequence[Any],
         cparams: dict[str, Any],
     ) -> DBAPIConnection:
-        seeking = _found(destination, _Login(dialect, destination.role, cargs, cparams))
+        seeking = _found(destination, _Login(routes, destination.role, cargs, cparams))
         connection = _connected(timeout, seeking)
         # What SQLAlchemy asks of a new connection has no limit of its own.
         loop, driver_connection = asyncio.get_running_loop(), connection.driver_connection
@@ -111,7 +118,7 @@ async def _found(destination: Destination, login: _Login) -> Any:  # noqa: ANN40
 class _Login:
     """What SQLAlchemy would connect with, and the role that the server must have."""
 
-    dialect: Dialect
+    routes: Mapping[Address, Route]
     role: Role
     args: Sequence[Any]
     parameters: dict[str, Any]
@@ -124,10 +131,11 @@ class _Login:
     async def at(self, address: Address) -> Any:  # noqa: ANN401
         """A connection to the server at *address*. Raises Unsuitable if it is of another role."""
         given = {name: value for name, value in address._asdict().items() if value is not None}
-        return await greenlet_spawn(self._connected, {**self.parameters, **given})
+        parameters = {**self.parameters, **given}
+        return await greenlet_spawn(self._connected, self.routes[address], parameters)
 
-    def _connected(self, parameters: dict[str, Any]) -> DBAPIConnection:
-        connection = self.dialect.connect(*self.args, **parameters)
+    def _connected(self, route: Route, parameters: dict[str, Any]) -> Any:  # noqa: ANN401
+        connection = route.connect(self.args, parameters)
         try:
             if not has_role(connection, self.role):
                 raise Unsuitable(self.role)  # noqa: TRY301

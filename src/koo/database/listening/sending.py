@@ -1,7 +1,7 @@
 """What is sent to the server: in time, counted, and known to its transaction.
 
 statement, fetch --> at most timeout, then it is torn off: StatementTimedOut
-COMMIT, ROLLBACK --> at most attempt_timeout, then as well
+COMMIT, ROLLBACK --> at most attempt_timeout, then as well; a lost COMMIT is found out
 
 The dialect's own methods are wrapped, because SQLAlchemy's events for them make each
 connection build its listeners anew: that costs as much as all of this.
@@ -10,17 +10,18 @@ connection build its listeners anew: that costs as much as all of this.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import Dialect, ExecutionContext
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 
-from ...resilience import Clock, Histogram
-from ..config import DatabaseConfig
+from ..commit import Certainty
 from ..drivers import abort
 from ..drivers.deadlined import Deadlined
-from ..pool import scope_of
+from ..pool import Terms, scope_of
+from ..scope import Scope
 from ..verdicts import StatementTimedOut
 
 __all__ = ["Sending"]
@@ -29,18 +30,18 @@ T = TypeVar("T")
 
 
 class Sending:
-    """What a dialect does on its connections, bounded by *config* and recorded."""
+    """What a dialect does on its connections, bounded and recorded as *terms* say."""
 
-    def __init__(
-        self, dialect: Dialect, config: DatabaseConfig, clock: Clock, response_time: Histogram
-    ) -> None:
+    def __init__(self, dialect: Dialect, terms: Terms, certainty: Certainty) -> None:
+        config = terms.config
         self._commit = dialect.do_commit
         self._rollback = dialect.do_rollback
         self._config = config
-        self._statements: Deadlined[Any] = Deadlined(config.timeout, abort)
-        self._endings: Deadlined[Any] = Deadlined(config.attempt_timeout, abort)
-        self._now = clock.monotonic
-        self._response_time = response_time
+        self._certainty = certainty
+        self._now = now = terms.clock.monotonic
+        self._statements = Deadlined[ExecutionContext](config.timeout, _tear_off, now)
+        self._endings = Deadlined[PoolProxiedConnection](config.attempt_timeout, _abort, now)
+        self._response_time = terms.counts.response_time
 
     def execute(
         self,
@@ -69,54 +70,81 @@ class Sending:
     def commit(self, connection: PoolProxiedConnection) -> None:
         """Send COMMIT: the one place from which it is."""
         scope = scope_of(connection)
-        if scope is not None and not scope.readonly:
-            scope.committing = True
+        if scope is None or scope.readonly:
+            self._send_commit(connection)
+        else:
+            self._commit_for(scope, connection)
+
+    def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
+        if scope.is_late:
+            raise StatementTimedOut("database: no time is left for COMMIT; make it shorter")
+        trace = self._certainty.attend(connection, scope)
+        scope.commit_by(connection.driver_connection)
         try:
-            self._endings.run(connection.driver_connection, self._commit, connection)
+            self._send_commit(connection)
+        except Exception as error:
+            known = self._certainty.is_committed
+            if trace is None or not known(error, connection, scope, trace):
+                raise
+            connection.invalidate(error)
+
+    def _send_commit(self, connection: PoolProxiedConnection) -> None:
+        try:
+            self._endings.run(connection, self._now(), self._commit, connection)
         except TimeoutError as error:
             seconds = self._config.attempt_timeout
             raise StatementTimedOut(f"database: no answer to COMMIT in {seconds:g} s") from error
 
     def rollback(self, connection: PoolProxiedConnection) -> None:
         """Send ROLLBACK."""
-        self._endings.run(connection.driver_connection, self._rollback, connection)
+        self._endings.run(connection, self._now(), self._rollback, connection)
 
     def _answered(self, context: ExecutionContext, work: Callable[..., Any], *args: Any) -> None:  # noqa: ANN401
-        connection = context.root_connection.connection
-        started = self._now()
-        self.in_time(connection.driver_connection, work, *args)
-        self._response_time.record(self._now() - started)
-        scope = scope_of(connection)
-        if scope is not None:
-            scope.note_answer()
-        if context.cursor.server_side:
-            context.cursor = _Stream(context.cursor, connection.driver_connection, self)
-
-    def in_time(self, driver_connection: Any, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
-        """What *work* returns. Raises StatementTimedOut, and tears its connection off."""
+        began = self._now()
         try:
-            return self._statements.run(driver_connection, work, *args)
+            self._statements.run(context, began, work, *args)
         except TimeoutError as error:
-            raise StatementTimedOut(
-                f"database: no answer to a statement in {self._config.timeout:g} s;"
-                " make it cheaper, or allow more time"
-            ) from error
+            raise self._late() from error
+        self._response_time.record(self._now() - began)
+        scope = scope_of(context.root_connection.connection)
+        if scope is not None:
+            scope.note_answer(args[0])
+        if context.cursor.server_side:
+            context.cursor = _Stream(context, self)
+
+    def fetch(self, context: ExecutionContext, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
+        """What *work* fetches of what is still at the server."""
+        try:
+            return self._statements.run(context, self._now(), work, *args)
+        except TimeoutError as error:
+            raise self._late() from error
+
+    def _late(self) -> StatementTimedOut:
+        seconds = self._config.timeout
+        return StatementTimedOut(
+            f"database: no answer to a statement in {seconds:g} s;"
+            " make it cheaper, or allow more time"
+        )
 
 
 class _Stream:
     """A cursor whose rows are still at the server; each fetch is in time."""
 
-    def __init__(self, cursor: Any, driver_connection: Any, sending: Sending) -> None:  # noqa: ANN401
-        self._cursor = cursor
-        self._driver_connection = driver_connection
+    def __init__(self, context: ExecutionContext, sending: Sending) -> None:
+        self._cursor = context.cursor
+        self._context = context
         self._sending = sending
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         found = getattr(self._cursor, name)
-        return self._bounded(found) if name.startswith("fetch") else found
+        if not name.startswith("fetch"):
+            return found
+        return partial(self._sending.fetch, self._context, found)
 
-    def _bounded(self, fetch: Callable[..., T]) -> Callable[..., T]:
-        def fetch_in_time(*args: Any) -> T:  # noqa: ANN401
-            return self._sending.in_time(self._driver_connection, fetch, *args)
 
-        return fetch_in_time
+def _tear_off(context: ExecutionContext) -> None:
+    _abort(context.root_connection.connection)
+
+
+def _abort(connection: PoolProxiedConnection) -> None:
+    abort(connection.driver_connection)

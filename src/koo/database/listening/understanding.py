@@ -1,7 +1,8 @@
 """What an error means for its connection and its transaction, told where it happens.
 
 raw -------------------> SQLAlchemy's name, so that nobody takes it for the caller's
-while it may commit ---> CommitOutcomeUnknown, unless the error proves the rollback
+while it may commit ---> CommitOutcomeUnknown, unless the error proves the rollback, or the
+                         witness has said that nothing was committed
 read-only, unasked ----> the server has changed: all connections go
 a cancellation --------> the connection is torn off before anybody says a polite goodbye
 """
@@ -18,7 +19,7 @@ from ..commit import commit_outcome_unknown
 from ..drivers import abort
 from ..pool import scope_of
 from ..scope import Scope
-from ..verdicts import as_database_error, error_code, proves_rollback
+from ..verdicts import as_database_error, error_code, mark_absent, proves_rollback
 
 __all__ = ["is_raw", "understand"]
 
@@ -54,10 +55,13 @@ def _usable(connection: Connection | None) -> PoolProxiedConnection | None:
 
 def _doubt(error: BaseException, scope: Scope) -> BaseException:
     scope.committing = False
-    if not isinstance(error, Exception):
-        scope.in_doubt = True
+    if scope.is_absent and isinstance(error, Exception):
+        return mark_absent(error)
+    if isinstance(error, Exception) and proves_rollback(error):
         return error
-    return error if proves_rollback(error) else commit_outcome_unknown()
+    # Remembered, because a deadline may come before the error has reached the caller.
+    scope.in_doubt = True
+    return commit_outcome_unknown() if isinstance(error, Exception) else error
 
 
 def is_raw(error: Exception) -> bool:

@@ -6,14 +6,16 @@ places    where every connection is; growth: when to open another (both only ari
 slots     one connection, and one who waits; holders: who has one; counts: all of them
 """
 
-from .counts import PoolCounts, PoolStats, Terms
+from .counts import Frequency, PoolCounts, PoolStats, Terms
 from .keeper import Keeper
 from .lending import WatchedPool, doubt_after
 from .slots import HOLDING, scope_of, slot_of
-from .waiting import PoolExhausted
+from .waiting import COMPONENT, PoolExhausted
 
 __all__ = [
+    "COMPONENT",
     "HOLDING",
+    "Frequency",
     "Keeper",
     "PoolCounts",
     "PoolExhausted",

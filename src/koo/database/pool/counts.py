@@ -77,6 +77,42 @@ class Photographed(Protocol):
         ...
 
 
+class Frequency:
+    """How much was counted since birth, and each second of the last *span* seconds.
+
+    To count costs one comparison and an addition: only what ends a bucket is rolled.
+    """
+
+    __slots__ = ("_due_at", "_recent", "_rolled", "_since", "value")
+
+    def __init__(self, span: float) -> None:
+        self.value = self._rolled = 0
+        self._recent = RollingCount(span)
+        self._since = self._due_at = 0.0
+
+    def add(self, now: float) -> None:
+        """Count one more, at *now*."""
+        if now >= self._due_at:
+            self._roll(now)
+        self.value += 1
+
+    def per_second(self, now: float) -> float:
+        """The mean rate over the span. Looking changes nothing."""
+        return self.recent(now) / self._recent.span
+
+    def recent(self, now: float) -> int:
+        """What was counted in the span."""
+        fresh = self.value - self._rolled if self._recent.keeps(self._since, now) else 0
+        return self._recent.total(now) + fresh
+
+    def _roll(self, now: float) -> None:
+        self._recent.add(self._since, self.value - self._rolled)
+        self._recent.forget(now)
+        self._rolled = self.value
+        self._since = now
+        self._due_at = self._recent.next_edge(now)
+
+
 class PoolCounts:
     """What the manager's pools have counted, from its birth and over all event loops."""
 
@@ -89,26 +125,29 @@ class PoolCounts:
         self.refused = Counter()
         self.leaked = Counter()
         self.nested = Counter()
-        self.checkouts = Counter()
-        self.checkins = Counter()
-        self.recent_checkouts = RollingCount(_MINUTE)
-        self.recent_checkins = RollingCount(_MINUTE)
+        self.checkouts = Frequency(_MINUTE)
+        self.checkins = Frequency(_MINUTE)
         self.response_time = Histogram()
         self.create_time = Histogram()
-        self.wait_time = Histogram()
+        self.waits = Histogram()
         self.use_time = Histogram()
 
-    def lent(self, now: float, waited: float) -> None:
-        """A connection was handed out, after *waited* seconds."""
-        self.checkouts.add()
-        self.recent_checkouts.add(now)
-        self.wait_time.record(waited)
+    def waited(self, now: float, seconds: float) -> None:
+        """A connection was handed out after *seconds*; who did not wait is only a checkout."""
+        self.checkouts.add(now)
+        self.waits.record(seconds)
 
     def returned(self, now: float, used: float) -> None:
         """A connection came back, in whatever state, after *used* seconds."""
-        self.checkins.add()
-        self.recent_checkins.add(now)
+        self.checkins.add(now)
         self.use_time.record(used)
+
+    @property
+    def wait_time(self) -> HistogramStats:
+        """How long all have waited, most of them not at all."""
+        waits = self.waits.stats()
+        at_once = self.checkouts.value - waits.count
+        return waits.merge(HistogramStats(at_once, 0.0, (at_once,))) if at_once else waits
 
     def photograph(
         self, pools: Iterable[Photographed], config: DatabaseConfig, now: float
@@ -127,9 +166,9 @@ class PoolCounts:
             waiting=sum(pool.waiting for pool in pools),
             holders=holders,
             checkouts_total=self.checkouts.value,
-            checkouts_per_second=self.recent_checkouts.per_second(now),
+            checkouts_per_second=self.checkouts.per_second(now),
             checkins_total=self.checkins.value,
-            checkins_per_second=self.recent_checkins.per_second(now),
+            checkins_per_second=self.checkins.per_second(now),
             created_total=self.created.value,
             closed_total=self.closed.value,
             invalidated_total=self.invalidated.value,
@@ -140,7 +179,7 @@ class PoolCounts:
             nested_total=self.nested.value,
             response_time=self.response_time.stats(),
             create_time=self.create_time.stats(),
-            wait_time=self.wait_time.stats(),
+            wait_time=self.wait_time,
             use_time=self.use_time.stats(),
         )
 

@@ -47,6 +47,7 @@ class WatchedPool(AsyncAdaptedQueuePool):
         self._places = self.keeper.places
         self._growth = self.keeper.growth
         self._now = terms.clock.monotonic
+        self._loop = self.keeper.loop
         _listen(self, self.keeper)
 
     @property
@@ -61,17 +62,15 @@ class WatchedPool(AsyncAdaptedQueuePool):
     # -- what SQLAlchemy calls --------------------------------------------------------
 
     def _do_get(self) -> ConnectionPoolEntry:
-        now = since = self._now()
+        now = self._now()
         slot = self._places.borrow()
         if slot is None or now - slot.heard >= HOT or slot.alarm():
-            slot = self._from_the_line(slot, since)
-            now = self._now()
-        else:
-            slot.lend(asyncio.current_task(), now)
-        self._counts.lent(now, now - since)
+            return self._from_the_line(slot, now)
+        slot.lend(asyncio.current_task(self._loop), now)
+        self._counts.checkouts.add(now)
         return slot.record
 
-    def _from_the_line(self, borrowed: Slot | None, since: float) -> Slot:
+    def _from_the_line(self, borrowed: Slot | None, since: float) -> ConnectionPoolEntry:
         keeper = self.keeper
         if borrowed is not None:
             keeper.doubt(borrowed, since)
@@ -82,7 +81,9 @@ class WatchedPool(AsyncAdaptedQueuePool):
             keeper.queue.withdraw(waiter)
             raise
         if isinstance(answer, Slot):
-            return answer
+            now = self._now()
+            self._counts.waited(now, now - since)
+            return answer.record
         raise answer
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:

@@ -69,7 +69,7 @@ class Slot:
 
     def come_back(self, now: float) -> float:
         """Nobody has it now; how long it was held."""
-        used = self.age(now)
+        used = 0.0 if self.since is None else now - self.since
         # A long loan may have been long silent.
         self.heard = now if used < HOT and not self.is_doubtful else now - max(used, 2 * HOT)
         self.is_doubtful = False

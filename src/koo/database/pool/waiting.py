@@ -111,7 +111,9 @@ class Queue:
         """A place at the end of the line. Raises DatabaseUnavailable or PoolExhausted at once."""
         self._refuse_if_useless(since)
         future = self._keeper.loop.create_future()
-        waiter = Waiter(future, asyncio.current_task(), since, since + self._timeout)
+        waiter = Waiter(
+            future, asyncio.current_task(self._keeper.loop), since, since + self._timeout
+        )
         if not self._places.join(waiter):
             self._counts.refused.add()
             raise PoolExhausted(COMPONENT, 0, self._recent_holders(since))

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from ...errors import PoolExhausted
 from ...resilience import Clock, Counter, detached
-from ..commit import transaction
+from ..commit import Sessions, Transaction
 from ..config import DatabaseConfig
 from ..scope import Scope
 from ..verdicts import is_trouble
@@ -92,10 +92,13 @@ class Replica:
 class Readers:
     """The replicas of one event loop; *primary* is who is asked where its log is."""
 
-    def __init__(self, primary: AsyncEngine, config: DatabaseConfig, clock: Clock) -> None:
+    def __init__(
+        self, primary: AsyncEngine, config: DatabaseConfig, sessions: Sessions, clock: Clock
+    ) -> None:
         self.replicas: list[Replica] = []
         self._primary = primary
         self._config = config
+        self._sessions = sessions
         self._clock = clock
         self._marks = Marks()
         self._turn = 0
@@ -140,7 +143,8 @@ class Readers:
 
     @asynccontextmanager
     async def _on(self, replica: Replica, scope: Scope) -> AsyncIterator[AsyncSession]:
-        begun = transaction(replica.pooled, scope, timeout=self._config.attempt_timeout, eager=True)
+        opened = self._sessions.open(replica.pooled, scope)
+        begun = Transaction(opened, scope, timeout=self._config.attempt_timeout, eager=True)
         try:
             async with begun as session:
                 replica.sessions.add()

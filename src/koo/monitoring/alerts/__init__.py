@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from .conditions import Above, Below, Burn, Condition, Forecast, Increase, Look, Rises
 from .engine import AlertEvent, Judgement, Memory, judge
+from .inhibition import INHIBITIONS
 from .rulebook import RULES, RUNBOOKS
 from .rules import Rule, Severity
 from .samples import Now, Sample, sample_of
 from .words import Alert, AlertState, Notice
 
 __all__ = [
+    "INHIBITIONS",
     "RULES",
     "RUNBOOKS",
     "Above",

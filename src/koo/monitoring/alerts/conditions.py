@@ -182,7 +182,8 @@ class Burn:
     The budget is what *objective* leaves: 0.99 allows one call in a hundred to
     fail. Both the *long* and the *short* window (seconds) must burn: the long one
     says that it matters, the short one that it still goes on. With fewer than
-    *at_least* calls in the long window nothing is said.
+    *at_least* calls in the long window, or before calls have been followed for the
+    short one, nothing is said; until the long one is full it is as long as it is known.
     """
 
     factor: float
@@ -217,7 +218,8 @@ class Burn:
         """Both windows burn."""
         bad, total, bad_lately, total_lately = map(look.grown, self.traces)
         return (
-            total >= self.at_least
+            self._known(look) >= self.short
+            and total >= self.at_least
             and bad >= self.rate * total
             and bad_lately >= self.rate * total_lately > 0
         )
@@ -229,9 +231,14 @@ class Burn:
         bad, total, *_ = map(look.grown, self.traces)
         times = bad / total / (1 - self.objective) if total else 0
         return (
-            f"{bad:.0f} of {total:.0f} calls failed within {_duration(self.long)}, "
+            f"{bad:.0f} of {total:.0f} calls failed within {_duration(self._known(look))}, "
             f"{times:.1f} times what an objective of {self.objective:.4g} allows"
         )
+
+    def _known(self, look: Look) -> float:
+        """For how much of the long window calls have been followed, in seconds."""
+        series = look.series(self.traces[1])
+        return series.known(look.now.monotonic) if series else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
 """From samples to alerts: a pure function of the rules, what is, what was known, and the time.
 
     samples --+
-    memory ---+--judge()--> Judgement: alerts   what to show: the truth of this moment
-    now ------+                        events   pending, firing, resolved: what became so
-                                       memory   for the next time, or thrown away by who only looks
+    memory ---+--judge()--> Judgement: alerts     what to show: the truth of this moment
+    now ------+                        inhibited  what follows from a graver one of them
+                                       events     pending, firing, resolved: what became so
+                                       memory     for the next time; who only looks drops it
 
 What is shown and what is told differ on purpose. A circuit that has closed is not
 shown as open; but it is told to be over only when it has been quiet for a while,
@@ -20,6 +21,7 @@ from typing import Final
 
 from .conditions import Look
 from .incident import Incident, recent
+from .inhibition import inhibited
 from .rules import Rule, Severity, traces_of
 from .samples import Now, Sample
 from .series import Past, Series, Trace, follow
@@ -65,9 +67,13 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What there is to show, the most urgent first; what became so; what to remember."""
+    """What there is to show, the most urgent first; what became so; what to remember.
+
+    *inhibited* holds as well, and follows from a graver one of *alerts*.
+    """
 
     alerts: tuple[Alert, ...]
+    inhibited: tuple[Alert, ...]
     events: tuple[AlertEvent, ...]
     memory: Memory
 
@@ -87,13 +93,15 @@ def judge(
     held = {one.alert.id: one for sample in samples for one in sitting.hold(sample, past)}
     incidents = held | sitting.hush(held)
     recoveries = _recoveries(memory, held.values(), now)
+    needless = inhibited(one.alert for one in held.values())
     shown = chain(
-        (one.alert for one in held.values()),
+        (one.alert for name, one in held.items() if name not in needless),
         (one.alert for one in recoveries.values()),
         (change_of(notice) for notice in notices if now.wall - notice.at < KEPT_NOTICE),
     )
     return Judgement(
         alerts=tuple(sorted(shown, key=urgency)),
+        inhibited=tuple(held[name].alert for name in sorted(held.keys() & needless)),
         events=tuple(_events(memory.incidents, incidents, now)),
         memory=Memory(
             incidents=MappingProxyType(incidents),

@@ -27,6 +27,7 @@ _ANCHORS: Final = (
     "service-unhealthy",
     "service-out-of-service",
     "circuit-flapping",
+    "health-check-stale",
     "error-budget-burns",
     "rate-limit-reached",
     "rate-limit-near",
@@ -34,6 +35,7 @@ _ANCHORS: Final = (
     "budget-near",
     "budget-forecast",
     "notifications-failing",
+    "watchdog",
     "recovered",
     "configuration-changed",
 )
@@ -284,6 +286,17 @@ _ANY: Final = (
         advice="it works too well to stay open and too badly to stay closed; look at its load",
         runbook=RUNBOOKS["circuit-flapping"],
         when=(Rises("circuit.shut", 4, 10 * _MINUTE),),
+    ),
+    Rule(
+        kind="*",
+        name="check-stale",
+        severity=Severity.WARNING,
+        title="Health checks have stopped",
+        what="not checked for three intervals",
+        advice="what is shown of it may be old; see the log for what ended the checks, and restart",
+        runbook=RUNBOOKS["health-check-stale"],
+        when=(Above("check.overdue", 3),),
+        keep=_MINUTE,
     ),
 )
 

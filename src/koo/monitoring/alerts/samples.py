@@ -5,7 +5,7 @@ readings      pool.waiting, requests_total; of one with labels the parts and the
 limit.used.minute, limit.used
 their limits  budget.spent.limit, and used of it: budget.spent.share (the fullest part's)
 facts         circuit.open, unavailable, limit.reached, ...: 1 or 0
-derived       pool.pressure, check.age
+derived       pool.pressure, check.age, check.overdue
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from ...resilience import Clock, Health, Reading, Report, State
+from ...resilience import CheckStats, Clock, Health, Reading, Report, State
 from ..naming import is_isolated, is_unanswered
 
 __all__ = ["Now", "Sample", "sample_of"]
@@ -62,7 +62,7 @@ def sample_of(report: Report, now: Now) -> Sample:
     """*report* as the rules see it."""
     facts = _facts(report)
     numbers = _readings(report.readings) | facts | _derived(report, now)
-    words = dict.fromkeys(facts, report.cause) | dict(_words(report))
+    words = dict.fromkeys(facts, report.cause) | dict(_words(report, now))
     return Sample(
         component=report.component,
         kind=report.kind,
@@ -123,7 +123,16 @@ def _derived(report: Report, now: Now) -> dict[str, float]:
         derived["pool.pressure"] = _pressure(report, active)
     if report.check is not None:
         derived["check.age"] = max(0.0, now.wall - report.check.at)
+        derived |= _overdue(report, report.check, now)
     return derived
+
+
+def _overdue(report: Report, check: CheckStats, now: Now) -> dict[str, float]:
+    """Since how many intervals nothing has been heard, where checks are made in the background."""
+    if not check.interval:
+        return {}
+    heard = max(check.at, report.value("last_success_at") or 0.0)
+    return {"check.overdue": max(0.0, now.wall - heard) / check.interval}
 
 
 def _pressure(report: Report, active: float) -> float:
@@ -140,9 +149,11 @@ def _most(report: Report) -> float:
 # -- in words ---------------------------------------------------------------------------------
 
 
-def _words(report: Report) -> Iterable[tuple[str, str | None]]:
+def _words(report: Report, now: Now) -> Iterable[tuple[str, str | None]]:
     if report.check is not None:
         yield "unavailable", report.check.error or report.cause
+        ago = max(0.0, now.wall - report.check.at)
+        yield "check.overdue", f"the last check was {ago:.0f} s ago"
     if (active := report.value("pool.active")) is not None:
         waiting = int(report.value("pool.waiting") or 0)
         words = f"{active:.0f} of {_most(report):.0f} connections in use, {waiting} waiting"

@@ -20,6 +20,7 @@ __all__ = [
     "recovery_of",
     "resolved",
     "urgency",
+    "watchdog_of",
 ]
 
 _URGENCY: Final = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
@@ -124,6 +125,21 @@ def change_of(notice: Notice) -> Alert:
         state=AlertState.FIRING,
         since=notice.at,
         runbook=RUNBOOKS["configuration-changed"],
+    )
+
+
+def watchdog_of(since: float, now: float) -> Alert:
+    """The alert that always fires, to show that whoever would be told is told."""
+    return Alert(
+        id="system:watchdog",
+        severity=Severity.INFO,
+        component="system",
+        title="Watchdog",
+        message=f"system: watched since {_time_of_day(since, now)}; act when this stops",
+        cause=None,
+        state=AlertState.FIRING,
+        since=since,
+        runbook=RUNBOOKS["watchdog"],
     )
 
 

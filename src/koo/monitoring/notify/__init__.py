@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from .channels import Alertmanager, Channel, Webhook
+from .chat import Chat
 from .courier import Courier, CourierConfig, CourierStats
 from .mutebook import MuteBook
-from .mutes import INHIBITIONS, Acknowledgement, Mutes, Silence
+from .mutes import Acknowledgement, Mutes, Silence
 from .outbox import Letter, Outbox, OutboxStats
 from .posting import Address, DeliveryError
 from .retelling import Retelling
 from .routing import Book, Group, Message, RoutingConfig, decide
 
 __all__ = [
-    "INHIBITIONS",
     "Acknowledgement",
     "Address",
     "Alertmanager",
     "Book",
     "Channel",
+    "Chat",
     "Courier",
     "CourierConfig",
     "CourierStats",

@@ -74,6 +74,7 @@ class Alertmanager:
 
     address: Address
     page: str = ""
+    name: str = "alertmanager"
 
     async def tell(
         self, standing: Iterable[Alert], over: Iterable[tuple[Alert, float]], *, until: float

@@ -17,12 +17,14 @@ from functools import partial
 from typing import Final
 
 from ...resilience import RANDOM, SYSTEM_CLOCK, Clock, Health, Random, Reading, Report
+from ...stores import StoreError
 from ..alerts import Alert, Now
 from ..naming import NOTIFICATIONS
 from .channels import Channel
 from .mutes import Mutes
 from .outbox import Letter, Outbox
 from .posting import failure_of
+from .retelling import Retelling
 from .routing import Book, RoutingConfig, decide
 
 __all__ = ["Courier", "CourierConfig", "CourierStats"]
@@ -66,8 +68,19 @@ class CourierStats:
     last_error: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """What has failed since which monotonic second, and how it did last."""
+
+    since: float
+    error: str
+
+
 class Courier:
-    """Tells *channels* of what *standing* gives, through *outbox*; a Component."""
+    """Tells *channels* of what *standing* gives, through *outbox*, and runs *retellings*.
+
+    A Component: how telling goes is a report, and an alert where it does not go.
+    """
 
     name = NOTIFICATIONS
 
@@ -77,6 +90,7 @@ class Courier:
         outbox: Outbox,
         channels: Iterable[Channel],
         *,
+        retellings: Iterable[Retelling] = (),
         routing: RoutingConfig | None = None,
         config: CourierConfig | None = None,
         mutes: Callable[[], Mutes] = Mutes,
@@ -86,6 +100,7 @@ class Courier:
         self._standing = standing
         self._outbox = outbox
         self._channels = {channel.name: channel for channel in channels}
+        self._retellings = tuple(retellings)
         self._routing = routing or RoutingConfig()
         self._config = config or CourierConfig()
         self._mutes = mutes
@@ -94,7 +109,7 @@ class Courier:
         self._book: Book | None = None
         self._sent = self._failed = self._buried = self._outbox_errors = 0
         self._last_error: str | None = None
-        self._failing: dict[str, float] = {}
+        self._failing: dict[str, _Trouble] = {}
 
     def stats(self) -> CourierStats:
         """A photograph."""
@@ -105,12 +120,13 @@ class Courier:
     def report(self) -> Report:
         """How it is doing. Only looks."""
         now = self._clock.monotonic()
-        failing = max((now - since for since in self._failing.values()), default=0.0)
+        troubles = self._troubles()
+        failing = max((now - trouble.since for trouble in troubles), default=0.0)
         return Report(
             component=self.name,
             kind=NOTIFICATIONS,
             state=Health.UNHEALTHY if failing >= _TROUBLING else Health.HEALTHY,
-            cause=self._last_error if self._failing else None,
+            cause=", ".join(trouble.error for trouble in troubles) or None,
             readings=(
                 Reading("failing_for", failing),
                 Reading("sent_total", self._sent),
@@ -123,6 +139,9 @@ class Courier:
         """The same as :meth:`report`: nobody is written to in order to see whether it works."""
         return self.report()
 
+    def half_open(self) -> None:
+        """Nothing: it has no circuit."""
+
     def reset(self) -> None:
         """Forget what failed; what waits is tried when it is due."""
         self._failing.clear()
@@ -131,9 +150,12 @@ class Courier:
     async def run(self) -> None:
         """Decide and deliver until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._repeat(self.decide))
+            if self._channels:
+                group.create_task(self._repeat(self.decide))
             for channel in self._channels.values():
                 group.create_task(self._repeat(partial(self.deliver, channel)))
+            for retelling in self._retellings:
+                group.create_task(retelling.run())
 
     async def decide(self) -> None:
         """Write down what is to be told now; what was told before the start is known first."""
@@ -189,9 +211,23 @@ class Courier:
                 self._failing.pop(_OUTBOX, None)
             except Exception as error:  # noqa: BLE001 - a full disk or not, telling must go on
                 self._outbox_errors += 1
-                self._note(_OUTBOX, type(error).__name__)
+                self._note(_OUTBOX, _words(error))
             await self._clock.sleep(self._config.every)
 
     def _note(self, who: str, error: str) -> None:
         self._last_error = f"{who}: {error}"
-        self._failing.setdefault(who, self._clock.monotonic())
+        known = self._failing.get(who)
+        since = self._clock.monotonic() if known is None else known.since
+        self._failing[who] = _Trouble(since, self._last_error)
+
+    def _troubles(self) -> tuple[_Trouble, ...]:
+        told = (
+            _Trouble(one.failing_since, f"{one.name}: {one.last_error}")
+            for one in self._retellings
+            if one.failing_since is not None
+        )
+        return *self._failing.values(), *told
+
+
+def _words(error: Exception) -> str:
+    return error.cause if isinstance(error, StoreError) else type(error).__name__

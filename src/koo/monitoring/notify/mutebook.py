@@ -1,21 +1,23 @@
-"""What people muted, in the SQLite file: a silence is still one after a restart.
+"""What people muted, in an archive: a silence is still one after a restart, and in every process.
 
-silence(), lift(), acknowledge() --in a thread--> file --> mutes(), at hand for every look
+silence(), lift(), acknowledge() --in a thread--> archive --> mutes(), at hand for every look
+                                    follow() --every few seconds--^
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import astuple
-from pathlib import Path
 from typing import Final
 
 from ...resilience import SYSTEM_CLOCK, Clock
+from ...stores import Archive, StoreError
 from .mutes import Acknowledgement, Mutes, Silence
-from .statefile import StateFile
 
 __all__ = ["MuteBook"]
 
+_EVERY: Final = 2.0
 _ACKNOWLEDGED_KEPT: Final = 1000
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS koo_silences (
@@ -27,61 +29,82 @@ CREATE TABLE IF NOT EXISTS koo_acknowledgements (
     PRIMARY KEY (alert, since)
 );
 """
+_FORGET_OLDEST: Final = """
+DELETE FROM koo_acknowledgements WHERE rowid NOT IN
+    (SELECT rowid FROM koo_acknowledgements ORDER BY rowid DESC LIMIT ?)
+"""
 
 
 class MuteBook:
-    """Silences and acknowledgements, kept in the SQLite file at *path*; open it first."""
+    """Silences and acknowledgements, kept in an *archive*; :meth:`follow` knows those of others.
 
-    def __init__(self, path: Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._file = StateFile(path)
+    What changes or asks the archive raises StoreError.
+    """
+
+    def __init__(self, archive: Archive, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._archive = archive
         self._clock = clock
         self._mutes = Mutes()
+        self._is_prepared = False
 
     def mutes(self) -> Mutes:
-        """What is muted, as of the last change. Only looks."""
+        """What is muted, as last known. Only looks."""
         return self._mutes
 
     async def open(self) -> None:
         """Know what was muted before."""
-        await asyncio.to_thread(self._file.prepare, _SCHEMA)
         await self._read()
 
+    async def follow(self) -> None:
+        """Know what is muted here and by other processes of the file, until cancelled."""
+        while True:
+            # While the file can't be had, what was known still holds.
+            with suppress(StoreError):
+                await self._read()
+            await self._clock.sleep(_EVERY)
+
     async def silence(self, silence: Silence) -> None:
-        """Begin a silence, or change the one with its id."""
+        """Begin a silence, or change the one with its id; what is over is forgotten."""
         statement = "INSERT OR REPLACE INTO koo_silences VALUES (?, ?, ?, ?, ?, ?, ?)"
-        await asyncio.to_thread(self._file.change, statement, *astuple(silence))
-        await self._read()
+        await self._change("DELETE FROM koo_silences WHERE ends <= ?", self._clock.time())
+        await self._change(statement, *astuple(silence))
 
     async def lift(self, identity: str) -> bool:
         """End the silence called so; False if there is none."""
-        statement = "DELETE FROM koo_silences WHERE id = ?"
-        lifted = await asyncio.to_thread(self._file.change, statement, identity)
-        await self._read()
-        return lifted > 0
+        return await self._change("DELETE FROM koo_silences WHERE id = ?", identity) > 0
 
     async def acknowledge(self, seen: Acknowledgement) -> None:
         """Remind nobody of this incident; of a thousand the oldest is forgotten."""
         statement = "INSERT OR REPLACE INTO koo_acknowledgements VALUES (?, ?, ?, ?)"
-        await asyncio.to_thread(self._file.change, statement, *astuple(seen))
+        await self._change(statement, *astuple(seen))
+        await self._change(_FORGET_OLDEST, _ACKNOWLEDGED_KEPT)
+
+    async def _change(self, statement: str, *terms: object) -> int:
+        changed = await asyncio.to_thread(self._changed, statement, *terms)
         await self._read()
+        return changed
 
     async def _read(self) -> None:
         self._mutes = await asyncio.to_thread(self._found)
 
+    def _prepare(self) -> None:
+        if not self._is_prepared:
+            self._archive.prepare(_SCHEMA)
+            self._is_prepared = True
+
+    def _changed(self, statement: str, *terms: object) -> int:
+        self._prepare()
+        return self._archive.change(statement, *terms)
+
     def _found(self) -> Mutes:
-        with self._file.write() as connection:
-            connection.execute("DELETE FROM koo_silences WHERE ends <= ?", (self._clock.time(),))
-            connection.execute(
-                "DELETE FROM koo_acknowledgements WHERE rowid NOT IN (SELECT rowid"
-                " FROM koo_acknowledgements ORDER BY rowid DESC LIMIT ?)",
-                (_ACKNOWLEDGED_KEPT,),
-            )
-            silences = connection.execute("SELECT * FROM koo_silences ORDER BY starts, id")
-            seen = connection.execute("SELECT * FROM koo_acknowledgements ORDER BY rowid")
-            return Mutes(
-                tuple(_silence(*row) for row in silences),
-                tuple(_acknowledgement(*row) for row in seen),
-            )
+        self._prepare()
+        silences = self._archive.read(
+            "SELECT * FROM koo_silences WHERE ends > ? ORDER BY starts, id", self._clock.time()
+        )
+        seen = self._archive.read("SELECT * FROM koo_acknowledgements ORDER BY rowid")
+        return Mutes(
+            tuple(_silence(*row) for row in silences), tuple(_acknowledgement(*row) for row in seen)
+        )
 
 
 def _silence(identity: str, component: str, rule: str, *terms: object) -> Silence:

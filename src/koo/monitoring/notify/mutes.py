@@ -9,24 +9,14 @@ Muting stops news, never the end: who was told that it fires is told that it is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Final
 
 from ..alerts import Alert
+from ..alerts.inhibition import inhibited, rule_of
 
-__all__ = ["INHIBITIONS", "Acknowledgement", "Mutes", "Silence"]
-
-#: While the alert on the left fires, those on the right, about the same component, are not news.
-INHIBITIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "pool-exhausted": ("pool-near", "held-long"),
-    "circuit-open": ("budget-burn-fast", "budget-burn-slow", "pool-near"),
-    "out-of-service": ("budget-burn-fast", "budget-burn-slow", "pool-near"),
-    "budget-burn-fast": ("budget-burn-slow",),
-    "budget-spent": ("limit-near", "budget-forecast"),
-    "limit-reached": ("limit-near",),
-}
+__all__ = ["Acknowledgement", "Mutes", "Silence"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +45,7 @@ class Silence:
         return (
             self.starts <= wall < self.ends
             and fnmatchcase(alert.component, self.component)
-            and fnmatchcase(_rule_of(alert), self.rule)
+            and fnmatchcase(rule_of(alert), self.rule)
         )
 
 
@@ -71,37 +61,27 @@ class Acknowledgement:
 
 @dataclass(frozen=True, slots=True)
 class Mutes:
-    """Everything that people have muted, and what alerts mute one another."""
+    """Everything that people have muted."""
 
     silences: tuple[Silence, ...] = ()
     acknowledgements: tuple[Acknowledgement, ...] = ()
-    inhibitions: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: INHIBITIONS)
 
     def audible(self, standing: Iterable[Alert], wall: float) -> tuple[Alert, ...]:
         """Those of the *standing* alerts that are news."""
         standing = tuple(standing)
-        inhibited = self.inhibited(standing)
+        needless = inhibited(standing)
         return tuple(
             alert
             for alert in standing
-            if alert.id not in inhibited
-            and not any(silence.mutes(alert, wall) for silence in self.silences)
+            if alert.id not in needless and self.silence_of(alert, wall) is None
         )
 
-    def inhibited(self, standing: Iterable[Alert]) -> frozenset[str]:
-        """The ids of the alerts that a graver one, which stands as well, makes needless."""
-        return frozenset(
-            f"{alert.component}:{lesser}"
-            for alert in standing
-            for lesser in self.inhibitions.get(_rule_of(alert), ())
-        )
+    def silence_of(self, alert: Alert, wall: float) -> Silence | None:
+        """The silence that mutes *alert* at the epoch second *wall*, the one that lasts longest."""
+        silences = (one for one in self.silences if one.mutes(alert, wall))
+        return max(silences, key=lambda one: one.ends, default=None)
 
-    def acknowledged(self, alert: Alert) -> bool:
-        """Whether somebody has seen this incident."""
-        return any(
-            seen.id == alert.id and seen.since == alert.since for seen in self.acknowledgements
-        )
-
-
-def _rule_of(alert: Alert) -> str:
-    return alert.id.removeprefix(f"{alert.component}:")
+    def acknowledgement_of(self, alert: Alert) -> Acknowledgement | None:
+        """Who has seen this incident."""
+        seen = (it for it in self.acknowledgements if (it.id, it.since) == (alert.id, alert.since))
+        return next(seen, None)

@@ -1,4 +1,4 @@
-"""Messages on their way, in a SQLite file: what was decided to be told outlives a crash.
+"""Messages on their way, in an archive: what was decided to be told outlives a crash.
 
     post() ---> waiting --claim()--> claimed, until the lease ends --settle()--> gone
                    ^                     |          |        +-----bury()------> dead, kept
@@ -18,13 +18,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from ...stores import Archive
 from ..alerts import Alert, AlertState, Now, Severity
 from .routing import Book, Group, Message
-from .statefile import StateFile
 
 __all__ = ["Letter", "Outbox", "OutboxStats"]
 
@@ -49,9 +48,9 @@ CREATE TABLE IF NOT EXISTS koo_told (
 );
 """
 _CLAIM: Final = """
-UPDATE koo_letters SET due = :lease, attempts = attempts + 1 WHERE id = (
+UPDATE koo_letters SET due = ?, attempts = attempts + 1 WHERE id = (
     SELECT min(id) FROM koo_letters AS one
-    WHERE channel = :channel AND NOT dead AND due <= :now AND NOT EXISTS (
+    WHERE channel = ? AND NOT dead AND due <= ? AND NOT EXISTS (
         SELECT 1 FROM koo_letters AS older
         WHERE older.channel = one.channel AND older.topic = one.topic
         AND NOT older.dead AND older.id < one.id
@@ -81,14 +80,14 @@ class OutboxStats:
 
 
 class Outbox:
-    """The letters in the SQLite file at *path*, which is made if it is not there."""
+    """The letters in an *archive*."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = StateFile(path)
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
 
     def prepare(self) -> None:
         """Make the tables where they are missing."""
-        self._file.prepare(_SCHEMA)
+        self._archive.prepare(_SCHEMA)
 
     def post(
         self, channels: Iterable[str], messages: Iterable[Message], book: Book, now: Now
@@ -100,21 +99,21 @@ class Outbox:
             for channel in channels
         ]
         told = [(name, *_told(group, now)) for name, group in book.groups.items() if group.told]
-        with self._file.write() as connection:
-            connection.executemany(
+        with self._archive.write() as transaction:
+            transaction.change_all(
                 "INSERT INTO koo_letters (channel, topic, body, posted, due)"
                 " VALUES (?, ?, ?, ?, ?)",
                 letters,
             )
-            connection.execute("DELETE FROM koo_told")
-            connection.executemany("INSERT INTO koo_told VALUES (?, ?, ?, ?)", told)
+            transaction.change("DELETE FROM koo_told")
+            transaction.change_all("INSERT INTO koo_told VALUES (?, ?, ?, ?)", told)
 
     def book(self, now: Now, ends_from: float) -> Book:
         """What was told until the last :meth:`post`; nothing is over before *ends_from*.
 
         The wall clock may have been set since then: nobody waits for longer than that.
         """
-        rows = self._file.read("SELECT topic, due, sent, alerts FROM koo_told")
+        rows = self._archive.read("SELECT topic, due, sent, alerts FROM koo_told")
         shift = now.monotonic - now.wall
         groups = {
             topic: Group(
@@ -128,29 +127,28 @@ class Outbox:
 
     def claim(self, channel: str, now: float, lease: float) -> Letter | None:
         """The next letter for *channel*, nobody else's for *lease* seconds; None without one."""
-        terms = {"channel": channel, "now": now, "lease": now + lease}
-        with self._file.write() as connection:
-            row = connection.execute(_CLAIM, terms).fetchone()
-        if row is None:
+        with self._archive.write() as transaction:
+            rows = transaction.read(_CLAIM, now + lease, channel, now)
+        if not rows:
             return None
-        identity, channel, body, posted, attempts = row
+        identity, channel, body, posted, attempts = rows[0]
         return Letter(identity, channel, _unpacked(body), posted, attempts)
 
     def settle(self, letter: Letter) -> None:
         """It has arrived."""
-        self._file.change("DELETE FROM koo_letters WHERE id = ?", letter.id)
+        self._archive.change("DELETE FROM koo_letters WHERE id = ?", letter.id)
 
     def postpone(self, letter: Letter, due: float, error: str) -> None:
         """It has not arrived because of *error*; try again at epoch second *due*."""
         statement = "UPDATE koo_letters SET due = ?, error = ? WHERE id = ?"
-        self._file.change(statement, due, error, letter.id)
+        self._archive.change(statement, due, error, letter.id)
 
     def bury(self, letter: Letter, error: str) -> None:
         """It is given up; it stays, for people to see, until a thousand others came after it."""
-        self._file.change(
+        self._archive.change(
             "UPDATE koo_letters SET dead = 1, error = ? WHERE id = ?", error, letter.id
         )
-        self._file.change(
+        self._archive.change(
             "DELETE FROM koo_letters WHERE dead AND id NOT IN"
             " (SELECT id FROM koo_letters WHERE dead ORDER BY id DESC LIMIT ?)",
             _DEAD_KEPT,
@@ -158,7 +156,7 @@ class Outbox:
 
     def stats(self) -> OutboxStats:
         """A photograph."""
-        rows = self._file.read(
+        rows = self._archive.read(
             "SELECT count(*) FILTER (WHERE NOT dead), min(posted) FILTER (WHERE NOT dead),"
             " count(*) FILTER (WHERE dead) FROM koo_letters"
         )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from base64 import b64encode
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 __all__ = ["Address", "DeliveryError", "failure_of"]
 
@@ -85,10 +86,19 @@ class Address:
             "Content-Length": str(length),
             "Connection": "close",
             "User-Agent": "koo",
+            **_credentials(parts),
             **self.headers,
         }
         fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"POST {target} HTTP/1.1\r\n{fields}\r\n".encode("ascii")
+
+
+def _credentials(parts: SplitResult) -> Mapping[str, str]:
+    """What stands before the @ of a URL, as HTTP wants it."""
+    if parts.username is None:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
 async def failure_of(sending: Awaitable[None], timeout: float) -> str | None:

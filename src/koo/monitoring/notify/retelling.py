@@ -42,8 +42,10 @@ class Retelling:
         self._clock = clock
         self._stood: dict[str, Alert] = {}
         self._over: dict[str, tuple[Alert, Now]] = {}
+        self.name = alertmanager.name
         self.failed_total = 0
         self.last_error: str | None = None
+        self.failing_since: float | None = None
 
     async def run(self) -> None:
         """Tell until cancelled."""
@@ -59,9 +61,16 @@ class Retelling:
         until = now.wall + _LASTS * self._every
         telling = self._alertmanager.tell(self._stood.values(), over, until=until)
         error = await failure_of(telling, _TIMEOUT)
-        if error is not None:
-            self.failed_total += 1
-            self.last_error = error
+        if error is None:
+            self.failing_since = None
+        else:
+            self._note(error, now)
+
+    def _note(self, error: str, now: Now) -> None:
+        self.failed_total += 1
+        self.last_error = error
+        if self.failing_since is None:
+            self.failing_since = now.monotonic
 
     def _look(self, now: Now) -> None:
         standing = {alert.id: alert for alert in self._standing()}

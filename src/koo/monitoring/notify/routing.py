@@ -142,7 +142,8 @@ class _Desk:
         if group.sent is None or self.now.monotonic - group.sent < self.config.repeat:
             return False
         return any(
-            key in group.told and not self.mutes.acknowledged(alert) for key, alert in news.items()
+            key in group.told and self.mutes.acknowledgement_of(alert) is None
+            for key, alert in news.items()
         )
 
 

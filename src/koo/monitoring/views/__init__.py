@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .circuit import CircuitBreakerView, LatencyView
+from .circuit import CircuitBreakerView, LatencyView, generation_of
 from .database import (
     ConnectionsView,
     DatabaseHealth,
@@ -16,7 +16,20 @@ from .database import (
     pool_metrics,
 )
 from .glance import VerdictView, verdict
-from .news import AlertCounts, AlertView, EventView, alert_views, count_alerts, event_views
+from .news import (
+    ActionView,
+    AlertCounts,
+    AlertList,
+    AlertView,
+    EventView,
+    SilenceView,
+    Standing,
+    action_view,
+    alert_list,
+    count_alerts,
+    event_views,
+    silence_view,
+)
 from .overview import (
     Dashboard,
     DashboardDatabase,
@@ -40,9 +53,12 @@ from .service import (
     service_health,
 )
 from .shape import dollars, moment, plain
+from .spend import SpendView, spend_views
 
 __all__ = [
+    "ActionView",
     "AlertCounts",
+    "AlertList",
     "AlertView",
     "CircuitBreakerView",
     "ConnectionsView",
@@ -64,23 +80,30 @@ __all__ = [
     "ServiceHealth",
     "ServiceMetrics",
     "ServiceSummary",
+    "SilenceView",
+    "SpendView",
+    "Standing",
     "Summary",
     "SystemHealth",
     "VerdictView",
     "WindowView",
-    "alert_views",
+    "action_view",
+    "alert_list",
     "count_alerts",
     "dashboard",
     "database_health",
     "detailed_status",
     "dollars",
     "event_views",
+    "generation_of",
     "moment",
     "overall_health",
     "plain",
     "pool_metrics",
     "service_health",
     "service_healths",
+    "silence_view",
+    "spend_views",
     "system_health",
     "verdict",
 ]

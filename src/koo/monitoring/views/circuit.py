@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from ...resilience import BreakerStats, Health, HistogramStats, State
 from .shape import instant, milliseconds, told
 
-__all__ = ["HEALTH_NAMES", "CircuitBreakerView", "LatencyView", "circuit_view", "latency_view"]
+__all__ = [
+    "HEALTH_NAMES",
+    "CircuitBreakerView",
+    "LatencyView",
+    "circuit_view",
+    "generation_of",
+    "latency_view",
+]
 
 HEALTH_NAMES = tuple(health.value for health in Health)
 _STATE_NAMES = tuple(state.value for state in State)
@@ -29,6 +36,7 @@ class CircuitBreakerView:
     mode: str = told("normal, or what a person made of it.")
     rejected_total: int = told("Calls refused by this breaker since the process began.")
     opened_total: int = told("How often it opened since the process began.")
+    generation: str = told("Changes with each transition; an action may demand it by If-Match.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,7 @@ class LatencyView:
     p99_ms: float | None = told("99 of 100 were not longer.")
 
 
-_NO_BREAKER = CircuitBreakerView("closed", 0, 0, 0.0, None, None, 0, "normal", 0, 0)
+_NO_BREAKER = CircuitBreakerView("closed", 0, 0, 0.0, None, None, 0, "normal", 0, 0, "0")
 
 
 def circuit_view(stats: BreakerStats | None) -> CircuitBreakerView:
@@ -60,7 +68,13 @@ def circuit_view(stats: BreakerStats | None) -> CircuitBreakerView:
         mode=stats.mode.value,
         rejected_total=stats.rejected_total,
         opened_total=stats.opened_total,
+        generation=generation_of(stats),
     )
+
+
+def generation_of(stats: BreakerStats) -> str:
+    """What tells this state of the breaker from others, those of earlier processes too."""
+    return f"{stats.generation}-{int((stats.since or 0) * 1000)}"
 
 
 def latency_view(stats: HistogramStats) -> LatencyView:

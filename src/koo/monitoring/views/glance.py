@@ -18,7 +18,11 @@ from .shape import moment, told
 __all__ = ["VerdictView", "verdict"]
 
 _LEVELS: Final = ("ok", "warning", "critical")
-_ACTIONS: Final = ("check_database", "reset_database", "reset_service")
+_ACTIONS: Final = (
+    "check_database",
+    "half_open_database",
+    "half_open_service",
+)
 _RECENT: Final = 30.0
 
 
@@ -149,21 +153,26 @@ def _advise(report: Report, now: float) -> _Advice:
 
 
 def _advise_database(report: Report, now: float) -> _Advice:
-    if _answered_lately(report, now):
-        return _Advice("Safe: reset. The server has just answered a check.", "reset_database")
-    return _Advice(
-        "Safe: check now, it asks once. Do not reset yet: the server has not answered.",
-        "check_database",
-    )
+    if not _answered_lately(report, now):
+        return _Advice(
+            "Safe: check now, it asks once. Do not reset yet: the server has not answered.",
+            "check_database",
+        )
+    if report.state is Health.CIRCUIT_OPEN:
+        return _Advice(
+            "Safe: half-open. The server has just answered a check, and one call at a time probes.",
+            "half_open_database",
+        )
+    return _Advice(_NO_ADVICE)
 
 
 def _advise_service(report: Report, now: float) -> _Advice:
     if _answered_lately(report, now):
         return _Advice(
-            "Low risk: reset. The provider answers checks, and only a few calls pass at first.",
-            "reset_service",
+            "Safe: half-open. The provider answers checks, and one call at a time probes.",
+            "half_open_service",
         )
-    return _Advice("Wait: koo probes by itself. Reset only if the provider says it is well.")
+    return _Advice("Wait: koo probes by itself. Half-open only if the provider says it is well.")
 
 
 def _answered_lately(report: Report, now: float) -> bool:

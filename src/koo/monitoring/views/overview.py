@@ -20,7 +20,16 @@ from .database import (
     pool_metrics,
 )
 from .glance import VerdictView, verdict
-from .news import AlertCounts, AlertView, EventView, alert_views, count_alerts, event_views
+from .news import (
+    AlertCounts,
+    AlertView,
+    EventView,
+    SilenceView,
+    Standing,
+    alert_list,
+    count_alerts,
+    event_views,
+)
 from .service import ServiceHealth, service_health
 from .shape import dollars, moment, told
 
@@ -112,6 +121,8 @@ class Dashboard:
     database: DashboardDatabase | None = told("The database; null without one.")
     ai_services: Mapping[str, ServiceHealth] = told("Each service, with or without a key.")
     alerts: tuple[AlertView, ...] = told("The most urgent first.")
+    inhibited: tuple[AlertView, ...] = told("What a graver one of the alerts makes needless.")
+    silences: tuple[SilenceView, ...] = told("The silences in force.")
     events: tuple[EventView, ...] = told("What changed, newest first.")
     timestamp: str = told("When this was looked at.")
 
@@ -149,17 +160,17 @@ def system_health(reports: Sequence[Report], alerts: Sequence[Alert], now: float
     )
 
 
-def dashboard(
-    reports: Sequence[Report], alerts: Sequence[Alert], past: Past, now: float
-) -> Dashboard:
+def dashboard(reports: Sequence[Report], standing: Standing, past: Past, now: float) -> Dashboard:
     """All that the page shows at epoch second *now*."""
-    database = _database(reports)
+    database, listed = _database(reports), alert_list(standing, now)
     return Dashboard(
-        verdict=verdict(reports, alerts, now),
-        summary=_summary(reports, alerts),
+        verdict=verdict(reports, standing.alerts, now),
+        summary=_summary(reports, standing.alerts),
         database=_dashboard_database(database, past, now) if database else None,
         ai_services=service_healths(reports, now),
-        alerts=alert_views(alerts),
+        alerts=listed.alerts,
+        inhibited=listed.inhibited,
+        silences=listed.silences,
         events=event_views(past.entries),
         timestamp=moment(now),
     )

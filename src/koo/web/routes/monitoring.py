@@ -1,4 +1,4 @@
-"""``/api/v1/monitoring``: everything there is to see, and the database's two buttons."""
+"""``/api/v1/monitoring``: everything there is to see, and the database's three buttons."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import StreamingResponse
 
-from ...monitoring.views import Dashboard, SystemHealth, alert_views, count_alerts
+from ...monitoring.views import Dashboard, SystemHealth
 from ..answers import (
     AlertsAnswer,
     CheckAnswer,
+    CircuitHalfOpenAnswer,
     CircuitResetAnswer,
     DatabaseAnswer,
     PoolMetricsAnswer,
 )
 from ..desk import Desk
 from ..feed import Feed
-from .texts import ACTING, FRAMES, LOOKING, NOT_FOUND, REASON
+from .texts import ACTING, FRAMES, LOOKING, MOVING, NOT_FOUND, REASON, half_opened
 
 __all__ = ["monitoring_router"]
 
@@ -37,17 +38,24 @@ class _Monitoring:
 
     async def alerts(self) -> AlertsAnswer:
         """Everything worth knowing now, the most urgent first."""
-        alerts = self.desk.monitor.alerts()
-        return AlertsAnswer(alert_views(alerts), len(alerts), count_alerts(alerts), self.desk.now())
+        listed = self.desk.monitor.alert_list()
+        return AlertsAnswer(
+            alerts=listed.alerts,
+            alert_count=len(listed.alerts),
+            counts=listed.counts,
+            inhibited=listed.inhibited,
+            silences=listed.silences,
+            timestamp=self.desk.now(),
+        )
 
     async def database(self) -> DatabaseAnswer:
         """The database in full: health, metrics, configuration, who holds connections."""
-        report = self.desk.database().report()
+        report = self.desk.monitor.report(self.desk.database())
         return DatabaseAnswer(self.desk.monitor.detailed_status(report), self.desk.now())
 
     async def pool_metrics(self) -> PoolMetricsAnswer:
         """What the connection pool has counted."""
-        report = self.desk.database().report()
+        report = self.desk.monitor.report(self.desk.database())
         return PoolMetricsAnswer(self.desk.monitor.pool_metrics(report), self.desk.now())
 
     async def stream(self) -> StreamingResponse:
@@ -71,6 +79,12 @@ class _Monitoring:
         before, after = await self.desk.reset(database, "circuit reset", request)
         message = f"database: the circuit was reset ({before} to {after}); calls pass again"
         return CircuitResetAnswer(message, before, after, self.desk.now())
+
+    async def half_open(self, request: Request) -> CircuitHalfOpenAnswer:
+        """End the open wait of the database's circuit: one call at a time probes."""
+        before, after = await self.desk.half_open(self.desk.database(), request)
+        message = f"database: {half_opened(before, after)}"
+        return CircuitHalfOpenAnswer(message, before, after, self.desk.now())
 
 
 def monitoring_router(desk: Desk, feed: Feed) -> APIRouter:
@@ -116,5 +130,13 @@ def _add_actions(router: APIRouter, routes: _Monitoring) -> None:
         methods=["POST"],
         dependencies=[Depends(doors.acts), Depends(doors.spends)],
         responses=ACTING | NOT_FOUND,
-        openapi_extra=REASON,
+        openapi_extra=MOVING,
+    )
+    router.add_api_route(
+        "/database/half-open",
+        routes.half_open,
+        methods=["POST"],
+        dependencies=[Depends(doors.acts), Depends(doors.spends)],
+        responses=ACTING | NOT_FOUND,
+        openapi_extra=MOVING,
     )

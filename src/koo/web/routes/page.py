@@ -5,6 +5,7 @@ Nothing maps a visitor's path to a file, so no path can leave the folder.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -29,11 +30,15 @@ _TYPES: Final = {
 }
 
 
+_NEVER: Final = {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+
+
 @dataclass(frozen=True, slots=True)
 class StaticFile:
-    """A file of the page, its media type and its ETag."""
+    """A file of the page, as it is and compressed, its media type and its ETag."""
 
     content: bytes
+    zipped: bytes
     media_type: str
     etag: str
 
@@ -55,7 +60,8 @@ def _walk(folder: Traversable, prefix: str) -> list[tuple[str, StaticFile]]:
 
 def _read(item: Traversable, media_type: str) -> StaticFile:
     content = item.read_bytes()
-    return StaticFile(content, media_type, f'"{sha256(content).hexdigest()[:20]}"')
+    digest = sha256(content).hexdigest()[:20]
+    return StaticFile(content, gzip.compress(content, mtime=0), media_type, digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +80,21 @@ class _Page:
         file = self.files.get(path)
         if file is None:
             raise Problem(404, "not_found", "the page has no such file")
-        headers = {"ETag": file.etag, "Cache-Control": "no-cache"}
-        if request.headers.get("if-none-match") == file.etag:
+        zips = _takes_gzip(request.headers.get("accept-encoding", ""))
+        etag = f'"{file.etag}-gzip"' if zips else f'"{file.etag}"'
+        headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
-        return Response(file.content, headers=headers, media_type=file.media_type)
+        if zips:
+            headers["Content-Encoding"] = "gzip"
+        body = file.zipped if zips else file.content
+        return Response(body, headers=headers, media_type=file.media_type)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether gzip is named, and not to refuse it."""
+    codings = (part.replace(" ", "").lower().partition(";") for part in accepted.split(","))
+    return any(name == "gzip" and weight not in _NEVER for name, _, weight in codings)
 
 
 def page_router(files_: Mapping[str, StaticFile]) -> APIRouter:

@@ -1,4 +1,4 @@
-"""The AI services: what they say, and the one button that each has."""
+"""The AI services: what they say, and the two buttons that each has."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Depends, Request
 
 from ...monitoring.views import overall_health
-from ..answers import ErrorsResetAnswer, ServiceAnswer, ServicesAnswer, ServicesHealthAnswer
+from ...resilience import Health
+from ..answers import (
+    ErrorsResetAnswer,
+    ServiceAnswer,
+    ServiceHalfOpenAnswer,
+    ServicesAnswer,
+    ServicesHealthAnswer,
+)
 from ..desk import Desk
-from .texts import ACTING, LOOKING, NOT_FOUND, REASON
+from .texts import ACTING, LOOKING, MOVING, NOT_FOUND, half_opened
 
 __all__ = ["service_router"]
 
@@ -24,7 +31,7 @@ class _Services:
 
     async def one(self, service: str) -> ServiceAnswer:
         """One AI service: health, metrics, rate limits, cost."""
-        report = self.desk.service(service).report()
+        report = self.desk.monitor.report(self.desk.service(service))
         return ServiceAnswer(self.desk.monitor.service_health(report), self.desk.now())
 
     async def health(self) -> ServicesHealthAnswer:
@@ -38,6 +45,18 @@ class _Services:
         component = self.desk.service(service)
         before, after = await self.desk.reset(component, "errors reset", request)
         return ErrorsResetAnswer(True, service, before, after, self.desk.now())  # noqa: FBT003
+
+    async def half_open(self, service: str, request: Request) -> ServiceHalfOpenAnswer:
+        """End the open wait of a service's circuit: one call at a time probes, and may cost."""
+        before, after = await self.desk.half_open(self.desk.service(service), request)
+        return ServiceHalfOpenAnswer(
+            success=after == Health.DEGRADED,
+            service=service,
+            message=f"{service}: {half_opened(before, after)}",
+            previous_state=before,
+            new_state=after,
+            timestamp=self.desk.now(),
+        )
 
 
 def service_router(desk: Desk) -> APIRouter:
@@ -60,6 +79,14 @@ def service_router(desk: Desk) -> APIRouter:
         methods=["POST"],
         dependencies=[Depends(desk.doors.acts), Depends(desk.doors.spends)],
         responses=ACTING | NOT_FOUND,
-        openapi_extra=REASON,
+        openapi_extra=MOVING,
+    )
+    router.add_api_route(
+        "/ai/services/{service}/half-open",
+        routes.half_open,
+        methods=["POST"],
+        dependencies=[Depends(desk.doors.acts), Depends(desk.doors.spends)],
+        responses=ACTING | NOT_FOUND,
+        openapi_extra=MOVING,
     )
     return router

@@ -6,17 +6,22 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from ...resilience import Health
 from ..problems import PROBLEM_TYPE, ProblemBody
 
 __all__ = [
     "ACTING",
     "CALLING",
     "FRAMES",
+    "KEEPING",
     "LOOKING",
+    "MOVING",
     "NOT_FOUND",
     "REASON",
     "TELLING",
+    "WRONG_QUERY",
     "body_of",
+    "half_opened",
 ]
 
 _SCHEMA: Final = TypeAdapter(ProblemBody).json_schema(mode="serialization")
@@ -37,6 +42,7 @@ LOOKING: Final[dict[int | str, dict[str, Any]]] = {
 ACTING: Final[dict[int | str, dict[str, Any]]] = {
     **LOOKING,
     403: _problem("This token may only look, or the request came from another site."),
+    412: _problem("The circuit has moved since the generation in If-Match."),
     413: _problem("The body is larger than 16 KiB."),
     415: _problem("The body is not JSON."),
     422: _problem("The body is not as documented."),
@@ -49,7 +55,13 @@ FRAMES: Final[dict[int | str, dict[str, Any]]] = {
     },
     503: _problem("Too many streams, or the server is stopping; Retry-After says when."),
 }
+KEEPING: Final[dict[int | str, dict[str, Any]]] = {
+    503: _problem("The file that keeps this can't be had; Retry-After says when to try again."),
+}
 NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {404: _problem("Nothing of this name.")}
+WRONG_QUERY: Final[dict[int | str, dict[str, Any]]] = {
+    422: _problem("A parameter is not as documented.")
+}
 
 CALLING: Final[dict[int | str, dict[str, Any]]] = {
     **LOOKING,
@@ -71,6 +83,13 @@ TELLING: Final[dict[int | str, dict[str, Any]]] = {
     },
 }
 
+_IF_MATCH: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The generation of the circuit on which the decision rests.",
+    "schema": {"type": "string", "maxLength": 200},
+}
 REASON: Final[dict[str, Any]] = {
     "requestBody": {
         "required": False,
@@ -85,9 +104,23 @@ REASON: Final[dict[str, Any]] = {
         },
     }
 }
+#: As REASON, for what moves a circuit.
+MOVING: Final[dict[str, Any]] = REASON | {"parameters": [_IF_MATCH]}
 
 
 def body_of(schema: dict[str, Any]) -> dict[str, Any]:
     """What the OpenAPI document says of a body that must be there."""
     content = {"application/json": {"schema": schema}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def half_opened(before: str, after: str) -> str:
+    """What a button to half-open has done, in words; *before* and *after* are documented states."""
+    match before, after:
+        case "circuit_open", Health.DEGRADED:
+            return "the circuit is half-open; the next call probes"
+        case _, Health.DEGRADED:
+            return "nothing changed, probes pass already; wait for what they say"
+        case _, Health.CIRCUIT_OPEN | Health.MAINTENANCE:
+            return "nothing changed, it is out of service; put right the cause, then reset"
+    return "nothing changed, the circuit is closed; calls pass"

@@ -18,15 +18,28 @@ async function ask(path, options = {}) {
   return body;
 }
 
-const post = (path, body, method = "POST") =>
-  ask(path, { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+const post = (path, body, { method = "POST", generation } = {}) =>
+  ask(path, { method, body: JSON.stringify(body), headers: headers(generation) });
+
+/** An action on a circuit insists on the state that was shown when the button was pressed. */
+const headers = (generation) => ({
+  "Content-Type": "application/json",
+  ...(generation === undefined ? {} : { "If-Match": `"${generation}"` }),
+});
+
+const service = (name) => `/ai/services/${encodeURIComponent(name)}`;
 
 export const whoAmI = () => ask("/session");
 export const signIn = (proof) => post("/session", proof);
-export const signOut = () => post("/session", {}, "DELETE");
+export const signOut = () => post("/session", {}, { method: "DELETE" });
 export const checkDatabase = (reason) => post("/monitoring/database/health-check", { reason });
-export const resetDatabase = (reason) => post("/monitoring/database/reset-circuit-breaker", { reason });
-export const resetService = (name, reason) => post(`/ai/services/${encodeURIComponent(name)}/reset-errors`, { reason });
+export const halfOpenDatabase = (reason, generation) => post("/monitoring/database/half-open", { reason }, { generation });
+export const resetDatabase = (reason, generation) => post("/monitoring/database/reset-circuit-breaker", { reason }, { generation });
+export const halfOpenService = (name, reason, generation) => post(`${service(name)}/half-open`, { reason }, { generation });
+export const resetService = (name, reason, generation) => post(`${service(name)}/reset-errors`, { reason }, { generation });
+export const acknowledge = (alert, reason) => post(`/monitoring/alerts/${encodeURIComponent(alert)}/acknowledge`, { reason });
+export const silence = (wish) => post("/monitoring/silences", wish);
+export const lift = (identity, reason) => post(`/monitoring/silences/${encodeURIComponent(identity)}`, { reason }, { method: "DELETE" });
 
 /** The text of "docs/runbooks.md#anchor". */
 export async function readRunbook(runbook) {

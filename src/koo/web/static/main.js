@@ -14,7 +14,7 @@ const state = {
   dialog: null, failure: null, news: "",
 };
 const root = document.getElementById("page");
-const follower = new Follower(receive, (link) => change({ link }));
+const follower = new Follower(receive, (link) => link === state.link || change({ link }));
 
 /** The server's clock, carried on from the last frame. */
 const now = () => epoch(state.data.timestamp) + (performance.now() - state.received) / 1000;
@@ -102,7 +102,9 @@ const KEYS = {
   "?": () => app.open({ kind: "help" }),
   p: () => app.pause(),
   c: () => press("c"),
+  o: () => press("o"),
   r: () => press("r"),
+  a: () => press("a"),
   s: () => press("s"),
   j: () => step(1),
   k: () => step(-1),
@@ -111,7 +113,7 @@ const KEYS = {
 const press = (name) => document.querySelector(`[data-key="${name}"]`)?.click();
 
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input,dialog");
+  const typing = event.target.closest("input,select,dialog");
   const act = KEYS[event.key];
   if (!act || typing || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault(); // or the key would be typed into the dialog that it opens

@@ -1,7 +1,7 @@
 // The database: its breaker, its pool, who waits, and who holds the connections.
 import { Lines, Outcomes, Shape, html } from "../shapes.js";
 import { ago, count, countdown, duration, epoch, percent, plain, span } from "../words.js";
-import { askToCheck, askToResetDatabase } from "./actions.js";
+import { askToCheck, askToHalfOpenDatabase, askToResetDatabase } from "./actions.js";
 
 export function Database({ app, now }) {
   const { health, metrics, holders, history } = app.state.data.database;
@@ -11,6 +11,7 @@ export function Database({ app, now }) {
       <h2 id="database">Database</h2>
       <span class="gap"></span>
       <button data-key="c" disabled=${!can} title=${can ? "" : "Sign in with the operate token"} onClick=${() => askToCheck(app)}>Check…</button>
+      ${health.circuit_breaker.state === "open" && html`<button data-key="o" class="first" disabled=${!can} title=${can ? "" : "Sign in with the operate token"} onClick=${() => askToHalfOpenDatabase(app)}>Half-open…</button>`}
       <button data-key="r" disabled=${!can} title=${can ? "" : "Sign in with the operate token"} onClick=${() => askToResetDatabase(app)}>Reset circuit…</button>
     </div>
     <p class="state"><${Shape} of=${health.state} /><b>${plain(health.state)}</b>
@@ -19,14 +20,14 @@ export function Database({ app, now }) {
     ${health.error && html`<p class="cause">${health.error}</p>`}
     <${Pool} pool=${metrics.pool_status} />
     ${history.active.length > 1 && html`<${Curve} history=${history} most=${metrics.pool_status.max_connections} />`}
-    <div class="facts">
+    <dl class="facts">
       <${Fact} name="Answers" value=${triple(metrics.response_times)} note="p50 / p95 / p99" />
       <${Fact} name="Waits" value=${triple(metrics.wait_times)} note="p50 / p95 / p99" />
       <${Fact} name="Checkouts" value=${`${metrics.checkouts.per_second.toFixed(1)} /s`} note=${`${count(metrics.checkouts.total)} in all`} />
       <${Fact} name="Failing" value=${percent(metrics.failure_rate)} note="last 5 min" />
       <${Fact} name="Connections" value=${`${count(metrics.connections.created_total)} opened`} note=${lost(metrics.connections)} />
       <${Fact} name="Errors" value=${count(sum(metrics.errors))} note=${kinds(metrics.errors)} />
-    </div>
+    </dl>
     <${Holders} holders=${holders} />
   </section>`;
 }
@@ -62,9 +63,10 @@ function Pool({ pool }) {
   const core = pool.active_connections - overflow;
   const free = Math.max(0, pool.max_connections - pool.active_connections);
   const words = `${pool.active_connections} of ${pool.max_connections} connections in use (${overflow} beyond the pool's size of ${pool.pool_size}), ${pool.idle_connections} idle, ${pool.waiting} waiting`;
-  const part = (name, size, text) => size > 0 && html`<div class=${name} style=${{ flexGrow: size }}><span>${text}</span></div>`;
+  const narrow = pool.max_connections / 8;
+  const part = (name, size, word) => size > 0 && html`<div class=${name} style=${{ flexGrow: size }}><span>${size}${size < narrow ? "" : ` ${word}`}</span></div>`;
   return html`<div class="pool" role="img" aria-label=${words}>
-      <div class="places">${part("core", core, `${core} in use`)}${part("overflow", overflow, `${overflow} overflow`)}${part("free", free, `${free} free`)}</div>
+      <div class="places">${part("core", core, "in use")}${part("overflow", overflow, "overflow")}${part("free", free, "free")}</div>
       ${pool.waiting > 0 && html`<div class="queue"><b>${pool.waiting}</b> waiting</div>`}
     </div>
     <small>${pool.idle_connections} idle, ${pool.total_connections} open; pool of ${pool.pool_size}, ${pool.max_overflow} more when needed</small>`;

@@ -6,18 +6,19 @@ const opened = (element) => element && !element.open && element.showModal();
 
 /** Ask before acting: what, in which state, with what consequence, and why. */
 export function Confirm({ app }) {
-  const { title, state, consequence, label, safe, work, said } = app.state.dialog;
+  const { title, state, consequence, label, safe, choice, work, said } = app.state.dialog;
   const send = (event) => {
     event.preventDefault();
     const reason = event.target.elements.reason.value.trim();
-    app.act(() => work(reason || undefined), said);
+    app.act(() => work(reason || undefined, choice && event.target.elements[choice.name].value), said);
   };
   return html`<dialog ref=${opened} onClose=${app.close} aria-labelledby="ask">
     <form onSubmit=${send}>
       <h2 id="ask">${title}</h2>
       <p class="state">${state}.</p>
       <p><b>What happens:</b> ${consequence}</p>
-      <label>Reason, for the journal
+      ${choice && html`<label>${choice.label} <select name=${choice.name}>${choice.options.map(([value, words]) => html`<option value=${value}>${words}</option>`)}</select></label>`}
+      <label>Reason, kept with your action
         <input name="reason" maxlength="500" minlength="3" required=${!safe} autofocus autocomplete="off" placeholder=${safe ? "optional" : "e.g. the provider says it is fixed"} /></label>
       ${app.state.failure && html`<p class="failure" role="alert">${app.state.failure}</p>`}
       <div class="row"><span class="gap"></span>
@@ -52,7 +53,9 @@ export function SignIn({ app, must }) {
 
 const KEYS = [
   ["c", "check the database"],
+  ["o", "half-open the database's circuit while it is open"],
   ["r", "reset the database's circuit"],
+  ["a", "acknowledge the first alert"],
   ["j k", "next, previous service"],
   ["p", "pause and resume"],
   ["s", "sign in"],

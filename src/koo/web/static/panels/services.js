@@ -1,7 +1,7 @@
 // The AI services, worst first: breaker, calls, times, limits, and money against the day.
 import { Bar, Shape, html } from "../shapes.js";
 import { ago, at, count, duration, epoch, money, NONE, percent, plain, span } from "../words.js";
-import { askToResetService } from "./actions.js";
+import { askToHalfOpenService, askToResetService } from "./actions.js";
 import { Breaker, kinds } from "./database.js";
 import { dayGone, pace } from "./verdict.js";
 
@@ -39,7 +39,8 @@ function Row({ it, app, now }) {
     <td data-name="Answers"><${Times} metrics=${it.metrics} /></td>
     <td data-name="Rate limits"><${Limits} limits=${it.rate_limits} now=${now} /></td>
     <td data-name="Budget today"><${Budget} cost=${it.cost} now=${now} /></td>
-    <td><button disabled=${!can} title=${can ? "" : "Sign in with the operate token"} aria-label=${`Reset errors of ${it.service}`} onClick=${() => askToResetService(app, it.service)}>Reset…</button></td>
+    <td class="do">${it.circuit_breaker.state === "open" && it.circuit_breaker.mode === "normal" && html`<button class="first" disabled=${!can} title=${can ? "" : "Sign in with the operate token"} aria-label=${`Half-open the circuit of ${it.service}`} onClick=${() => askToHalfOpenService(app, it.service)}>Half-open…</button>`}
+      <button disabled=${!can} title=${can ? "" : "Sign in with the operate token"} aria-label=${`Reset errors of ${it.service}`} onClick=${() => askToResetService(app, it.service)}>Reset…</button></td>
   </tr>`;
 }
 

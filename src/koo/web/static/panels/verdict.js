@@ -1,7 +1,7 @@
 // The first glance: the header, the one thing to know, and four numbers.
 import { Bar, Shape, html } from "../shapes.js";
 import { ago, at, count, duration, epoch, money, NONE, percent, short, span } from "../words.js";
-import { askToCheck, askToResetDatabase, askToResetService } from "./actions.js";
+import { askToCheck, askToHalfOpenDatabase, askToHalfOpenService } from "./actions.js";
 
 const LINKS = {
   connecting: "connecting…",
@@ -30,13 +30,13 @@ export function Header({ app, stale }) {
 
 const SAFE = {
   check_database: (app) => askToCheck(app),
-  reset_database: (app) => askToResetDatabase(app),
-  reset_service: (app, name) => askToResetService(app, name),
+  half_open_database: (app) => askToHalfOpenDatabase(app),
+  half_open_service: (app, name) => askToHalfOpenService(app, name),
 };
 const SAFE_WORDS = {
   check_database: "Check the database…",
-  reset_database: "Reset the circuit…",
-  reset_service: "Reset errors…",
+  half_open_database: "Half-open the circuit…",
+  half_open_service: "Half-open the circuit…",
 };
 
 export function Verdict({ app, now }) {

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from koo.testing import Phase
-from koo.testing.postgres_phases import Conversation
+from koo.testing.conversations import PostgresConversation
 
 STARTUP = struct.pack("!II", 8, 196_608)
 TLS_REQUEST = struct.pack("!II", 8, 80_877_103)
@@ -33,16 +33,16 @@ SYNC = message(b"S", b"")
 
 @pytest.fixture
 def started():
-    conversation = Conversation()
+    conversation = PostgresConversation()
     assert conversation.ask(STARTUP) == (Phase.AUTH,)
     return conversation
 
 
 def test_asking_for_tls_or_for_a_cancellation_is_no_phase():
-    conversation = Conversation()
+    conversation = PostgresConversation()
     assert conversation.ask(TLS_REQUEST) == ()
     assert conversation.ask(STARTUP) == (Phase.AUTH,)
-    assert Conversation().ask(CANCEL_REQUEST) == ()
+    assert PostgresConversation().ask(CANCEL_REQUEST) == ()
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,11 @@ def test_asking_for_tls_or_for_a_cancellation_is_no_phase():
         (b"", Phase.PING),
         (b"SELECT 2", Phase.STATEMENT),
         (b"INSERT INTO commit VALUES (1)", Phase.STATEMENT),
+        (b"SELECT koo.commit_token('" + b"0" * 32 + b"');COMMIT;", Phase.COMMIT_REQUEST),
+        (b"SELECT 2 AS commit", Phase.STATEMENT),
     ],
 )
-def test_a_statement_is_told_by_its_first_word(started, text, phase):
+def test_a_statement_is_told_by_its_first_word_and_a_commit_by_its_last(started, text, phase):
     assert started.ask(query(text)) == (phase,)
     assert started.ask(parse(text) + SYNC) == (phase,)
 

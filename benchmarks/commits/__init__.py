@@ -1,0 +1,1 @@
+"""What it costs to know whether a transaction has committed, and what comes of it."""

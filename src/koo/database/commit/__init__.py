@@ -1,0 +1,23 @@
+"""A transaction, and whether it has committed.
+
+sessions     a session that commits at its end; attempts: a function in one, in time
+certainty    what a lost COMMIT means: resolving asks the witness until it knows
+choosing     which witness a database has: tokens or numbers (PostgreSQL), rows (all others)
+"""
+
+from .attempts import attempt
+from .certainty import Certainty
+from .choosing import Witnesses
+from .resolving import Resolver
+from .sessions import Sessions, SessionScope, Transaction, commit_outcome_unknown
+
+__all__ = [
+    "Certainty",
+    "Resolver",
+    "SessionScope",
+    "Sessions",
+    "Transaction",
+    "Witnesses",
+    "attempt",
+    "commit_outcome_unknown",
+]

@@ -1,0 +1,69 @@
+"""One attempt of a function in a transaction, in time.
+
+open --> witness --> fn --> COMMIT ------------------------------> its value
+|          |       |
++--late----+       +--late: its connection is torn off, and it is found out
+v                            what has become of it
+cut: StatementTimedOut
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TypeVar, cast
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..drivers import abort
+from ..scope import Scope
+from ..verdicts import StatementTimedOut
+from .choosing import Witnesses
+from .sessions import commit_outcome_unknown
+
+__all__ = ["attempt"]
+
+T = TypeVar("T")
+
+
+async def attempt(
+    fn: Callable[[AsyncSession], Awaitable[T]],
+    scope: Scope,
+    opening: AbstractAsyncContextManager[AsyncSession],
+    *,
+    witnesses: Witnesses,
+    timeout: float,
+) -> T:
+    """What *fn* returns, run in the transaction that *opening* opens and commits.
+
+    After *timeout* seconds it is cut off; finding out what a lost COMMIT has done may take longer.
+    """
+    limit = asyncio.timeout(None)
+    timer = asyncio.get_running_loop().call_later(timeout, _end, scope, limit)
+    try:
+        async with limit, opening as session:
+            scope.witness = await witnesses.ready()
+            scope.value = value = await fn(session)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        if scope.in_doubt:
+            raise commit_outcome_unknown() from error
+        if not scope.is_done:
+            message = f"database: the transaction took longer than {timeout:g} s; make it shorter"
+            raise StatementTimedOut(message) from error
+        return cast("T", scope.value)
+    finally:
+        timer.cancel()
+    return value
+
+
+def _end(scope: Scope, limit: asyncio.Timeout) -> None:
+    if scope.committing:
+        # Who waits for the answer gets an error, and finds out what it means.
+        abort(scope.sender)
+    else:
+        # The cut comes a turn of the loop later, and must not meet a COMMIT.
+        scope.is_late = True
+        limit.reschedule(asyncio.get_running_loop().time())

@@ -1,0 +1,70 @@
+"""Whether a transaction has committed whose COMMIT ended with an error.
+
+error --the server said it: rolled back--------------------------> no
++-----anything else: the connection is torn off, its witness asked
+COMMITTED -----------------------------> yes
+ABSENT --> the scope knows, all may be repeated
+UNKNOWN -------------------------------> no one knows
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final
+
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.util import await_
+
+from ..drivers import abort
+from ..scope import Fate, Scope, Trace
+from ..verdicts import error_code, proves_rollback
+from .choosing import Witnesses
+from .resolving import Resolver
+
+__all__ = ["Certainty"]
+
+#: No such function, table or schema, no right to use it.
+_GONE: Final = {"42883", "42P01", "3F000", "42501"}
+
+
+class Certainty:
+    """What an engine of *dialect* does about COMMITs that are lost."""
+
+    def __init__(self, dialect: Dialect, witnesses: Witnesses, resolver: Resolver) -> None:
+        self._dialect = dialect
+        self._witnesses = witnesses
+        self._resolver = resolver
+
+    def attend(self, connection: PoolProxiedConnection, scope: Scope) -> Trace | None:
+        """Let the witness of *scope*, if it has one, be there at the COMMIT that follows."""
+        if scope.witness is None or scope.autocommits:
+            return None
+        return scope.witness.attend(connection, scope)
+
+    def is_committed(
+        self, error: Exception, connection: PoolProxiedConnection, scope: Scope, trace: Trace
+    ) -> bool:
+        """Whether *scope*, which left *trace*, has committed all the same; blocks the greenlet."""
+        failed = self._translated(error, connection)
+        if proves_rollback(failed):
+            if error_code(failed) in _GONE:
+                self._witnesses.doubt()
+                scope.is_absent = True
+            return False
+        abort(connection.driver_connection)
+        with suppress(Exception):
+            # Where the database lives in this process, tearing off does not end a transaction.
+            connection.rollback()
+        fate = await_(self._resolver.fate_of(trace))
+        scope.is_absent = fate is Fate.ABSENT
+        return fate is Fate.COMMITTED
+
+    def _translated(self, error: Exception, connection: PoolProxiedConnection) -> Exception:
+        """*error* as SQLAlchemy would raise it, so that it can be judged."""
+        theirs = self._dialect.loaded_dbapi.Error
+        if not isinstance(error, theirs):
+            return error
+        lost = self._dialect.is_disconnect(error, connection, None)
+        return DBAPIError(None, None, error, connection_invalidated=lost)

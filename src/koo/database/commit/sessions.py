@@ -1,0 +1,192 @@
+"""One transaction, and the one moment in it when nobody knows.
+
+    begin --> the caller's statements --> flush --> COMMIT sent ... answered --> committed
+                     |                      |            |
+                     +---- any error -------+            +-- an error the server sent: rolled back
+                               |                         +-- anything else: found out (certainty),
+                         rolled back                         or CommitOutcomeUnknown
+
+The moment is recognised where it happens, at SQLAlchemy's connection, so that a
+``session.commit()`` in the caller's own code is no exception. A read-only
+transaction has nothing to lose: its COMMIT fails like any statement. With the
+isolation level AUTOCOMMIT every statement is such a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+from typing import Final
+
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.orm import Session, SessionTransaction
+
+from ...errors import CommitOutcomeUnknown
+from ...resilience import Permit
+from ..pool import slot_of
+from ..scope import Scope
+
+__all__ = ["SessionScope", "Sessions", "Transaction", "commit_outcome_unknown"]
+
+_SCOPE: Final = "koo_scope"
+_MOMENT: Final = 0.025
+_SOON: Final = 1.0
+
+
+class Sessions:
+    """What makes a manager's sessions: as *maker* does, and each knows its transaction."""
+
+    def __init__(self, maker: async_sessionmaker[AsyncSession] | None) -> None:
+        self._make = maker or async_sessionmaker(expire_on_commit=False)
+        theirs = self._make.kw.get("sync_session_class") or self._make.class_.sync_session_class
+        # A subclass, so that other sessions of the same class hear nothing of us.
+        self._kind = type(theirs.__name__, (theirs,), {})
+        event.listen(self._kind, "after_begin", _introduce)
+        event.listen(self._kind, "after_commit", _remember)
+
+    def open(self, engine: AsyncEngine, scope: Scope) -> AsyncSession:
+        """A session for the transaction of *scope*."""
+        return self._make(bind=engine, sync_session_class=self._kind, info={_SCOPE: scope})
+
+
+def _introduce(session: Session, _: SessionTransaction, connection: Connection) -> None:
+    scope: Scope = session.info[_SCOPE]
+    scope.touched = True
+    scope.autocommits = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+    slot_of(connection.connection).scope = scope
+
+
+def _remember(session: Session) -> None:
+    scope: Scope = session.info[_SCOPE]
+    # Also told of a released savepoint, which commits nothing.
+    scope.committed = scope.committed or scope.committing
+    scope.committing = False
+
+
+class Transaction:
+    """A session in a transaction: committed at the end of the block, rolled back on any error.
+
+    *eager* takes the connection before the block begins. Clean-up may take *timeout* seconds.
+    """
+
+    __slots__ = ("_eager", "_scope", "_session", "_timeout")
+
+    def __init__(
+        self, session: AsyncSession, scope: Scope, *, timeout: float, eager: bool = False
+    ) -> None:
+        self._session = session
+        self._scope = scope
+        self._timeout = timeout
+        self._eager = eager
+
+    async def __aenter__(self) -> AsyncSession:
+        options = self._scope.options()
+        if self._eager or options:
+            try:
+                await self._session.connection(execution_options=options)
+            except BaseException:
+                await self._leave()
+                raise
+        return self._session
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                await self._session.run_sync(_commit, self._scope)
+        finally:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        session = self._session
+        if self._scope.touched and session.in_transaction():
+            await _close(session, self._timeout)
+        else:
+            # Without a connection nothing is to be said: who was refused goes at once.
+            session.sync_session.close()
+
+
+def _commit(session: Session, scope: Scope) -> None:
+    # What the flush sends is still a statement: if it fails, nothing was committed.
+    session.flush()
+    scope.end()
+    session.commit()
+
+
+class SessionScope:
+    """A transaction that is admitted first, and settled at its end; for one ``async with``.
+
+    A class and not a generator, which would cost each transaction two more of them.
+    """
+
+    __slots__ = ("_admit", "_begin", "_permit", "_scope", "_settle", "_transaction")
+
+    def __init__(
+        self,
+        scope: Scope,
+        *,
+        admit: Callable[[], Permit],
+        begin: Callable[[Scope], Transaction],
+        settle: Callable[[Permit, Scope, BaseException | None], None],
+    ) -> None:
+        self._scope = scope
+        self._admit = admit
+        self._begin = begin
+        self._settle = settle
+
+    async def __aenter__(self) -> AsyncSession:
+        self._permit = self._admit()
+        try:
+            self._transaction = self._begin(self._scope)
+            return await self._transaction.__aenter__()
+        except BaseException as error:
+            self._settle(self._permit, self._scope, error)
+            raise
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            await self._transaction.__aexit__(kind, error, trace)
+        except BaseException as failed:
+            self._settle(self._permit, self._scope, failed)
+            raise
+        self._settle(self._permit, self._scope, error)
+
+
+async def _close(session: AsyncSession, timeout: float) -> None:
+    # A task of its own, because a caller who is cancelled must not leave a transaction open.
+    limit = asyncio.timeout(timeout)
+    closing = asyncio.create_task(_close_in_time(session, limit))
+    try:
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        await _leave(closing, limit)
+        if closing.cancelled():
+            # By a loop that ends and cancels everything, perhaps before this had begun.
+            await _close_in_time(session, asyncio.timeout(timeout))
+        raise
+
+
+async def _leave(closing: asyncio.Task[None], limit: asyncio.Timeout) -> None:
+    """Let *closing* end: before our eyes if that takes a moment, else by itself, and soon."""
+    done, _ = await asyncio.wait({closing}, timeout=_MOMENT)
+    soon = asyncio.get_running_loop().time() + _SOON
+    if not done and soon < (limit.when() or inf):
+        limit.reschedule(soon)
+
+
+async def _close_in_time(session: AsyncSession, limit: asyncio.Timeout) -> None:
+    # A ROLLBACK that fails has lost nothing, and must not hide the error that led to it.
+    with suppress(Exception):
+        async with limit:
+            await session.close()
+
+
+def commit_outcome_unknown() -> CommitOutcomeUnknown:
+    """The error that no policy retries."""
+    return CommitOutcomeUnknown(
+        "database: the connection broke during COMMIT, the transaction may or may not have"
+        " committed; look for its effect before repeating it"
+    )

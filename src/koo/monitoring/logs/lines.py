@@ -1,0 +1,83 @@
+"""Log records as lines: for people, or for machines as one JSON object each.
+
+Both redact the whole line, a traceback included: what others log passes here too.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Final
+
+from ..correlation import REQUEST_ID
+from ..redaction import Redact, redact
+from ..views import moment
+
+__all__ = ["JSONLines", "TextLines"]
+
+_OURS: Final = ("component", "event")
+
+
+class TextLines(logging.Formatter):
+    """``LEVEL time logger: message``, and the request if there is one."""
+
+    def __init__(self, redact: Redact = redact) -> None:
+        super().__init__()
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and below it the traceback, if there is one."""
+        when, request = moment(record.created), _request_of(record)
+        tail = f" (request {request})" if request else ""
+        line = f"{record.levelname:8} {when} {record.name}: {record.getMessage()}{tail}"
+        traceback = _traceback(self, record)
+        return self._redact(f"{line}\n{traceback}" if traceback else line)
+
+
+class JSONLines(logging.Formatter):
+    """One JSON object a line: at, level, logger, message, and the fields of an event."""
+
+    def __init__(self, redact: Redact = redact) -> None:
+        super().__init__()
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The object, on one line."""
+        said: dict[str, object] = {
+            "at": moment(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        for name in _OURS:
+            if (value := getattr(record, name, None)) is not None:
+                said[name] = value
+        if request := _request_of(record):
+            said["request_id"] = request
+        if fields := getattr(record, "fields", None):
+            said["fields"] = fields
+        if traceback := _traceback(self, record):
+            said["traceback"] = traceback
+        return json.dumps(_redacted(said, self._redact), default=str)
+
+
+def _request_of(record: logging.LogRecord) -> str | None:
+    """The request in which it was said; of what others log, the one that is served now."""
+    return getattr(record, "request_id", None) or REQUEST_ID.get()
+
+
+def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    if not record.exc_info:
+        return record.exc_text or ""
+    return formatter.formatException(record.exc_info)
+
+
+def _redacted(value: object, redact: Redact) -> object:
+    match value:
+        case str():
+            return redact(value)
+        case dict():
+            return {name: _redacted(each, redact) for name, each in value.items()}
+        case list() | tuple():
+            return [_redacted(each, redact) for each in value]
+    return value

@@ -1,0 +1,139 @@
+"""How an event reads as a line: how loud, in which words, with which fields.
+
+An error is named by its class and never by what it says.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias, assert_never
+
+from ...resilience import (
+    CallRejected,
+    ConfigurationChanged,
+    ConnectionEvent,
+    Event,
+    GaveUp,
+    HealthChecked,
+    LimitPaused,
+    ModeChanged,
+    OperatorAction,
+    RetryScheduled,
+    SchemaChanged,
+    StateChanged,
+    StateRenewed,
+)
+from ..alerts import AlertEvent
+
+__all__ = ["Line", "line_of", "line_of_alert"]
+
+Fields: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing to say. *may_drown*: calls cause it, so there may be thousands in a second."""
+
+    level: int
+    component: str
+    event: str
+    message: str
+    fields: Fields = field(default_factory=dict)
+    may_drown: bool = False
+
+
+def line_of(event: Event) -> Line:
+    """*event* in one line."""
+    match event:
+        case CallRejected() | RetryScheduled() | GaveUp() | LimitPaused() | ConnectionEvent():
+            return _of_a_call(event)
+        case StateChanged() | ModeChanged() | StateRenewed():
+            return _of_a_circuit(event)
+        case HealthChecked(name, ok, error, seconds):
+            level = logging.DEBUG if ok else logging.INFO
+            message = f"{name}: check {'answered' if ok else f'failed; {error}'}"
+            fields = {"ok": ok, "error": error, "seconds": round(seconds, 6)}
+            return Line(level, name, "check", message, fields)
+        case ConfigurationChanged(name, names):
+            message = f"{name}: settings changed since the last start; {', '.join(names)}"
+            return Line(logging.INFO, name, "configuration", message, {"names": list(names)})
+        case SchemaChanged(name, what):
+            return Line(logging.INFO, name, "schema", f"{name}: {what}", {"what": what})
+        case OperatorAction():
+            return _of_an_action(event)
+        case _:
+            assert_never(event)
+
+
+def line_of_alert(event: AlertEvent) -> Line:
+    """The pending, firing or resolved alert of *event* in one line."""
+    alert = event.alert
+    message = f"{alert.id}: alert {alert.state}, {alert.severity}; {alert.message}"
+    fields = {"alert": alert.id, "severity": alert.severity.value, "state": alert.state.value}
+    return Line(logging.WARNING, alert.component, "alert", message, fields)
+
+
+def _of_a_circuit(event: StateChanged | ModeChanged | StateRenewed) -> Line:
+    name, cause = event.component, event.cause
+    if isinstance(event, StateRenewed):
+        message = f"{name}: circuit still {event.state}; {cause}"
+        return Line(
+            logging.INFO, name, "circuit", message, {"to": str(event.state), "cause": cause}
+        )
+    before, after = str(event.before), str(event.after)
+    message = f"{name}: circuit {after}, it was {before}; {cause}"
+    fields = {"from": before, "to": after, "cause": cause}
+    return Line(logging.WARNING, name, "circuit", message, fields)
+
+
+def _of_a_call(
+    event: CallRejected | RetryScheduled | GaveUp | LimitPaused | ConnectionEvent,
+) -> Line:
+    match event:
+        case CallRejected(name, gate, reason, retry_after):
+            message = f"{name}: refused by {gate}; {reason}"
+            fields: Fields = {"gate": gate, "reason": reason, "retry_after": retry_after}
+            return Line(logging.INFO, name, "refusal", message, fields, may_drown=True)
+        case RetryScheduled(name, attempt, delay, error):
+            what = type(error).__name__
+            message = f"{name}: attempt {attempt} failed, next in {delay:.2f} s; {what}"
+            fields = {"attempt": attempt, "delay": round(delay, 6), **_of_an_error(error)}
+            return Line(logging.INFO, name, "retry", message, fields, may_drown=True)
+        case GaveUp(name, attempts, error):
+            message = f"{name}: gave up after {attempts} attempts; {type(error).__name__}"
+            fields = {"attempts": attempts, **_of_an_error(error)}
+            return Line(logging.WARNING, name, "give_up", message, fields, may_drown=True)
+        case LimitPaused(name, seconds):
+            message = f"{name}: paused for {seconds:.1f} s, as the service asks"
+            fields = {"seconds": round(seconds, 3)}
+            return Line(logging.WARNING, name, "pause", message, fields, may_drown=True)
+        case ConnectionEvent(name, what, cause):
+            message = f"{name}: connection {what}; {cause}"
+            fields = {"what": what, "cause": cause}
+            return Line(logging.DEBUG, name, "connection", message, fields, may_drown=True)
+        case _:
+            assert_never(event)
+
+
+def _of_an_error(error: Exception) -> Fields:
+    """Its class, its kind, and the id under which the other side knows the request."""
+    fields = {"error": type(error).__name__}
+    for name, attribute in (("kind", "kind"), ("upstream_request_id", "request_id")):
+        if (value := getattr(error, attribute, None)) is not None:
+            fields[name] = str(value)
+    return fields
+
+
+def _of_an_action(event: OperatorAction) -> Line:
+    reason = event.reason or "no reason given"
+    message = f"{event.component}: {event.action} by {event.actor}; {reason}"
+    fields = {
+        "action": event.action,
+        "actor": event.actor,
+        "reason": event.reason,
+        "from": event.before,
+        "to": event.after,
+    }
+    return Line(logging.WARNING, event.component, "action", message, fields)

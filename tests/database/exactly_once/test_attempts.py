@@ -1,0 +1,160 @@
+"""An attempt whose time is over sends no COMMIT, and knows what it has sent."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import exc
+
+from koo import errors
+from koo.database import DatabaseConfig, StatementTimedOut
+from koo.database.commit import Resolver, attempt, numbers
+from koo.database.commit.tokens import _Trace
+from koo.database.listening.sending import Sending
+from koo.database.pool import HOLDING, PoolCounts, Terms
+from koo.database.scope import Fate, Scope
+from koo.testing import FakeClock, running_clock
+
+
+class Nobody:
+    async def ready(self):
+        return None
+
+
+async def test_who_is_cut_off_in_a_commit_that_was_already_sent_is_in_doubt():
+    scope = Scope("here")
+
+    @asynccontextmanager
+    async def opening():
+        yield None
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            scope.in_doubt = True
+            raise
+
+    async def work(_):
+        return 7
+
+    with pytest.raises(errors.CommitOutcomeUnknown):
+        await attempt(work, scope, opening(), witnesses=Nobody(), timeout=1)
+
+
+async def test_a_commit_on_its_way_is_torn_off_and_not_cancelled():
+    """So that whoever sent it gets an error, and can find out what it means."""
+    scope = Scope("here")
+
+    @asynccontextmanager
+    async def opening():
+        yield None
+        scope.commit_by(object())
+        await asyncio.sleep(5)
+
+    async def work(_):
+        return 7
+
+    assert await attempt(work, scope, opening(), witnesses=Nobody(), timeout=1) == 7
+
+
+def test_no_commit_is_sent_when_the_time_is_over():
+    scope = Scope("here", is_late=True)
+    lent = SimpleNamespace(record_info={HOLDING: SimpleNamespace(scope=scope)})
+    sending = object.__new__(Sending)
+    with pytest.raises(StatementTimedOut, match="no time is left for COMMIT"):
+        sending.commit(lent)
+    assert not scope.committing
+
+
+async def test_a_server_that_cannot_be_reached_leaves_it_unknown():
+    asked = []
+
+    @asynccontextmanager
+    async def connect():
+        asked.append(1)
+        raise exc.OperationalError(None, None, OSError("refused"))
+        yield
+
+    clock = running_clock()
+    config = DatabaseConfig(url="postgresql://u@h/d", timeout=10, check_timeout=20)
+    terms = Terms(config, PoolCounts(), clock, lambda: 1.0, lambda _: None)
+    began = clock.monotonic()
+    assert await Resolver(terms, connect).fate_of(None) is Fate.UNKNOWN
+    assert 9 < clock.monotonic() - began <= 10
+    assert len(asked) > 10
+
+
+async def test_another_error_about_a_number_is_no_answer():
+    class Refusing:
+        async def execute(self, *_):
+            raise exc.OperationalError(None, None, OSError("reset"))
+
+    trace = numbers._Trace("1", "marks", 1, 0.0, FakeClock())
+    with pytest.raises(exc.OperationalError):
+        await trace.judge(Refusing())
+
+
+class Server:
+    """A connection to a server on which the token's row is what *fenced* says, one by one."""
+
+    def __init__(self, *fenced, refusing=()):
+        self.fenced = list(fenced)
+        self.refusing = refusing
+        self.riding = ""
+        self.said = []
+
+    @property
+    def driver_connection(self):
+        return self
+
+    async def get_raw_connection(self):
+        return self
+
+    async def execute(self, statement, _):
+        what = "end" if "pg_terminate_backend" in str(statement) else "look"
+        self.said.append(what)
+        if what in self.refusing:
+            raise exc.ProgrammingError(None, None, Exception("permission denied"))
+        return self
+
+    async def commit(self):
+        self.said.append(f"{self.riding.partition(' ')[0]};COMMIT")
+
+    def scalar_one_or_none(self):
+        return self.fenced.pop(0)
+
+
+TRACE = _Trace("0" * 32, 1, 0.0, FakeClock())
+
+
+async def test_a_row_that_is_there_says_that_it_has_committed():
+    server = Server(False)
+    assert await TRACE.judge(server) is Fate.COMMITTED
+    assert server.said == ["look"]
+
+
+async def test_a_fence_that_is_there_already_says_that_it_has_not():
+    server = Server(True)
+    assert await TRACE.judge(server) is Fate.ABSENT
+    assert server.said == ["look", "end"]
+
+
+async def test_without_a_row_a_fence_is_set_in_one_message():
+    server = Server(None, True)
+    assert await TRACE.judge(server) is Fate.ABSENT
+    assert server.said == ["look", "INSERT;COMMIT", "look", "end"]
+
+
+async def test_a_commit_that_came_before_the_fence_is_one():
+    server = Server(None, False)
+    assert await TRACE.judge(server) is Fate.COMMITTED
+    assert server.said == ["look", "INSERT;COMMIT", "look"]
+
+
+async def test_a_fence_that_has_vanished_says_nothing():
+    assert await TRACE.judge(Server(None, None)) is None
+
+
+async def test_a_fence_stands_although_the_backend_may_not_be_ended():
+    server = Server(None, True, refusing={"end"})
+    assert await TRACE.judge(server) is Fate.ABSENT

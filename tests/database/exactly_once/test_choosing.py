@@ -1,0 +1,106 @@
+"""Who is chosen as a witness, by what a database says that no test can easily ask."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+from sqlalchemy import exc
+
+from koo.database import DatabaseConfig
+from koo.database.commit.choosing import Witnesses
+from koo.database.commit.tokens import Tokens
+from koo.database.pool import PoolCounts, Terms
+from koo.testing import FakeClock
+
+
+def witnesses(url="postgresql://u@h/d", connect=None, **config):
+    terms = Terms(
+        DatabaseConfig(url=url, **config), PoolCounts(), FakeClock(), lambda: 0.5, lambda _: None
+    )
+    return Witnesses(terms, connect)
+
+
+class Answering:
+    """A driver's connection that answers every look with *word*, or fails."""
+
+    def __init__(self, word):
+        self.word = word
+        self.said = []
+
+    def cursor(self):
+        return self
+
+    def execute(self, statement):
+        self.said.append(statement)
+        if self.word is None:
+            raise RuntimeError("lost")
+
+    def fetchone(self):
+        return (self.word,)
+
+    def close(self):
+        return None
+
+    rollback = close
+
+
+async def test_an_old_server_has_nobody_and_is_not_asked_again():
+    found = witnesses()
+    found.learn(Answering("nobody"), None)
+    assert await found.ready() is None
+    again = Answering("ready")
+    found.learn(again, None)
+    assert again.said == []
+
+
+async def test_who_gets_no_answer_asks_again_in_a_minute():
+    asked = []
+
+    def connect():
+        asked.append(1)
+        raise exc.OperationalError(None, None, OSError("refused"))
+
+    found = witnesses(connect=connect)
+    found.learn(Answering(None), None)
+    assert await found.ready() is None
+    assert asked == []
+    found._terms.clock.advance(60)
+    assert await found.ready() is None
+    assert asked == [1]
+    assert await found.ready() is None
+    assert asked == [1]
+
+
+async def test_who_finds_the_table_made_meanwhile_makes_none():
+    answers = ["later", "ready"]
+
+    class Found:
+        async def exec_driver_sql(self, statement):
+            assert "CREATE TABLE" not in statement
+            return self
+
+        def scalar_one(self):
+            return answers.pop(0)
+
+    @asynccontextmanager
+    async def connect():
+        yield Found()
+
+    found = witnesses(connect=connect)
+    found.learn(Answering("later"), None)
+    found._terms.clock.advance(60)
+    assert await found.ready() is None
+    found._terms.clock.advance(60)
+    assert isinstance(await found.ready(), Tokens)
+
+
+async def test_what_another_loop_is_making_is_not_waited_for():
+    found = witnesses()
+    found.learn(Answering("absent"), None)
+    elsewhere = asyncio.new_event_loop()
+    found._looking = elsewhere.create_future()
+    assert await found.ready() is None
+    elsewhere.close()
+
+
+async def test_what_lives_in_memory_needs_nobody():
+    assert await witnesses("sqlite://").ready() is None

@@ -1,0 +1,51 @@
+"""The server is killed again and again under load, and nobody is told anything wrong."""
+
+import asyncio
+import random
+from collections import Counter
+from itertools import count
+
+import pytest
+
+from .bank import WORKERS, Told, audit, manager_for, open_bank, told
+
+pytestmark = [pytest.mark.integration, pytest.mark.properties, pytest.mark.timeout(600)]
+
+KILLS = 25
+LOAD_BEFORE = (0.1, 0.4)
+
+
+async def load(manager, numbers, tellings, seed):
+    draw = random.Random(seed)
+    for number in numbers:
+        tellings[number] = await told(manager, number, draw, max_retries=100)
+
+
+async def test_a_server_that_is_killed_under_load_loses_and_doubles_nothing(
+    victim, driver, scale, seed
+):
+    draw, tellings, numbers = random.Random(seed), {}, count()
+    manager = manager_for(
+        victim.url(driver),
+        pool_size=WORKERS,
+        attempt_timeout=10,
+    )
+    try:
+        await open_bank(manager)
+        tasks = [
+            asyncio.create_task(load(manager, numbers, tellings, seed + n)) for n in range(WORKERS)
+        ]
+        for _ in range(round(KILLS * scale)):
+            await asyncio.sleep(draw.uniform(*LOAD_BEFORE))
+            await asyncio.to_thread(victim.kill)
+            await asyncio.to_thread(victim.start)
+        await asyncio.sleep(0.2)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        wrong = await audit(manager, tellings)
+        assert not wrong, "\n".join(["", *wrong])
+        print(f"{driver}: {dict(Counter(tellings.values()))}")
+        assert set(tellings.values()) == {Told.DONE}
+    finally:
+        await manager.close()

@@ -1,0 +1,40 @@
+"""A thousand COMMITs are cut in six ways, and each transfer is in the books once.
+
+A tenth of them in the gate; all in the soak.
+"""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from .bank import WORKERS, Cut, Told, audit, manager_for, open_bank, worker
+
+pytestmark = [pytest.mark.integration, pytest.mark.properties, pytest.mark.timeout(600)]
+
+OPERATIONS = 1000
+
+
+async def test_a_transfer_whose_commit_is_cut_happens_exactly_once(postgres, driver, scale, seed):
+    operations = round(OPERATIONS * scale)
+    bank = manager_for(postgres.url(driver), attempt_timeout=30)
+    try:
+        await open_bank(bank)
+        results = await asyncio.gather(
+            *(
+                worker(postgres, driver, range(first, operations, WORKERS), seed + first)
+                for first in range(WORKERS)
+            )
+        )
+        tellings, cuts = {}, Counter()
+        for told, made in results:
+            tellings |= told
+            cuts += made
+        assert len(tellings) == operations
+        wrong = await audit(bank, tellings)
+        assert not wrong, "\n".join(["", *wrong])
+        assert Counter(tellings.values()) == {Told.DONE: operations}
+        assert all(cuts[cut] >= operations // len(Cut) for cut in Cut), cuts
+        print(f"{driver}: {operations} exactly once; cuts {dict(cuts)}")
+    finally:
+        await bank.close()

@@ -1,0 +1,169 @@
+"""A secret and a prompt that go in everywhere come out nowhere.
+
+One application with an AI service and a database that fail in every way that can hold a secret:
+whatever is answered, logged, kept, counted or pushed is searched.
+"""
+
+import io
+import logging
+from decimal import Decimal
+from urllib.parse import quote
+
+import pytest
+
+from koo.ai import AIManager, AIService, PriceTable, ServiceConfig, TokenPrice
+from koo.errors import ExternalServiceError, ServiceUnavailableError
+from koo.monitoring import EventCounts, Journal, Monitor, redacting
+from koo.monitoring.logs import EventLog, JSONLines, TextLines
+from koo.monitoring.otel import metrics_data
+from koo.resilience import CheckStats, Holder, StateChanged, fan_out
+from koo.testing import ScriptedProvider, run, running_clock
+from koo.web import Access, AccessConfig, Console, ConsoleConfig
+
+SECRET, PROMPT = "Zq9-canary-of-a-key", "whisper of a canary in a coal mine"
+READ, OPERATE = "canary-token-for-reading", "canary-token-for-operating"
+HIDDEN = {
+    "the key": SECRET, "the prompt": PROMPT, "the read token": READ,
+    "the operate token": OPERATE, "the key in an address": quote(f"{SECRET}/%"),
+}  # fmt: skip
+LEAK = f"https://koo:{SECRET}@api.example.com/v1?key={SECRET} refused Bearer {SECRET}"
+
+
+class Everything:
+    """All that came out, as text."""
+
+    def __init__(self):
+        self.logs = io.StringIO()
+        self.texts = {}
+
+    def find(self):
+        texts = self.texts | {"the log": self.logs.getvalue()}
+        return {
+            f"{what} in {where}"
+            for where, text in texts.items()
+            for what, canary in HIDDEN.items()
+            if canary in text
+        }
+
+
+def logger(stream):
+    found = logging.Logger("koo.canaries", logging.DEBUG)  # noqa: LOG001 - nobody else's
+    for form in (TextLines, JSONLines):
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(form(redacting([SECRET])))
+        found.addHandler(handler)
+    return found
+
+
+def answers():
+    """Every kind of failure that could carry words from inside."""
+    yield ServiceUnavailableError("lab", f"down; {LEAK}", request_id="req-1")
+    yield RuntimeError(f"{LEAK} {PROMPT}")
+    yield ExternalServiceError("lab", LEAK)
+    yield OSError(LEAK, PROMPT)
+    while True:
+        yield ServiceUnavailableError("lab", LEAK)
+
+
+class Script(ScriptedProvider):
+    def __init__(self):
+        super().__init__(then="x", models=RuntimeError(LEAK))
+        self._lines = answers()
+
+    def _next_line(self):
+        return next(self._lines)
+
+
+async def play(make_database, visit):
+    out = Everything()
+    redact = redacting([SECRET])
+    clock = running_clock()
+    journal, counts = Journal(redact=redact, clock=clock), EventCounts()
+    log = EventLog(logger(out.logs), redact=redact, burst=100, clock=clock)
+    listener = fan_out(journal.record, counts.record, log.record)
+    price = TokenPrice(Decimal(1), Decimal(2))
+    config = ServiceConfig(
+        name="lab", model="m", base_url="http://127.0.0.1:1/v1", api_key=SECRET, price=price
+    )
+    service = AIService(config, Script(), prices=PriceTable(), clock=clock, on_event=listener)
+    database = make_database(clock, journal)
+    database.fail(cause=LEAK)
+    database.check_stats = CheckStats(False, clock.time(), None, LEAK)
+    database.details["holders"] = (Holder(LEAK, "app.py:1", 2.0),)
+    listener(StateChanged("database", "closed", "open", LEAK))
+    monitor = Monitor(
+        [database, service], journal=journal, counts=counts, redact=redact, clock=clock,
+        configuration=lambda: {"DATABASE_URL": LEAK}, on_alert=log.record_alert,
+    )  # fmt: skip
+    access = Access(AccessConfig(read_token=READ, operate_token=OPERATE), clock=clock)
+    console = Console(
+        monitor, access, ConsoleConfig(), answers=AIManager([service], clock=clock),
+        on_event=log.record, clock=clock,
+    )  # fmt: skip
+    await visit_all(out, console, visit)
+    monitor.observe()
+    out.texts["the reports"] = repr(monitor.reports())
+    out.texts["the alerts"] = repr(monitor.alerts())
+    out.texts["the journal"] = repr(journal.entries())
+    out.texts["OpenTelemetry"] = repr(metrics_data(monitor.metrics(), span=(0.0, 1.0)))
+    return out
+
+
+async def visit_all(out, console, visit):
+    from fastapi import FastAPI
+
+    app = FastAPI(docs_url=None, redoc_url=None)
+    console.install(app)
+    operate = {"authorization": f"Bearer {OPERATE}", "content-type": "application/json"}
+
+    async def ask(method, path, body=b"", **headers):
+        sent = operate | headers
+        answer = await visit(app, method, path, headers=sent, body=body)
+        shown = {k: v for k, v in answer.headers.items() if k != "x-request-id"}
+        where = f"{method} {path.partition('?')[0]} {len(out.texts)}"
+        out.texts[where] = f"{answer.status} {shown} {answer.body.decode()}"
+
+    prompt = f'{{"service": "lab", "prompt": "{PROMPT}"}}'.encode()
+    for _ in range(3):
+        await ask("POST", "/api/v1/ai/query", prompt)
+        await ask("POST", "/api/v1/ai/stream", prompt)
+    await ask("POST", "/api/v1/ai/query", f'{{"service": "{PROMPT}", "prompt": 5}}'.encode())
+    reason = f'{{"reason": "the password={SECRET} was wrong"}}'.encode()
+    await ask("POST", "/api/v1/monitoring/database/health-check", reason)
+    await ask("POST", "/api/v1/monitoring/database/reset-circuit-breaker", reason)
+    await ask("POST", "/api/v1/ai/services/lab/reset-errors", reason)
+    await ask("POST", f"/api/v1/ai/services/{quote(PROMPT)}/reset-errors")
+    await ask("GET", "/metrics", accept="application/json")
+    paths = [
+        route.path.replace("{service}", "lab")
+        for router in console.routers()
+        for route in router.routes
+        if "GET" in route.methods and "{" not in route.path.replace("{service}", "")
+    ]
+    for path in paths:
+        if not path.endswith("/stream"):
+            await ask("GET", f"{path}?key={SECRET}")
+            await ask("GET", path, authorization=f"Bearer {SECRET}")
+            await ask("GET", path, host=SECRET)
+    out.texts["the stream"] = console._snapshot().decode()
+
+
+@pytest.mark.integration
+def test_no_secret_and_no_prompt_comes_out_anywhere(make_database, visit_once):
+    out = run(play(make_database, visit_once))
+    assert len(out.texts) > 50
+    assert out.find() == set()
+
+
+def test_the_search_would_find_one():
+    out = Everything()
+    out.texts["a page"] = f"error: {SECRET}"
+    assert out.find() == {"the key in a page"}
+
+
+@pytest.mark.integration
+def test_without_redaction_there_would_be_something_to_find(make_database, visit_once, monkeypatch):
+    """The negative twin: what goes in does get as far as the door."""
+    monkeypatch.setattr("koo.monitoring.monitor.redacted", lambda report, _: report)
+    found = run(play(make_database, visit_once)).find()
+    assert any(place.startswith("the key in GET /api/v1/monitoring/dashboard") for place in found)
