@@ -61,6 +61,11 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
         connection.backend_pid = connection.pgconn.backend_pid
         return connection
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it has one backend for all its life: on a pooler's terms it has not."""
+        return self.prepare_threshold is not None
+
     async def wait(
         self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = _NOT_GIVEN
     ) -> RV:

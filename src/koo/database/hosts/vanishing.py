@@ -7,6 +7,7 @@
 Both TCP limits are needed: keepalives say nothing while an answer is unacknowledged, and
 the other limit says nothing while none is. The server's defaults are hours, never and never.
 What the role, the database or the URL sets stays; what a server doesn't know is left out.
+Through a pooler nothing is said: its backends are other clients' as well.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def watch_for_vanished_clients(engine: Engine, idle_in_transaction_timeout: floa
     statement = _statement(idle_in_transaction_timeout)
 
     def tell(connection: Any, _record: object) -> None:  # noqa: ANN401
-        # A pooler or a fork may know nothing of all this, and is used without.
+        if not connection.driver_connection.is_pinned:
+            return
+        # A fork may know nothing of all this, and is used without.
         with suppress(Exception):
             await_(_say(connection.driver_connection, statement))
 
