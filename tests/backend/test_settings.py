@@ -195,6 +195,7 @@ def test_what_is_shown_of_the_database_has_no_secret(variables):
     settings = read_settings()
     assert settings.shown()["DATABASE_URL"] == "postgresql+asyncpg://db:5433/shop"
     assert "hush" not in f"{settings!r} {settings.database!r}"
+    assert settings.shown()["DATABASE_REPLICAS"] is None
     assert settings.shown().keys() >= {
         name for name in CONTRACT["settings_documented"] if not name.startswith("AI_")
     }
@@ -309,3 +310,20 @@ def test_further_services_come_by_name(variables):
 def test_a_budget_is_exact(variables):
     variables(AI_DEFAULT_DAILY_BUDGET="0.1")
     assert read_settings().services[0].daily_budget_nanousd == 100_000_000
+
+
+def test_several_hosts_and_replicas_are_shown_without_secrets(variables):
+    variables(
+        DATABASE_URL="postgresql://ann:hush@one:5433,two/shop?ssl=require",
+        DATABASE_REPLICAS="postgresql://ann:hush@two,three/shop",
+        DATABASE_REPLICA_STALENESS="2.5",
+        DB_IDLE_IN_TRANSACTION_TIMEOUT="10",
+    )
+    settings = read_settings()
+    shown = settings.shown()
+    assert shown["DATABASE_URL"] == "postgresql+asyncpg:///shop?host=one%3A5433&host=two"
+    assert shown["DATABASE_REPLICAS"] == "postgresql+asyncpg:///shop?host=two&host=three"
+    assert "hush" not in f"{settings!r} {settings.database!r}"
+    database = settings.database
+    assert (database.replica_staleness, database.idle_in_transaction_timeout) == (2.5, 10)
+    assert len(database.standbys) == 2

@@ -28,6 +28,8 @@ SECONDS = [
     "HEALTH_CHECK_TIMEOUT",
     "DB_TIMEOUT",
     "DB_ATTEMPT_TIMEOUT",
+    "DATABASE_REPLICA_STALENESS",
+    "DB_IDLE_IN_TRANSACTION_TIMEOUT",
     "AI_CIRCUIT_BREAKER_RECOVERY_TIMEOUT",
     "AI_RETRY_BASE_DELAY",
     "AI_RETRY_MAX_DELAY",
@@ -59,6 +61,7 @@ WRONG = [
             "postgres://h:65536/d",
         )
     ],
+    *[("DATABASE_REPLICAS", value) for value in ("x", "mysql://u@h/d", "sqlite:///file.db")],
     *[("STATE_URL", value) for value in ("redis://h", "sqlite://state.db", "var/state.db")],
     *[("AI_SERVICES", value) for value in ("Groq", "a b", "groq,groq", "claude", "1x", "a-b,a_b")],
     *[("AI_SERVICES", value) for value in ("default", "attempt")],

@@ -125,6 +125,16 @@ def test_restart_ends_the_connections_and_serves_again(server):
     assert ask(server, "select pg_postmaster_start_time()") > before
 
 
+def test_a_standby_follows_until_it_is_promoted(server):
+    with server.standby(settings=FAST) as standby:
+        assert ask(standby, "select pg_is_in_recovery()") is True
+        standby.promote()
+        assert ask(standby, "select pg_is_in_recovery()") is False
+        with pytest.raises(RuntimeError, match="^postgres: pg_ctl failed; it says: .*standby mode"):
+            standby.promote()
+    assert not standby.running
+
+
 def test_stop_removes_a_temporary_folder_and_every_process():
     server = PostgresServer(settings=FAST)
     server.start()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Self
 
-from pydantic import model_validator
-from sqlalchemy.engine import URL
+from pydantic import SecretStr, model_validator
+from sqlalchemy.engine import URL, make_url
 
 from koo.database import DatabaseConfig
 from koo.resilience import Backoff, BreakerConfig, RetryBudget, RetryConfig
@@ -23,8 +23,7 @@ class DatabaseSettings(DatabaseVariables):
     @cached_property
     def database(self) -> DatabaseConfig:
         """What the database room is told. A relative SQLite file belongs to the repository."""
-        given = self.database_url.get_secret_value() if self.database_url else ""
-        config = self._configured(given or f"sqlite:///{VAR / 'koo.db'}")
+        config = self._configured(_plain(self.database_url) or f"sqlite:///{VAR / 'koo.db'}")
         location = config.location
         path = location.database or ""
         if location.get_backend_name() != "sqlite" or config.is_memory or path.startswith("file:"):
@@ -46,11 +45,9 @@ class DatabaseSettings(DatabaseVariables):
     def shown(self) -> dict[str, object]:
         """The variables and their values for people: of the URL no user, password or option."""
         values = {name.upper(): getattr(self, name) for name in DatabaseVariables.model_fields}
-        given = self.database.location
-        where = URL.create(
-            given.drivername, host=given.host, port=given.port, database=given.database
-        )
-        return {**values, "DATABASE_URL": where.render_as_string()}
+        config, replicas = self.database, self.database.replicas
+        values["DATABASE_REPLICAS"] = _where(make_url(replicas)) if replicas else None
+        return {**values, "DATABASE_URL": _where(config.location)}
 
     @model_validator(mode="after")
     def _check_delays(self) -> Self:
@@ -75,11 +72,25 @@ class DatabaseSettings(DatabaseVariables):
                 commit_tokens=self.db_commit_tokens,
                 breaker=_breaker(self),
                 retry=_retry(self),
+                replicas=_plain(self.database_replicas),
+                replica_staleness=self.database_replica_staleness,
+                idle_in_transaction_timeout=self.db_idle_in_transaction_timeout,
                 retry_budget=RetryBudget() if self.db_retry_budget == "on" else None,
             )
         except ValueError as error:
-            what = str(error).removeprefix("DatabaseConfig: url ")
-            raise SettingsError(f"DATABASE_URL {what}") from None
+            name, _, what = str(error).removeprefix("DatabaseConfig: ").partition(" ")
+            raise SettingsError(f"DATABASE_{name.upper()} {what}") from None
+
+
+def _where(url: URL) -> str:
+    """*url* without user, password and options; several hosts are one of them."""
+    where = URL.create(url.drivername, host=url.host, port=url.port, database=url.database)
+    hosts = {name: url.query[name] for name in ("host",) if name in url.query}
+    return where.update_query_dict(hosts).render_as_string()
+
+
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
 
 
 def _breaker(settings: DatabaseVariables) -> BreakerConfig:

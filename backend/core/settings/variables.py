@@ -65,6 +65,10 @@ class DatabaseVariables(Variables):
 
     database_url: SecretStr | None = None
     """SQLAlchemy URL; `postgres://` and `postgresql://` mean asyncpg. Unset: SQLite, var/koo.db."""
+    database_replicas: SecretStr | None = None
+    """URL of the PostgreSQL standbys for read-only sessions; several hosts, with commas."""
+    database_replica_staleness: Seconds = 5
+    """Seconds that a standby may be behind; one that is further behind is not read."""
     database_pool_size: AtLeastOne = 10
     """Connections kept open."""
     database_max_overflow: ZeroOrMore = 20
@@ -95,6 +99,8 @@ class DatabaseVariables(Variables):
     """Seconds for a whole `transactional_with_retry`, and for each statement of a session."""
     db_attempt_timeout: Seconds = 30
     """Seconds for one attempt of a `transactional_with_retry`."""
+    db_idle_in_transaction_timeout: Seconds = 60
+    """Seconds after which PostgreSQL ends a transaction in which nothing happens."""
     db_retry_budget: Switch = "on"
     """Whether retries must be earned by successes: on or off."""
     db_commit_tokens: Literal["auto", "off"] = "auto"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import Final, Literal
 
@@ -10,7 +10,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ..resilience import BreakerConfig, RetryBudget, RetryConfig
-from .drivers.encryption import with_encryption
+from .drivers.encryption import address_of, with_encryption
+from .hosts.addresses import Address, Role, addresses_of, alone, role_of, spread
+from .hosts.credentials import CredentialsProvider
 
 __all__ = ["DatabaseConfig"]
 
@@ -35,7 +37,7 @@ _EXTRAS: Final = {
 _KNOWN: Final = "postgresql, postgresql+psycopg, sqlite, mysql or mariadb"
 _DURATIONS: Final = (
     *("pool_timeout", "timeout", "attempt_timeout", "check_timeout", "check_interval"),
-    *("leak_after", "reclaim_after"),
+    *("leak_after", "reclaim_after", "idle_in_transaction_timeout", "replica_staleness"),
 )
 _NEVER: Final = -1
 _LAST_PORT: Final = 65535
@@ -59,6 +61,12 @@ class DatabaseConfig:
     by all transactions; None turns it off. *commit_tokens* is how a lost COMMIT is
     found out: "auto" by the best witness that the database offers, "off" not at all.
 
+    A PostgreSQL URL may name several hosts (``one:5432,two:5433``); the one that can be
+    written to is taken, or what ``target_session_attrs`` asks for. *credentials* says who
+    logs in, instead of the URL. *replicas* is a URL with the standbys that read-only
+    sessions may use as long as they are at most *replica_staleness* seconds behind.
+    PostgreSQL ends a transaction that is idle for *idle_in_transaction_timeout* seconds.
+
     Raises ValueError with a sentence that names the field and never the URL.
     """
 
@@ -78,10 +86,19 @@ class DatabaseConfig:
     reclaim_after: float = float("inf")
     commit_tokens: Literal["auto", "off"] = "auto"
     retry_budget: RetryBudget | None = field(default_factory=RetryBudget, compare=False)
+    credentials: CredentialsProvider | None = field(default=None, repr=False, compare=False)
+    replicas: str = field(default="", repr=False)
+    replica_staleness: float = 5.0
+    idle_in_transaction_timeout: float = 60.0
 
     def __post_init__(self) -> None:
         """Refuse what could never work; complete the URL with its driver."""
-        object.__setattr__(self, "url", _completed(self.url))
+        object.__setattr__(self, "url", _completed(self.url, "url"))
+        object.__setattr__(
+            self, "replicas", self.replicas and _completed(self.replicas, "replicas")
+        )
+        if self.replicas and not _is_postgresql(make_url(self.replicas)):
+            raise ValueError(_message("replicas", "must be standbys of PostgreSQL; use none"))
         if self.pool_size < 1:
             raise ValueError(_message("pool_size", "must be at least 1"))
         if self.max_overflow < 0:
@@ -100,6 +117,39 @@ class DatabaseConfig:
     def location(self) -> URL:
         """The URL in its parts; printed, it hides the password."""
         return make_url(self.url)
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Every server that the URL names."""
+        return addresses_of(self.location)
+
+    @property
+    def role(self) -> Role:
+        """What a server must be to be taken."""
+        return role_of(self.location)
+
+    @property
+    def dialed(self) -> URL:
+        """The URL for one of the servers, as a driver understands it."""
+        return address_of(alone(self.location))
+
+    @property
+    def standbys(self) -> tuple[DatabaseConfig, ...]:
+        """The same for each of the replicas, as a database of its own."""
+        if not self.replicas:
+            return ()
+        url, mine = make_url(self.replicas), {"target_session_attrs": Role.STANDBY}
+        return tuple(
+            replace(
+                self,
+                url=alone(url)
+                .set(host=one.host, port=one.port)
+                .update_query_dict(mine)
+                .render_as_string(hide_password=False),
+                replicas="",
+            )
+            for one in addresses_of(url)
+        )
 
     @property
     def is_memory(self) -> bool:
@@ -121,41 +171,64 @@ class DatabaseConfig:
         return 0 if self.is_memory else self.max_overflow
 
 
-def _completed(text: str) -> str:
-    url = _with_driver(_parsed(text))
-    _check_driver(url.get_driver_name())
+def _completed(text: str, name: str) -> str:
+    one, hosts = spread(text)
+    url = _with_driver(_parsed(one, name), name)
+    if hosts:
+        url = url.update_query_dict({"host": hosts})
+    _check_driver(url.get_driver_name(), name)
+    _check_servers(url, name)
     try:
         url = with_encryption(url)
     except ValueError as error:
-        raise ValueError(_message("url", str(error))) from None
+        raise ValueError(_message(name, str(error))) from None
     return url.render_as_string(hide_password=False)
 
 
-def _parsed(text: str) -> URL:
+def _parsed(text: str, name: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
         url = None
     if url is None or not url.drivername:
-        raise ValueError(
-            _message("url", "is not a database URL; write dialect://user:password@host:port/name")
-        )
-    if url.port is not None and not 0 < url.port <= _LAST_PORT:
-        raise ValueError(_message("url", f"has a port that is none; use 1 to {_LAST_PORT}"))
+        shape = "write dialect://user:password@host:port/name"
+        raise ValueError(_message(name, f"is not a database URL; {shape}"))
     return url
 
 
-def _with_driver(url: URL) -> URL:
+def _with_driver(url: URL, name: str) -> URL:
     complete = _DRIVERS.get(url.drivername)
     if complete is None:
-        raise ValueError(_message("url", f"has a dialect or driver we don't know; use {_KNOWN}"))
+        raise ValueError(_message(name, f"has a dialect or driver we don't know; use {_KNOWN}"))
     return url.set(drivername=complete)
 
 
-def _check_driver(driver: str) -> None:
+def _check_driver(driver: str, name: str) -> None:
     if find_spec(driver) is None:
         cure = f"pip install 'koo-platform[{_EXTRAS[driver]}]'"
-        raise ValueError(_message("url", f"needs the driver {driver}, which is missing; {cure}"))
+        raise ValueError(_message(name, f"needs the driver {driver}, which is missing; {cure}"))
+
+
+def _check_servers(url: URL, name: str) -> None:
+    try:
+        addresses = addresses_of(url)
+    except ValueError:
+        addresses = (Address(port=0),)
+    if not all(one.port is None or 0 < one.port <= _LAST_PORT for one in addresses):
+        raise ValueError(_message(name, f"has a port that is none; use 1 to {_LAST_PORT}"))
+    try:
+        role = role_of(url)
+    except ValueError:
+        known = ", ".join(Role)
+        words = f"has target_session_attrs that we don't know; use one of {known}"
+        raise ValueError(_message(name, words)) from None
+    if not _is_postgresql(url) and (len(addresses) > 1 or role is not Role.ANY):
+        words = "names several servers, which only PostgreSQL's may; name one"
+        raise ValueError(_message(name, words))
+
+
+def _is_postgresql(url: URL) -> bool:
+    return url.get_backend_name() == "postgresql"
 
 
 def _message(name: str, rule: str) -> str:

@@ -1,7 +1,7 @@
 """An engine for each event loop, with our ears on it.
 
     running loop --first use--> engine (pooled) + asker (a fresh connection for each question)
-         |
+         |                      + as many for each replica
          +-- shut down by asyncio.run: closed politely, while the loop still turns
          +-- found closed at the next use: torn off, nothing is awaited
 
@@ -13,44 +13,60 @@ itself closes before it ends, and so the one public place to say goodbye from.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, cast
 
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from .commit import Certainty, Resolver, Witnesses
+from .commit import Certainty, Resolver, Sessions, Witnesses
 from .config import DatabaseConfig
 from .contention import Contention
-from .drivers.encryption import address_of
 from .drivers.goodbye import finish_saying
-from .listening import connect_arguments, listen_to_dialing, listen_to_driver
-from .pool import Keeper, Terms, WatchedPool, doubt_after, ending
+from .hosts.credentials import CredentialsCache
+from .hosts.seeking import Hosts
+from .listening import Destination, connect_arguments, listen_to_dialing, listen_to_driver
+from .pool import Keeper, PoolCounts, Terms, WatchedPool, doubt_after, ending
+from .replicas import Readers, ReplicaStats
+from .scope import Scope
 
 __all__ = ["Engines", "LoopEngine"]
 
 _GOODBYE: Final = 2.0
+_QUESTIONS: Final = {"sqlite": "SELECT count(*) FROM sqlite_master"}
 
 
 @dataclass(frozen=True, slots=True)
 class LoopEngine:
-    """What one event loop has: two engines, who keeps the pool, and the line of conflicts."""
+    """What one event loop has: the pooled engine, the asker, and who keeps the pool.
+
+    *readers* are the replicas, *credentials* who logs in, *contention* the line of conflicts.
+    """
 
     pooled: AsyncEngine
     asker: AsyncEngine
     keeper: Keeper
+    readers: Readers
+    credentials: CredentialsCache | None
     goodbye: AsyncGenerator[None, None]
     contention: Contention = field(default_factory=Contention)
+
+    def keepers(self) -> Iterator[Keeper]:
+        """Who keeps the pools: the primary's, and those of the replicas."""
+        for engine in (self.pooled, *(one.pooled for one in self.readers.replicas)):
+            yield cast("WatchedPool", engine.sync_engine.pool).keeper
 
 
 class Engines:
     """The engines of one manager, by event loop."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Terms, sessions: Sessions) -> None:
         self._terms = terms
+        self._sessions = sessions
         self.witnesses = Witnesses(terms, self._fresh)
         self._resolver = Resolver(terms, self._fresh)
         self._by_loop: dict[asyncio.AbstractEventLoop, LoopEngine] = {}
@@ -88,52 +104,117 @@ class Engines:
         if found is not None:
             await found.goodbye.aclose()
 
+    @asynccontextmanager
+    async def reading(
+        self, scope: Scope, on_primary: AbstractAsyncContextManager[AsyncSession]
+    ) -> AsyncIterator[AsyncSession]:
+        """A session on a replica that is fresh enough, else *on_primary*."""
+        async with self.current().readers.session(scope, on_primary) as session:
+            yield session
+
+    async def ask(self) -> None:
+        """A question to the server on a connection of its own. Raises what comes of it."""
+        engine = self.current().asker
+        question = text(_QUESTIONS.get(engine.dialect.name, "SELECT 1"))
+        try:
+            async with engine.connect() as connection:
+                await connection.execute(question)
+        except BaseException:
+            self.doubt()
+            raise
+
+    def replicas(self, now: float) -> tuple[ReplicaStats, ...]:
+        """The replicas of all loops that still turn."""
+        turning = [one for loop, one in self._by_loop.items() if not loop.is_closed()]
+        return tuple(item.photograph(now) for one in turning for item in one.readers.replicas)
+
     def _opened(self, loop: asyncio.AbstractEventLoop) -> LoopEngine:
         self._bury()
-        config = self._terms.config
-        pooled = _pooled_engine(self._terms)
+        terms = self._terms
+        credentials = _credentials(terms, partial(self._retire, loop))
+        pooled, asker = self._open(terms, credentials)
+        # Only the primary is asked, for a replica can make no table.
         event.listen(pooled.sync_engine, "first_connect", self.witnesses.learn)
+        self._by_loop[loop] = LoopEngine(
+            pooled,
+            asker,
+            cast("WatchedPool", pooled.sync_engine.pool).keeper,
+            self._readers(asker, credentials),
+            credentials,
+            self._goodbye(loop),
+        )
+        # Runs to the first yield without suspending; only then does the loop know of it.
+        with suppress(StopIteration):
+            self._by_loop[loop].goodbye.__anext__().send(None)
+        return self._by_loop[loop]
+
+    def _readers(self, primary: AsyncEngine, credentials: CredentialsCache | None) -> Readers:
+        terms = self._terms
+        readers = Readers(primary, terms.config, self._sessions, terms.clock)
+        for replica in terms.config.standbys:
+            # What it counts is not the primary's: its pool has another size and other holders.
+            own = replace(terms, config=replica, counts=PoolCounts())
+            name = ":".join(str(part) for part in replica.addresses[0] if part is not None)
+            readers.add(name, *self._open(own, credentials))
+        return readers
+
+    def _open(
+        self, terms: Terms, credentials: CredentialsCache | None
+    ) -> tuple[AsyncEngine, AsyncEngine]:
+        """The pooled engine of one database, and the one that only asks."""
+        config = terms.config
+        destination = Destination(Hosts(config.addresses), config.role, credentials)
+        pooled = _pooled_engine(terms)
         certainty = Certainty(pooled.dialect, self.witnesses, self._resolver)
-        listen_to_driver(pooled.sync_engine, self._terms, certainty)
+        listen_to_driver(pooled.sync_engine, terms, certainty, destination)
         event.listen(pooled.sync_engine, "handle_error", doubt_after)
         asker = create_async_engine(
-            address_of(config.location),
+            config.dialed,
             poolclass=NullPool,
             hide_parameters=True,
             connect_args=connect_arguments(config),
         )
-        listen_to_dialing(asker.sync_engine, config.check_timeout)
-        goodbye = self._goodbye(loop)
-        keeper = cast("WatchedPool", pooled.sync_engine.pool).keeper
-        self._by_loop[loop] = LoopEngine(pooled, asker, keeper, goodbye)
-        # Runs to the first yield without suspending; only then does the loop know of it.
-        with suppress(StopIteration):
-            goodbye.__anext__().send(None)
-        return self._by_loop[loop]
+        listen_to_dialing(asker.sync_engine, config.check_timeout, destination)
+        return pooled, asker
 
     async def _goodbye(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
         try:
             yield
         finally:
             gone = self._by_loop.pop(loop)
+            if gone.credentials is not None:
+                gone.credentials.stop()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_GOODBYE):
+                    await gone.readers.close()
                     await gone.pooled.dispose()
-            gone.keeper.tear_off()
+            for keeper in gone.keepers():
+                keeper.tear_off()
             await finish_saying()
 
     def _fresh(self) -> AsyncConnection:
         return self.current().asker.connect()
 
+    def _retire(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Other credentials are in force: what was opened with the old ones is replaced."""
+        for keeper in self._by_loop[loop].keepers():
+            ending.retire(keeper)
+
     def _bury(self) -> None:
         for loop in [loop for loop in self._by_loop if loop.is_closed()]:
-            self._by_loop.pop(loop).keeper.tear_off()
+            for keeper in self._by_loop.pop(loop).keepers():
+                keeper.tear_off()
+
+
+def _credentials(terms: Terms, changed: Callable[[], None]) -> CredentialsCache | None:
+    provider = terms.config.credentials
+    return None if provider is None else CredentialsCache(provider, terms.clock, changed)
 
 
 def _pooled_engine(terms: Terms) -> AsyncEngine:
     config = terms.config
     return create_async_engine(
-        address_of(config.location),
+        config.dialed,
         poolclass=WatchedPool,
         pool_size=config.kept,
         max_overflow=config.overflow,

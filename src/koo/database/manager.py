@@ -19,7 +19,6 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar, cast
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from ..errors import CircuitOpen, DatabaseUnavailable, DeadlineExceeded, Rejected
@@ -58,7 +57,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _FIVE_MINUTES: Final = 300.0
-_QUESTIONS: Final = {"sqlite": "SELECT count(*) FROM sqlite_master"}
 
 
 class DatabaseManager:
@@ -85,7 +83,9 @@ class DatabaseManager:
         self._on_event = on_event
         self._sessions = Sessions(sessions)
         self._counts = PoolCounts()
-        self._engines = Engines(Terms(config, self._counts, clock, random, on_event))
+        self._engines = Engines(
+            Terms(config, self._counts, clock, random, on_event), self._sessions
+        )
         self._breaker = CircuitBreaker(
             self.name,
             config.breaker.leasing(config.attempt_timeout),
@@ -94,7 +94,7 @@ class DatabaseManager:
             on_event=self._hear,
         )
         self._examiner = Examiner(
-            self._ask, config, self._breaker, clock=clock, random=random, on_event=on_event
+            self._engines.ask, config, self._breaker, clock=clock, random=random, on_event=on_event
         )
         self._policies: dict[int, Policy] = {}
         self._errors: Counter[Kind] = Counter()
@@ -121,10 +121,16 @@ class DatabaseManager:
         Raises DatabaseUnavailable at once while the circuit is open, PoolExhausted
         when no connection came free, CommitOutcomeUnknown when the connection broke
         during COMMIT, and what SQLAlchemy raises. Each statement may take
-        ``timeout`` seconds (DeadlineExceeded).
+        ``timeout`` seconds (DeadlineExceeded). With *readonly* it may be one of the
+        replicas', as old as the configuration allows.
         """
         scope = Scope(calling_line(), readonly=readonly, isolation_level=isolation_level)
-        return SessionScope(scope, admit=self._admit, begin=self._transaction, settle=self._settle)
+        on_primary = SessionScope(
+            scope, admit=self._admit, begin=self._transaction, settle=self._settle
+        )
+        if self.config.replicas and scope.may_read_old:
+            return self._engines.reading(scope, on_primary)
+        return on_primary
 
     async def transact(
         self,
@@ -221,6 +227,7 @@ class DatabaseManager:
             check=self._examiner.last,
             fresh=self._examiner.is_fresh,
             failure_rate=self._failures.recent(now) / attempts if attempts else None,
+            replicas=self._engines.replicas(now),
             errors=tuple((kind.value, number) for kind, number in self._errors.most_common()),
         )
 
@@ -363,16 +370,6 @@ class DatabaseManager:
                 on_event=self._on_event,
             )
         return self._policies[number]
-
-    async def _ask(self) -> None:
-        engine = self._engines.current().asker
-        question = text(_QUESTIONS.get(engine.dialect.name, "SELECT 1"))
-        try:
-            async with engine.connect() as connection:
-                await connection.execute(question)
-        except BaseException:
-            self._engines.doubt()
-            raise
 
     def _hear(self, event: Event) -> None:
         tell(self._on_event, event)

@@ -17,6 +17,7 @@ from ..resilience import (
     derive_health,
 )
 from .pool import PoolStats
+from .replicas import ReplicaStats
 
 __all__ = ["DatabaseStats", "summarize"]
 
@@ -28,7 +29,7 @@ class DatabaseStats:
     *fresh*: a check now would join the one in flight, or get the last answer.
     *failure_rate* is the share of transactions that the database failed in the
     last five minutes, None without any; *errors* counts by kind since the start
-    or the last reset.
+    or the last reset; *replicas* are those of all event loops.
     """
 
     name: str
@@ -38,6 +39,7 @@ class DatabaseStats:
     fresh: bool
     failure_rate: float | None
     errors: tuple[tuple[str, int], ...]
+    replicas: tuple[ReplicaStats, ...] = ()
 
 
 def summarize(stats: DatabaseStats) -> Report:
@@ -104,5 +106,15 @@ def _count_readings(pool: PoolStats) -> Iterator[Reading]:
 def _outcome_readings(stats: DatabaseStats) -> Iterator[Reading]:
     if stats.failure_rate is not None:
         yield Reading("failure_rate", stats.failure_rate)
+    for replica in stats.replicas:
+        yield from _replica_readings(replica)
     for kind, number in stats.errors:
         yield Reading("errors_total", number, labels=(("kind", kind),))
+
+
+def _replica_readings(replica: ReplicaStats) -> Iterator[Reading]:
+    labels = (("replica", replica.name),)
+    if replica.age is not None:
+        yield Reading("replica_age", replica.age, labels=labels)
+    yield Reading("replica_sessions_total", replica.sessions_total, labels=labels)
+    yield Reading("replica_failures_total", replica.failures_total, labels=labels)

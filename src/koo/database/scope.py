@@ -87,6 +87,11 @@ class Scope:
     is_late: bool = False
 
     @property
+    def may_read_old(self) -> bool:
+        """Whether a standby may answer: only reads, and not as if they were serialized."""
+        return self.readonly and self.isolation_level != "SERIALIZABLE"
+
+    @property
     def may_commit(self) -> bool:
         """Whether what is on its way now may commit something."""
         return self.committing or (self.autocommits and not self.readonly)

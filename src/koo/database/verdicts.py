@@ -25,6 +25,8 @@ __all__ = [
     "as_database_error",
     "classify",
     "error_code",
+    "is_login_refused",
+    "is_trouble",
     "judge",
     "mark_absent",
     "proves_rollback",
@@ -190,6 +192,9 @@ _BY_MYSQL_CODE: Final = {
     4031: _LOST,
 }
 
+_REFUSED_LOGIN: Final = "password authentication failed"
+_REFUSED_CODES: Final = {"28P01", 1045}
+
 # What libpq says of a refused login comes without a SQLSTATE, and what PgBouncer says always with
 # the same; these are their words. The first that fits decides.
 _PROTOCOL_VIOLATION: Final = "08P01"
@@ -218,7 +223,7 @@ _BY_WORDS: Final = (
     ),
     (
         (
-            "password authentication failed",
+            _REFUSED_LOGIN,
             "no pg_hba.conf entry",
             "does not exist",
             "is not permitted to log in",
@@ -306,6 +311,18 @@ def proves_rollback(error: BaseException) -> bool:
         return True
     vague = {Kind.CONNECTION, Kind.COMMIT_UNKNOWN, Kind.INTERNAL, Kind.CALLER}
     return isinstance(error_code(error), str) and kind not in vague
+
+
+def is_login_refused(error: Exception) -> bool:
+    """Whether other credentials might have helped; *error* as the driver raised it."""
+    code = error_code(as_database_error(error))
+    in_words = code in {None, _PROTOCOL_VIOLATION} and _REFUSED_LOGIN in str(error)
+    return in_words or code in _REFUSED_CODES
+
+
+def is_trouble(error: Exception) -> bool:
+    """Whether *error* tells of a server that is away or unwell."""
+    return isinstance(error, errors.DatabaseUnavailable) or judge(error).failure.trips
 
 
 def as_database_error(error: Exception) -> exc.OperationalError:

@@ -102,6 +102,31 @@ async def test_what_a_transaction_sets_ends_with_it(bounced):
             assert free == ["0", "read committed", "off"]
 
 
+async def test_a_backend_of_others_is_told_nothing_of_our_clients(bounced):
+    async with bounced() as manager:
+        idle = "SELECT source FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"
+        assert await run(manager, idle) == "default"
+
+
+async def test_a_pooler_is_noticed_behind_the_second_address_as_well(
+    postgres, bouncer, driver, opened
+):
+    async with FaultProxy("127.0.0.1", postgres.port) as proxy:
+        straight = postgres.url(driver, port=proxy.port)
+        url = straight.replace(f":{proxy.port}", f":{proxy.port},127.0.0.1:{bouncer.port}")
+        async with opened(url, retry=ONCE, pool_size=1) as manager:
+            assert await is_pinned(manager)
+            await proxy.stop()
+            with contextlib.suppress(exc.DBAPIError):
+                await run(manager, BACKEND)
+            assert not await is_pinned(manager)
+
+
+async def is_pinned(manager):
+    async with manager.engine.connect() as connection:
+        return (await connection.get_raw_connection()).driver_connection.is_pinned
+
+
 async def test_autocommit_works_or_is_refused_before_anything_is_sent(bounced, driver):
     async with bounced() as manager:
         if driver == "psycopg":

@@ -102,16 +102,15 @@ class Witnesses:
         with suppress(*_IN_VAIN):
             async with self._briefly() as connection:
                 found = Found((await connection.exec_driver_sql(self._ledger.look)).scalar_one())
-                if found is Found.ABSENT:
-                    await self._make(connection)
-                    found = Found.READY
+                found = await self._made(connection) if found is Found.ABSENT else found
         self._conclude(found)
 
-    async def _make(self, connection: AsyncConnection) -> None:
+    async def _made(self, connection: AsyncConnection) -> Found:
         for statement in self._ledger.make:
             await connection.exec_driver_sql(statement)
         await connection.commit()
         tell(self._terms.on_event, SchemaChanged(COMPONENT, f"table {self._ledger.name} made"))
+        return Found.READY
 
     async def _clean(self) -> None:
         kept = max(_KEPT_AT_LEAST, 4 * self._terms.config.timeout)

@@ -28,8 +28,10 @@ class PromptConnection(asyncpg.Connection):
     """A connection that never waits for the server in order to close.
 
     *opening* is said together with each BEGIN, *riding* together with the next COMMIT.
+    One that *is_pinned* has one backend for all its life.
     """
 
+    is_pinned = True
     opening = ""
     riding = ""
 
@@ -95,6 +97,8 @@ class UnpinnedConnection(PromptConnection):
     Its statements have no name. What one backend has prepared the next does not know, and there
     a name could be another client's.
     """
+
+    is_pinned = False
 
     async def prepare(self, query: str, **terms: Any) -> Any:  # noqa: ANN401
         """Prepare, for the rest of the transaction.

@@ -61,6 +61,11 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
         connection.backend_pid = connection.pgconn.backend_pid
         return connection
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it has one backend for all its life: on a pooler's terms it has not."""
+        return self.prepare_threshold is not None
+
     async def wait(
         self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = _NOT_GIVEN
     ) -> RV:
@@ -168,13 +173,13 @@ def _cancel_at_server(connection: Any) -> None:  # noqa: ANN401
     is_asking = pgconn.transaction_status == TransactionStatus.ACTIVE
     if not is_asking or not capabilities.has_cancel_safe():
         return
-    request = pgconn.cancel_conn()
-    request.start()
-    say_in_background(partial(_sent, request))
+    # Started in the background: without a route to the server that fails at once.
+    say_in_background(partial(_sent, pgconn.cancel_conn()))
 
 
 async def _sent(request: Any) -> None:  # noqa: ANN401
     try:
+        request.start()
         await waiting.wait_conn_async(generators.cancel(request), _INTERVAL)
     finally:
         request.finish()

@@ -5,6 +5,6 @@ understanding  what went wrong; dialects: what each database wants otherwise
 """
 
 from .dialects import listen_to_driver
-from .dialing import connect_arguments, listen_to_dialing
+from .dialing import Destination, connect_arguments, listen_to_dialing
 
-__all__ = ["connect_arguments", "listen_to_dialing", "listen_to_driver"]
+__all__ = ["Destination", "connect_arguments", "listen_to_dialing", "listen_to_driver"]

@@ -1,7 +1,7 @@
 """What an engine's dialect does otherwise for us: how it begins, sends and ends.
 
 everywhere  -> statements, COMMIT and ROLLBACK are sent in time (sending)
-PostgreSQL  -> BEGIN carries the server's own limit (server_limit)
+PostgreSQL  -> BEGIN carries the server's own limit (server_limit); vanished clients are noticed
 SQLite      -> BEGIN is said, so that reads see one snapshot; read-only by pragma
 MySQL       -> read-only by a word before the transaction
 """
@@ -15,12 +15,12 @@ from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import PoolProxiedConnection
 
-from ...resilience import Clock
 from ..commit import Certainty
 from ..drivers.server_limit import limit_statements
+from ..hosts.vanishing import watch_for_vanished_clients
 from ..pool import Terms
 from ..scope import READONLY
-from .dialing import listen_to_dialing
+from .dialing import Destination, listen_to_dialing
 from .sending import Sending
 
 __all__ = ["listen_to_driver"]
@@ -28,7 +28,9 @@ __all__ = ["listen_to_driver"]
 _BUSY_TIMEOUT_MS: Final = 5000
 
 
-def listen_to_driver(engine: Engine, terms: Terms, certainty: Certainty) -> None:
+def listen_to_driver(
+    engine: Engine, terms: Terms, certainty: Certainty, destination: Destination
+) -> None:
     """Keep what *engine* sends in time and count it; understand what goes wrong."""
     dialect: Any = engine.dialect
     sending = Sending(dialect, terms, certainty)
@@ -37,15 +39,16 @@ def listen_to_driver(engine: Engine, terms: Terms, certainty: Certainty) -> None
     dialect.do_execute_no_params = sending.execute_plain
     dialect.do_commit = sending.commit
     dialect.do_rollback = sending.rollback
-    _prepare(engine, dialect, terms.clock)
+    _prepare(engine, dialect, terms)
     # Last, so that a connection counts as prepared only when everybody is through with it.
-    listen_to_dialing(engine, terms.config.check_timeout)
+    listen_to_dialing(engine, terms.config.check_timeout, destination)
 
 
-def _prepare(engine: Engine, dialect: Any, clock: Clock) -> None:  # noqa: ANN401
+def _prepare(engine: Engine, dialect: Any, terms: Terms) -> None:  # noqa: ANN401
     match dialect.name:
         case "postgresql":
-            limit_statements(engine, clock)
+            watch_for_vanished_clients(engine, terms.config.idle_in_transaction_timeout)
+            limit_statements(engine, terms.clock)
         case "sqlite":
             event.listen(engine, "connect", _prepare_sqlite)
             dialect.do_begin = _begin_sqlite

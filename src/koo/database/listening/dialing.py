@@ -1,12 +1,18 @@
-"""A new connection, in time.
+"""A new connection, in time: to which server, and as whom.
 
-connect, by a route that fits -----> at most check_timeout, as much again until it is prepared
+connect --> whichever host answers first and has the wanted role, all within check_timeout
+   |           each by the route that fits
+   +------> login refused: once more with newer credentials, if there are any
+   +------> as much time again until it is prepared
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import event
@@ -18,11 +24,15 @@ from sqlalchemy.util import await_, greenlet_spawn
 from ..config import DatabaseConfig
 from ..drivers import abort, driver
 from ..drivers.encryption import encryption_of
-from ..verdicts import as_database_error
+from ..hosts.addresses import Address, Role
+from ..hosts.credentials import Credentials, CredentialsCache
+from ..hosts.roles import has_role
+from ..hosts.seeking import Hosts, Unsuitable
+from ..verdicts import as_database_error, is_login_refused
 from .route import Route
 from .understanding import is_raw, understand
 
-__all__ = ["connect_arguments", "listen_to_dialing"]
+__all__ = ["Destination", "connect_arguments", "listen_to_dialing"]
 
 T = TypeVar("T")
 
@@ -37,15 +47,25 @@ def connect_arguments(config: DatabaseConfig) -> dict[str, Any]:
     return {**driver(url.get_driver_name()).arguments(limit), **encryption_of(url)}
 
 
-def listen_to_dialing(engine: Engine, timeout: float) -> None:
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Which servers an engine connects to, and who logs in there; None: who the URL says."""
+
+    hosts: Hosts
+    role: Role
+    credentials: CredentialsCache | None = None
+
+
+def listen_to_dialing(engine: Engine, timeout: float, destination: Destination) -> None:
     """Bound each connect of *engine* by *timeout* seconds, and understand its errors."""
-    event.listen(engine, "do_connect", _dialer(timeout, Route(engine.dialect)))
+    event.listen(engine, "do_connect", _dialer(timeout, destination, engine.dialect))
     event.listen(engine, "connect", _prepared)
     event.listen(engine, "handle_error", understand)
 
 
-def _dialer(timeout: float, route: Route) -> Callable[..., DBAPIConnection]:
+def _dialer(timeout: float, destination: Destination, dialect: Dialect) -> Callable[..., Any]:
     """What connects, in *timeout* seconds; as many again may go by until it is prepared."""
+    routes = defaultdict[Address, Route](partial(Route, dialect))
 
     def dial(
         _dialect: Dialect,
@@ -53,7 +73,8 @@ def _dialer(timeout: float, route: Route) -> Callable[..., DBAPIConnection]:
         cargs: Sequence[Any],
         cparams: dict[str, Any],
     ) -> DBAPIConnection:
-        connection = _connected(timeout, route, cargs, cparams)
+        seeking = _found(destination, _Login(routes, destination.role, cargs, cparams))
+        connection = _connected(timeout, seeking)
         # What SQLAlchemy asks of a new connection has no limit of its own.
         loop, driver_connection = asyncio.get_running_loop(), connection.driver_connection
         record.info[_PREPARING] = loop.call_later(timeout, abort, driver_connection)
@@ -62,9 +83,9 @@ def _dialer(timeout: float, route: Route) -> Callable[..., DBAPIConnection]:
     return dial
 
 
-def _connected(timeout: float, route: Route, cargs: Sequence[Any], cparams: dict[str, Any]) -> Any:  # noqa: ANN401
+def _connected(timeout: float, seeking: Coroutine[Any, Any, T]) -> T:
     try:
-        return await_(_in_time(timeout, route.connect, cargs, cparams))
+        return await_(_in_time(timeout, seeking))
     except TimeoutError as error:
         late = TimeoutError(f"no connection in {timeout:g} s")
         raise as_database_error(late) from error
@@ -74,9 +95,54 @@ def _connected(timeout: float, route: Route, cargs: Sequence[Any], cparams: dict
         raise
 
 
-async def _in_time(seconds: float, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
+async def _in_time(seconds: float, seeking: Coroutine[Any, Any, T]) -> T:
     async with asyncio.timeout(seconds):
-        return await greenlet_spawn(work, *args)
+        return await seeking
+
+
+async def _found(destination: Destination, login: _Login) -> Any:  # noqa: ANN401
+    hosts, credentials = destination.hosts, destination.credentials
+    if credentials is None:
+        return await hosts.find(login.at)
+    known = await credentials.current()
+    try:
+        return await hosts.find(login.by(known).at)
+    except Exception as error:
+        newer = await credentials.newer_than(known) if is_login_refused(error) else None
+        if newer is None:
+            raise
+    return await hosts.find(login.by(newer).at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """What SQLAlchemy would connect with, and the role that the server must have."""
+
+    routes: Mapping[Address, Route]
+    role: Role
+    args: Sequence[Any]
+    parameters: dict[str, Any]
+
+    def by(self, credentials: Credentials) -> _Login:
+        """The same, as somebody else."""
+        mine = {"user": credentials.user, "password": credentials.password}
+        return replace(self, parameters={**self.parameters, **mine})
+
+    async def at(self, address: Address) -> Any:  # noqa: ANN401
+        """A connection to the server at *address*. Raises Unsuitable if it is of another role."""
+        given = {name: value for name, value in address._asdict().items() if value is not None}
+        parameters = {**self.parameters, **given}
+        return await greenlet_spawn(self._connected, self.routes[address], parameters)
+
+    def _connected(self, route: Route, parameters: dict[str, Any]) -> Any:  # noqa: ANN401
+        connection = route.connect(self.args, parameters)
+        try:
+            if not has_role(connection, self.role):
+                raise Unsuitable(self.role)  # noqa: TRY301
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 def _prepared(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from ..drivers import abort
 from .keeper import Keeper
 
-__all__ = ["drain", "pause", "resize", "resume"]
+__all__ = ["drain", "pause", "resize", "resume", "retire"]
 
 
 def pause(keeper: Keeper) -> None:
@@ -37,6 +37,13 @@ def resize(keeper: Keeper, kept: int, overflow: int) -> None:
     keeper.places.most = kept + overflow
     keeper.trim()
     keeper.supply(keeper.terms.clock.monotonic())
+
+
+def retire(keeper: Keeper) -> None:
+    """Replace what is open now, a few at a time and each before it goes, as if it were old."""
+    now = keeper.terms.clock.monotonic()
+    for slot in keeper.slots:
+        slot.expires = min(slot.expires, now)
 
 
 async def drain(keeper: Keeper, seconds: float) -> int:

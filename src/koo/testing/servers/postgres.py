@@ -6,7 +6,8 @@
                            | +---- start() on the same port and data             |
                            +-----------------------------------------------------+
 
-``freeze`` and ``thaw`` stop and continue every process of the server without ending it.
+``freeze`` and ``thaw`` stop and continue every process of the server without ending it;
+``standby`` makes a second server that follows this one until ``promote`` ends that.
 """
 
 from __future__ import annotations
@@ -151,6 +152,22 @@ class PostgresServer:
         """Let every process go on (SIGCONT)."""
         send(signal.SIGCONT, *self._pids())
 
+    def standby(self, *, settings: Mapping[str, str] | None = None) -> PostgresServer:
+        """A server of its own, not yet started, that follows this one from where it is now.
+
+        Raises ``RuntimeError`` with what ``pg_basebackup`` says if it fails.
+        """
+        other = PostgresServer(binaries=self._binaries, settings=settings, launch=self._launch)
+        other._settle()
+        here = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres")
+        copying = ("--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+        self._run("pg_basebackup", *here, *copying, "-D", str(other.folder / "data"))
+        return other
+
+    def promote(self) -> None:
+        """Follow nobody any more; returns as soon as this server can be written to."""
+        self._run("pg_ctl", "promote", "-D", str(self._files.data))
+
     @property
     def _files(self) -> DataFolder:
         return DataFolder(self.folder)
@@ -161,14 +178,18 @@ class PostgresServer:
         return () if pid is None else (pid, *inhabitants(self._files.data))
 
     def _prepare(self) -> None:
+        self._settle()
+        self._files.make(self._program("initdb"), self._terms())
+        self._files.take_over()
+
+    def _settle(self) -> None:
+        """A folder and programs that whoever the server runs as can reach."""
         self._launch = self._launch or how_to_launch()
         self._binaries = self._binaries or find_binaries()
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._launch.user is not None:
             os.chown(self.folder, self._launch.user, self._launch.user)
             self._binaries = within_reach(self._binaries, self.folder)
-        self._files.make(self._program("initdb"), self._terms())
-        self._files.take_over()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         """Start the postmaster from a thread that lives as long as this object.
@@ -187,6 +208,12 @@ class PostgresServer:
         assert self._launch is not None
         assert self._binaries is not None
         return [*self._launch.prefix, self._binaries / name]
+
+    def _run(self, name: str, *words: str) -> None:
+        command = [*self._program(name), *words]
+        ran = subprocess.run(command, check=False, capture_output=True, text=True, **self._terms())
+        if ran.returncode:
+            raise RuntimeError(f"postgres: {name} failed; it says: {ran.stderr.strip()}")
 
     def _terms(self) -> dict[str, Any]:
         assert self._launch is not None

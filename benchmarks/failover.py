@@ -1,0 +1,296 @@
+"""What a change of server or password costs, and a client that vanishes: one run, JSON lines.
+
+scripts/bench failover
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from lab.figures import Figure, Section, publish
+from sqlalchemy import text
+
+from koo.database import Credentials, DatabaseConfig, DatabaseManager
+from koo.errors import CommitOutcomeUnknown
+from koo.resilience import Backoff, RetryConfig
+from koo.testing import BlackHole, FaultProxy, PostgresServer
+
+_DRIVERS = ("asyncpg", "psycopg")
+_FAILOVERS = 5
+_TASKS = 8
+_ROTATION, _ROTATED_FOR = 2.0, 60.0
+_LOCKS = 3
+_SETTINGS = {"fsync": "off"}
+_RETRY = RetryConfig(max_retries=40, backoff=Backoff(base_delay=0.05, max_delay=0.2))
+_HOLD = text("SELECT n FROM ledger FOR UPDATE")
+_METHOD = (
+    f"A primary with a synchronous standby behind a proxy, {_TASKS} tasks writing row after row;"
+    f" the primary is killed with -9 and the standby promoted, {_FAILOVERS} times per driver."
+    f" Then a password that is another every {_ROTATION:g} s for {_ROTATED_FOR:g} s, connections"
+    " that live for a second, and eight tasks reading. Then a row lock of a client whose network"
+    " goes dark, or whose process is stopped, with an idle limit of 2 s."
+)
+_HOLDER = """
+import asyncio, sys
+from sqlalchemy import text
+from koo.database import DatabaseConfig, DatabaseManager
+
+async def hold():
+    manager = DatabaseManager(DatabaseConfig(url=sys.argv[1], idle_in_transaction_timeout=2))
+    async with manager.session_scope() as session:
+        await session.execute(text("SELECT n FROM ledger FOR UPDATE"))
+        print("held", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(hold())
+"""
+
+
+def main() -> None:
+    figures: list[Figure] = []
+    for driver in _DRIVERS:
+        figures += _failovers(driver)
+        figures += asyncio.run(_rotations(driver))
+        figures += asyncio.run(_locks(driver))
+    publish("failover", Section("Servers, passwords and clients that change", _METHOD, figures))
+
+
+# -- failover -----------------------------------------------------------------------------
+
+
+def _failovers(driver: str) -> list[Figure]:
+    rounds = [asyncio.run(_failover(driver)) for _ in range(_FAILOVERS)]
+    failed, backs, lost, doubled, written = zip(*rounds, strict=True)
+    what = f"{driver}, promoted under load: "
+    return [
+        Figure(f"{what}failed writes per failover, most", max(failed), "", f"<= {_TASKS}"),
+        Figure(
+            f"{what}writes back after the order to promote, slowest",
+            max(backs),
+            "s",
+            "<= 1",
+            best=min(backs),
+        ),
+        Figure(f"{what}acknowledged writes lost, of {sum(written)}", sum(lost), "", "<= 0"),
+        Figure(f"{what}writes doubled", sum(doubled), "", "<= 0"),
+    ]
+
+
+async def _failover(driver: str) -> tuple[int, float, int, int, int]:
+    """Failed, seconds until writes are back, lost, doubled, written."""
+    primary = PostgresServer(settings=_SETTINGS)
+    await asyncio.to_thread(primary.start)
+    standby = await asyncio.to_thread(lambda: primary.standby(settings=_SETTINGS))
+    try:
+        await asyncio.to_thread(standby.start)
+        async with (
+            _opened(primary.url(driver)) as direct,
+            FaultProxy("127.0.0.1", primary.port) as proxy,
+            _opened(
+                f"postgresql+{driver}://postgres@127.0.0.1:{proxy.port},127.0.0.1:{standby.port}"
+                "/postgres",
+                retry=_RETRY,
+                pool_size=_TASKS,
+            ) as manager,
+        ):
+            await _make_synchronous(direct)
+            return await _promote_under_load(manager, primary, standby)
+    finally:
+        await asyncio.to_thread(standby.stop)
+        await asyncio.to_thread(primary.stop)
+
+
+async def _make_synchronous(direct: DatabaseManager) -> None:
+    async with direct.session_scope(isolation_level="AUTOCOMMIT") as session:
+        await session.execute(text("CREATE TABLE ledger (n INTEGER)"))
+        await session.execute(text("ALTER SYSTEM SET synchronous_standby_names = '*'"))
+        await session.execute(text("SELECT pg_reload_conf()"))
+
+
+async def _promote_under_load(
+    manager: DatabaseManager, primary: PostgresServer, standby: PostgresServer
+) -> tuple[int, float, int, int, int]:
+    acknowledged: dict[int, float] = {}
+    failed, is_back, ordered = 0, asyncio.Event(), float("inf")
+
+    async def write(row: int) -> None:
+        nonlocal failed
+        try:
+            await manager.transact(
+                lambda session: session.execute(text(f"INSERT INTO ledger VALUES ({row})"))  # noqa: S608
+            )
+        except CommitOutcomeUnknown:
+            failed += 1
+        else:
+            acknowledged[row] = time.monotonic()
+            if acknowledged[row] > ordered:
+                is_back.set()
+
+    async def write_on(first: int) -> None:
+        for row in range(first, 10**9, _TASKS):
+            await write(row)
+
+    tasks = [asyncio.create_task(write_on(first)) for first in range(_TASKS)]
+    await asyncio.sleep(1)
+    await asyncio.to_thread(primary.kill)
+    ordered = time.monotonic()
+    await asyncio.to_thread(standby.promote)
+    await is_back.wait()
+    await asyncio.sleep(0.5)
+    # Whoever ended has met another error than an unknown COMMIT: it counts as failed as well.
+    failed += sum(task.done() for task in tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    async with manager.session_scope() as session:
+        rows = list((await session.execute(text("SELECT n FROM ledger"))).scalars())
+    lost = len(acknowledged.keys() - set(rows))
+    back = min(at for at in acknowledged.values() if at > ordered) - ordered
+    return failed, back, lost, len(rows) - len(set(rows)), len(acknowledged)
+
+
+# -- credentials --------------------------------------------------------------------------
+
+
+async def _rotations(driver: str) -> list[Figure]:
+    with PostgresServer(settings=_SETTINGS) as server:
+        async with _opened(server.url()) as direct:
+            await _say(direct, "CREATE ROLE app LOGIN")
+            rules = server.folder / "data" / "pg_hba.conf"
+            rules.write_text(f"host all app all scram-sha-256\n{rules.read_text()}")
+            await _say(direct, "SELECT pg_reload_conf()")
+            served, failed, asked = await _read_while_rotated(server, direct, driver)
+    what = f"{driver}, password rotated every {_ROTATION:g} s: "
+    return [
+        Figure(f"{what}failed requests, of {served}", failed, "", "<= 0"),
+        Figure(f"{what}calls of the provider per period", asked, ""),
+    ]
+
+
+async def _read_while_rotated(
+    server: PostgresServer, direct: DatabaseManager, driver: str
+) -> tuple[int, int, float]:
+    number = asked = served = failed = 0
+    rotates_at = 0.0
+
+    async def rotate() -> None:
+        nonlocal number, rotates_at
+        number, rotates_at = number + 1, time.monotonic() + _ROTATION
+        await _say(direct, f"ALTER ROLE app PASSWORD 'number {number}'")
+
+    async def rotate_on() -> None:
+        while True:
+            await asyncio.sleep(rotates_at - time.monotonic())
+            await rotate()
+
+    async def provider() -> Credentials:
+        nonlocal asked
+        asked += 1
+        left = max(0.01, rotates_at - time.monotonic())
+        return Credentials(user="app", password=f"number {number}", lifetime=left)
+
+    async def read_on(manager: DatabaseManager, until: float) -> None:
+        nonlocal served, failed
+        while time.monotonic() < until:
+            try:
+                async with manager.session_scope() as session:
+                    await session.execute(text("SELECT 1"))
+                served += 1
+            except Exception:  # noqa: BLE001 - whatever it is, the request failed
+                failed += 1
+            await asyncio.sleep(0.01)
+
+    await rotate()
+    rotating = asyncio.create_task(rotate_on())
+    url = server.url(driver)
+    async with _opened(url, credentials=provider, pool_recycle=1) as manager:
+        until = time.monotonic() + _ROTATED_FOR
+        await asyncio.gather(*(read_on(manager, until) for _ in range(_TASKS)))
+    rotating.cancel()
+    return served, failed, asked / number
+
+
+# -- vanished clients ---------------------------------------------------------------------
+
+
+async def _locks(driver: str) -> list[Figure]:
+    with PostgresServer(settings=_SETTINGS) as server:
+        async with _opened(server.url(driver)) as manager:
+            await _say(manager, "CREATE TABLE ledger (n INTEGER)")
+            await _say(manager, "INSERT INTO ledger VALUES (1)")
+            dark = [await _free_after_dark(server, manager, driver) for _ in range(_LOCKS)]
+            frozen = [await _free_after_freeze(server, manager, driver) for _ in range(_LOCKS)]
+    return [
+        Figure(
+            f"{driver}, row lock free after its client {how}, slowest",
+            max(seconds),
+            "s",
+            "<= 3",
+            best=min(seconds),
+            rounds=_LOCKS,
+        )
+        for how, seconds in (("went dark", dark), ("was stopped", frozen))
+    ]
+
+
+async def _free_after_dark(server: PostgresServer, manager: DatabaseManager, driver: str) -> float:
+    async with (
+        FaultProxy("127.0.0.1", server.port) as proxy,
+        _opened(server.url(driver, port=proxy.port), idle_in_transaction_timeout=2) as dark,
+    ):
+        session = dark.session_scope()
+        await (await session.__aenter__()).execute(_HOLD)
+        proxy.black_hole = BlackHole.ALL
+        seconds = await _until_free(manager)
+        proxy.black_hole = BlackHole.OFF
+        await session.__aexit__(ValueError, ValueError(), None)
+        return seconds
+
+
+async def _free_after_freeze(
+    server: PostgresServer, manager: DatabaseManager, driver: str
+) -> float:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _HOLDER, server.url(driver)), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        await process.stdout.readline()
+        process.send_signal(signal.SIGSTOP)
+        return await _until_free(manager)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def _until_free(manager: DatabaseManager) -> float:
+    began = time.monotonic()
+    async with manager.session_scope() as session:
+        await session.execute(_HOLD)
+    return time.monotonic() - began
+
+
+# -- tools --------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _opened(url: str, **config: object) -> AsyncIterator[DatabaseManager]:
+    manager = DatabaseManager(DatabaseConfig(url=url, **config))  # type: ignore[arg-type]
+    try:
+        yield manager
+    finally:
+        await manager.close()
+
+
+async def _say(manager: DatabaseManager, statement: str) -> None:
+    async with manager.session_scope() as session:
+        await session.execute(text(statement))
+
+
+if __name__ == "__main__":
+    main()

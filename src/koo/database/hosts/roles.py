@@ -1,0 +1,62 @@
+"""What a server says of itself: whether it replays another's log, whether it can be written to.
+
+PostgreSQL 14 and later report both with the login, so that usually nothing is asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from ..drivers import name_of
+from .addresses import Role
+
+__all__ = ["has_role"]
+
+_STANDBY: Final = "in_hot_standby"
+_READ_ONLY: Final = "default_transaction_read_only"
+_QUESTION: Final = f"SELECT pg_is_in_recovery(), current_setting('{_READ_ONLY}') = 'on'"
+
+
+class _Server(NamedTuple):
+    is_standby: bool
+    is_read_only: bool
+
+
+def has_role(connection: Any, role: Role) -> bool:  # noqa: ANN401
+    """Whether the server of *connection* is what is wanted; inside of a greenlet."""
+    if role is Role.ANY:
+        return True
+    server = _reported(connection.driver_connection) or _asked(connection)
+    match role:
+        case Role.PRIMARY:
+            return not server.is_standby
+        case Role.STANDBY:
+            return server.is_standby
+        case Role.READ_WRITE:
+            return not (server.is_standby or server.is_read_only)
+    return server.is_standby or server.is_read_only
+
+
+def _reported(driver_connection: Any) -> _Server | None:  # noqa: ANN401
+    standby, read_only = (_parameter(driver_connection, name) for name in (_STANDBY, _READ_ONLY))
+    if standby is None or read_only is None:
+        return None
+    return _Server(standby == "on", read_only == "on")
+
+
+def _parameter(driver_connection: Any, name: str) -> str | None:  # noqa: ANN401
+    if name_of(driver_connection) == "asyncpg":
+        return getattr(driver_connection.get_settings(), name, None)
+    found = driver_connection.pgconn.parameter_status(name.encode())
+    return None if found is None else found.decode()
+
+
+def _asked(connection: DBAPIConnection) -> _Server:
+    cursor = connection.cursor()
+    cursor.execute(_QUESTION)
+    is_standby, is_read_only = cursor.fetchone()  # type: ignore[misc]
+    cursor.close()
+    connection.rollback()
+    return _Server(is_standby, is_read_only)

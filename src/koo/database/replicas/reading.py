@@ -1,0 +1,205 @@
+"""Standbys for reading, each used only while it is known to be fresh enough.
+
+    primary --every moment: "your log is at L"--> mark (when asked, L)
+    standby --every moment: "I have replayed R"--> complete up to the last mark with L <= R
+    session --one that is complete up to less than the bound ago?--> there, in turn
+       +------none, or it does not answer-------------------------> the primary
+
+No clock of a server is read, so none can be wrong. Who follows nobody any more stops
+at its last mark, and a primary that nobody reaches makes no marks: both are stale soon.
+Each question has a connection of its own, so that an exhausted pool makes nobody stale.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from math import inf
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from ...errors import PoolExhausted
+from ...resilience import Clock, Counter, detached
+from ..commit import Sessions, Transaction
+from ..config import DatabaseConfig
+from ..scope import Scope
+from ..verdicts import is_trouble
+from .stats import ReplicaStats
+
+__all__ = ["Marks", "Readers", "Replica"]
+
+_AT: Final = "SELECT CAST(pg_current_wal_lsn() AS text)"
+_REPLAYED: Final = "SELECT CAST(pg_last_wal_replay_lsn() AS text) WHERE pg_is_in_recovery()"
+_QUESTIONS_PER_BOUND: Final = 8
+_LONGEST_PAUSE: Final = 0.5
+_MARKS: Final = 1024
+
+
+class Marks:
+    """Where the primary's log was, and when."""
+
+    def __init__(self) -> None:
+        self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)
+
+    def note(self, asked: float, position: str | None) -> None:
+        """The log was at *position*, or further, for whoever asked at *asked*."""
+        if position is None:
+            self._marks.clear()
+        else:
+            self._marks.append((asked, _number(position)))
+
+    def reached(self, position: str) -> float:
+        """Up to when a standby that has replayed *position* is complete; -inf if unknown."""
+        replayed = _number(position)
+        return next((asked for asked, at in reversed(self._marks) if at <= replayed), -inf)
+
+
+class Replica:
+    """One standby, and up to when it is known to be complete."""
+
+    def __init__(self, name: str, pooled: AsyncEngine, asker: AsyncEngine, marks: Marks) -> None:
+        self.name = name
+        self.pooled = pooled
+        self.asker = asker
+        self.complete_until = -inf
+        self.sessions = Counter()
+        self.failures = Counter()
+        self._marks = marks
+
+    def learn(self, _asked: float, position: str | None) -> None:
+        """It has replayed up to *position*; None if it does not answer, or is no standby."""
+        self.complete_until = -inf if position is None else self._marks.reached(position)
+
+    def distrust(self) -> None:
+        """It failed somebody: not to be used before it has answered again."""
+        self.failures.add()
+        self.complete_until = -inf
+
+    def photograph(self, now: float) -> ReplicaStats:
+        """A photograph."""
+        return ReplicaStats(
+            name=self.name,
+            age=None if self.complete_until == -inf else now - self.complete_until,
+            sessions_total=self.sessions.value,
+            failures_total=self.failures.value,
+        )
+
+
+class Readers:
+    """The replicas of one event loop; *primary* is who is asked where its log is."""
+
+    def __init__(
+        self, primary: AsyncEngine, config: DatabaseConfig, sessions: Sessions, clock: Clock
+    ) -> None:
+        self.replicas: list[Replica] = []
+        self._primary = primary
+        self._config = config
+        self._sessions = sessions
+        self._clock = clock
+        self._marks = Marks()
+        self._turn = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def add(self, name: str, pooled: AsyncEngine, asker: AsyncEngine) -> None:
+        """Read from one more standby as well."""
+        self.replicas.append(Replica(name, pooled, asker, self._marks))
+
+    @asynccontextmanager
+    async def session(
+        self, scope: Scope, on_primary: AbstractAsyncContextManager[AsyncSession]
+    ) -> AsyncIterator[AsyncSession]:
+        """A session in a read-only transaction on a fresh replica, else *on_primary*."""
+        self._watch()
+        async with AsyncExitStack() as stack:
+            found = await self._entered(stack, scope)
+            yield await stack.enter_async_context(on_primary) if found is None else found
+
+    async def close(self) -> None:
+        """Ask no more, and close the connections to the replicas."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for replica in self.replicas:
+            await replica.pooled.dispose()
+
+    async def _entered(self, stack: AsyncExitStack, scope: Scope) -> AsyncSession | None:
+        replica = self._fresh()
+        if replica is None:
+            return None
+        own = Scope(scope.where, readonly=True, isolation_level=scope.isolation_level)
+        try:
+            return await stack.enter_async_context(self._on(replica, own))
+        except PoolExhausted:
+            raise
+        except Exception as error:
+            if not is_trouble(error):
+                raise
+            return None
+
+    @asynccontextmanager
+    async def _on(self, replica: Replica, scope: Scope) -> AsyncIterator[AsyncSession]:
+        opened = self._sessions.open(replica.pooled, scope)
+        begun = Transaction(opened, scope, timeout=self._config.attempt_timeout, eager=True)
+        try:
+            async with begun as session:
+                replica.sessions.add()
+                yield session
+        except Exception as error:
+            if is_trouble(error):
+                replica.distrust()
+            raise
+
+    def _fresh(self) -> Replica | None:
+        oldest = self._clock.monotonic() - self._config.replica_staleness
+        fresh = [replica for replica in self.replicas if replica.complete_until >= oldest]
+        self._turn += 1
+        return fresh[self._turn % len(fresh)] if fresh else None
+
+    # -- asking -----------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        if self._tasks:
+            return
+        self._tasks.append(detached(self._follow(self._primary, _AT, self._marks.note)))
+        for replica in self.replicas:
+            asking = self._follow(replica.asker, _REPLAYED, replica.learn)
+            self._tasks.append(detached(asking))
+
+    async def _follow(
+        self, engine: AsyncEngine, question: str, learn: Callable[[float, str | None], None]
+    ) -> None:
+        pause = min(_LONGEST_PAUSE, self._config.replica_staleness / _QUESTIONS_PER_BOUND)
+        while True:
+            try:
+                await self._ask_on_one_connection(engine, question, learn, pause)
+            except Exception:  # noqa: BLE001 - whatever it is, nothing is known any more
+                learn(self._clock.monotonic(), None)
+            await self._clock.sleep(pause)
+
+    async def _ask_on_one_connection(
+        self,
+        engine: AsyncEngine,
+        question: str,
+        learn: Callable[[float, str | None], None],
+        pause: float,
+    ) -> None:
+        async with engine.connect() as connection:
+            # Each question is sent alone, without BEGIN and ROLLBACK around it.
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            while True:
+                asked = self._clock.monotonic()
+                async with asyncio.timeout(self._config.check_timeout):
+                    answer = (await connection.execute(text(question))).scalar()
+                learn(asked, answer)
+                await self._clock.sleep(pause)
+
+
+def _number(position: str) -> int:
+    """A position in the log, as PostgreSQL writes it: two hexadecimal halves."""
+    high, _, low = position.partition("/")
+    return (int(high, 16) << 32) + int(low, 16)

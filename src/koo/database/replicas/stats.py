@@ -1,0 +1,22 @@
+"""What replicas look like from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ReplicaStats"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaStats:
+    """A photograph of one replica.
+
+    *age*: it has everything that was committed so many seconds ago, None if that is not
+    known. *sessions_total* began there, *failures_total* of them, or of the attempts to
+    begin one, ended in trouble with the server.
+    """
+
+    name: str
+    age: float | None
+    sessions_total: int
+    failures_total: int

@@ -1,0 +1,57 @@
+"""A primary and a standby, and what happens to them."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from koo.testing import PostgresServer
+
+FAST = {"fsync": "off", "shared_buffers": "16MB"}
+
+
+@pytest.fixture(scope="session")
+def pair():
+    """A primary, and a standby that follows it; no test ends that."""
+    with PostgresServer(settings=FAST) as primary, primary.standby(settings=FAST) as standby:
+        yield primary, standby
+
+
+@pytest.fixture
+def promotable():
+    """A primary whose commits wait for its standby, and that standby, to be promoted."""
+    with PostgresServer(settings=FAST) as primary, primary.standby(settings=FAST) as standby:
+        asyncio.run(_commit_on_both(primary))
+        yield primary, standby
+
+
+@pytest.fixture
+def eventually():
+    """`await eventually(look)`: as soon as the coroutine function *look* says something true."""
+
+    async def eventually(look, seconds=10.0):
+        async with asyncio.timeout(seconds):
+            while not (found := await look()):
+                await asyncio.sleep(0.02)
+        return found
+
+    return eventually
+
+
+@pytest.fixture
+def say():
+    """`await say(server, statement)` on a connection of its own."""
+    return say_to
+
+
+async def _commit_on_both(primary):
+    await say_to(primary, "ALTER SYSTEM SET synchronous_standby_names = '*'")
+    await say_to(primary, "SELECT pg_reload_conf()")
+
+
+async def say_to(server, statement):
+    connection = await asyncpg.connect(server.url(""))
+    try:
+        return await connection.fetch(statement)
+    finally:
+        await connection.close()

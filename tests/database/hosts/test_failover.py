@@ -1,0 +1,166 @@
+"""A server that can be written to is found, whatever becomes of the one before."""
+
+import asyncio
+import time
+
+import pytest
+from sqlalchemy import text
+
+from koo.database import Kind, judge
+from koo.database.hosts import roles
+from koo.errors import CommitOutcomeUnknown
+from koo.resilience import Backoff, BreakerConfig, RetryConfig
+from koo.testing import FaultProxy
+
+pytestmark = pytest.mark.integration
+
+WRITERS = 8
+WHERE = text("SELECT inet_server_port()")
+
+
+def url_of(driver, *ports, role=None):
+    hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+    query = f"?target_session_attrs={role}" if role else ""
+    return f"postgresql+{driver}://postgres@{hosts}/postgres{query}"
+
+
+async def where(manager):
+    async with manager.session_scope() as session:
+        return (await session.execute(WHERE)).scalar_one()
+
+
+@pytest.mark.parametrize(
+    ("role", "number"),
+    [(None, 0), ("read-write", 0), ("primary", 0), ("standby", 1), ("read-only", 1), ("any", 1)],
+)
+async def test_the_server_with_the_wanted_role_is_taken(pair, driver, opened, role, number):
+    ports = [one.port for one in pair]
+    async with opened(url_of(driver, *reversed(ports), role=role)) as manager:
+        assert await where(manager) == ports[number]
+        assert (await manager.check()).check.ok
+
+
+async def test_a_server_that_does_not_report_its_role_is_asked(pair, driver, opened, monkeypatch):
+    monkeypatch.setattr(roles, "_parameter", lambda *_: None)
+    primary, standby = pair
+    for role, wanted in (("primary", primary), ("standby", standby)):
+        async with opened(url_of(driver, standby.port, primary.port, role=role)) as manager:
+            assert await where(manager) == wanted.port
+
+
+async def test_without_a_suitable_server_the_database_counts_as_away(pair, driver, opened):
+    _, standby = pair
+    async with opened(url_of(driver, standby.port, role="primary")) as manager:
+        with pytest.raises(Exception, match="the server is not primary") as caught:
+            await where(manager)
+        verdict = judge(caught.value)
+        assert (verdict.kind, verdict.failure.trips) == (Kind.CONNECTION, True)
+        assert manager.stats().pool.total == 0
+
+
+async def test_a_server_turned_read_only_loses_its_connections_to_the_next(
+    postgres, pair, driver, opened, say
+):
+    first = pair[0]
+    async with opened(url_of(driver, first.port, postgres.port)) as manager:
+        assert await manager.transact(write) == first.port
+        try:
+            await say(first, "ALTER SYSTEM SET default_transaction_read_only = on")
+            await say(first, "SELECT pg_reload_conf()")
+            await asyncio.sleep(0.2)
+            assert await manager.transact(write) == postgres.port
+        finally:
+            await say(first, "ALTER SYSTEM RESET default_transaction_read_only")
+            await say(first, "SELECT pg_reload_conf()")
+        assert dict(manager.stats().errors) == {Kind.READ_ONLY: 1}
+
+
+async def write(session):
+    await session.execute(text("DROP TABLE IF EXISTS theirs"))
+    return (await session.execute(WHERE)).scalar_one()
+
+
+class Writers:
+    """Tasks that each write row after row, and know which were acknowledged."""
+
+    def __init__(self, manager):
+        self.manager = manager
+        self.written = []
+        self.failed = []
+        self.is_back = asyncio.Event()
+        self.back_at = 0.0
+        self.since = float("inf")
+
+    def first_after(self, moment):
+        """Tell by `is_back` and `back_at` when the first write after *moment* is acknowledged."""
+        self.since = moment
+
+    async def write_on(self, number):
+        row = number
+        while True:
+            await self._write(row)
+            row += WRITERS
+
+    async def _write(self, row):
+        try:
+            await self.manager.transact(lambda session: insert(session, row))
+        except CommitOutcomeUnknown:
+            self.failed.append(row)
+        else:
+            self.written.append(row)
+            self._note(time.monotonic())
+
+    def _note(self, now):
+        if now > self.since and not self.is_back.is_set():
+            self.back_at = now
+            self.is_back.set()
+
+
+async def insert(session, row):
+    await session.execute(text("INSERT INTO ledger VALUES (:n)"), {"n": row})
+
+
+async def test_a_standby_promoted_under_load_is_written_to_within_a_second_and_nothing_is_lost(
+    promotable, driver, opened, ledger_in
+):
+    primary, standby = promotable
+    patient = RetryConfig(max_retries=40, backoff=Backoff(base_delay=0.05, max_delay=0.2))
+    async with (
+        FaultProxy("127.0.0.1", primary.port) as proxy,
+        opened(
+            url_of(driver, proxy.port, standby.port),
+            pool_size=WRITERS,
+            retry=patient,
+            # How long the machine takes to promote a standby is none of this test's business.
+            retry_budget=None,
+            breaker=BreakerConfig(failure_threshold=1000),
+        ) as manager,
+    ):
+        await ledger_in(manager)
+        writers = Writers(manager)
+        tasks = [asyncio.create_task(writers.write_on(number)) for number in range(WRITERS)]
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(primary.kill)
+        before = len(writers.written)
+        ordered = time.monotonic()
+        writers.first_after(ordered)
+        await asyncio.to_thread(standby.promote)
+        async with asyncio.timeout(5):
+            await writers.is_back.wait()
+        back = writers.back_at - ordered
+        await asyncio.sleep(0.3)
+        assert not any(task.done() for task in tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        rows = await written_in(manager)
+    assert before > 0
+    assert 0 < back < 1
+    assert len(rows) == len(set(rows))
+    assert set(writers.written) <= set(rows)
+    assert len(writers.failed) <= WRITERS
+
+
+async def written_in(manager):
+    async with manager.session_scope() as session:
+        return [n for (n,) in await session.execute(text("SELECT n FROM ledger"))]

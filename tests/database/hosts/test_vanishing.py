@@ -1,0 +1,151 @@
+"""The locks of a client that is no longer there are free soon."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import exc, text
+
+from koo.database import judge
+from koo.testing import BlackHole, FaultProxy
+
+pytestmark = pytest.mark.integration
+
+LIMITS = text(
+    "SELECT name, setting FROM pg_settings WHERE name LIKE 'tcp_%'"
+    " OR name IN ('client_connection_check_interval', 'idle_in_transaction_session_timeout')"
+)
+HOLD = text("SELECT n FROM ledger WHERE n = 1 FOR UPDATE")
+HOLDER = """
+import asyncio, os, sys
+from sqlalchemy import text
+from koo.database import DatabaseConfig, DatabaseManager
+
+async def hold():
+    manager = DatabaseManager(DatabaseConfig(url=sys.argv[1], idle_in_transaction_timeout=2))
+    async with manager.session_scope() as session:
+        await session.execute(text("SELECT n FROM ledger WHERE n = 1 FOR UPDATE"))
+        print("held", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(hold())
+"""
+
+
+async def seconds_until_free(manager):
+    began = time.monotonic()
+    async with manager.session_scope() as session:
+        await session.execute(HOLD)
+    return time.monotonic() - began
+
+
+@pytest.fixture
+def with_a_row(ledger_in):
+    async def with_a_row(manager):
+        await ledger_in(manager)
+        async with manager.session_scope() as session:
+            await session.execute(text("INSERT INTO ledger VALUES (1)"))
+
+    return with_a_row
+
+
+async def limits(manager):
+    async with manager.session_scope() as session:
+        return dict((await session.execute(LIMITS)).all())
+
+
+async def test_each_connection_is_told_when_its_client_counts_as_gone(postgres, driver, opened):
+    async with opened(postgres.url(driver), idle_in_transaction_timeout=7) as manager:
+        assert await limits(manager) == {
+            "tcp_keepalives_idle": "1",
+            "tcp_keepalives_interval": "1",
+            "tcp_keepalives_count": "2",
+            "tcp_user_timeout": "2000",
+            "client_connection_check_interval": "1000",
+            "idle_in_transaction_session_timeout": "7000",
+        }
+
+
+async def test_what_the_role_sets_stays_and_never_is_never(postgres, driver, opened, say):
+    await say(postgres, "DROP ROLE IF EXISTS slow")
+    await say(postgres, "CREATE ROLE slow LOGIN")
+    await say(postgres, "ALTER ROLE slow SET tcp_user_timeout = 9000")
+    url = postgres.url(driver).replace("postgres@", "slow@")
+    async with opened(url, idle_in_transaction_timeout=float("inf")) as manager:
+        found = await limits(manager)
+    assert found["tcp_user_timeout"] == "9000"
+    assert found["tcp_keepalives_idle"] == "1"
+    assert found["idle_in_transaction_session_timeout"] == "0"
+
+
+async def test_a_server_that_refuses_to_be_told_is_used_without(
+    postgres, driver, opened, monkeypatch
+):
+    monkeypatch.setattr("koo.database.hosts.vanishing._SETTING", "SELECT wrong {rows}")
+    async with opened(postgres.url(driver)) as manager:
+        assert (await limits(manager))["tcp_user_timeout"] == "0"
+
+
+async def test_the_row_lock_of_a_frozen_process_is_free_within_three_seconds(
+    postgres, opened, with_a_row
+):
+    async with opened(postgres.url()) as manager:
+        await with_a_row(manager)
+        command = [sys.executable, "-c", HOLDER, postgres.url()]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            try:
+                await asyncio.to_thread(process.stdout.readline)
+                os.kill(process.pid, signal.SIGSTOP)
+                assert 0.1 < await seconds_until_free(manager) < 3
+            finally:
+                process.kill()
+
+
+async def test_the_row_lock_of_a_client_whose_network_went_dark_is_free_within_three_seconds(
+    postgres, driver, opened, with_a_row
+):
+    async with (
+        opened(postgres.url(driver)) as manager,
+        FaultProxy("127.0.0.1", postgres.port) as proxy,
+        opened(postgres.url(driver, port=proxy.port), idle_in_transaction_timeout=2) as dark,
+    ):
+        await with_a_row(manager)
+
+        async def hold():
+            async with dark.session_scope() as session:
+                await session.execute(HOLD)
+                proxy.black_hole = BlackHole.ALL
+                assert 0.1 < await seconds_until_free(manager) < 3
+                proxy.black_hole = BlackHole.OFF
+                await session.execute(text("SELECT 1"))
+
+        with pytest.raises(exc.DBAPIError) as caught:
+            await hold()
+        assert judge(caught.value).failure.retryable
+
+
+def a_network_of_its_own():
+    """The words before a command that shall have one; none if this machine allows none."""
+    user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+    words = ("unshare", *user, "--net")
+    allowed = shutil.which("unshare") and shutil.which("ip")
+    if allowed and subprocess.run([*words, "ip", "link"], capture_output=True).returncode == 0:
+        return words
+    return ()
+
+
+def test_the_row_lock_of_a_machine_that_is_gone_is_free_within_three_seconds(driver):
+    words = a_network_of_its_own()
+    if not words:
+        pytest.skip("needs a network of its own: unshare --net, and ip")
+    program = Path(__file__).with_name("dark_machine.py")
+    command = [*words, sys.executable, program, driver]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    assert 1 < float(ran.stdout) < 3
