@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from ...errors import (
     DeadlineExceeded,
@@ -38,6 +38,8 @@ from .estimate import Estimate
 from .exceptions import Answered, Broken, lowered, read_exception
 
 __all__ = ["Guard", "SDKCall"]
+
+T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -80,8 +82,7 @@ class Guard:
         match read_exception(error):
             case Answered(status, document, headers):
                 found = self.reader.understood(status, document, headers)
-                if isinstance(found.told, Told):
-                    found.told = self._true_of_all_keys(found.told)
+                found.told = self._true_of_all_keys(found.told)
                 return found
             case Broken(in_time=False) as broken:
                 what = "no answer in time; try again, or allow more"
@@ -92,9 +93,11 @@ class Guard:
             case _:
                 return None
 
-    def _true_of_all_keys(self, told: Told) -> Told:
+    def _true_of_all_keys(self, told: T) -> T | Told:
         """A window is one key's; with several, the next call may have another."""
-        return told.without_windows() if len(self.config.api_keys) > 1 else told
+        if isinstance(told, Told) and len(self.config.api_keys) > 1:
+            return told.without_windows()
+        return told
 
 
 class SDKCall:
