@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from koo.ai import NOTHING, PacedSpent, Phase, Surface, Told, Usage, Wire, billed, classify, judge
 from koo.ai.pacing.waits import named_wait, without_windows
 from koo.ai.providers import Anthropic, Compatible, Gemini, OpenAI, Perplexity, Responses
-from koo.ai.verdicts import _with_own_status
+from koo.ai.verdicts import _with_own_status, appraise
 from koo.errors import (
     AccessDeniedError,
     ApiKeyError,
@@ -24,7 +24,7 @@ from koo.errors import (
     ServiceUnavailableError,
     StreamTruncatedError,
 )
-from koo.resilience import RetryClass
+from koo.resilience import RetryClass, Success
 
 from .surfaces import CANARY, ERRORS, NOW
 
@@ -253,3 +253,7 @@ def test_what_an_answer_told_of_limits_reaches_the_gates():
     assert classify(error).advice is None
     error.told = Told(at=3.0)
     assert classify(error).advice == Told(at=3.0)
+
+
+def test_a_value_that_is_no_completion_has_spent_nothing_that_is_known():
+    assert appraise("a list of models") == Success()
