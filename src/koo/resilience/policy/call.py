@@ -7,10 +7,17 @@ Call --admit()--> all permits, or none and the refusal
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, CancelledError, TimerHandle, current_task, get_running_loop
+from asyncio import (
+    AbstractEventLoop,
+    CancelledError,
+    TimerHandle,
+    _get_running_loop,
+    current_task,
+    get_running_loop,
+)
 from collections.abc import Callable
 from threading import get_ident
-from typing import Protocol
+from typing import Final, Protocol
 
 from ...errors import DeadlineExceeded, Rejected
 from ..deadline import CURRENT, Progress
@@ -19,8 +26,9 @@ from ..outcome import Ask, Outcome
 from .stats import Memory
 from .timers import SLACK, AnyTask, Lane
 
-__all__ = ["Call", "Terms", "admit_all", "begin"]
+__all__ = ["Call", "Terms", "admit_all", "begin", "comes_from_a_cancellation"]
 
+_LINKS: Final = 16
 _running_call = CURRENT.get
 _bare = object.__new__
 
@@ -220,7 +228,19 @@ class Call:
         self.has_expired = False
         return self.task.uncancel() <= self.cancelling and isinstance(error, CancelledError)
 
-    def was_ended_by_its_caller(self, error: Exception, now: float) -> bool:
+    def was_left_by_its_caller(self, error: Exception, now: float) -> bool:
+        """Whether *error* says no more than that the caller has gone, or its deadline has come."""
+        return self._was_cancelled_before(error) or self._was_ended_by_its_caller(error, now)
+
+    def _was_cancelled_before(self, error: Exception) -> bool:
+        """Whether the caller has cancelled, and *error* is what the cleanup made of it."""
+        loop = _get_running_loop()
+        task = current_task(loop) if loop else None
+        if task is None or task.cancelling() <= getattr(self, "cancelling", 0):
+            return False
+        return comes_from_a_cancellation(error)
+
+    def _was_ended_by_its_caller(self, error: Exception, now: float) -> bool:
         """Whether *error* says no more than that an inherited deadline has come."""
         if self.is_ours or self.deadline_at is None or not isinstance(error, TimeoutError):
             return False
@@ -288,6 +308,17 @@ def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] |
     if ask.deadline is not None:
         call.obey(ask.deadline.at)
     return call
+
+
+def comes_from_a_cancellation(error: BaseException) -> bool:
+    """Whether *error* is what an operation made of being cancelled."""
+    for _ in range(_LINKS):
+        if error.__context__ is None:
+            return False
+        error = error.__context__
+        if isinstance(error, CancelledError):
+            return True
+    return False
 
 
 def admit_all(gates: tuple[Gate, ...], ask: Ask) -> list[Permit] | Rejected:

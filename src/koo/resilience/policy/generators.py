@@ -61,10 +61,10 @@ async def stream(
     while True:
         call.admit()
         await journey.enter(call)
-        items = function()
         has_yielded, paused_at = False, None
         item: T
         try:
+            items = function()
             while True:
                 item = await _next(call, items, pace.gap if pace and has_yielded else None)
                 if not has_yielded:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final, NoReturn, TypeVar
 
 from ...errors import Rejected
@@ -28,7 +30,7 @@ from ..outcome import (
     Success,
 )
 from ..retry import RetryBudget, RetryConfig
-from .call import Call
+from .call import Call, comes_from_a_cancellation
 from .compose import check_composition
 from .line import wait_for_permits
 from .stats import Memory, PolicyStats
@@ -187,11 +189,13 @@ class Journey:
 
     def appraise_safely(self, value: object) -> Outcome:
         """What *value* says of its cost; a bad appraiser costs the whole reservation."""
-        try:
-            return self.appraise(value) if self.appraise else SUCCESS
-        except Exception:  # noqa: BLE001 - the caller must get the value that was paid for
-            self.memory.appraiser_errors_total += 1
-            return SUCCESS
+        outcome = None
+        with suppress(Exception):  # the caller must get the value that was paid for
+            outcome = self.appraise(value) if self.appraise else SUCCESS
+        if isinstance(outcome, Success):
+            return outcome
+        self.memory.appraiser_errors_total += 1
+        return SUCCESS
 
     async def back_off(self, call: Call, error: BaseException) -> None:
         """Settle an attempt that raised; return when the next may begin, or raise."""
@@ -214,6 +218,7 @@ class Journey:
         inherited deadline, a refusal inside.
         """
         call.disarm()
+        is_over = call.has_expired
         if call.timed_out(error):
             return self._judge_timeout(call, error)
         if not isinstance(error, Exception):
@@ -222,10 +227,14 @@ class Journey:
         if isinstance(error, Rejected):
             call.give_back()
             raise self._refuse(call, error)
-        if call.was_ended_by_its_caller(error, self.monotonic()):
+        if call.was_left_by_its_caller(error, self.monotonic()):
             self.abandon(call)
             raise error
-        return error, self._settle_failure(call, self._classify_safely(error))
+        failure = self._classify_safely(error)
+        if is_over and comes_from_a_cancellation(error):
+            # Whatever it has made of that: we have cut it, since no answer came in time.
+            failure = replace(failure, trips=True)
+        return error, self._settle_failure(call, failure)
 
     def give_up(self, call: Call, error: Exception) -> None:
         """Count a call that failed for good, and mark its error against retries further out."""
@@ -256,10 +265,14 @@ class Journey:
 
     def _classify_safely(self, error: Exception) -> Failure:
         try:
-            return self._classify(error)
+            failure: object = self._classify(error)
         except Exception as mistake:  # noqa: BLE001 - the caller must get the error that counts
-            _note(error, f"{self.name}: the classifier raised {type(mistake).__name__}; mend it")
-            return Failure(retryable=False, trips=False, cause="classifier")
+            failure = mistake
+        if isinstance(failure, Failure):
+            return failure
+        verb = "raised" if isinstance(failure, Exception) else "returned"
+        _note(error, f"{self.name}: the classifier {verb} {type(failure).__name__}; mend it")
+        return Failure(retryable=False, trips=False, cause="classifier")
 
     def _next_delay(self, call: Call, error: Exception, failure: Failure) -> float | None:
         retry = self.retry
