@@ -1,10 +1,10 @@
 """One attempt of a function in a transaction, in time.
 
-open --> witness --> fn --> COMMIT ------------------------------> its value
-|          |       |
-+--late----+       +--late: its connection is torn off, and it is found out
-v                            what has become of it
-cut: StatementTimedOut
+open --> witness --> fn --> COMMIT sent ... answered ------> its value
+  |         |        |           |
+  +--late---+--------+           +--late: its connection is torn off,
+            |                             and what it has done is found out
+  cut: StatementTimedOut
 """
 
 from __future__ import annotations

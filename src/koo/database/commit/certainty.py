@@ -1,10 +1,12 @@
 """Whether a transaction has committed whose COMMIT ended with an error.
 
-error --the server said it: rolled back--------------------------> no
-+-----anything else: the connection is torn off, its witness asked
-COMMITTED -----------------------------> yes
-ABSENT --> the scope knows, all may be repeated
-UNKNOWN -------------------------------> no one knows
+error --the server said it-----> rolled back: no
+  |
+  +-----anything else----------> the connection is torn off, its witness asked
+                                     |
+                                     +--COMMITTED--> yes
+                                     +--ABSENT-----> no, and the scope knows: all may be repeated
+                                     +--UNKNOWN----> nobody knows
 """
 
 from __future__ import annotations

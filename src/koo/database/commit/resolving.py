@@ -1,9 +1,10 @@
 """Finding out what became of a transaction whose COMMIT was lost.
 
 trace --fresh connection--> judge --> COMMITTED, ABSENT
-^                    |
-+--backoff-- not yet, or no answer
-time is over: UNKNOWN
+  ^                           |
+  +--backoff--- not yet, or no answer
+                              |
+                  time is over: UNKNOWN
 """
 
 from __future__ import annotations

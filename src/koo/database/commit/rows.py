@@ -1,13 +1,12 @@
 """SQLite, MariaDB, MySQL: the token is a statement of its own, the last before COMMIT.
 
 INSERT token, COMMIT -----> one row, if anything but SELECT was said
-|
-lost, a fresh connection: INSERT the same token, as a fence
-|
-+---+--------------+----------------------------+
-inserted           in the way                  still held by an open transaction:
-ABSENT             COMMITTED, unless it        its thread is ended, ask again
-is an earlier fence
+   |
+lost; a fresh connection: INSERT the same token, as a fence
+   |
+   +--inserted----> ABSENT
+   +--in the way--> COMMITTED, unless it is an earlier fence
+   +--still held by an open transaction: its thread is ended, ask again
 """
 
 from __future__ import annotations
