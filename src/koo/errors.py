@@ -26,7 +26,7 @@ secret, a prompt or a parameter.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 __all__ = [
     "AccessDeniedError",
@@ -54,6 +54,9 @@ __all__ = [
     "StoreUnavailable",
     "StreamTruncatedError",
 ]
+
+#: "In 0.0 s" tells nobody when.
+_LEAST_TOLD: Final = 0.1
 
 
 class KooError(Exception):
@@ -98,7 +101,7 @@ class Rejected(KooError):
             case 0 | 0.0:
                 return "try again"
             case seconds:
-                return f"try again in {seconds:.1f} s"
+                return f"try again in {max(seconds, _LEAST_TOLD):.1f} s"
 
 
 class CircuitOpen(Rejected):

@@ -23,9 +23,12 @@ pytestmark = pytest.mark.integration
 RECOVERY = BreakerConfig(recovery_timeout=5)
 
 
-async def ask(manager):
+async def ask(manager, together=None):
     async with manager.session_scope() as session:
-        return (await session.execute(text("SELECT 1"))).scalar_one()
+        found = (await session.execute(text("SELECT 1"))).scalar_one()
+        if together is not None:
+            await together.wait()
+        return found
 
 
 async def until(condition, seconds):
@@ -122,9 +125,12 @@ async def test_a_call_that_succeeds_after_a_failed_check_makes_it_healthy_again(
 
 async def test_dead_idle_connections_are_replaced_before_anyone_gets_one(victim, driver, opened):
     async with opened(victim.url(driver), pool_size=5) as manager:
-        await asyncio.gather(*(ask(manager) for _ in range(5)))
+        together = asyncio.Barrier(5)
+        # All five are there at once, so none is still being dialed when the server goes.
+        await asyncio.gather(*(ask(manager, together) for _ in range(5)))
         victim.restart()  # while the loop stands still, so that nobody dials in between
-        await asyncio.sleep(0.01)  # and now it hears of what has happened
+        for _ in range(20):
+            await asyncio.sleep(0)  # and now it hears of what has happened
         for _ in range(5):
             assert await ask(manager) == 1
         assert manager.stats().breaker.failures == 0

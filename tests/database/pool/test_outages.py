@@ -166,3 +166,57 @@ async def test_a_connection_that_its_driver_disowns_at_once_is_a_failed_dial(hou
     home.keeper.growth.forgive()
     await home.use()
     home.assert_whole()
+
+
+async def untold(home):
+    """A dial has failed behind a connection that was there, and now that one is gone too."""
+    lent = await home.borrow()
+    home.server.error = ConnectionRefusedError()
+    home.keeper.dial("demand")
+    await asyncio.sleep(home.server.connect_time + 0.01)
+    home.server.kill(lent.dbapi_connection)
+    await greenlet_spawn(lent.invalidate)
+    await asyncio.sleep(0)
+    assert (home.places.usable, home.keeper.growth.failures) == (0, 1)
+
+
+async def test_what_nobody_has_heard_of_refuses_nobody(house):
+    home = house()
+    await untold(home)
+    home.server.error = None
+    await asyncio.gather(*(home.use() for _ in range(5)))
+    await asyncio.sleep(1)
+    home.assert_whole()
+
+
+async def test_the_first_dial_that_fails_before_somebodys_eyes_is_told_and_refuses(house):
+    home = house()
+    await untold(home)
+    with pytest.raises(ConnectionRefusedError):
+        await home.use()
+    with pytest.raises(DatabaseUnavailable):
+        await home.use()
+
+
+async def test_who_waited_in_vain_has_heard_of_the_failed_dial(house):
+    home = house(pool_size=1, max_overflow=1, pool_timeout=0.3)
+    lent = await home.borrow()
+    home.server.error = ConnectionRefusedError()
+    with pytest.raises(ConnectionRefusedError):
+        await home.use()
+    await greenlet_spawn(lent.invalidate)
+    await asyncio.sleep(0)
+    with pytest.raises(DatabaseUnavailable):
+        await home.use()
+
+
+async def test_an_outage_that_was_forgiven_is_not_known_any_more(house):
+    home = house()
+    home.server.error = ConnectionRefusedError()
+    with pytest.raises(ConnectionRefusedError):
+        await home.use()
+    home.keeper.growth.forgive()
+    home.keeper.dial("demand")
+    await asyncio.sleep(home.server.connect_time + 0.01)
+    home.server.error = None
+    await home.use()

@@ -57,6 +57,7 @@ def test_each_refusal_says_in_words_of_its_own_what_was_refused(error):
         (Rejected("orders"), "orders: refused; waiting alone does not help"),
         (Rejected("orders", 0), "orders: refused; try again"),
         (Rejected("orders", 0.0), "orders: refused; try again"),
+        (Rejected("orders", 0.004), "orders: refused; try again in 0.1 s"),
         (RateLimited("orders", 2.26), "orders: rate limit reached; try again in 2.3 s"),
         (
             CircuitOpen("orders", 60, "5 calls in a row failed"),

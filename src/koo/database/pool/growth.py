@@ -29,9 +29,20 @@ _LONGEST_BACKOFF: Final = 0.4
 
 
 class Growth:
-    """What connecting and holding cost lately (seconds), and how dialing has gone."""
+    """What connecting and holding cost lately (seconds), and how dialing has gone.
 
-    __slots__ = ("connect_time", "failures", "hold_time", "is_in_doubt", "kept", "resumes")
+    A failed dial *is_known* once a caller has heard of it.
+    """
+
+    __slots__ = (
+        "connect_time",
+        "failures",
+        "hold_time",
+        "is_in_doubt",
+        "is_known",
+        "kept",
+        "resumes",
+    )
 
     def __init__(self, kept: int) -> None:
         self.kept = kept
@@ -39,6 +50,7 @@ class Growth:
         self.hold_time = 0.0
         self.failures = 0
         self.is_in_doubt = True
+        self.is_known = False
         self.resumes = float("-inf")
 
     # -- what is learnt -------------------------------------------------------------
@@ -61,9 +73,14 @@ class Growth:
             self.resumes = now + self.backoff
             self.failures += 1
 
+    def told(self) -> None:
+        """A caller has heard that dials fail."""
+        self.is_known = self.failures > 0
+
     def forgive(self) -> None:
         """The server is there: dial again at once."""
         self.failures = 0
+        self.is_known = False
         self.resumes = float("-inf")
 
     # -- what follows from it -------------------------------------------------------

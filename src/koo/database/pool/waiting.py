@@ -141,6 +141,7 @@ class Queue:
             return
         for waiter in list(places.line):
             if self._answer(waiter, error):
+                self._growth.told()
                 if places.dialing:
                     return
                 error = self._unavailable(now)
@@ -170,7 +171,9 @@ class Queue:
         if self.is_closed:
             raise _closing()
         places, growth = self._places, self._growth
-        if growth.failures and not places.usable and (places.dialing or growth.blocked_for(now)):
+        # What nobody has heard of may have happened to a dial that was under way when the server
+        # was restarted: it has counted for nothing, so whoever comes now waits for the next one.
+        if growth.is_known and not places.usable and (places.dialing or growth.blocked_for(now)):
             raise self._unavailable(now)
 
     def _unavailable(self, now: float) -> errors.DatabaseUnavailable:
@@ -201,6 +204,7 @@ class Queue:
     def _end_wait(self, waiter: Waiter) -> None:
         if self._untold is not None:
             error, self._untold = self._untold, None
+            self._growth.told()
         elif not self._places.lent and not self._places.is_paused:
             # Nobody holds one: it is the server that did not let us in, or not answer, in time.
             error = as_database_error(TimeoutError(f"no connection in {self._timeout:g} s"))
