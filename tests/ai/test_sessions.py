@@ -53,8 +53,9 @@ def test_a_plain_script_with_several_loops_ends_without_a_line_on_stderr():
         [sys.executable, "-X", "dev", "-c", SCRIPT], capture_output=True, text=True, timeout=50
     )
     assert ended.stdout.split() == ["Because."] * 3
-    assert ended.stderr == ""
-    assert ended.returncode == 0
+    # The interpreter's debug mode also complains of a slow machine.
+    said = [line for line in ended.stderr.splitlines() if not line.startswith("Executing ")]
+    assert (ended.returncode, said) == (0, [])
 
 
 async def test_a_loop_has_one_session_until_it_is_closed():

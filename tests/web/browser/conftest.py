@@ -23,6 +23,7 @@ import uvicorn
 
 from koo.monitoring import Journal
 from koo.resilience import SYSTEM_CLOCK, Holder, OperatorAction, Reading
+from koo.testing.servers.launch import DIE_WITH_PARENT
 from koo.web import ConsoleConfig
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
@@ -33,10 +34,18 @@ FLAGS = (
 )  # fmt: skip
 
 
+#: How long a page may take (seconds): an answer to one command, and what becomes of one.
+ANSWER = 60
+PATIENCE = 30
+
 REPORTS = """
 globalThis.reports = [];
 addEventListener("securitypolicyviolation", (it) => reports.push(it.violatedDirective));
 """
+
+
+class Refused(AssertionError):
+    """A command that the browser did not carry out."""
 
 
 class Page:
@@ -71,8 +80,9 @@ class Page:
         number = next(self._numbers)
         self._waiting[number] = future = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": params})
-        answer = await asyncio.wait_for(future, 20)
-        assert "error" not in answer, answer
+        answer = await asyncio.wait_for(future, ANSWER)
+        if "error" in answer:
+            raise Refused(answer)
         return answer["result"]
 
     async def open(self, path="/"):
@@ -85,18 +95,23 @@ class Page:
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
-    async def see(self, text, seconds=8):
+    async def see(self, text):
         """Wait until the page shows *text*."""
-        await self.until(
-            f"document.body?.innerText.toLowerCase().includes({text.lower()!r})", seconds
-        )
+        await self.until(f"document.body?.innerText.toLowerCase().includes({text.lower()!r})")
 
-    async def until(self, expression, seconds=8):
+    async def until(self, expression, seconds=PATIENCE):
         end = time.monotonic() + seconds
-        while not await self.js(expression):
-            text = await self.js("document.body?.innerText")
+        while not await self._now(expression):
+            text = await self._now("document.body?.innerText")
             assert time.monotonic() < end, f"never true: {expression}; the page says: {text}"
             await asyncio.sleep(0.05)
+
+    async def _now(self, expression):
+        """What *expression* is; None while one page is left for the next."""
+        try:
+            return await self.js(expression)
+        except Refused:
+            return None
 
     async def click(self, words):
         """Press the button that says *words*."""
@@ -108,6 +123,11 @@ class Page:
     async def fill(self, name, text):
         await self.until(f"document.querySelector('input[name={name}]') !== null")
         await self.js(f"document.querySelector('input[name={name}]').value = {text!r}")
+
+    async def shortcut(self, key):
+        """Press *key* as soon as there is a button that it stands for."""
+        await self.until(f"document.querySelector('[data-key={key}]:not(:disabled)') !== null")
+        await self.key(key)
 
     async def key(self, key):
         for kind in ("keyDown", "keyUp"):
@@ -135,8 +155,9 @@ async def chromium(folder, base):
     program = next((found for name in NAMES if (found := shutil.which(name))), None)
     if program is None:
         pytest.skip("Chromium is not installed here; apt-get install chromium brings it")
+    guard = DIE_WITH_PARENT if shutil.which("setpriv") else ()
     process = subprocess.Popen(
-        [program, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
+        [*guard, program, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
         # Besides its profile it writes into the home of whoever runs it.
         env=os.environ | {"HOME": folder, "XDG_CONFIG_HOME": folder, "XDG_CACHE_HOME": folder},
         stdout=subprocess.DEVNULL,
@@ -154,13 +175,13 @@ async def chromium(folder, base):
             listening.cancel()
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(ANSWER)
 
 
 async def _port(file):
-    end = time.monotonic() + 30
+    end = time.monotonic() + ANSWER
     while not (file.exists() and file.read_text()):
-        assert time.monotonic() < end, "Chromium did not start within 30 s"
+        assert time.monotonic() < end, f"Chromium did not start within {ANSWER} s"
         await asyncio.sleep(0.05)
     return int(file.read_text().split()[0])
 
@@ -198,7 +219,7 @@ class Server:
 
     def stop(self):
         self._server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(ANSWER)
         assert not self._thread.is_alive()
 
 

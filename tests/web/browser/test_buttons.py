@@ -26,8 +26,7 @@ async def test_half_open_is_offered_first_says_what_happens_and_lets_one_call_pr
     with serve(stage.app) as server:
         async with browse(server.base) as page:
             await page.open(stage.access.sign_in_link(""))
-            await page.see("Sign out")
-            await page.key("o")
+            await page.shortcut("o")
             await page.see("Half-open the database circuit")
             await page.see("One call at a time is let through as a probe.")
             await page.js("document.querySelector('dialog form').requestSubmit()")
@@ -46,8 +45,7 @@ async def test_a_button_refuses_to_act_on_a_circuit_that_has_moved_meanwhile(nig
     with serve(stage.app) as server:
         async with browse(server.base) as page:
             await page.open(stage.access.sign_in_link(""))
-            await page.see("Sign out")
-            await page.key("r")
+            await page.shortcut("r")
             await page.fill("reason", "server is back")
             stage.database.half_open()
             await page.click("Reset the circuit")
@@ -74,8 +72,7 @@ async def test_an_alert_is_acknowledged_silenced_and_heard_again(night, serve, b
     with serve(stage.app) as server:
         async with browse(server.base) as page:
             await page.open(stage.access.sign_in_link(""))
-            await page.see("Sign out")
-            await page.key("a")
+            await page.shortcut("a")
             await page.see("nobody is reminded of it")
             await page.fill("reason", "on it")
             await page.js("document.querySelector('dialog form').requestSubmit()")

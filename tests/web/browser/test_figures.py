@@ -90,7 +90,8 @@ async def test_the_page_is_small_and_says_how_fast_it_is(night, serve, browse):
             await page.call("Page.addScriptToEvaluateOnNewDocument", source=MARK)
             await page.open()
             await page.see("Database circuit open")
-            await asyncio.sleep(0.5)
+            painted = "performance.getEntriesByName('first-contentful-paint').length > 0"
+            await page.until(f"document.readyState === 'complete' && {painted}")
             transfer = await page.js(
                 "performance.getEntriesByType('navigation').concat(performance.getEntriesByType("
                 "'resource').filter(it => it.name.includes('/static/')))"
