@@ -169,7 +169,7 @@ def _assert_silent(error, report):
 
 @pytest.mark.parametrize("name", ["claude", "openai", "groq"])
 async def test_a_vendors_headers_hold_calls_back_before_it_has_to_refuse_one(name):
-    async with _manager(limit=3, timeout=2.0) as (manager, simulator):
+    async with _manager(limit=3, timeout=30.0) as (manager, simulator):
         for _ in range(3):
             await manager.query(name, PROMPT)
         with pytest.raises(ServiceRejected, match="0 of 3 requests are left at the service"):

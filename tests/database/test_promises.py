@@ -65,7 +65,9 @@ async def test_a_hot_connection_costs_no_round_trip_beyond_the_transactions_own(
         assert len(sent) == 10 * 3, "BEGIN, the statement, COMMIT"
 
 
-async def test_an_outage_is_told_at_once_and_over_soon_after_the_server_is_back(postgres, driver, opened):
+async def test_an_outage_is_told_at_once_and_over_soon_after_the_server_is_back(
+    postgres, driver, opened
+):
     async with (
         behind_a_proxy(postgres, driver) as (proxy, url),
         opened(url) as manager,

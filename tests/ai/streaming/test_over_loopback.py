@@ -249,7 +249,7 @@ async def leave(stream, how):
 
 async def simulator_is_idle(simulator):
     """The other side has seen us go: nobody is connected any more."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         while any(connection.current_request for connection in connections(simulator)):
             await asyncio.sleep(0.01)
 

@@ -92,9 +92,7 @@ async def test_a_server_that_refuses_to_be_told_is_used_without(
         assert (await limits(manager))["tcp_user_timeout"] == "0"
 
 
-async def test_the_row_lock_of_a_frozen_process_is_free_soon(
-    postgres, opened, with_a_row
-):
+async def test_the_row_lock_of_a_frozen_process_is_free_soon(postgres, opened, with_a_row):
     async with opened(postgres.url()) as manager:
         await with_a_row(manager)
         command = [sys.executable, "-c", HOLDER, postgres.url()]
