@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from koo.testing import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -167,9 +168,7 @@ def _try_options(page, line, program, arguments):
 @contextmanager
 def _application(folder):
     """The application on a port of its own, as `scripts/serve` starts it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     tokens = {"KOO_OPERATE_TOKEN": TOKEN, "SHUTDOWN_GRACE": "1"}
     server = subprocess.Popen(
         [sys.executable, "-m", "api", "--port", str(port)],
@@ -184,11 +183,11 @@ def _application(folder):
         yield address
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 def _wait_until_it_answers(address):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while True:
         try:
             urllib.request.urlopen(address, timeout=1).close()

@@ -53,7 +53,7 @@ class Program:
     def command(self, *arguments):
         return [sys.executable, *map(str, arguments)]
 
-    def run(self, *arguments, cwd=None, timeout=30, **variables):
+    def run(self, *arguments, cwd=None, timeout=120, **variables):
         """Run to its end; what it said and how it ended."""
         return subprocess.run(
             self.command(*arguments),

@@ -23,7 +23,6 @@ import uvicorn
 
 from koo.monitoring import Journal
 from koo.resilience import SYSTEM_CLOCK, Holder, OperatorAction, Reading
-from koo.testing.servers.launch import DIE_WITH_PARENT
 from koo.web import ConsoleConfig
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
@@ -33,6 +32,8 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--remote-debugging-port=0",
 )  # fmt: skip
 
+
+DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 
 #: How long a page may take (seconds): an answer to one command, and what becomes of one.
 ANSWER = 60
