@@ -16,7 +16,7 @@ does so in an empty context, where no caller's deadline reaches.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -119,13 +119,14 @@ class Examiner:
 
     async def stop(self) -> None:
         """End whatever asks in the background."""
-        tasks = {self._flight, self._watch, self._beat, *self._leaving}
-        loop = asyncio.get_running_loop()
-        ours = {task for task in tasks if task and not task.done() and task.get_loop() is loop}
+        ours = _running({self._flight, self._watch, self._beat, *self._leaving})
         for task in ours:
             task.cancel()
         if ours:
             await asyncio.wait(ours)
+        # A check that was cut off has left its question behind, and that may take its time.
+        if left := _running(self._leaving):
+            await asyncio.wait(left, timeout=self._config.check_timeout)
 
     async def _answer(self) -> None:
         self._flight = _kept(self._flight, self._examine)
@@ -134,7 +135,11 @@ class Examiner:
     async def _examine(self) -> None:
         started, at = self._clock.monotonic(), self._clock.time()
         asking = detached(_as_coroutine(self._ask))
-        done, _ = await asyncio.wait({asking}, timeout=self._config.check_timeout)
+        try:
+            done, _ = await asyncio.wait({asking}, timeout=self._config.check_timeout)
+        except asyncio.CancelledError:
+            self._dismiss(asking)
+            raise
         now = self._clock.monotonic()
         if not done:
             self._dismiss(asking)
@@ -204,6 +209,12 @@ def _kept(
     if task is not None and not task.done() and task.get_loop() is loop:
         return task
     return detached(work())
+
+
+def _running(tasks: Iterable[asyncio.Task[None] | None]) -> set[asyncio.Task[None]]:
+    """Those of *tasks* that have not ended and belong to the running loop."""
+    loop = asyncio.get_running_loop()
+    return {task for task in tasks if task and not task.done() and task.get_loop() is loop}
 
 
 async def _as_coroutine(ask: Callable[[], Awaitable[None]]) -> None:
