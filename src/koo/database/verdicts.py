@@ -77,10 +77,8 @@ def _retry(kind: Kind, cause: str) -> Verdict:
 
 
 def _conflict(cause: str) -> Verdict:
-    conflict = RetryClass.CONFLICT
-    return Verdict(
-        Kind.CONFLICT, Failure(retryable=True, trips=False, retry_class=conflict, cause=cause)
-    )
+    failure = Failure(retryable=True, trips=False, retry_class=RetryClass.CONFLICT, cause=cause)
+    return Verdict(Kind.CONFLICT, failure)
 
 
 def _again(kind: Kind, cause: str) -> Verdict:
@@ -349,6 +347,9 @@ def _judge_code(error: exc.DBAPIError) -> Verdict:
         case int(number):
             unknown = _LOST if error.connection_invalidated else _QUERY
             found = _BY_MYSQL_CODE.get(number, unknown)
+            said = str(error.orig).replace("_", "-")
+            if found is _FAILED_OVER and "--" in said and "read-only" not in said:
+                return _QUERY  # 1290 names whichever option is in the way.
             # asyncmy gives whatever keeps it from connecting the same number.
             return (_in_words(error) or found) if found is _UNREACHABLE else found
     return _judge_without_code(error)
@@ -368,8 +369,7 @@ def _judge_without_code(error: exc.DBAPIError) -> Verdict:
         return _TOO_SLOW
     if error.connection_invalidated:
         return _LOST
-    found = _in_words(error)
-    if found is not None:
+    if found := _in_words(error):
         return found
     is_unreachable = isinstance(error.orig, OSError) or isinstance(error, exc.OperationalError)
     return _UNREACHABLE if is_unreachable else _QUERY

@@ -19,7 +19,7 @@ from ..commit import commit_outcome_unknown
 from ..drivers import abort
 from ..pool import scope_of
 from ..scope import Scope
-from ..verdicts import as_database_error, error_code, mark_absent, proves_rollback
+from ..verdicts import Kind, as_database_error, error_code, judge, mark_absent, proves_rollback
 
 __all__ = ["is_raw", "understand"]
 
@@ -40,11 +40,15 @@ def understand(context: ExceptionContext) -> BaseException | None:
     if isinstance(known, Exception) and is_raw(known):
         error = lost = as_database_error(known)
         lost.connection_invalidated = context.is_disconnect = True
-    if error_code(error) in _FAILED_OVER and not (scope and scope.readonly):
+    if _tells_of_failover(error) and not (scope and scope.readonly):
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
     if scope is not None and scope.may_commit:
         error = _doubt(error, scope)
     return None if error is known else error
+
+
+def _tells_of_failover(error: BaseException) -> bool:
+    return error_code(error) in _FAILED_OVER and judge(error).kind is Kind.READ_ONLY
 
 
 def _usable(connection: Connection | None) -> PoolProxiedConnection | None:
