@@ -48,6 +48,7 @@ def test_the_private_names_that_we_rely_on_are_there():
     from asyncpg import connect_utils
 
     assert callable(connect_utils._cancel)
+    assert "_transport" in asyncpg.Connection.__slots__
     assert {"_addr", "_params", "_protocol", "_cancellations"} <= set(asyncpg.Connection.__slots__)
     assert callable(psycopg.waiting.wait_async)
     assert callable(psycopg.waiting.wait_conn_async)

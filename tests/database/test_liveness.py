@@ -45,7 +45,7 @@ async def until(condition):
 async def test_a_living_connection_raises_no_alarm_and_answers(postgres, driver):
     async with connected(full(postgres, driver)) as one:
         assert not one.alarm()
-        assert not is_dead(one.driver, one.alarm)
+        assert not is_dead(one.alarm)
         assert has_pings(one.driver)
         assert await ping(one.connection, one.driver, one.dialect, 1.0) is None
         assert not one.alarm()
@@ -59,7 +59,7 @@ async def test_a_connection_that_the_server_ended_is_seen_for_free(postgres, dri
         kill = f"SELECT pg_terminate_backend({pid})"
         await other.driver.execute(kill)
         # The last words come a moment before the end.
-        await until(lambda: is_dead(one.driver, one.alarm))
+        await until(lambda: is_dead(one.alarm))
         assert isinstance(await ping(one.connection, one.driver, one.dialect, 1.0), Exception)
 
 
@@ -72,7 +72,7 @@ async def test_a_notice_from_the_server_is_a_doubt_and_no_death(postgres):
         await other.driver.execute("NOTIFY news")
         await other.driver.commit()
         await until(one.alarm)
-        assert not is_dead(one.driver, one.alarm)
+        assert not is_dead(one.alarm)
         assert await ping(one.connection, one.driver, one.dialect, 1.0) is None
         assert not one.alarm()
 
@@ -86,7 +86,7 @@ async def test_silence_is_cut_off_in_time(victim, driver):
             error = await ping(one.connection, one.driver, one.dialect, 0.2)
             assert time.monotonic() - began < 20
             assert isinstance(error, Exception)
-            assert is_dead(one.driver, one.alarm)
+            assert is_dead(one.alarm)
         finally:
             await asyncio.to_thread(victim.thaw)
 
@@ -96,7 +96,7 @@ async def test_a_database_in_this_process_has_nothing_to_ask(sqlite_url):
     async with connected(sqlite_url.replace("sqlite:", "sqlite+aiosqlite:")) as one:
         assert not one.alarm()
         assert not has_pings(one.driver)
-        assert not is_dead(one.driver, one.alarm)
+        assert not is_dead(one.alarm)
 
 
 def test_a_subclass_of_ours_is_known_by_what_it_comes_from():
@@ -120,7 +120,7 @@ def test_a_connection_that_psycopg_itself_has_closed_is_dead():
     Connection.__module__ = "psycopg.connection_async"
     connection = Connection()
     alarm = alarm_of(connection)
-    assert is_dead(connection, alarm)
+    assert is_dead(alarm)
 
 
 def test_what_comes_from_nowhere_has_no_name():

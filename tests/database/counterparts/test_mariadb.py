@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 import time
 
 import pytest
@@ -19,6 +20,7 @@ from koo.testing import BlackHole, FaultProxy, LinkFault, Phase
 pytestmark = pytest.mark.integration
 
 ONCE = RetryConfig(max_retries=0)
+THERE = "SELECT count(*) FROM information_schema.processlist WHERE id = {}"
 ADD = "UPDATE account SET amount = amount + 1 WHERE n = {}"
 
 
@@ -257,6 +259,23 @@ async def is_over(server, ask, statement):
             return False
         await asyncio.sleep(0.02)
     return True
+
+
+async def test_what_was_killed_while_the_loop_stood_still_is_not_lent(opened, mariadb, ask):
+    async def kill(number):
+        await ask(mariadb, f"KILL {number}")
+        while (await ask(mariadb, THERE.format(number))) != [0]:
+            await asyncio.sleep(0.01)
+
+    async with opened(mariadb.url()) as manager:
+        async with manager.session_scope() as session:
+            before = await connection_id(session)
+        killing = threading.Thread(target=lambda: asyncio.run(kill(before)))
+        killing.start()
+        killing.join()
+        async with manager.session_scope() as session:
+            assert await connection_id(session) != before
+        assert manager.stats().breaker.failures == 0
 
 
 @pytest.mark.parametrize("doubt", ["another server", "another start"])

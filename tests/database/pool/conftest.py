@@ -155,4 +155,5 @@ def house(monkeypatch):
     """A pool before a server of its own, whose connections need no driver to be torn off."""
     for module in ABORTS:
         monkeypatch.setattr(f"koo.database.{module}.abort", Connection.end)
+    monkeypatch.setattr("koo.database.pool.slots.alarm_of", lambda driver: driver.is_closed)
     return House

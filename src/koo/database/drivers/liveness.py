@@ -3,10 +3,11 @@
     the server closed or reset it     the socket says so at once, nothing is sent
     the network went dark in between  nobody says anything: only a ping finds out
 
-asyncpg and asyncmy keep a reader on the idle socket, so the driver knows already.
-psycopg reads only when asked: its socket is polled. Something to read is not yet
-death (the server may send a notice), so an alarm is a doubt and not a verdict.
-SQLite lives in this process, and dies with it.
+The kernel is asked, which costs half a microsecond: psycopg reads only when it is
+told to, and what asyncpg and asyncmy read they know only after the loop has turned,
+which it may not have done since the server went. Something to read is not yet death
+(the server may send a notice), so an alarm is a doubt and not a verdict. SQLite
+lives in this process, and dies with it.
 """
 
 from __future__ import annotations
@@ -24,8 +25,7 @@ from . import abort, name_of
 
 __all__ = ["Alarm", "alarm_of", "has_pings", "is_dead", "ping"]
 
-#: Truthy when a connection may be dead. Called at every checkout, so it is the driver's own
-#: method where there is one.
+#: Truthy when a connection may be dead: True, or what a poll of its socket has found.
 Alarm = Callable[[], object]
 
 _GONE: Final = select.POLLHUP | select.POLLERR | select.POLLNVAL | getattr(select, "POLLRDHUP", 0)
@@ -35,18 +35,20 @@ def alarm_of(driver: Any) -> Alarm:  # noqa: ANN401 - each driver has a class of
     """What tells of *driver*'s connection, for free, that it may be dead."""
     match name_of(driver):
         case "asyncpg" | "asyncmy":
-            return driver.is_closed  # type: ignore[no-any-return]
+            theirs = driver._transport.get_extra_info("socket")  # noqa: SLF001
+            return _socket_alarm(driver.is_closed, theirs.fileno())
         case "psycopg":
-            return _socket_alarm(driver)
+            return _socket_alarm(lambda: driver.closed, driver.fileno())
     return _never
 
 
-def is_dead(driver: Any, alarm: Alarm) -> bool:  # noqa: ANN401
-    """Whether what rang *alarm* proves that *driver*'s connection is gone."""
-    rung = alarm()
-    if name_of(driver) != "psycopg":
-        return bool(rung)
-    return driver.closed or any(found & _GONE for _, found in _list(rung))
+def is_dead(alarm: Alarm) -> bool:
+    """Whether what rang *alarm* proves that the connection is gone."""
+    match alarm():
+        case list(found):
+            return any(signs & _GONE for _, signs in found)
+        case rung:
+            return bool(rung)
 
 
 def has_pings(driver: object) -> bool:
@@ -80,18 +82,15 @@ async def ping(
     return None
 
 
-def _socket_alarm(driver: Any) -> Alarm:  # noqa: ANN401
+def _socket_alarm(is_closed: Callable[[], bool], fileno: int) -> Alarm:
     poll = select.poll()
-    poll.register(driver.fileno(), select.POLLIN | getattr(select, "POLLRDHUP", 0))
+    poll.register(fileno, select.POLLIN | getattr(select, "POLLRDHUP", 0))
 
     def alarm() -> object:
-        return driver.closed or poll.poll(0)
+        # In this order: the number of a socket that was closed may be another one's by now.
+        return is_closed() or poll.poll(0)
 
     return alarm
-
-
-def _list(rung: object) -> list[tuple[int, int]]:
-    return rung if isinstance(rung, list) else []
 
 
 def _never() -> bool:

@@ -84,7 +84,7 @@ class Slot:
 
     def is_dead(self) -> bool:
         """Whether it is known to be gone, without asking."""
-        return is_dead(self.driver, self.alarm)
+        return is_dead(self.alarm)
 
     def photograph(self, now: float) -> Holder:
         """Who has it, as others may see it."""
