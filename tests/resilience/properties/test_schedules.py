@@ -24,6 +24,7 @@ from koo.resilience import (
     RetryConfig,
     State,
 )
+from koo.resilience.gate import TimedPermit
 from koo.testing import run, running_clock
 
 from ..tools import calls, trip
@@ -35,7 +36,6 @@ pytestmark = [pytest.mark.properties, pytest.mark.timeout(0)]
 SCHEDULES = 100_000
 BATCH = 100
 RECOVERY = 10.0
-LEASE = 4.0
 FAILURES = 3
 SUCCESSES = 2
 
@@ -72,6 +72,7 @@ class Judged:
         self.state = State.CLOSED
         self.era = self.good = self.bad = 0
         self.permits = {}
+        self.lease = None
         self.leases = {}
         self.faults = []
 
@@ -83,10 +84,22 @@ class Judged:
             self.expect(running or not is_probing, "refused because of a lease that is over")
             return answer
         self.expect(not running or not is_probing, "two probes at once")
-        permit = Permit(self, ask, now, self.era)
+        permit = TimedPermit(self, ask, now, self.era)
         self.permits[id(permit)] = answer
-        self.leases[id(permit)] = now + LEASE
+        self.leases[id(permit)] = now + (self.lease or RECOVERY)
         return permit
+
+    def lease_for(self, seconds):
+        self.lease = seconds
+        self.breaker.lease_for(seconds)
+
+    def lease_extended(self, permit, until):
+        if self.leases.get(id(permit), 0.0) > running_clock().monotonic():
+            self.leases[id(permit)] = max(until, self.leases[id(permit)])
+        self.permits[id(permit)].extend_lease(until)
+
+    def answered(self, permit):
+        self.permits[id(permit)].answered()
 
     def settled(self, permit, outcome):
         self.leases.pop(id(permit), None)
@@ -149,7 +162,6 @@ class Schedule:
             failure_threshold=FAILURES,
             success_threshold=SUCCESSES,
             recovery_timeout=RECOVERY,
-            probe_timeout=LEASE,
             streak_span=dice.choice([0.0, 1.0]),
         )
         self.judged.breaker = self.world.breaker
