@@ -104,11 +104,6 @@ class Call:
             self.deadline_at = at
             self.is_ours = False
 
-    def begins_too_late(self) -> bool:
-        """Whether it has too little time from its beginning, as far as past calls tell."""
-        left = (self.deadline_at or 0.0) - self.began
-        return not left > 0 or self.policy.memory.is_too_short(left, self.began)
-
     # -- admission -----------------------------------------------------------------
 
     def admit(self) -> None:
@@ -315,8 +310,9 @@ def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] |
     if ask.deadline is not None:
         call.obey(ask.deadline.at)
     # The policy's own timeout has been time enough for all that came before.
-    if timeout is not None or not call.is_ours:
-        call.is_late = call.begins_too_late()
+    if call.deadline_at is not None and (timeout is not None or not call.is_ours):
+        left = call.deadline_at - began
+        call.is_late = not left > 0 or policy.memory.is_too_short(left, began)
     return call
 
 

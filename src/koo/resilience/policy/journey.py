@@ -33,7 +33,7 @@ from ..retry import RetryBudget, RetryConfig
 from .call import Call, comes_from_a_cancellation
 from .compose import check_composition
 from .line import wait_for_permits
-from .stats import NOW, Memory, PolicyStats
+from .stats import Memory, PolicyStats
 from .timers import Lane, lane_for
 
 __all__ = ["Journey"]
@@ -178,8 +178,8 @@ class Journey:
     def _take_leave(self, call: Call) -> None:
         """End a call that is not timed with the others of its lane."""
         if call.timer is not None:
-            # In a hurry, perhaps: that it was quick enough is not to be left to the chores' pace.
-            self.memory.chores_at = NOW
+            # In a hurry, perhaps: that it was quick enough must not be left to the chores' pace.
+            self.memory.note(self.monotonic() - call.began)
         call.disarm()
         call.forgive_if_expired()
 
