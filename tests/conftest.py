@@ -7,10 +7,12 @@
   more or fewer than the profile's says `settings(max_examples=settings().max_examples * 5)`.
 - `seed` is the same number in every run of the gate and another in every soak, whose own seed
   (KOO_SEED) is its first line and repeats it.
+- What a test records as its property `counted` is a JSON line at the end of the run.
 """
 
 import asyncio
 import inspect
+import json
 import os
 import selectors
 import threading
@@ -64,6 +66,14 @@ def pytest_pyfunc_call(pyfuncitem):
     else:
         run(test)
     return True
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Tell what long properties have counted."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in getattr(report, "user_properties", []):
+            if name == "counted" and report.when == "call":
+                terminalreporter.write_line(json.dumps({"test": report.nodeid, **value}))
 
 
 @pytest.fixture(autouse=True)

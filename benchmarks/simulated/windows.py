@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +18,11 @@ DOCUMENTED_LIMITS = (Limit(60, 60.0), Limit(1_000, 3_600.0), Limit(10_000, 86_40
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """The worst count in any rolling window of one limit, and how much of the limit was used."""
+    """The worst count in any rolling window of one limit, and how well all of them were used.
+
+    *utilisation*: the time that the same calls take at the soonest, each as soon as all limits
+    allow it, over the time that they took. At most 1.
+    """
 
     limit: Limit
     worst: int
@@ -34,12 +38,8 @@ def rolling_window(
     random size at random moments, which is the worst for whoever counts in buckets.
     """
     stamps = run(_demand(limits, seconds, None if seed is None else random.Random(seed)))
-    last = stamps[-1]
-    full, taken = (last - stamps[0]), bisect_left(stamps, last)
-    return tuple(
-        Windows(limit, _busiest(stamps, limit.per), taken * limit.per / full / limit.limit)
-        for limit in limits
-    )
+    utilisation = _soonest(limits, len(stamps))[-1] / (stamps[-1] - stamps[0])
+    return tuple(Windows(limit, _busiest(stamps, limit.per), utilisation) for limit in limits)
 
 
 async def _demand(
@@ -78,6 +78,15 @@ def _in_bursts(limit: Limit, chance: random.Random) -> Rhythm:
             if refused is not None:
                 break
             refused = yield 0.0
+
+
+def _soonest(limits: Sequence[Limit], number: int) -> list[float]:
+    """The moments of *number* calls from 0 on, each as soon as no window holds too many."""
+    moments: list[float] = []
+    for _ in range(number):
+        full = (each for each in limits if len(moments) >= each.limit)
+        moments.append(max((moments[-each.limit] + each.per for each in full), default=0.0))
+    return moments
 
 
 def _busiest(stamps: list[float], span: float) -> int:

@@ -9,7 +9,6 @@ from koo.resilience import (
     Advice,
     Ask,
     Backoff,
-    BreakerConfig,
     Bulkhead,
     BulkheadConfig,
     CircuitBreaker,
@@ -211,9 +210,3 @@ def test_a_deadline_without_a_line_can_be_said():
         held.cancel()
 
     asyncio.run(calls())
-
-
-def test_a_probe_is_leased_for_as_long_as_an_attempt_may_take():
-    config = BreakerConfig(recovery_timeout=10).leasing(40.0)
-    assert config.lease_end(Ask(), 0.0) == 40.0
-    assert BreakerConfig(probe_timeout=5).leasing(40.0).lease_end(Ask(), 0.0) == 5.0

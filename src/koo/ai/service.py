@@ -97,7 +97,7 @@ class AIService:
         self._till = Till(config, prices or PriceTable(), self._tally, clock=clock)
         self._breaker = CircuitBreaker(
             self.name,
-            config.breaker.leasing(min(config.attempt_timeout, config.timeout)),
+            config.breaker,
             clock=clock,
             random=random,
             on_event=on_event,

@@ -88,11 +88,12 @@ class DatabaseManager:
         )
         self._breaker = CircuitBreaker(
             self.name,
-            config.breaker.leasing(config.attempt_timeout),
+            config.breaker,
             clock=clock,
             random=random,
             on_event=self._hear,
         )
+        self._breaker.lease_for(config.attempt_timeout)
         self._examiner = Examiner(
             self._engines.ask, config, self._breaker, clock=clock, random=random, on_event=on_event
         )

@@ -23,10 +23,12 @@ from typing import Final
 
 from ..errors import CircuitOpen
 from .breaker_config import BreakerConfig, BreakerStats, Mode, State
+from .breaker_leases import NO_LEASES, Leases
+from .breaker_ramp import Ramp
 from .breaker_rules import why_failing, why_probe_failed, why_slow
 from .clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from .events import Listener, ModeChanged, StateChanged, StateRenewed, ignore, tell
-from .gate import HeldPermit, Permit, issue
+from .gate import Permit, TimedPermit, issue
 from .outcome import SUCCESS, Ask, Failure, Outcome, is_evidence
 from .window import OutcomeWindow
 
@@ -50,6 +52,7 @@ class CircuitBreaker:
         "_flying",
         "_generation",
         "_is_shut",
+        "_lease",
         "_leases",
         "_mode",
         "_monotonic",
@@ -58,7 +61,6 @@ class CircuitBreaker:
         "_opened_total",
         "_plain",
         "_ramp",
-        "_ramp_until",
         "_random",
         "_rejected_total",
         "_since",
@@ -92,11 +94,12 @@ class CircuitBreaker:
         self._generation = 0
         self._since: float | None = None
         self._cause: str | None = None
-        self._open_until = self._ramp_until = 0.0
+        self._open_until = 0.0
         self._failed_probes = 0
         self._successes = 0
-        self._leases = self._flying = _NOBODY
-        self._ramp = 0
+        self._leases, self._flying = NO_LEASES, _NOBODY
+        self._lease: float | None = None
+        self._ramp: Ramp | None = None
         self._rejected_total = self._would_reject_total = self._opened_total = 0
         self._settle_pace()
 
@@ -140,6 +143,20 @@ class CircuitBreaker:
         if permit.generation == self._generation:
             self._return_slot(permit)
 
+    def answered(self, permit: TimedPermit) -> None:
+        """Know how long the first item of a stream took; what follows is a matter of length."""
+        permit.took = permit.seconds(self._monotonic())
+        if permit.generation == self._generation:
+            self._flying.pop(id(permit), None)
+
+    def lease_for(self, seconds: float) -> None:
+        """Lease probes for so many *seconds*, or as long as was heard of another attempt."""
+        self._lease = max(seconds, self._lease or 0.0)
+
+    def lease_extended(self, permit: TimedPermit, until: float) -> None:
+        """Lease the probe until its attempt's own end, if that is later."""
+        self._leases.extend(permit, until, self._monotonic())
+
     def stats(self) -> BreakerStats:
         """A photograph."""
         now = self._monotonic()
@@ -153,7 +170,7 @@ class CircuitBreaker:
             outcomes=tally.outcomes,
             failure_threshold=self._config.failure_threshold,
             successes=self._successes,
-            probes=len(self._live_leases(now)),
+            probes=len(self._leases.ends(now)),
             retry_after=self._wait(now),
             since=self._since,
             cause=self._cause,
@@ -235,10 +252,12 @@ class CircuitBreaker:
         if self._is_any_overdue(now) and (cause := self._why_slow(now)):
             self._trip(now, cause)
             return CircuitOpen(self.name, self._wait(now), self._cause)
-        if self._ramp and now >= self._ramp_until:
+        if (ramp := self._ramp) is None:
+            return None
+        if now >= ramp.widens_at and not ramp.widen(now):
             self._end_ramp()
-        if self._ramp and len(self._flying) >= self._ramp:
-            return CircuitOpen(self.name, max(0.0, self._ramp_until - now), "recovering")
+        elif ramp.refuses(len(self._flying)):
+            return CircuitOpen(self.name, ramp.widens_at - now, "recovering")
         return None
 
     def _open_refusal(self, now: float) -> CircuitOpen | None:
@@ -248,24 +267,23 @@ class CircuitBreaker:
         return None
 
     def _half_open_refusal(self, now: float) -> CircuitOpen | None:
-        for serial in [serial for serial, end in self._leases.items() if end <= now]:
-            del self._leases[serial]
-        if len(self._leases) < self._config.max_probes:
+        self._leases.drop_ended(now)
+        ends = self._leases.ends(now)
+        if len(ends) < self._config.max_probes:
             return None
-        return CircuitOpen(self.name, min(self._leases.values()) - now, "probing")
+        return CircuitOpen(self.name, min(ends) - now, "probing")
 
     def _issue(self, ask: Ask, now: float) -> Permit:
-        permit = HeldPermit(self, ask, now, self._generation)
+        permit = TimedPermit(self, ask, now, self._generation)
         if self._state is State.HALF_OPEN:
-            self._leases = self._leases or {}
-            self._leases[id(permit)] = self._config.lease_end(ask, now)
+            self._leases.add(permit, now + (self._lease or self._config.recovery_timeout))
         elif self._mode is not Mode.DISABLED:
             self._flying = self._flying or {}
             self._flying[id(permit)] = now
         return permit
 
     def _return_slot(self, permit: Permit) -> None:
-        self._leases.pop(id(permit), None)
+        self._leases.drop(permit)
         self._flying.pop(id(permit), None)
 
     # -- judgement -------------------------------------------------------------------
@@ -278,8 +296,9 @@ class CircuitBreaker:
             window.add_failure(now)
         else:
             window.add_success(now)
-            self._ramp += 1 if self._ramp else 0
-        if self._config.is_slow(now - permit.stamp):
+            if self._ramp is not None:
+                self._ramp.width += 1
+        if self._config.is_slow(permit.seconds(now)):
             window.note_slow(now)
         if self._mode is not Mode.FORCED_CLOSED and (cause := self._verdict(outcome, now)):
             self._trip(now, cause, outcome)
@@ -297,7 +316,7 @@ class CircuitBreaker:
     def _judge_probe(self, permit: Permit, outcome: Outcome, now: float) -> None:
         if not is_evidence(outcome):
             return
-        if cause := why_probe_failed(self._config, outcome, now - permit.stamp):
+        if cause := why_probe_failed(self._config, outcome, permit.seconds(now)):
             self._failed_probes += 1
             self._trip(now, cause, outcome)
             return
@@ -319,8 +338,7 @@ class CircuitBreaker:
 
     def _close(self, cause: str) -> None:
         self._failed_probes = 0
-        self._ramp = 0 if self._mode in _UNBOUND else self._config.ramp_start
-        self._ramp_until = self._monotonic() + self._config.ramp_timeout
+        self._ramp = None if self._mode in _UNBOUND else self._config.ramp(self._monotonic())
         self._window.clear()
         self._enter(State.CLOSED, cause)
 
@@ -328,14 +346,15 @@ class CircuitBreaker:
         before, self._state = self._state, state
         self._generation += 1
         self._successes = 0
-        self._leases = self._flying = _NOBODY
+        self._leases = Leases() if state is State.HALF_OPEN else NO_LEASES
+        self._flying = _NOBODY
         self._settle_pace()
         self._cause = cause
         self._since = self._clock.time()
         tell(self._on_event, self._told(before, cause))
 
     def _end_ramp(self) -> None:
-        self._ramp = 0
+        self._ramp = None
         if self._config.slow_threshold is None:
             self._flying = _NOBODY
         self._settle_pace()
@@ -364,7 +383,7 @@ class CircuitBreaker:
         self._is_shut = self._state is State.OPEN and self._mode is Mode.NORMAL
         self._plain = (
             self._state is State.CLOSED
-            and not self._ramp
+            and self._ramp is None
             and self._mode in {Mode.NORMAL, Mode.SHADOW, Mode.FORCED_CLOSED}
             and self._config.slow_threshold is None
         )
@@ -376,8 +395,5 @@ class CircuitBreaker:
             return None
         if self._state is State.OPEN:
             return max(0.0, self._open_until - now)
-        leases = self._live_leases(now)
-        return min(leases) - now if len(leases) >= self._config.max_probes else 0.0
-
-    def _live_leases(self, now: float) -> list[float]:
-        return [end for end in self._leases.values() if end > now]
+        ends = self._leases.ends(now)
+        return min(ends) - now if len(ends) >= self._config.max_probes else 0.0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from .breaker_ramp import Ramp
 from .checking import check_finite, check_whole
-from .outcome import Ask
 from .window import WindowConfig
 
 __all__ = ["BreakerConfig", "BreakerStats", "Mode", "State"]
@@ -44,11 +44,13 @@ class BreakerConfig:
     window, or a run spread over *streak_span* seconds. *recovery_timeout*: the
     first wait in seconds; it doubles while probes fail, to at most five times.
     *success_threshold*: successful probes that close it, *max_probes* at once;
-    a probe is a lease of *probe_timeout* seconds (*recovery_timeout* if None).
-    *slow_threshold*: seconds after which a call is slow (None: no slow rule); it
+    a probe is a lease that lasts as long as an attempt may, or *recovery_timeout*
+    where nobody has said how long that is.
+    *slow_threshold*: seconds after which a call is slow, or a stream without its
+    first item (None: no slow rule); it
     opens when *failure_threshold* slow calls are *slow_rate* of all. After closing
-    *ramp_start* calls may be in flight, one more with each success, for
-    *ramp_timeout* seconds.
+    *ramp_start* calls may be in flight, one more with each success, twice as many
+    every *ramp_timeout* seconds, until that has refused nobody for as long.
     """
 
     failure_threshold: int = 5
@@ -59,7 +61,6 @@ class BreakerConfig:
     slow_threshold: float | None = None
     slow_rate: float = 0.5
     max_probes: int = 1
-    probe_timeout: float | None = None
     ramp_start: int = 2
     ramp_timeout: float = 2.0
     window: WindowConfig = field(default=WindowConfig())
@@ -71,12 +72,12 @@ class BreakerConfig:
         check_finite(
             self,
             *("recovery_timeout", "streak_span", "ramp_timeout", "failure_rate", "slow_rate"),
-            optional=("probe_timeout", "slow_threshold"),
+            optional=("slow_threshold",),
         )
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(_message(name, "must be at least 1"))
-        for name in ("recovery_timeout", "probe_timeout", "slow_threshold"):
+        for name in ("recovery_timeout", "slow_threshold"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(_message(name, "must be above 0 seconds"))
@@ -98,14 +99,9 @@ class BreakerConfig:
         wait = self.recovery_timeout * growth * (1 + _JITTER * draw)
         return max(wait, min(hint or 0.0, _LONGEST_HINT))
 
-    def leasing(self, attempt_timeout: float) -> BreakerConfig:
-        """The same with probes that are leased for as long as an attempt may take."""
-        return self if self.probe_timeout else replace(self, probe_timeout=attempt_timeout)
-
-    def lease_end(self, ask: Ask, now: float) -> float:
-        """The moment when the lease of a probe for *ask* ends that begins *now*."""
-        end = now + (self.probe_timeout or self.recovery_timeout)
-        return end if ask.deadline is None else min(end, ask.deadline.at)
+    def ramp(self, now: float) -> Ramp:
+        """How admission grows for a breaker that closes *now*."""
+        return Ramp(self.ramp_start, self.ramp_timeout, now)
 
     def is_slow(self, seconds: float) -> bool:
         """Whether a call that takes so many *seconds* is slow."""

@@ -10,12 +10,12 @@ check and its decision. It returns its refusal; only a policy raises.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..errors import Rejected
 from .outcome import ABANDONED, Ask, Outcome
 
-__all__ = ["Gate", "HeldPermit", "Issuer", "Permit"]
+__all__ = ["Gate", "HeldPermit", "Issuer", "LeasingGate", "Permit", "TimedPermit", "Timekeeper"]
 
 
 class Issuer(Protocol):
@@ -64,6 +64,16 @@ class Permit:
         self.done = True
         self.gate.cancelled(self)
 
+    def seconds(self, now: float) -> float:
+        """How long the call has taken *now*, if its gate keeps the time."""
+        return now - self.stamp
+
+    def answered(self) -> None:
+        """The first item of a stream is there; a gate that times calls stops its watch."""
+
+    def extend_lease(self, until: float) -> None:
+        """The attempt may take until the moment *until*; if the permit is a lease, so does that."""
+
 
 class HeldPermit(Permit):
     """A permit that holds a slot or money; collected unsettled, it settles itself as Abandoned.
@@ -77,6 +87,44 @@ class HeldPermit(Permit):
         if not self.done:
             self.done = True
             self.gate.settled(self, ABANDONED)
+
+
+class Timekeeper(Issuer, Protocol):
+    """A gate that times its calls."""
+
+    def answered(self, permit: TimedPermit) -> None:
+        """The call that *permit* allowed is being answered."""
+        ...
+
+    def lease_extended(self, permit: TimedPermit, until: float) -> None:
+        """The attempt that *permit* allowed may take until the moment *until*."""
+        ...
+
+
+class TimedPermit(HeldPermit):
+    """A permit whose gate counts how long the answer took: *took* seconds, once that is known."""
+
+    __slots__ = ("took",)
+
+    gate: Timekeeper
+
+    def __init__(self, gate: Timekeeper, ask: Ask, stamp: float, generation: int) -> None:
+        super().__init__(gate, ask, stamp, generation)
+        self.took: float | None = None
+
+    def answered(self) -> None:
+        """The first item of a stream is there."""
+        if not self.done:
+            self.gate.answered(self)
+
+    def extend_lease(self, until: float) -> None:
+        """The attempt may take until the moment *until*."""
+        if not self.done:
+            self.gate.lease_extended(self, until)
+
+    def seconds(self, now: float) -> float:
+        """How long the answer took; how long it is under way *now*, if there is none yet."""
+        return super().seconds(now) if self.took is None else self.took
 
 
 _bare = object.__new__
@@ -103,4 +151,13 @@ class Gate(Protocol):
 
     def admit(self, ask: Ask) -> Permit | Rejected:
         """Let one call in, or say why not. Never raises, never waits."""
+        ...
+
+
+@runtime_checkable
+class LeasingGate(Gate, Protocol):
+    """A gate whose permits may be leases, which last as long as an attempt may."""
+
+    def lease_for(self, seconds: float) -> None:
+        """Hear from whoever makes attempts that one of them may take so many *seconds*."""
         ...

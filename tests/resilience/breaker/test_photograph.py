@@ -208,7 +208,6 @@ def test_a_breaker_needs_nothing_but_a_name():
         ("ramp_start", 0, "ramp_start must be at least 1"),
         ("recovery_timeout", 0, "recovery_timeout must be above 0 seconds"),
         ("recovery_timeout", float("nan"), "recovery_timeout must be a finite number, not nan"),
-        ("probe_timeout", -1, "probe_timeout must be above 0 seconds"),
         ("slow_threshold", 0, "slow_threshold must be above 0 seconds"),
         ("streak_span", -1, "streak_span can't be negative; use 0 seconds for none"),
         ("ramp_timeout", -1, "ramp_timeout can't be negative; use 0 seconds for none"),

@@ -147,14 +147,51 @@ def test_a_lease_ends_with_the_attempts_own_deadline(gate, clock):
     del hung
 
 
-def test_a_lease_is_no_longer_than_the_probe_timeout(clock):
-    gate = breaker(clock, probe_timeout=10)
-    trip(gate)
-    clock.advance(60)
+@pytest.mark.parametrize(("told", "lease"), [([10], 10), ([90, 10], 90), ([10, 90], 90)])
+def test_a_lease_lasts_as_long_as_the_longest_attempt(gate, clock, told, lease):
+    for seconds in told:
+        gate.lease_for(seconds)
     hung = admitted(gate, Ask(deadline=Deadline.after(500, clock.monotonic())))
-    clock.advance(10)
+    clock.advance(lease - 0.001)
+    assert refused(gate).cause == "probing"
+    clock.advance(0.001)
     admitted(gate)
     del hung
+
+
+def test_a_lease_is_made_longer_by_an_attempt_that_takes_longer(gate, clock):
+    hung = admitted(gate)
+    hung.extend_lease(clock.monotonic() + 500)
+    hung.extend_lease(clock.monotonic() + 5)
+    clock.advance(499)
+    assert refused(gate).retry_after == 1
+    clock.advance(1)
+    admitted(gate)
+    del hung
+
+
+def test_a_lease_that_is_over_is_not_made_longer(gate, clock):
+    lost = admitted(gate)
+    clock.advance(60)
+    lost.extend_lease(clock.monotonic() + 500)
+    probe = admitted(gate)
+    lost.extend_lease(clock.monotonic() + 500)
+    assert gate.stats().probes == 1
+    probe.cancel()
+    lost.extend_lease(clock.monotonic() + 500)
+    assert gate.stats().probes == 0
+
+
+def test_what_was_settled_or_is_no_probe_has_no_lease_to_make_longer(clock):
+    gate = breaker(clock, slow_threshold=9.0)
+    call = admitted(gate)
+    trip(gate)
+    clock.advance(60)
+    probe = admitted(gate)
+    probe.cancel()
+    for permit in (call, probe):
+        permit.extend_lease(clock.monotonic() + 500)
+    assert gate.stats().probes == 0
 
 
 @pytest.mark.parametrize("late", [SUCCESS, FAILED, WRONG])

@@ -52,7 +52,7 @@ def test_answers_widen_the_ramp_and_silence_does_not(clock):
     assert len(rush(gate)) == 3
 
 
-def test_a_refusal_says_when_the_ramp_is_over(clock):
+def test_a_refusal_says_when_the_ramp_widens(clock):
     gate = breaker(clock, ramp_timeout=2)
     close(gate, clock)
     held = rush(gate)
@@ -61,13 +61,52 @@ def test_a_refusal_says_when_the_ramp_is_over(clock):
     del held
 
 
-def test_the_ramp_ends_after_its_time_even_if_all_that_is_in_flight_hangs(clock):
+def test_the_ramp_doubles_with_time_even_if_all_that_is_in_flight_hangs(clock):
+    gate = breaker(clock, ramp_timeout=2)
+    close(gate, clock)
+    hung, in_flight = [], []
+    for _ in range(6):
+        hung += rush(gate)
+        in_flight.append(len(hung))
+        clock.advance(2)
+    assert in_flight == [2, 4, 8, 16, 32, 64]
+
+
+def test_the_ramp_does_not_double_before_its_time(clock):
     gate = breaker(clock, ramp_timeout=2)
     close(gate, clock)
     hung = rush(gate)
+    clock.advance(1.999)
+    assert not rush(gate)
+    del hung
+
+
+def test_a_long_silence_doubles_the_ramp_no_more_than_once(clock):
+    gate = breaker(clock, ramp_timeout=2)
+    close(gate, clock)
+    hung = rush(gate)
+    clock.advance(100)
+    hung += rush(gate)
+    assert len(hung) == 4
+    assert refused(gate).retry_after == 2
+
+
+def test_the_ramp_is_over_once_it_has_refused_nobody_for_its_time(clock):
+    gate = breaker(clock, ramp_timeout=2)
+    close(gate, clock)
+    assert len(rush(gate)) == 2
+    clock.advance(2)
+    assert len([admitted(gate) for _ in range(4)]) == 4
     clock.advance(2)
     assert len(rush(gate)) == 1000
-    del hung
+
+
+def test_who_is_wide_enough_from_the_start_is_not_doubled(clock):
+    gate = breaker(clock, ramp_timeout=2, ramp_start=1)
+    close(gate, clock)
+    admitted(gate).cancel()
+    clock.advance(2)
+    assert len(rush(gate)) == 1000
 
 
 def test_the_load_of_the_first_second_stays_under_the_ramp(clock):

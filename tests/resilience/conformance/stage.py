@@ -50,6 +50,7 @@ class Stage:
             "step_wall": lambda step: self.clock.step_wall(step["seconds"]),
             "isolate": lambda step: self.gate.isolate(step["reason"]),
             "open_until": lambda step: self.gate.open_until(step["seconds"], "they said so"),
+            "lease_for": lambda step: self.gate.lease_for(step["seconds"]),
             "pause": lambda step: self.gate.pause(step["seconds"]),
         }
 

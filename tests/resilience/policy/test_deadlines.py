@@ -299,25 +299,126 @@ async def test_what_can_not_finish_in_the_time_that_is_left_is_not_begun():
     await through.run(hurried, Ask(deadline=Deadline(now + 3)))
 
 
-async def test_every_tenth_hurried_call_goes_to_see_whether_it_has_become_quicker():
+async def _by_ask(through, dependency, seconds):
+    ask = Ask(deadline=Deadline(running_clock().monotonic() + seconds))
+    return await through.outcome(dependency, ask)
+
+
+async def _by_timeout(through, dependency, seconds):
+    return await through.outcome(dependency, timeout=seconds)
+
+
+async def _by_inheritance(through, dependency, seconds):
+    return await policy("outer", timeout=seconds).outcome(lambda: through.run(dependency))
+
+
+in_whatever_way = pytest.mark.parametrize("hurry", [_by_ask, _by_timeout, _by_inheritance])
+
+
+async def used_to(seconds, number=10):
+    """A policy whose calls have lately taken so many seconds."""
     through = policy()
-    for _ in range(100):
-        await through.run(Dependency(2.0))
-    quick = Dependency("quick")
+    for _ in range(number):
+        await through.run(Dependency(seconds))
+    return through
+
+
+@in_whatever_way
+async def test_too_little_time_is_too_little_in_whatever_way_it_is_given(hurry):
+    through, dependency = await used_to(2.0), Dependency("quick")
+    ended = await hurry(through, dependency, 1.9)
+    assert "too little time" in str(ended.error)
+    assert not dependency.calls
+    assert (await hurry(through, dependency, 2.1)).ok
+
+
+@in_whatever_way
+async def test_as_much_time_as_the_quickest_took_is_enough(hurry):
+    through = await used_to(2.0)
+    await through.run(Dependency(1.0))
+    assert (await hurry(through, Dependency(0.5), 1.0)).ok
+
+
+@in_whatever_way
+async def test_a_cold_policy_refuses_no_hurry(hurry):
+    assert (await hurry(await used_to(2.0, number=9), Dependency("quick"), 0.5)).ok
+
+
+@in_whatever_way
+async def test_one_quick_call_is_enough_for_all_who_are_in_a_hurry(hurry):
+    through = await used_to(2.0)
+    await through.run(Dependency(0.2))
+    assert [(await hurry(through, Dependency(0.2), 0.5)).ok for _ in range(20)] == [True] * 20
+
+
+@in_whatever_way
+async def test_one_hurried_call_in_five_seconds_goes_to_see(hurry):
+    through, still_slow = await used_to(2.0), Dependency(2.0)
+    for _ in range(40):
+        await hurry(through, still_slow, 0.5)
+        await asyncio.sleep(0.5)
+    assert still_slow.calls == pytest.approx([25, 30, 35, 40], abs=1e-3)
+
+
+@in_whatever_way
+async def test_who_went_to_see_and_was_quick_enough_opens_the_way(hurry):
+    through = await used_to(2.0)
     ends = []
-    for _ in range(30):
-        deadline = Deadline(running_clock().monotonic() + 0.5)
-        ends.append((await through.outcome(quick, Ask(deadline=deadline))).ok)
-    assert ends.count(True) == 3
+    for _ in range(20):
+        ends.append((await hurry(through, Dependency(0.1), 0.5)).ok)
+        await asyncio.sleep(1)
+    assert ends == [False] * 5 + [True] * 15
 
 
-async def test_a_cold_policy_refuses_no_hurry():
-    through = policy()
-    for _ in range(99):
+async def test_what_was_slow_is_forgotten_within_a_minute():
+    through = await used_to(2.0)
+    await asyncio.sleep(60)
+    assert (await _by_timeout(through, Dependency("quick"), 0.5)).ok
+
+
+async def test_what_was_quick_is_known_for_half_a_minute():
+    through = await used_to(2.0, number=1)
+    await through.run(Dependency(0.2))
+    for _ in range(15):
         await through.run(Dependency(2.0))
-    assert await through.run(
-        Dependency("quick"), Ask(deadline=Deadline(running_clock().monotonic() + 0.5))
-    )
+    assert (await _by_timeout(through, Dependency(0.1), 0.5)).ok
+
+
+async def test_what_was_quick_is_forgotten_within_a_minute():
+    through = await used_to(0.1)
+    for _ in range(31):
+        await through.run(Dependency(2.0))
+    assert "too little time" in str((await _by_timeout(through, Dependency(0.1), 0.5)).error)
+
+
+async def test_failures_say_nothing_of_how_quick_an_answer_is():
+    through = await used_to(2.0)
+    for _ in range(20):
+        await through.outcome(Dependency(OSError("refused at once")))
+    assert not (await _by_timeout(through, Dependency(0.1), 0.5)).ok
+
+
+async def test_a_long_stream_that_begins_at_once_can_begin_in_a_hurry():
+    """How long it lasts says nothing of when its first item comes."""
+    through = policy()
+
+    async def words():
+        await asyncio.sleep(0.2)
+        for word in ("one", "two"):
+            yield word
+            await asyncio.sleep(1)
+
+    for _ in range(12):
+        assert [word async for word in through.stream(words)] == ["one", "two"]
+    assert (await _by_timeout(through, Dependency(0.2), 0.5)).ok
+    assert not (await _by_timeout(through, Dependency(0.1), 0.1)).ok
+
+
+async def test_a_policys_own_timeout_is_never_too_little():
+    through = policy(timeout=2.5)
+    for _ in range(20):
+        await through.run(Dependency(2.0), timeout=9)
+    assert await through.run(Dependency(2.0)) == "late"
 
 
 async def test_a_call_that_no_task_drives_can_not_be_cut_short_and_is_not_lost():

@@ -7,6 +7,7 @@ agree on a verdict, both are right.
 """
 
 from dataclasses import dataclass, field
+from math import inf
 
 from koo.resilience import Failure, Mode, RetryClass, State, Success
 
@@ -23,6 +24,7 @@ class Ticket:
     era: int
     counts: bool = True
     lease_end: float | None = None
+    took: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,10 @@ class BreakerOracle:
     good_probes: int = 0
     failed_probes: int = 0
     opens_until: float = 0.0
-    ramp_until: float = float("-inf")
-    ramp_room: int = 0
+    lease: float | None = None
+    ramp_widens_at: float = 0.0
+    ramp_room: float = inf
+    ramp_is_tight: bool = False
     rejected: int = 0
     would_reject: int = 0
     twice: int = 0
@@ -82,8 +86,24 @@ class BreakerOracle:
                 return {len(self.live_probes(now)) < self.config.max_probes}
         if self.mode in {Mode.DISABLED, Mode.FORCED_CLOSED}:
             return {True}
-        ramped = now < self.ramp_until and len(self.flying) >= self.ramp_room
+        ramped = len(self.flying) >= self.room_at(now)
         return {not (opens or ramped) for opens in self.opens_at_the_door(now)}
+
+    def room_at(self, now):
+        """How many calls may be in flight: doubled when it is due, unless nobody needed that."""
+        if now < self.ramp_widens_at:
+            return self.ramp_room
+        return 2 * self.ramp_room if self.ramp_is_tight else inf
+
+    def _pass_the_ramp(self, now):
+        """What a call at the door makes of the ramp."""
+        is_due = now >= self.ramp_widens_at
+        self.ramp_room = self.room_at(now)
+        if is_due:
+            self.ramp_is_tight = False
+            self.ramp_widens_at = now + self.config.ramp_timeout
+        if len(self.flying) >= self.ramp_room:
+            self.ramp_is_tight = True
 
     def opens_at_the_door(self, now):
         """Whether asking shows that calls in flight are too slow."""
@@ -98,6 +118,8 @@ class BreakerOracle:
         assert opened in self.opens_at_the_door(now), f"opened: {opened}"
         if opened:
             self._trip(now)
+        elif self.state is State.CLOSED and self.mode not in {Mode.DISABLED, Mode.FORCED_CLOSED}:
+            self._pass_the_ramp(now)
         if not admitted:
             if self.mode is Mode.SHADOW:
                 self.would_reject += 1
@@ -108,7 +130,7 @@ class BreakerOracle:
             self._move(State.HALF_OPEN)
         ticket = Ticket(now, self.era)
         if self.state is State.HALF_OPEN:
-            lease = self.config.probe_timeout or self.config.recovery_timeout
+            lease = self.lease or self.config.recovery_timeout
             ends = [now + lease, *([] if deadline_at is None else [deadline_at])]
             ticket.lease_end = min(ends)
             self.probes.append(ticket)
@@ -131,6 +153,22 @@ class BreakerOracle:
         """The probes whose lease has not ended."""
         return [probe for probe in self.probes if probe.lease_end > now]
 
+    def may_take(self, seconds):
+        """An attempt may take so long, and so may a probe."""
+        self.lease = max(seconds, self.lease or 0.0)
+
+    def extend(self, ticket, now, until):
+        """This attempt takes longer than others."""
+        if ticket in self.live_probes(now):
+            ticket.lease_end = max(until, ticket.lease_end)
+
+    def answer(self, ticket, now):
+        """The first item of a stream has come: from here on, nobody waits for this call."""
+        if ticket.took is None:
+            ticket.took = now - ticket.began
+        if ticket in self.flying:
+            self.flying.remove(ticket)
+
     # -- settling ----------------------------------------------------------------------------
 
     def cancel(self, ticket):
@@ -146,9 +184,8 @@ class BreakerOracle:
         failed = evidence(outcome)
         if not ticket.counts or ticket.era != self.era or failed is None:
             return
-        slow = self.config.slow_threshold is not None and (
-            now - ticket.began > self.config.slow_threshold
-        )
+        took = now - ticket.began if ticket.took is None else ticket.took
+        slow = self.config.slow_threshold is not None and took > self.config.slow_threshold
         if self.state is State.HALF_OPEN:
             self._judge_probe(failed or slow, outcome, now)
         elif self.mode is not Mode.DISABLED:
@@ -244,8 +281,9 @@ class BreakerOracle:
         """Start anew, with few calls at first."""
         self.failed_probes = 0
         self.log.clear()
-        self.ramp_until = now + self.config.ramp_timeout
+        self.ramp_widens_at = now + self.config.ramp_timeout
         self.ramp_room = self.config.ramp_start
+        self.ramp_is_tight = False
         self._move(State.CLOSED)
 
     def _move(self, state):
@@ -287,7 +325,7 @@ class BreakerOracle:
     def take_over(self, mode, now):
         """Be closed by force, or disabled; there is no ramp, because everything is admitted."""
         self._switch(mode, lambda: self.close(now))
-        self.ramp_until = float("-inf")
+        self.ramp_room = inf
 
     def _switch(self, mode, move):
         before, self.mode = self.mode, mode

@@ -58,7 +58,6 @@ configs = st.builds(
     slow_threshold=st.sampled_from([None, None, 0.5, 5.0]),
     slow_rate=st.sampled_from([0.3, 0.5, 1.0]),
     max_probes=st.sampled_from([1, 1, 2]),
-    probe_timeout=st.sampled_from([None, 3.0]),
     ramp_start=st.integers(1, 3),
     ramp_timeout=st.sampled_from([0.0, 2.0, 20.0]),
     window=windows,
@@ -127,6 +126,28 @@ class BreakerMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.open_calls)
     @rule(index=st.integers(0, 1000))
+    def be_answered(self, index):
+        """The first item of a stream is there."""
+        permit, twins, ticket = self.open_calls[index % len(self.open_calls)]
+        permit.answered()
+        twins.answered()
+        self.oracle.answer(ticket, self.now)
+
+    @precondition(lambda self: self.open_calls)
+    @rule(index=st.integers(0, 1000), seconds=st.sampled_from([1.0, 30.0]))
+    def take_longer(self, index, seconds):
+        permit, twins, ticket = self.open_calls[index % len(self.open_calls)]
+        permit.extend_lease(self.now + seconds)
+        twins.extend_lease(self.now + seconds)
+        self.oracle.extend(ticket, self.now, self.now + seconds)
+
+    @rule(seconds=st.sampled_from([3.0, 20.0]))
+    def hear_of_attempts(self, seconds):
+        self.both("lease_for", seconds)
+        self.oracle.may_take(seconds)
+
+    @precondition(lambda self: self.open_calls)
+    @rule(index=st.integers(0, 1000))
     def forget(self, index):
         """The caller drops its permit without a word."""
         ticket = self.open_calls.pop(index % len(self.open_calls))[2]
@@ -164,7 +185,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
     def check_promise(self, refusal):
         if self.oracle.state is State.CLOSED:
-            assert refusal.retry_after == pytest.approx(self.oracle.ramp_until - self.now)
+            assert refusal.retry_after == pytest.approx(self.oracle.ramp_widens_at - self.now)
         else:
             assert refusal.retry_after == approx(self.oracle.retry_after(self.now))
 

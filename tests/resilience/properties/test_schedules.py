@@ -16,6 +16,7 @@ import pytest
 
 from koo.errors import KooError
 from koo.resilience import (
+    ABANDONED,
     SUCCESS,
     Ask,
     Failure,
@@ -24,6 +25,7 @@ from koo.resilience import (
     RetryConfig,
     State,
 )
+from koo.resilience.gate import TimedPermit
 from koo.testing import run, running_clock
 
 from ..tools import calls, trip
@@ -35,11 +37,14 @@ pytestmark = [pytest.mark.properties, pytest.mark.timeout(0)]
 SCHEDULES = 100_000
 BATCH = 100
 RECOVERY = 10.0
-LEASE = 4.0
 FAILURES = 3
 SUCCESSES = 2
 
 FORMS = ("run", "run", "outcome", "block", "stream", "loop")
+EVENTS = {
+    *("by a run", "by its share", "probes", "probes given up", "stale outcomes", "callers gone"),
+    *("probes after a lease that was over", "hours that the wall clock jumped"),
+}
 FATES = ("answer", "answer", "answer", "fail", "fail", "wrong", "throttled", "hang", "deaf")
 
 
@@ -72,6 +77,7 @@ class Judged:
         self.state = State.CLOSED
         self.era = self.good = self.bad = 0
         self.permits = {}
+        self.lease = None
         self.leases = {}
         self.faults = []
 
@@ -83,14 +89,30 @@ class Judged:
             self.expect(running or not is_probing, "refused because of a lease that is over")
             return answer
         self.expect(not running or not is_probing, "two probes at once")
-        permit = Permit(self, ask, now, self.era)
+        self.seen["probes"] += is_probing
+        self.seen["probes after a lease that was over"] += is_probing and bool(self.leases)
+        permit = TimedPermit(self, ask, now, self.era)
         self.permits[id(permit)] = answer
-        self.leases[id(permit)] = now + LEASE
+        self.leases[id(permit)] = now + (self.lease or RECOVERY)
         return permit
+
+    def lease_for(self, seconds):
+        self.lease = seconds
+        self.breaker.lease_for(seconds)
+
+    def lease_extended(self, permit, until):
+        if self.leases.get(id(permit), 0.0) > running_clock().monotonic():
+            self.leases[id(permit)] = max(until, self.leases[id(permit)])
+        self.permits[id(permit)].extend_lease(until)
+
+    def answered(self, permit):
+        self.permits[id(permit)].answered()
 
     def settled(self, permit, outcome):
         self.leases.pop(id(permit), None)
+        self.seen["stale outcomes"] += permit.generation != self.era
         if permit.generation == self.era:
+            self.seen["probes given up"] += self.state is State.HALF_OPEN and outcome is ABANDONED
             self.bad += evidence(outcome) is True
             self.good += evidence(outcome) is False
         must, before = self.verdicts(permit, outcome), self.state
@@ -149,7 +171,6 @@ class Schedule:
             failure_threshold=FAILURES,
             success_threshold=SUCCESSES,
             recovery_timeout=RECOVERY,
-            probe_timeout=LEASE,
             streak_span=dice.choice([0.0, 1.0]),
         )
         self.judged.breaker = self.world.breaker
@@ -171,9 +192,12 @@ class Schedule:
             calls(self.judged, dice.choice([0, 1, 2, 4, 8]))
         callers = [asyncio.create_task(self.caller()) for _ in range(dice.randint(2, 6))]
         if dice.random() < 0.3:
-            self.world.clock.step_wall(dice.choice([-3600.0, 3600.0]))
+            hour = dice.choice([-3600.0, 3600.0])
+            self.seen["hours that the wall clock jumped"] += 1
+            self.world.clock.step_wall(hour)
         await asyncio.wait(callers)
         for caller in callers:
+            self.seen["callers gone"] += caller.cancelled()
             if not caller.cancelled():
                 caller.result()
         self.nothing_is_held()
@@ -260,12 +284,15 @@ async def batch(dice, seen):
         await Schedule(dice, seen).play()
 
 
-def test_no_schedule_moves_the_breaker_wrongly_wedges_it_or_loses_a_permit(scale, seed):
-    seen = Counter()
-    for number in range(seed, seed + round(SCHEDULES * scale / BATCH)):
+def test_no_schedule_moves_the_breaker_wrongly_wedges_it_or_loses_a_permit(
+    scale, seed, record_property
+):
+    seen, batches = Counter(), round(SCHEDULES * scale / BATCH)
+    for number in range(seed, seed + batches):
         try:
             run(batch(random.Random(number), seen), seed=number)
         except BaseException as error:
             error.add_note(f"in the batch of seed {number}")
             raise
-    assert set(seen) == {*FORMS, *FATES, "by a run", "by its share"}
+    assert set(+seen) == {*FORMS, *FATES, *EVENTS}
+    record_property("counted", {"schedules": batches * BATCH, "seed": seed, **seen})

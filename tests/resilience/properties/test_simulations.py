@@ -92,3 +92,9 @@ def test_no_burst_passes_a_limit(simulated, seeds, limit):
 def test_three_limits_hold_together(simulated):
     for windows in simulated.rolling_window(simulated.DOCUMENTED_LIMITS, 3 * 86_400.0):
         assert windows.worst <= windows.limit.limit
+        assert 0.98 <= windows.utilisation <= 1
+
+
+def test_no_limit_is_used_to_more_than_all_of_it(simulated, seeds, limit):
+    for seed in seeds:
+        assert simulated.rolling_window([limit], 10 * limit.per, seed)[0].utilisation <= 1

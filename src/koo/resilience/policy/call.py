@@ -45,10 +45,6 @@ class Terms(Protocol):
     memory: Memory
     monotonic: Callable[[], float]
 
-    def cannot_finish_in(self, seconds: float) -> bool:
-        """Whether so little time is too little, as far as past calls tell."""
-        ...
-
     def open_lane(self, loop: AbstractEventLoop, timeout: float) -> Lane:
         """The lane for the usual timeout on *loop*."""
         ...
@@ -107,7 +103,6 @@ class Call:
         if self.deadline_at is None or at < self.deadline_at:
             self.deadline_at = at
             self.is_ours = False
-            self.is_late = self.policy.cannot_finish_in(at - self.began)
 
     # -- admission -----------------------------------------------------------------
 
@@ -189,6 +184,8 @@ class Call:
         self.ends_with_deadline = moment == self.deadline_at
         left = max(0.0, moment - self.policy.monotonic())
         self.timer = loop.call_later(left + SLACK, self.expire)
+        for permit in self.permits:
+            permit.extend_lease(moment)
 
     def is_past(self, now: float) -> bool:
         """Whether the time of the whole call is over."""
@@ -199,6 +196,12 @@ class Call:
         self.began += now - paused_at
         if self.is_past(now):
             self.is_ours = False
+
+    def answered(self, now: float) -> None:
+        """The first item is there: how long it took is what can be compared with other calls."""
+        self.policy.memory.note(now - self.began)
+        for permit in self.permits:
+            permit.answered()
 
     def expire(self) -> None:
         """The attempt's time is over: end it where it waits."""
@@ -294,8 +297,7 @@ def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] |
     if isinstance(answer, Rejected):
         call.refusal, answer = answer, []
     call.permits = answer
-    call.has_expired = call.ends_with_deadline = False
-    call.is_late = timeout is not None and not timeout > 0
+    call.has_expired = call.ends_with_deadline = call.is_late = False
     call.is_ours = True
     # Bound first: the interpreter is slow to call a function that it finds on an instance.
     monotonic = policy.monotonic
@@ -307,6 +309,10 @@ def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] |
         call.obey(outer.deadline_at)
     if ask.deadline is not None:
         call.obey(ask.deadline.at)
+    # The policy's own timeout has been time enough for all that came before.
+    if call.deadline_at is not None and (timeout is not None or not call.is_ours):
+        left = call.deadline_at - began
+        call.is_late = not left > 0 or policy.memory.is_too_short(left, began)
     return call
 
 

@@ -6,8 +6,10 @@
 
 The attempt's clock runs only while the generator is being asked, never in the
 consumer's own time; its total is still one attempt timeout, unless a pace says how
-long the first item and each gap may take. A consumer that goes away abandons the
-attempt. The last item says what the attempt has spent, if the policy has an appraiser.
+long the first item and each gap may take. Its duration is that total. How quick it is,
+says the first item: that a stream is long says nothing against it. A consumer that goes
+away abandons the attempt. The last item says what the attempt has spent, if the policy
+has an appraiser.
 """
 
 from __future__ import annotations
@@ -67,9 +69,11 @@ async def stream(
             items = function()
             while True:
                 item = await _next(call, items, pace.gap if pace and has_yielded else None)
+                paused_at = journey.monotonic()
                 if not has_yielded:
                     start.is_over()
-                has_yielded, paused_at = True, journey.monotonic()
+                    call.answered(paused_at)
+                has_yielded = True
                 yield item
                 call.resume(paused_at, journey.monotonic())
                 paused_at = None

@@ -17,7 +17,7 @@ from ...errors import Rejected
 from ..classifier import classify_by_type
 from ..clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from ..events import CallRejected, GaveUp, Listener, RetryScheduled, ignore, tell
-from ..gate import Gate
+from ..gate import Gate, LeasingGate
 from ..measure import Histogram
 from ..outcome import (
     ABANDONED,
@@ -110,8 +110,10 @@ class Journey:
         check_composition(self)
         _fix(self, lane_timeout=timeout if attempt_timeout is None else attempt_timeout)
         _fix(self, clock=clock, monotonic=clock.monotonic, _random=random, _on_event=on_event)
-        feed_at = float("inf") if retry_budget is None else float("-inf")
-        _fix(self, _latency=Histogram(), memory=Memory(feed_at))
+        _fix(self, _latency=Histogram(), memory=Memory())
+        for gate in gates:
+            if self.lane_timeout is not None and isinstance(gate, LeasingGate):
+                gate.lease_for(self.lane_timeout)
 
     def __setattr__(self, name: str, _: object) -> NoReturn:
         """A policy never changes: raises AttributeError."""
@@ -154,8 +156,7 @@ class Journey:
     def succeed(self, call: Call, outcome: Outcome) -> None:
         """Settle an attempt that did not raise."""
         if (lane := call.lane) is None or lane.calls.pop(call, None) is None:
-            call.disarm()
-            call.forgive_if_expired()
+            self._take_leave(call)
         monotonic = self.monotonic
         now = monotonic()
         self._latency.record(now - call.began)
@@ -163,8 +164,8 @@ class Journey:
         memory.successes_total += 1
         if call.number > 1:
             memory.late_successes_total += 1
-        if now >= memory.feed_at and self.retry_budget:
-            memory.feed(self.retry_budget, now)
+        if now >= memory.chores_at:
+            memory.do_chores(now, now - call.began, self.retry_budget)
         permits, call.permits = call.permits, ()
         for permit in permits:
             # permit.settle(outcome), spelled out.
@@ -173,6 +174,14 @@ class Journey:
                 continue
             permit.done = True
             permit.gate.settled(permit, outcome)
+
+    def _take_leave(self, call: Call) -> None:
+        """End a call that is not timed with the others of its lane."""
+        if call.timer is not None:
+            # In a hurry, perhaps: that it was quick enough must not be left to the chores' pace.
+            self.memory.note(self.monotonic() - call.began)
+        call.disarm()
+        call.forgive_if_expired()
 
     def conclude(self, call: Call, outcome: Outcome) -> None:
         """Settle an attempt whose owner has said how it ended."""
@@ -342,21 +351,9 @@ class Journey:
     def _cannot_finish_from(self, call: Call, moment: float) -> bool:
         """Whether an attempt that begins at *moment* has too little time, or none."""
         end = call.deadline_at
-        return end is not None and self.cannot_finish_in(end - moment)
-
-    def cannot_finish_in(self, seconds: float) -> bool:
-        """Whether less time is left than all but one in twenty past attempts took."""
-        if seconds <= 0:
-            return True
-        memory = self.memory
-        if memory.successes_total >= memory.look_again_at:
-            memory.look_again_at = 2 * memory.successes_total
-            memory.quickest = self._latency.stats().quantile(0.05) or 0.0
-        if seconds >= memory.quickest:
+        if end is None:
             return False
-        # Every tenth goes all the same: without it, nobody would notice that calls got quicker.
-        memory.hurried_total += 1
-        return memory.hurried_total % 10 != 0
+        return moment >= end or self.memory.is_too_short(end - moment, self.monotonic())
 
     def open_lane(self, loop: AbstractEventLoop, timeout: float) -> Lane:
         """The lane for this policy's timeout on *loop*."""

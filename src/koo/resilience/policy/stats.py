@@ -12,8 +12,11 @@ from .timers import Lane
 
 __all__ = ["CallOutcome", "Memory", "PolicyStats"]
 
-_ENOUGH_CALLS: Final = 100
-_FEED_INTERVAL: Final = 0.125
+_ENOUGH: Final = 10
+_HALF: Final = 30.0
+_LOOK_INTERVAL: Final = 5.0
+_CHORE_INTERVAL: Final = 0.125
+_NEVER: Final = float("inf")
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -41,33 +44,44 @@ class PolicyStats:
 
 
 class Memory:
-    """All that ever changes in a policy: its counts, and the lane that its calls are timed in."""
+    """All that ever changes in a policy: its counts, and the lane that its calls are timed in.
+
+    How quick an answer can be is what the last half to whole minute says. Up to eight successes
+    a second are *seen*, and the quickest of all calls that have a time of their own:
+
+        seen_before              seen
+        quickest_before          quickest
+        |<------ 30 s ------>|<------ 30 s ------>| half_ends_at: forget the one, begin another
+    """
 
     __slots__ = (
         "abandoned_total",
         "appraiser_errors_total",
+        "chores_at",
         "cut_attempts_total",
         "failures_total",
         "fed_total",
-        "feed_at",
-        "hurried_total",
+        "half_ends_at",
         "lane",
         "late_successes_total",
-        "look_again_at",
+        "look_at",
         "quickest",
+        "quickest_before",
         "rejected_total",
         "retries_total",
+        "seen",
+        "seen_before",
         "successes_total",
     )
 
-    def __init__(self, feed_at: float) -> None:
+    def __init__(self) -> None:
         self.successes_total = self.late_successes_total = self.failures_total = 0
         self.rejected_total = self.abandoned_total = self.retries_total = 0
-        self.appraiser_errors_total = self.cut_attempts_total = 0
-        self.fed_total = self.hurried_total = 0
-        self.feed_at = feed_at
-        self.look_again_at = _ENOUGH_CALLS
-        self.quickest = 0.0
+        self.appraiser_errors_total = self.cut_attempts_total = self.fed_total = 0
+        self.seen = self.seen_before = 0
+        self.quickest = self.quickest_before = _NEVER
+        self.chores_at = self.half_ends_at = -_NEVER
+        self.look_at: float | None = None
         self.lane: Lane | None = None
 
     @property
@@ -76,12 +90,54 @@ class Memory:
         failed = self.failures_total + self.rejected_total + self.abandoned_total
         return self.successes_total + failed
 
+    def do_chores(self, now: float, took: float, budget: RetryBudget | None) -> None:
+        """Do what is due after a success that *took* so long; not after each, they are too many."""
+        self.chores_at = now + _CHORE_INTERVAL
+        if now >= self.half_ends_at:
+            self._forget(now)
+        self.seen += 1
+        self.note(took)
+        if budget is not None:
+            self.feed(budget, now)
+
+    def note(self, took: float) -> None:
+        """An answer can be there in so many seconds."""
+        if took < self.quickest:  # noqa: PLR1730 - min() takes thrice as long
+            self.quickest = took
+
     def feed(self, budget: RetryBudget, now: float) -> None:
-        """Deposit the first-try successes since the last time; not at each, they are too many."""
+        """Deposit the first-try successes since the last time."""
         first_tries = self.successes_total - self.late_successes_total
         budget.deposit(now, first_tries - self.fed_total)
         self.fed_total = first_tries
-        self.feed_at = now + _FEED_INTERVAL
+
+    def is_too_short(self, seconds: float, now: float) -> bool:
+        """Whether of the successes lately none took so few *seconds*.
+
+        One call in five seconds is told otherwise: only who begins finds out that calls have
+        become quicker.
+        """
+        if now >= self.half_ends_at:
+            self._forget(now)
+        if seconds >= self.quickest or seconds >= self.quickest_before:
+            return False
+        if self.seen + self.seen_before < _ENOUGH:
+            return False
+        if self.look_at is not None and now < self.look_at:
+            return True
+        goes_to_see = self.look_at is not None
+        self.look_at = now + _LOOK_INTERVAL
+        return not goes_to_see
+
+    def _forget(self, now: float) -> None:
+        """Forget the older half minute, as the later is over; both, if it has been for as long."""
+        if now < self.half_ends_at + _HALF:
+            self.quickest_before, self.seen_before = self.quickest, self.seen
+            self.half_ends_at += _HALF
+        else:
+            self.quickest_before, self.seen_before = _NEVER, 0
+            self.half_ends_at = now + _HALF
+        self.quickest, self.seen = _NEVER, 0
 
 
 class CallOutcome(Generic[T_co]):
