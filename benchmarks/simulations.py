@@ -1,4 +1,4 @@
-"""The resilience floor in trouble, in virtual time: JSON lines, and docs/performance.md.
+"""The resilience floor and its peers in trouble, in virtual time: JSON lines, docs/performance.md.
 
 scripts/bench simulations
 
@@ -25,6 +25,18 @@ from simulated import (
     rescue_of_errors,
     rolling_window,
 )
+from simulated.peers import (
+    BREAKERS,
+    LIMITERS,
+    PEERS,
+    RETRIES,
+    peers_amplification,
+    peers_herd,
+    peers_nested_calls,
+    peers_on_a_dead_upstream,
+    peers_peak_to_mean,
+    peers_rolling_window,
+)
 
 from koo.resilience import RetryConfig
 
@@ -36,7 +48,7 @@ def main() -> None:
     sections = [limits(), outages(), retries(), crowds()]
     for section in sections:
         publish("simulations", section)
-    write_page("Simulations", environment(()), sections)
+    write_page("Simulations", environment(PEERS), sections)
 
 
 def limits() -> Section:
@@ -46,7 +58,7 @@ def limits() -> Section:
         " caller who asks again as soon as it may, and bursts of random size at random moments."
         " Utilisation is that of the first of them: the time that its calls would have taken if"
         " each had passed as soon as the limits allow it, over the time that they took.",
-        [*_of_each_window(), *_of_all_windows()],
+        [*_of_each_window(), *_of_all_windows(), *_of_peers_windows()],
     )
 
 
@@ -64,9 +76,13 @@ def _of_all_windows() -> Iterator[Figure]:
     for windows in together:
         what = f"worst rolling window of {windows.limit.per:,.0f} s, all three limits at once"
         yield Figure(what, windows.worst, "", f"<= {windows.limit.limit:,}")
-    yield Figure(
-        "utilisation, all three limits at once", together[0].utilisation, "", ">= 0.98"
-    )
+    yield Figure("utilisation, all three limits at once", together[0].utilisation, "", ">= 0.98")
+
+
+def _of_peers_windows() -> Iterator[Figure]:
+    for name in LIMITERS:
+        worst = peers_rolling_window(name)
+        yield Figure(f"worst rolling window, 60 per 60 s: {name}", worst, "")
 
 
 def outages() -> Section:
@@ -74,10 +90,13 @@ def outages() -> Section:
         "What reaches a dead upstream",
         "Requests in 60 s at 100 calls a second, each failing after 1 s or 10 s; the circuit"
         " breaker's first wait is 10 s, nobody waits in line, no slow rule. Cold: dead from the"
-        " first call. Healthy: after 60 s of answers. The worst of twenty seeds.",
+        " first call. Healthy: after 60 s of answers. The worst of twenty seeds; of peers, one."
+        " These try three times and wait up to 1, 2 s between; before a peer's breaker that"
+        " opens after five failures for 10 s, they try again only what the upstream raised.",
         [
             *_of_health("cold", 0.0, {20: (30, 30), None: (110, 1_010)}),
             *_of_health("healthy before", 60.0, {20: (45, 45), None: (155, 1_055)}),
+            *_of_peers_outages(),
         ],
     )
 
@@ -95,13 +114,21 @@ def _of_health(
             yield Figure(f"{what}, with 3 retries", retried, "")
 
 
+def _of_peers_outages() -> Iterator[Figure]:
+    for failure_time in (1.0, 10.0):
+        for name in (None, *BREAKERS):
+            what = "tenacity alone" if name is None else f"tenacity before {name}'s breaker"
+            hits = peers_on_a_dead_upstream(name, failure_time, seed=1)
+            yield Figure(f"cold, failing after {failure_time:g} s: {what}", hits, "")
+
+
 def retries() -> Section:
     return Section(
         "What retries cost and mend",
         "A client with three attempts, the documented backoff and a retry budget, after 60 s of"
         " health; no circuit breaker. Rescue is the share of failed first attempts that end well"
         " all the same. Blips: everything fails for 0.5 s in every 10 s. The mean of twenty seeds.",
-        [*_of_amplification(), *_of_rescue(), _of_nests()],
+        [*_of_amplification(), *_of_rescue(), *_of_nests()],
     )
 
 
@@ -110,6 +137,8 @@ def _of_amplification() -> Iterator[Figure]:
         value = fmean(amplification(rps, seed) for seed in _SEEDS)
         what = f"attempts per call in a total outage, {rps:,} a second"
         yield Figure(what, value, "", f"<= {bound}")
+    value = peers_amplification(100, seed=1)
+    yield Figure("attempts per call in a total outage, 100 a second: tenacity", value, "")
 
 
 def _of_rescue() -> Iterator[Figure]:
@@ -122,9 +151,10 @@ def _of_rescue() -> Iterator[Figure]:
             yield Figure(what, value, "", ">= 0.55")
 
 
-def _of_nests() -> Figure:
+def _of_nests() -> Iterator[Figure]:
     what = "calls on a dead backend, three layers of three attempts each"
-    return Figure(what, nested_calls(), "", "= 3")
+    yield Figure(what, nested_calls(), "", "= 3")
+    yield Figure(f"{what}: tenacity", peers_nested_calls(), "")
 
 
 def crowds() -> Section:
@@ -137,9 +167,20 @@ def crowds() -> Section:
         " seeds.",
         [
             Figure("calls that reach it in the instant of recovery", herd(), "", "= 1"),
+            *(
+                Figure(f"calls that reach it in the instant of recovery: {name}", hits, "")
+                for name, hits in ((name, peers_herd(name)) for name in BREAKERS)
+            ),
             Figure("busiest over mean 100 ms", spread, "", "<= 1.6"),
+            *_of_peers_crowds(),
         ],
     )
+
+
+def _of_peers_crowds() -> Iterator[Figure]:
+    for name in RETRIES:
+        spread = fmean(peers_peak_to_mean(name, seed) for seed in _SEEDS)
+        yield Figure(f"busiest over mean 100 ms: {name}", spread, "")
 
 
 if __name__ == "__main__":

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from koo.resilience import Backoff, CircuitBreaker, Policy, RetryConfig
 from koo.testing import run, running_clock
 
-__all__ = ["herd", "peak_to_mean"]
+__all__ = ["OUTAGE", "busiest_over_mean", "herd", "peak_to_mean"]
 
-_OUTAGE = 60.0
+OUTAGE = 60.0
 
 
 def herd(callers: int = 1000) -> int:
@@ -56,7 +56,7 @@ def peak_to_mean(seed: int, clients: int = 1000) -> float:
             "client",
             retry=RetryConfig(max_retries=10_000, backoff=Backoff(max_delay=5.0)),
             retry_budget=None,
-            timeout=_OUTAGE,
+            timeout=OUTAGE,
             clock=clock,
             random=random.Random(seed).random,
         )
@@ -68,5 +68,10 @@ def peak_to_mean(seed: int, clients: int = 1000) -> float:
         await asyncio.gather(*(policy.outcome(fail) for _ in range(clients)))
 
     run(program)
-    buckets = Counter(int(moment * 10) for moment in moments if 40.0 <= moment < _OUTAGE)
+    return busiest_over_mean(moments)
+
+
+def busiest_over_mean(moments: Iterable[float]) -> float:
+    """The busiest 100 ms of the last 20 s of the outage, over the mean of them."""
+    buckets = Counter(int(moment * 10) for moment in moments if 40.0 <= moment < OUTAGE)
     return max(buckets.values()) / (sum(buckets.values()) / 200)

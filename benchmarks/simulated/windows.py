@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from koo.resilience import Limit, Policy, RateLimiter, RateLimiterConfig
 from koo.testing import run, running_clock
 
-__all__ = ["DOCUMENTED_LIMITS", "Windows", "rolling_window"]
+__all__ = ["DOCUMENTED_LIMITS", "Windows", "busiest", "rolling_window"]
 
 #: The documented limits: 60 a minute, 1,000 an hour, 10,000 a day.
 DOCUMENTED_LIMITS = (Limit(60, 60.0), Limit(1_000, 3_600.0), Limit(10_000, 86_400.0))
@@ -39,7 +39,7 @@ def rolling_window(
     """
     stamps = run(_demand(limits, seconds, None if seed is None else random.Random(seed)))
     utilisation = _soonest(limits, len(stamps))[-1] / (stamps[-1] - stamps[0])
-    return tuple(Windows(limit, _busiest(stamps, limit.per), utilisation) for limit in limits)
+    return tuple(Windows(limit, busiest(stamps, limit.per), utilisation) for limit in limits)
 
 
 async def _demand(
@@ -89,7 +89,7 @@ def _soonest(limits: Sequence[Limit], number: int) -> list[float]:
     return moments
 
 
-def _busiest(stamps: list[float], span: float) -> int:
+def busiest(stamps: list[float], span: float) -> int:
     """The most stamps within any half-open span."""
     return max(
         number + 1 - bisect_right(stamps, stamp - span) for number, stamp in enumerate(stamps)

@@ -5,6 +5,8 @@ import asyncio
 from koo.resilience import Ask, Backoff, Deadline, Pace, Policy, RetryConfig
 from koo.testing import run, running_clock
 
+STREAMS = 120
+
 
 def test_a_slow_spell_is_forgotten_within_seconds():
     """It was an hour of 3 s a call; for ten hours after it nine of ten were refused."""
@@ -59,13 +61,13 @@ def test_a_stream_that_must_begin_soon_is_begun_again_although_streams_take_long
             nonlocal begun
             begun += 1
             await asyncio.sleep(0.1)
-            if begun == 13:
+            if begun == STREAMS:
                 raise ConnectionError
             yield 1
             await asyncio.sleep(2.0)
             yield 2
 
-        for _ in range(13):
+        for _ in range(STREAMS):
             stream = policy.stream(items, pace=Pace(gap=5.0, first=1.0))
             assert [item async for item in stream] == [1, 2]
 

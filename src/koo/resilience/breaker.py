@@ -338,7 +338,7 @@ class CircuitBreaker:
 
     def _close(self, cause: str) -> None:
         self._failed_probes = 0
-        self._ramp = None if self._mode in _UNBOUND else self._config.ramp(self._monotonic())
+        self._ramp = None if self._mode in _UNBOUND else Ramp(self._config, self._monotonic())
         self._window.clear()
         self._enter(State.CLOSED, cause)
 

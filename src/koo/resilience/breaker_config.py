@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from .breaker_ramp import Ramp
 from .checking import check_finite, check_whole
 from .window import WindowConfig
 
@@ -98,10 +97,6 @@ class BreakerConfig:
         growth = min(2.0 ** min(failed_probes, _DOUBLINGS), _LONGEST_WAIT)
         wait = self.recovery_timeout * growth * (1 + _JITTER * draw)
         return max(wait, min(hint or 0.0, _LONGEST_HINT))
-
-    def ramp(self, now: float) -> Ramp:
-        """How admission grows for a breaker that closes *now*."""
-        return Ramp(self.ramp_start, self.ramp_timeout, now)
 
     def is_slow(self, seconds: float) -> bool:
         """Whether a call that takes so many *seconds* is slow."""

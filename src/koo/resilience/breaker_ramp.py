@@ -2,16 +2,17 @@
 
     calls that may wait for an answer at once
 
-    start   2  3 ... one more with each success ...
-            |---- widens_in ----| doubled  |---- widens_in ----| doubled ...
-                                                               over, once nobody was refused
-                                                               between two doublings
+    ramp_start ... one more with each success ...
+    |--- ramp_timeout ---| doubled |--- ramp_timeout ---| doubled ...
+                                                        over, once it has refused nobody between
 
 Success widens it at the pace of quick calls. Time widens it for long ones, of which none has
 ended yet, and for those that hang: they can hold it for as long as it takes to double past them.
 """
 
 from __future__ import annotations
+
+from .breaker_config import BreakerConfig
 
 __all__ = ["Ramp"]
 
@@ -21,10 +22,10 @@ class Ramp:
 
     __slots__ = ("_is_tight", "_widens_in", "widens_at", "width")
 
-    def __init__(self, start: int, widens_in: float, now: float) -> None:
-        self.width = start
-        self.widens_at = now + widens_in
-        self._widens_in = widens_in
+    def __init__(self, config: BreakerConfig, now: float) -> None:
+        self.width = config.ramp_start
+        self.widens_at = now + config.ramp_timeout
+        self._widens_in = config.ramp_timeout
         self._is_tight = False
 
     def widen(self, now: float) -> bool:

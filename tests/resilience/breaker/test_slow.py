@@ -209,3 +209,55 @@ def test_no_more_overdue_calls_are_looked_at_than_the_window_holds(clock):
     refused(gate)
     assert gate.stats().state is State.OPEN
     del hung
+
+
+def test_a_stream_is_as_slow_as_its_first_item(gate, clock):
+    for first, slow in ((1.0, 0), (2.5, 1)):
+        permit = admitted(gate)
+        clock.advance(first)
+        permit.answered()
+        clock.advance(100)
+        permit.settle(SUCCESS)
+        assert gate.stats().slow == slow
+
+
+def test_only_the_first_item_of_a_stream_is_timed(gate, clock):
+    permit = admitted(gate)
+    clock.advance(1)
+    permit.answered()
+    clock.advance(100)
+    permit.answered()
+    permit.settle(SUCCESS)
+    assert gate.stats().slow == 0
+
+
+def test_who_has_begun_to_answer_does_not_hang(gate, clock):
+    streams = [admitted(gate) for _ in range(5)]
+    for permit in streams:
+        permit.answered()
+    clock.advance(100)
+    admitted(gate)
+    assert gate.stats().state is State.CLOSED
+    del streams
+
+
+def test_a_stream_that_is_answered_after_its_end_or_its_era_moves_nothing(gate, clock):
+    settled, stale = admitted(gate), admitted(gate)
+    settled.settle(SUCCESS)
+    gate.reset()
+    hung = [admitted(gate) for _ in range(2)]
+    for permit in (settled, stale):
+        permit.answered()
+    assert refused(gate).cause == "recovering"
+    del hung
+
+
+def test_a_probe_is_as_slow_as_its_first_item(gate, clock):
+    trip(gate)
+    clock.advance(60)
+    probe = admitted(gate)
+    clock.advance(2.5)
+    probe.answered()
+    clock.advance(100)
+    probe.settle(SUCCESS)
+    assert gate.stats().cause == "a probe took 2.5 s, longer than 2 s"

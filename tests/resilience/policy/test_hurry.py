@@ -1,0 +1,173 @@
+"""Calls that have too little time: which are not begun, and how a policy knows."""
+
+import asyncio
+
+import pytest
+
+from koo.errors import DeadlineExceeded
+from koo.resilience import Ask, Deadline
+from koo.testing import running_clock
+
+from .actors import Dependency, policy
+
+
+async def test_what_can_not_finish_in_the_time_that_is_left_is_not_begun():
+    through = policy()
+    for _ in range(100):
+        await through.run(Dependency(2.0))
+    hurried = Dependency(2.0)
+    now = running_clock().monotonic()
+    for _ in range(9):
+        with pytest.raises(DeadlineExceeded, match=r"^dep: 0\.500 s are too little time to begin"):
+            await through.run(hurried, Ask(deadline=Deadline(now + 0.5)))
+    assert running_clock().monotonic() == now
+    await through.run(hurried, Ask(deadline=Deadline(now + 3)))
+
+
+async def _by_ask(through, dependency, seconds):
+    ask = Ask(deadline=Deadline(running_clock().monotonic() + seconds))
+    return await through.outcome(dependency, ask)
+
+
+async def _by_timeout(through, dependency, seconds):
+    return await through.outcome(dependency, timeout=seconds)
+
+
+async def _by_inheritance(through, dependency, seconds):
+    return await policy("outer", timeout=seconds).outcome(lambda: through.run(dependency))
+
+
+in_whatever_way = pytest.mark.parametrize("hurry", [_by_ask, _by_timeout, _by_inheritance])
+
+
+async def used_to(seconds, number=10):
+    """A policy whose calls have lately taken so many seconds."""
+    through = policy()
+    for _ in range(number):
+        await through.run(Dependency(seconds))
+    return through
+
+
+@in_whatever_way
+async def test_too_little_time_is_too_little_in_whatever_way_it_is_given(hurry):
+    through, dependency = await used_to(2.0), Dependency("quick")
+    ended = await hurry(through, dependency, 1.9)
+    assert "too little time" in str(ended.error)
+    assert not dependency.calls
+    assert (await hurry(through, dependency, 2.1)).ok
+
+
+@in_whatever_way
+async def test_as_much_time_as_the_quickest_took_is_enough(hurry):
+    through = await used_to(2.0)
+    await through.run(Dependency(1.0))
+    assert (await hurry(through, Dependency(0.5), 1.0)).ok
+
+
+@in_whatever_way
+async def test_a_cold_policy_refuses_no_hurry(hurry):
+    assert (await hurry(await used_to(2.0, number=9), Dependency("quick"), 0.5)).ok
+
+
+@in_whatever_way
+async def test_one_quick_call_is_enough_for_all_who_are_in_a_hurry(hurry):
+    through = await used_to(2.0)
+    await through.run(Dependency(0.2))
+    assert [(await hurry(through, Dependency(0.2), 0.5)).ok for _ in range(20)] == [True] * 20
+
+
+@in_whatever_way
+async def test_one_hurried_call_in_five_seconds_goes_to_see(hurry):
+    through, still_slow = await used_to(2.0), Dependency(2.0)
+    for _ in range(40):
+        await hurry(through, still_slow, 0.5)
+        await asyncio.sleep(0.5)
+    assert still_slow.calls == pytest.approx([25, 30, 35, 40], abs=1e-3)
+
+
+@in_whatever_way
+async def test_who_went_to_see_and_was_quick_enough_opens_the_way(hurry):
+    through = await used_to(2.0)
+    ends = []
+    for _ in range(20):
+        ends.append((await hurry(through, Dependency(0.1), 0.5)).ok)
+        await asyncio.sleep(1)
+    assert ends == [False] * 5 + [True] * 15
+
+
+async def test_what_was_slow_is_forgotten_within_a_minute():
+    through = await used_to(2.0)
+    await asyncio.sleep(60)
+    assert (await _by_timeout(through, Dependency("quick"), 0.5)).ok
+
+
+async def test_what_was_quick_is_known_for_half_a_minute():
+    through = await used_to(2.0, number=1)
+    await through.run(Dependency(0.2))
+    for _ in range(15):
+        await through.run(Dependency(2.0))
+    assert (await _by_timeout(through, Dependency(0.1), 0.5)).ok
+
+
+async def test_what_was_quick_is_forgotten_within_a_minute():
+    through = await used_to(0.1)
+    for _ in range(31):
+        await through.run(Dependency(2.0))
+    assert "too little time" in str((await _by_timeout(through, Dependency(0.1), 0.5)).error)
+
+
+async def test_failures_say_nothing_of_how_quick_an_answer_is():
+    through = await used_to(2.0)
+    for _ in range(20):
+        await through.outcome(Dependency(OSError("refused at once")))
+    assert not (await _by_timeout(through, Dependency(0.1), 0.5)).ok
+
+
+async def test_a_long_stream_that_begins_at_once_can_begin_in_a_hurry():
+    """How long it lasts says nothing of when its first item comes."""
+    through = policy()
+
+    async def words():
+        await asyncio.sleep(0.2)
+        for word in ("one", "two"):
+            yield word
+            await asyncio.sleep(1)
+
+    for _ in range(12):
+        assert [word async for word in through.stream(words)] == ["one", "two"]
+    assert (await _by_timeout(through, Dependency(0.2), 0.5)).ok
+    assert not (await _by_timeout(through, Dependency(0.1), 0.1)).ok
+
+
+async def test_a_policys_own_timeout_is_never_too_little():
+    through = policy(timeout=2.5)
+    for _ in range(20):
+        await through.run(Dependency(2.0), timeout=9)
+    assert await through.run(Dependency(2.0)) == "late"
+
+
+async def test_of_many_calls_in_a_lane_up_to_eight_a_second_are_seen():
+    """The others are as quick; to look at each would cost each of them."""
+    through = policy(timeout=9)
+    for _ in range(24):
+        await through.run(Dependency(0.025))
+    assert through.memory.seen == 5
+
+
+async def test_a_call_with_a_time_of_its_own_is_always_looked_at():
+    through = policy(timeout=9)
+    for _ in range(10):
+        await through.run(Dependency(2.0))
+    await through.run(Dependency(0.05), timeout=5)
+    assert (await through.outcome(Dependency(0.05), timeout=0.1)).ok
+
+
+async def test_a_deadline_that_comes_with_a_timeout_asks_once_whether_there_is_time():
+    """Asked twice, who may go to see would have been taken for two."""
+    through = await used_to(2.0)
+    await _by_timeout(through, Dependency(2.0), 0.5)
+    await asyncio.sleep(5)
+    ended = await policy("outer", timeout=0.4).outcome(
+        lambda: through.run(Dependency(0.1), timeout=0.5)
+    )
+    assert ended.ok
