@@ -10,8 +10,8 @@ It trips at ``failure_threshold`` failures in the window that are also at least
 ``failure_rate`` of its outcomes, or at as many of them in a row, with no
 success between, spread over at least ``streak_span``. What is in flight for
 longer than ``slow_threshold`` counts as slow before it ends. Looking changes
-nothing; every transition begins a new generation, and an outcome of an older
-one moves nothing.
+nothing; every transition and every change of mode begins a new generation, and
+an outcome of an older one moves nothing.
 
     mode      NORMAL as drawn | ISOLATED refuses all | FORCED_CLOSED records, never opens
               DISABLED admits all, records nothing | SHADOW as drawn, but admits all and counts
@@ -19,13 +19,16 @@ one moves nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from ..errors import CircuitOpen
-from .breaker_config import BreakerConfig, BreakerStats, Mode, State
+from .breaker_config import BreakerConfig, BreakerStats, Mode, State, believed, check_wait
 from .breaker_rules import why_failing, why_probe_failed, why_slow
 from .clock import RANDOM, SYSTEM_CLOCK, Clock, Random
-from .events import Listener, ModeChanged, StateChanged, StateRenewed, ignore, tell
+from .events import Listener, ModeChanged, StateRenewed, ignore, moved, tell
+from .flights import Flights
 from .gate import HeldPermit, Permit, issue
 from .outcome import SUCCESS, Ask, Failure, Outcome, is_evidence
 from .window import OutcomeWindow
@@ -33,7 +36,8 @@ from .window import OutcomeWindow
 __all__ = ["BreakerConfig", "BreakerStats", "CircuitBreaker", "Mode", "State"]
 
 _NO_EVIDENCE: Final = -1
-_NOBODY: Final[dict[int, float]] = {}
+_NO_LEASES: Final[dict[int, float]] = {}
+_NO_FLIGHTS: Final = Flights()
 #: The modes in which a closed breaker never opens.
 _UNBOUND: Final = frozenset({Mode.FORCED_CLOSED, Mode.DISABLED})
 
@@ -95,7 +99,7 @@ class CircuitBreaker:
         self._open_until = self._ramp_until = 0.0
         self._failed_probes = 0
         self._successes = 0
-        self._leases = self._flying = _NOBODY
+        self._leases, self._flying = _NO_LEASES, _NO_FLIGHTS
         self._ramp = 0
         self._rejected_total = self._would_reject_total = self._opened_total = 0
         self._settle_pace()
@@ -168,20 +172,21 @@ class CircuitBreaker:
 
     def reset(self, cause: str = "reset by hand") -> None:
         """Close, ramped, and forget the failures; calls in flight no longer count."""
-        before = self._set_mode(Mode.NORMAL)
-        self._close(cause)
-        self._tell_mode(before, cause)
+        self._switch(Mode.NORMAL, cause, self._close)
 
     def half_open(self, cause: str = "the dependency answers again") -> None:
         """End the open wait: the next call probes. Does nothing unless open and not isolated."""
         if self._state is State.OPEN and self._mode is not Mode.ISOLATED:
+            self._open_until = self._monotonic()
             self._enter(State.HALF_OPEN, cause)
 
     def open_until(self, seconds: float, cause: str) -> None:
         """Open for *seconds*, because the other side said so; longer than any wait under way.
 
-        Does nothing in a mode that a person has set, but for SHADOW.
+        Does nothing in a mode that a person has set, but for SHADOW. Raises ValueError for
+        what is no time to wait.
         """
+        check_wait(self.name, seconds)
         if self._mode not in {Mode.NORMAL, Mode.SHADOW}:
             return
         until = self._monotonic() + seconds
@@ -194,31 +199,27 @@ class CircuitBreaker:
 
     def isolate(self, reason: str) -> None:
         """Refuse every call until :meth:`release` or :meth:`reset`, whatever the time."""
-        before = self._set_mode(Mode.ISOLATED)
-        self._open(self._monotonic(), reason)
-        self._tell_mode(before, reason)
+        self._switch(Mode.ISOLATED, reason, partial(self._open, self._monotonic()))
 
     def release(self) -> None:
         """End any special mode; an isolated breaker closes, ramped."""
-        before = self._set_mode(Mode.NORMAL)
-        if before is Mode.ISOLATED:
-            self._close("released by hand")
-        self._tell_mode(before, "released by hand")
+        move = self._close if self._mode is Mode.ISOLATED else _stay
+        self._switch(Mode.NORMAL, "released by hand", move)
 
     def force_close(self) -> None:
         """Admit everything and never open, but go on counting."""
-        self._take_over(Mode.FORCED_CLOSED, "closed by hand")
+        self._switch(Mode.FORCED_CLOSED, "closed by hand", self._close)
 
     def disable(self) -> None:
         """Admit everything and count nothing."""
-        self._take_over(Mode.DISABLED, "disabled by hand")
+        self._switch(Mode.DISABLED, "disabled by hand", self._close)
 
     def shadow(self) -> None:
         """Move as if in charge, but admit everything and count what would have been refused.
 
         It ends any other mode: of an isolation only the open state is left, which probes next.
         """
-        self._tell_mode(self._set_mode(Mode.SHADOW), "only watching, by hand")
+        self._switch(Mode.SHADOW, "only watching, by hand", _stay)
 
     # -- admission -------------------------------------------------------------------
 
@@ -232,7 +233,7 @@ class CircuitBreaker:
         return self._closed_refusal(now)
 
     def _closed_refusal(self, now: float) -> CircuitOpen | None:
-        if self._is_any_overdue(now) and (cause := self._why_slow(now)):
+        if self._overdue(now) and (cause := self._why_slow(now)):
             self._trip(now, cause)
             return CircuitOpen(self.name, self._wait(now), self._cause)
         if self._ramp and now >= self._ramp_until:
@@ -250,6 +251,8 @@ class CircuitBreaker:
     def _half_open_refusal(self, now: float) -> CircuitOpen | None:
         for serial in [serial for serial, end in self._leases.items() if end <= now]:
             del self._leases[serial]
+        if now < self._open_until:
+            return CircuitOpen(self.name, self._open_until - now, "a probe was asked to wait")
         if len(self._leases) < self._config.max_probes:
             return None
         return CircuitOpen(self.name, min(self._leases.values()) - now, "probing")
@@ -260,13 +263,14 @@ class CircuitBreaker:
             self._leases = self._leases or {}
             self._leases[id(permit)] = self._config.lease_end(ask, now)
         elif self._mode is not Mode.DISABLED:
-            self._flying = self._flying or {}
-            self._flying[id(permit)] = now
+            if self._flying is _NO_FLIGHTS:
+                self._flying = Flights()
+            self._flying.begin(id(permit), now)
         return permit
 
     def _return_slot(self, permit: Permit) -> None:
         self._leases.pop(id(permit), None)
-        self._flying.pop(id(permit), None)
+        self._flying.end(id(permit))
 
     # -- judgement -------------------------------------------------------------------
 
@@ -281,21 +285,21 @@ class CircuitBreaker:
             self._ramp += 1 if self._ramp else 0
         if self._config.is_slow(now - permit.stamp):
             window.note_slow(now)
-        if self._mode is not Mode.FORCED_CLOSED and (cause := self._verdict(outcome, now)):
+        if self._mode is Mode.FORCED_CLOSED:
+            return
+        if cause := self._why_slow(now) or why_failing(self._config, window, outcome, now):
             self._trip(now, cause, outcome)
 
-    def _verdict(self, outcome: Outcome, now: float) -> str | None:
-        return self._why_slow(now) or why_failing(self._config, self._window, outcome, now)
-
     def _why_slow(self, now: float) -> str | None:
-        return why_slow(self._config, self._window, self._flying.values(), now)
+        return why_slow(self._config, self._window, self._overdue(now), now)
 
-    def _is_any_overdue(self, now: float) -> bool:
-        oldest = next(iter(self._flying.values()), now)
-        return self._config.is_slow(now - oldest)
+    def _overdue(self, now: float) -> int:
+        threshold = self._config.slow_threshold
+        return 0 if threshold is None else self._flying.overdue(now, threshold)
 
     def _judge_probe(self, permit: Permit, outcome: Outcome, now: float) -> None:
         if not is_evidence(outcome):
+            self._heed(outcome, now)
             return
         if cause := why_probe_failed(self._config, outcome, now - permit.stamp):
             self._failed_probes += 1
@@ -304,6 +308,12 @@ class CircuitBreaker:
         self._successes += 1
         if self._successes >= self._config.success_threshold:
             self._close(f"{self._successes} probes succeeded")
+
+    def _heed(self, outcome: Outcome, now: float) -> None:
+        """A throttled probe says nothing of health, but when the next one may come."""
+        if isinstance(outcome, Failure):
+            until = now + believed(outcome.retry_after)
+            self._open_until = max(self._open_until, until)
 
     # -- transitions -------------------------------------------------------------------
 
@@ -326,38 +336,33 @@ class CircuitBreaker:
 
     def _enter(self, state: State, cause: str) -> None:
         before, self._state = self._state, state
-        self._generation += 1
         self._successes = 0
-        self._leases = self._flying = _NOBODY
+        self._begin_generation()
         self._settle_pace()
         self._cause = cause
         self._since = self._clock.time()
-        tell(self._on_event, self._told(before, cause))
+        tell(self._on_event, moved(self.name, before, state, cause))
+
+    def _begin_generation(self) -> None:
+        """What is on its way was admitted under other rules and moves nothing any more."""
+        self._generation += 1
+        self._leases, self._flying = _NO_LEASES, _NO_FLIGHTS
 
     def _end_ramp(self) -> None:
         self._ramp = 0
         if self._config.slow_threshold is None:
-            self._flying = _NOBODY
+            self._flying = _NO_FLIGHTS
         self._settle_pace()
 
-    def _told(self, before: State, cause: str) -> StateChanged | StateRenewed:
-        if before is self._state:
-            return StateRenewed(self.name, before, cause)
-        return StateChanged(self.name, before, self._state, cause)
-
-    def _take_over(self, mode: Mode, cause: str) -> None:
-        before = self._set_mode(mode)
-        self._close(cause)
-        self._tell_mode(before, cause)
-
-    def _set_mode(self, mode: Mode) -> Mode:
+    def _switch(self, mode: Mode, cause: str, move: Callable[[str], None]) -> None:
+        """Go into *mode*, then *move* to the state that belongs to it."""
         before, self._mode = self._mode, mode
+        if before is not mode:
+            self._begin_generation()
         self._settle_pace()
-        return before
-
-    def _tell_mode(self, before: Mode, cause: str) -> None:
-        if before is not self._mode:
-            tell(self._on_event, ModeChanged(self.name, before, self._mode, cause))
+        move(cause)
+        if before is not mode:
+            tell(self._on_event, ModeChanged(self.name, before, mode, cause))
 
     def _settle_pace(self) -> None:
         """Know beforehand the two usual answers: closed without a doubt, and open in charge."""
@@ -376,8 +381,15 @@ class CircuitBreaker:
             return None
         if self._state is State.OPEN:
             return max(0.0, self._open_until - now)
+        if self._state is State.CLOSED:
+            return 0.0
         leases = self._live_leases(now)
-        return min(leases) - now if len(leases) >= self._config.max_probes else 0.0
+        slot = min(leases) - now if len(leases) >= self._config.max_probes else 0.0
+        return max(slot, self._open_until - now)
 
     def _live_leases(self, now: float) -> list[float]:
         return [end for end in self._leases.values() if end > now]
+
+
+def _stay(_: str) -> None:
+    """The move of a mode that leaves the state as it is."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from .checking import check_finite, check_whole
+from .checking import check_finite, check_whole, is_finite
 from .outcome import Ask
 from .window import WindowConfig
 
-__all__ = ["BreakerConfig", "BreakerStats", "Mode", "State"]
+__all__ = ["BreakerConfig", "BreakerStats", "Mode", "State", "believed", "check_wait"]
 
 _JITTER: Final = 0.1
 _LONGEST_WAIT: Final = 5.0
@@ -96,7 +96,7 @@ class BreakerConfig:
         """
         growth = min(2.0 ** min(failed_probes, _DOUBLINGS), _LONGEST_WAIT)
         wait = self.recovery_timeout * growth * (1 + _JITTER * draw)
-        return max(wait, min(hint or 0.0, _LONGEST_HINT))
+        return max(wait, believed(hint))
 
     def leasing(self, attempt_timeout: float) -> BreakerConfig:
         """The same with probes that are leased for as long as an attempt may take."""
@@ -119,6 +119,21 @@ class BreakerConfig:
         if 0 < self.window.size < 2 * self.failure_threshold:
             window = WindowConfig(2 * self.failure_threshold, self.window.span, self.window.age)
             object.__setattr__(self, "window", window)
+
+
+def believed(hint: float | None) -> float:
+    """How many of the seconds that the dependency named are waited for: an hour at most."""
+    return min(hint or 0.0, _LONGEST_HINT)
+
+
+def check_wait(breaker: str, seconds: float) -> None:
+    """Raise ValueError unless *breaker* can stay open for *seconds*."""
+    if not (is_finite(seconds) and seconds >= 0):
+        message = (
+            f"CircuitBreaker {breaker!r}: it can't stay open for {seconds!r} seconds; name 0 or"
+            " more, or isolate it to keep it open without an end"
+        )
+        raise ValueError(message)
 
 
 def _message(name: str, rule: str) -> str:

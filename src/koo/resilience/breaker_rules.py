@@ -8,8 +8,6 @@ a probe that failed, or was slow ----------------------------+
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from .breaker_config import BreakerConfig
 from .outcome import Failure, Outcome, last_cause
 from .window import OutcomeWindow
@@ -35,20 +33,12 @@ def why_failing(
     return None
 
 
-def why_slow(
-    config: BreakerConfig, window: OutcomeWindow, flying: Iterable[float], now: float
-) -> str | None:
-    """Why slow calls open a closed breaker: in *window*, or in flight since *flying*."""
+def why_slow(config: BreakerConfig, window: OutcomeWindow, overdue: int, now: float) -> str | None:
+    """Why slow calls open a closed breaker: in *window*, or *overdue* in flight."""
     if config.slow_threshold is None:
         return None
     tally = window.tally(now)
-    slow, outcomes = tally.slow, tally.outcomes
-    # In order of admission, so the first that is young enough ends the count.
-    for stamp in flying:
-        if not config.is_slow(now - stamp) or config.too_many_slow(slow, outcomes):
-            break
-        slow, outcomes = slow + 1, outcomes + 1
-    if not config.too_many_slow(slow, outcomes):
+    if not config.too_many_slow(tally.slow + overdue, tally.outcomes + overdue):
         return None
     return f"calls take longer than {config.slow_threshold:g} s"
 
