@@ -11,7 +11,6 @@ from asyncio import (
     AbstractEventLoop,
     CancelledError,
     TimerHandle,
-    _get_running_loop,
     current_task,
     get_running_loop,
 )
@@ -26,7 +25,7 @@ from ..deadline import CURRENT, Progress
 from ..gate import Gate, Permit
 from ..outcome import ABANDONED, Ask, Outcome
 from .stats import Memory
-from .timers import SLACK, AnyTask, Lane
+from .timers import SLACK, AnyTask, Lane, running_loop
 
 __all__ = ["Call", "Terms", "admit_all", "begin", "comes_from_a_cancellation"]
 
@@ -239,7 +238,7 @@ class Call:
 
     def _was_cancelled_before(self, error: Exception) -> bool:
         """Whether the caller has cancelled, and *error* is what the cleanup made of it."""
-        loop = _get_running_loop()
+        loop = running_loop()
         task = current_task(loop) if loop else None
         if task is None or task.cancelling() <= getattr(self, "cancelling", 0):
             return False
