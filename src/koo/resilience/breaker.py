@@ -24,12 +24,12 @@ from functools import partial
 from typing import Final
 
 from ..errors import CircuitOpen
-from .breaker_config import BreakerConfig, BreakerStats, Mode, State, believed, check_wait
-from .breaker_rules import why_failing, why_probe_failed, why_slow
+from .breaker_config import BreakerConfig, BreakerStats, Mode, State, believed, configured
+from .breaker_rules import check_wait, why_failing, why_probe_failed, why_slow
 from .clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from .events import Listener, ModeChanged, StateRenewed, ignore, moved, tell
 from .flights import Flights
-from .gate import HeldPermit, Permit, issue
+from .gate import HeldPermit, Permit, check_gate, issue
 from .outcome import SUCCESS, Ask, Failure, Outcome, is_evidence
 from .window import OutcomeWindow
 
@@ -83,9 +83,10 @@ class CircuitBreaker:
         random: Random = RANDOM,
         on_event: Listener = ignore,
     ) -> None:
+        check_gate("CircuitBreaker", name, clock, random=random, on_event=on_event)
         self.name = name
         self.double_settled_total = 0
-        self._config = config or BreakerConfig()
+        self._config = configured(name, config)
         self._clock = clock
         self._monotonic = clock.monotonic
         self._random = random

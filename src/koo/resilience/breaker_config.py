@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from .checking import check_finite, check_whole, is_finite
+from .checking import check_finite, check_part, check_whole
 from .outcome import Ask
 from .window import WindowConfig
 
-__all__ = ["BreakerConfig", "BreakerStats", "Mode", "State", "believed", "check_wait"]
+__all__ = ["BreakerConfig", "BreakerStats", "Mode", "State", "believed", "configured"]
 
 _JITTER: Final = 0.1
 _LONGEST_WAIT: Final = 5.0
@@ -66,6 +66,7 @@ class BreakerConfig:
 
     def __post_init__(self) -> None:
         """Refuse what could never work; widen the default window for a large threshold."""
+        check_part("BreakerConfig", "window", self.window, WindowConfig)
         counts = "failure_threshold", "success_threshold", "max_probes", "ramp_start"
         check_whole(self, *counts)
         check_finite(
@@ -121,19 +122,19 @@ class BreakerConfig:
             object.__setattr__(self, "window", window)
 
 
+def configured(breaker: str, config: BreakerConfig | None) -> BreakerConfig:
+    """*config*, or the documented one; raises ValueError if *breaker* was given something else."""
+    config = _USUAL if config is None else config
+    check_part(f"CircuitBreaker {breaker!r}", "config", config, BreakerConfig)
+    return config
+
+
 def believed(hint: float | None) -> float:
     """How many of the seconds that the dependency named are waited for: an hour at most."""
     return min(hint or 0.0, _LONGEST_HINT)
 
 
-def check_wait(breaker: str, seconds: float) -> None:
-    """Raise ValueError unless *breaker* can stay open for *seconds*."""
-    if not (is_finite(seconds) and seconds >= 0):
-        message = (
-            f"CircuitBreaker {breaker!r}: it can't stay open for {seconds!r} seconds; name 0 or"
-            " more, or isolate it to keep it open without an end"
-        )
-        raise ValueError(message)
+_USUAL: Final = BreakerConfig()
 
 
 def _message(name: str, rule: str) -> str:

@@ -9,10 +9,11 @@ a probe that failed, or was slow ----------------------------+
 from __future__ import annotations
 
 from .breaker_config import BreakerConfig
+from .checking import is_finite
 from .outcome import Failure, Outcome, last_cause
 from .window import OutcomeWindow
 
-__all__ = ["why_failing", "why_probe_failed", "why_slow"]
+__all__ = ["check_wait", "why_failing", "why_probe_failed", "why_slow"]
 
 
 def why_failing(
@@ -50,6 +51,16 @@ def why_probe_failed(config: BreakerConfig, outcome: Outcome, seconds: float) ->
     if config.is_slow(seconds):
         return f"a probe took {seconds:.1f} s, longer than {config.slow_threshold:g} s"
     return None
+
+
+def check_wait(breaker: str, seconds: float) -> None:
+    """Raise ValueError unless *breaker* can stay open for *seconds*."""
+    if not (is_finite(seconds) and seconds >= 0):
+        message = (
+            f"CircuitBreaker {breaker!r}: it can't stay open for {seconds!r} seconds; name 0 or"
+            " more, or isolate it to keep it open without an end"
+        )
+        raise ValueError(message)
 
 
 def _trips(outcome: Outcome) -> bool:

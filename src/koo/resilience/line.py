@@ -22,7 +22,7 @@ from typing import Final, Protocol
 
 from ..errors import Rejected, Saturated
 from .clock import Clock
-from .gate import Permit
+from .gate import Permit, check_gate
 from .outcome import Ask
 
 __all__ = ["Home", "Line", "LinedGate", "Waiter"]
@@ -144,6 +144,7 @@ class LinedGate:
     )
 
     def __init__(self, name: str, clock: Clock) -> None:
+        check_gate(type(self).__name__, name, clock)
         self.name = name
         self.double_settled_total = 0
         self._clock = clock

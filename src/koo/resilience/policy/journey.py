@@ -32,7 +32,7 @@ from ..outcome import (
 )
 from ..retry import RetryBudget, RetryConfig
 from .call import Call, comes_from_a_cancellation
-from .compose import check_composition
+from .compose import check_composition, check_parts
 from .line import wait_for_permits
 from .stats import Memory, PolicyStats
 from .timers import Lane, lane_for
@@ -101,6 +101,10 @@ class Journey:
         random: Random = RANDOM,
         on_event: Listener = ignore,
     ) -> None:
+        functions = {"classify": classify, "random": random, "on_event": on_event}
+        if appraise is not None:
+            functions["appraise"] = appraise
+        check_parts(name, gates, clock, **functions)
         if retry_budget is _OWN:
             retry_budget = RetryBudget() if retry else None
         _fix(self, name=name, gates=tuple(gates), _classify=classify, appraise=appraise)
