@@ -219,6 +219,11 @@ class Call:
             self.timer.cancel()
             self.timer = None
 
+    def stop_clock(self) -> None:
+        """The operation has ended by itself."""
+        self.disarm()
+        self.forgive_if_expired()
+
     def forgive_if_expired(self) -> None:
         """The operation ended in the instant that its time was over: take the cancellation back."""
         if self.has_expired and self.task is not None:

@@ -157,8 +157,7 @@ class Journey:
     def succeed(self, call: Call, outcome: Outcome) -> None:
         """Settle an attempt that did not raise."""
         if (lane := call.lane) is None or lane.calls.pop(call, None) is None:
-            call.disarm()
-            call.forgive_if_expired()
+            call.stop_clock()
         monotonic = self.monotonic
         now = monotonic()
         self._latency.record(now - call.began)
@@ -182,8 +181,7 @@ class Journey:
         if isinstance(outcome, Success):
             self.succeed(call, outcome)
             return
-        call.disarm()
-        call.forgive_if_expired()
+        call.stop_clock()
         if isinstance(outcome, Abandoned):
             self.abandon(call, outcome)
             return
@@ -212,8 +210,7 @@ class Journey:
 
         Return when the next may begin, or when there is none: what it had is the owner's.
         """
-        call.disarm()
-        call.forgive_if_expired()
+        call.stop_clock()
         self._settle_failure(call, failure)
         cause = failure.cause or "no cause was named"
         failed = KooError(f"{self.name}: the attempt was settled as failed ({cause})")
