@@ -87,7 +87,15 @@ class Place:
         finally:
             end.cancel()
             self._stop_timer()
-            gate.leave(self)
+            if self._heard is None:
+                # Whom the gate has answered it has taken out; to look for him costs the whole line.
+                gate.leave(self)
+
+    @property
+    def _heard(self) -> Permit | Rejected | None:
+        """What the gate has answered, if it has."""
+        answer = self._answer
+        return answer.result() if answer.done() and not answer.cancelled() else None
 
     def _give_up(self) -> None:
         if not self._answer.done():
@@ -95,10 +103,8 @@ class Place:
 
     def _hand_on(self) -> None:
         """Cancelled in the instant after the grant: the permit goes to the next."""
-        if self._answer.done() and not self._answer.cancelled():
-            answer = self._answer.result()
-            if isinstance(answer, Permit):
-                answer.cancel()
+        if isinstance(answer := self._heard, Permit):
+            answer.cancel()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
