@@ -62,8 +62,16 @@ def change(place, *statements):
             connection.execute(statement)
 
 
+class Here:
+    """The home of whoever waits without a loop: this thread, for ever."""
+
+    is_elsewhere = is_gone = False
+
+
 class Visitor:
     """Someone in line, without a loop: takes what it is given and remembers it."""
+
+    home = Here()
 
     def __init__(self, ask, *, gone=False):
         self.ask = ask

@@ -10,8 +10,8 @@ It trips at ``failure_threshold`` failures in the window that are also at least
 ``failure_rate`` of its outcomes, or at as many of them in a row, with no
 success between, spread over at least ``streak_span``. What is in flight for
 longer than ``slow_threshold`` counts as slow before it ends. Looking changes
-nothing; every transition begins a new generation, and an outcome of an older
-one moves nothing.
+nothing; every transition and every change of mode begins a new generation, and
+an outcome of an older one moves nothing.
 
     mode      NORMAL as drawn | ISOLATED refuses all | FORCED_CLOSED records, never opens
               DISABLED admits all, records nothing | SHADOW as drawn, but admits all and counts
@@ -19,23 +19,26 @@ one moves nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from ..errors import CircuitOpen
-from .breaker_config import BreakerConfig, BreakerStats, Mode, State
+from .breaker_config import BreakerConfig, BreakerStats, Mode, State, believed, configured
 from .breaker_leases import NO_LEASES, Leases
 from .breaker_ramp import Ramp
-from .breaker_rules import why_failing, why_probe_failed, why_slow
+from .breaker_rules import check_wait, why_failing, why_probe_failed, why_slow
 from .clock import RANDOM, SYSTEM_CLOCK, Clock, Random
-from .events import Listener, ModeChanged, StateChanged, StateRenewed, ignore, tell
-from .gate import Permit, TimedPermit, issue
+from .events import Listener, ModeChanged, StateRenewed, ignore, moved, tell
+from .flights import Flights
+from .gate import Permit, TimedPermit, check_gate, issue
 from .outcome import SUCCESS, Ask, Failure, Outcome, is_evidence
 from .window import OutcomeWindow
 
 __all__ = ["BreakerConfig", "BreakerStats", "CircuitBreaker", "Mode", "State"]
 
 _NO_EVIDENCE: Final = -1
-_NOBODY: Final[dict[int, float]] = {}
+_NO_FLIGHTS: Final = Flights()
 #: The modes in which a closed breaker never opens.
 _UNBOUND: Final = frozenset({Mode.FORCED_CLOSED, Mode.DISABLED})
 
@@ -81,9 +84,10 @@ class CircuitBreaker:
         random: Random = RANDOM,
         on_event: Listener = ignore,
     ) -> None:
+        check_gate("CircuitBreaker", name, clock, random=random, on_event=on_event)
         self.name = name
         self.double_settled_total = 0
-        self._config = config or BreakerConfig()
+        self._config = configured(name, config)
         self._clock = clock
         self._monotonic = clock.monotonic
         self._random = random
@@ -95,9 +99,8 @@ class CircuitBreaker:
         self._since: float | None = None
         self._cause: str | None = None
         self._open_until = 0.0
-        self._failed_probes = 0
-        self._successes = 0
-        self._leases, self._flying = NO_LEASES, _NOBODY
+        self._failed_probes = self._successes = 0
+        self._leases, self._flying = NO_LEASES, _NO_FLIGHTS
         self._lease: float | None = None
         self._ramp: Ramp | None = None
         self._rejected_total = self._would_reject_total = self._opened_total = 0
@@ -140,14 +143,12 @@ class CircuitBreaker:
 
     def cancelled(self, permit: Permit) -> None:
         """Take a slot back that was not used."""
-        if permit.generation == self._generation:
-            self._return_slot(permit)
+        self._return_slot(permit)
 
     def answered(self, permit: TimedPermit) -> None:
         """Know how long the first item of a stream took; what follows is a matter of length."""
         permit.took = permit.seconds(self._monotonic())
-        if permit.generation == self._generation:
-            self._flying.pop(id(permit), None)
+        self._flying.end(id(permit))
 
     def lease_for(self, seconds: float) -> None:
         """Lease probes for so many *seconds*, or as long as was heard of another attempt."""
@@ -170,7 +171,7 @@ class CircuitBreaker:
             outcomes=tally.outcomes,
             failure_threshold=self._config.failure_threshold,
             successes=self._successes,
-            probes=len(self._leases.ends(now)),
+            probes=self._leases.count(now),
             retry_after=self._wait(now),
             since=self._since,
             cause=self._cause,
@@ -185,20 +186,21 @@ class CircuitBreaker:
 
     def reset(self, cause: str = "reset by hand") -> None:
         """Close, ramped, and forget the failures; calls in flight no longer count."""
-        before = self._set_mode(Mode.NORMAL)
-        self._close(cause)
-        self._tell_mode(before, cause)
+        self._switch(Mode.NORMAL, cause, self._close)
 
     def half_open(self, cause: str = "the dependency answers again") -> None:
         """End the open wait: the next call probes. Does nothing unless open and not isolated."""
         if self._state is State.OPEN and self._mode is not Mode.ISOLATED:
+            self._open_until = self._monotonic()
             self._enter(State.HALF_OPEN, cause)
 
     def open_until(self, seconds: float, cause: str) -> None:
         """Open for *seconds*, because the other side said so; longer than any wait under way.
 
-        Does nothing in a mode that a person has set, but for SHADOW.
+        Does nothing in a mode that a person has set, but for SHADOW. Raises ValueError for
+        what is no time to wait.
         """
+        check_wait(self.name, seconds)
         if self._mode not in {Mode.NORMAL, Mode.SHADOW}:
             return
         until = self._monotonic() + seconds
@@ -211,31 +213,27 @@ class CircuitBreaker:
 
     def isolate(self, reason: str) -> None:
         """Refuse every call until :meth:`release` or :meth:`reset`, whatever the time."""
-        before = self._set_mode(Mode.ISOLATED)
-        self._open(self._monotonic(), reason)
-        self._tell_mode(before, reason)
+        self._switch(Mode.ISOLATED, reason, partial(self._open, self._monotonic()))
 
     def release(self) -> None:
         """End any special mode; an isolated breaker closes, ramped."""
-        before = self._set_mode(Mode.NORMAL)
-        if before is Mode.ISOLATED:
-            self._close("released by hand")
-        self._tell_mode(before, "released by hand")
+        move = self._close if self._mode is Mode.ISOLATED else _stay
+        self._switch(Mode.NORMAL, "released by hand", move)
 
     def force_close(self) -> None:
         """Admit everything and never open, but go on counting."""
-        self._take_over(Mode.FORCED_CLOSED, "closed by hand")
+        self._switch(Mode.FORCED_CLOSED, "closed by hand", self._close)
 
     def disable(self) -> None:
         """Admit everything and count nothing."""
-        self._take_over(Mode.DISABLED, "disabled by hand")
+        self._switch(Mode.DISABLED, "disabled by hand", self._close)
 
     def shadow(self) -> None:
         """Move as if in charge, but admit everything and count what would have been refused.
 
         It ends any other mode: of an isolation only the open state is left, which probes next.
         """
-        self._tell_mode(self._set_mode(Mode.SHADOW), "only watching, by hand")
+        self._switch(Mode.SHADOW, "only watching, by hand", _stay)
 
     # -- admission -------------------------------------------------------------------
 
@@ -249,7 +247,7 @@ class CircuitBreaker:
         return self._closed_refusal(now)
 
     def _closed_refusal(self, now: float) -> CircuitOpen | None:
-        if self._is_any_overdue(now) and (cause := self._why_slow(now)):
+        if self._overdue(now) and (cause := self._why_slow(now)):
             self._trip(now, cause)
             return CircuitOpen(self.name, self._wait(now), self._cause)
         if (ramp := self._ramp) is None:
@@ -267,24 +265,24 @@ class CircuitBreaker:
         return None
 
     def _half_open_refusal(self, now: float) -> CircuitOpen | None:
-        self._leases.drop_ended(now)
-        ends = self._leases.ends(now)
-        if len(ends) < self._config.max_probes:
-            return None
-        return CircuitOpen(self.name, min(ends) - now, "probing")
+        if now < self._open_until:
+            return CircuitOpen(self.name, self._open_until - now, "a probe was asked to wait")
+        slot = self._leases.wait(now, self._config.max_probes)
+        return CircuitOpen(self.name, slot, "probing") if slot else None
 
     def _issue(self, ask: Ask, now: float) -> Permit:
         permit = TimedPermit(self, ask, now, self._generation)
         if self._state is State.HALF_OPEN:
-            self._leases.add(permit, now + (self._lease or self._config.recovery_timeout))
+            self._leases.add(permit, now, self._lease or self._config.recovery_timeout)
         elif self._mode is not Mode.DISABLED:
-            self._flying = self._flying or {}
-            self._flying[id(permit)] = now
+            if self._flying is _NO_FLIGHTS:
+                self._flying = Flights()
+            self._flying.begin(id(permit), now)
         return permit
 
     def _return_slot(self, permit: Permit) -> None:
         self._leases.drop(permit)
-        self._flying.pop(id(permit), None)
+        self._flying.end(id(permit))
 
     # -- judgement -------------------------------------------------------------------
 
@@ -300,21 +298,21 @@ class CircuitBreaker:
                 self._ramp.width += 1
         if self._config.is_slow(permit.seconds(now)):
             window.note_slow(now)
-        if self._mode is not Mode.FORCED_CLOSED and (cause := self._verdict(outcome, now)):
+        if self._mode is Mode.FORCED_CLOSED:
+            return
+        if cause := self._why_slow(now) or why_failing(self._config, window, outcome, now):
             self._trip(now, cause, outcome)
 
-    def _verdict(self, outcome: Outcome, now: float) -> str | None:
-        return self._why_slow(now) or why_failing(self._config, self._window, outcome, now)
-
     def _why_slow(self, now: float) -> str | None:
-        return why_slow(self._config, self._window, self._flying.values(), now)
+        return why_slow(self._config, self._window, self._overdue(now), now)
 
-    def _is_any_overdue(self, now: float) -> bool:
-        oldest = next(iter(self._flying.values()), now)
-        return self._config.is_slow(now - oldest)
+    def _overdue(self, now: float) -> int:
+        threshold = self._config.slow_threshold
+        return 0 if threshold is None else self._flying.overdue(now, threshold)
 
     def _judge_probe(self, permit: Permit, outcome: Outcome, now: float) -> None:
         if not is_evidence(outcome):
+            self._heed(outcome, now)
             return
         if cause := why_probe_failed(self._config, outcome, permit.seconds(now)):
             self._failed_probes += 1
@@ -323,6 +321,11 @@ class CircuitBreaker:
         self._successes += 1
         if self._successes >= self._config.success_threshold:
             self._close(f"{self._successes} probes succeeded")
+
+    def _heed(self, outcome: Outcome, now: float) -> None:
+        """A throttled probe says nothing of health, but when the next one may come."""
+        if isinstance(outcome, Failure):
+            self._open_until = max(self._open_until, now + believed(outcome.retry_after))
 
     # -- transitions -------------------------------------------------------------------
 
@@ -344,39 +347,34 @@ class CircuitBreaker:
 
     def _enter(self, state: State, cause: str) -> None:
         before, self._state = self._state, state
-        self._generation += 1
         self._successes = 0
-        self._leases = Leases() if state is State.HALF_OPEN else NO_LEASES
-        self._flying = _NOBODY
+        self._begin_generation()
         self._settle_pace()
         self._cause = cause
         self._since = self._clock.time()
-        tell(self._on_event, self._told(before, cause))
+        tell(self._on_event, moved(self.name, before, state, cause))
+
+    def _begin_generation(self) -> None:
+        """What is on its way was admitted under other rules and moves nothing any more."""
+        self._generation += 1
+        self._leases = Leases() if self._state is State.HALF_OPEN else NO_LEASES
+        self._flying = _NO_FLIGHTS
 
     def _end_ramp(self) -> None:
         self._ramp = None
         if self._config.slow_threshold is None:
-            self._flying = _NOBODY
+            self._flying = _NO_FLIGHTS
         self._settle_pace()
 
-    def _told(self, before: State, cause: str) -> StateChanged | StateRenewed:
-        if before is self._state:
-            return StateRenewed(self.name, before, cause)
-        return StateChanged(self.name, before, self._state, cause)
-
-    def _take_over(self, mode: Mode, cause: str) -> None:
-        before = self._set_mode(mode)
-        self._close(cause)
-        self._tell_mode(before, cause)
-
-    def _set_mode(self, mode: Mode) -> Mode:
+    def _switch(self, mode: Mode, cause: str, move: Callable[[str], None]) -> None:
+        """Go into *mode*, then *move* to the state that belongs to it."""
         before, self._mode = self._mode, mode
+        if before is not mode:
+            self._begin_generation()
         self._settle_pace()
-        return before
-
-    def _tell_mode(self, before: Mode, cause: str) -> None:
-        if before is not self._mode:
-            tell(self._on_event, ModeChanged(self.name, before, self._mode, cause))
+        move(cause)
+        if before is not mode:
+            tell(self._on_event, ModeChanged(self.name, before, mode, cause))
 
     def _settle_pace(self) -> None:
         """Know beforehand the two usual answers: closed without a doubt, and open in charge."""
@@ -393,7 +391,10 @@ class CircuitBreaker:
     def _wait(self, now: float) -> float | None:
         if self._mode is Mode.ISOLATED:
             return None
-        if self._state is State.OPEN:
-            return max(0.0, self._open_until - now)
-        ends = self._leases.ends(now)
-        return min(ends) - now if len(ends) >= self._config.max_probes else 0.0
+        if self._state is State.CLOSED:
+            return 0.0
+        return max(self._open_until - now, self._leases.wait(now, self._config.max_probes))
+
+
+def _stay(_: str) -> None:
+    """The move of a mode that leaves the state as it is."""

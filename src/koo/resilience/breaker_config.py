@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from .checking import check_finite, check_whole
+from .checking import check_finite, check_part, check_whole
 from .window import WindowConfig
 
-__all__ = ["BreakerConfig", "BreakerStats", "Mode", "State"]
+__all__ = ["BreakerConfig", "BreakerStats", "Mode", "State", "believed", "configured"]
 
 _JITTER: Final = 0.1
 _LONGEST_WAIT: Final = 5.0
@@ -66,6 +66,7 @@ class BreakerConfig:
 
     def __post_init__(self) -> None:
         """Refuse what could never work; widen the default window for a large threshold."""
+        check_part("BreakerConfig", "window", self.window, WindowConfig)
         counts = "failure_threshold", "success_threshold", "max_probes", "ramp_start"
         check_whole(self, *counts)
         check_finite(
@@ -96,7 +97,7 @@ class BreakerConfig:
         """
         growth = min(2.0 ** min(failed_probes, _DOUBLINGS), _LONGEST_WAIT)
         wait = self.recovery_timeout * growth * (1 + _JITTER * draw)
-        return max(wait, min(hint or 0.0, _LONGEST_HINT))
+        return max(wait, believed(hint))
 
     def is_slow(self, seconds: float) -> bool:
         """Whether a call that takes so many *seconds* is slow."""
@@ -110,6 +111,21 @@ class BreakerConfig:
         if 0 < self.window.size < 2 * self.failure_threshold:
             window = WindowConfig(2 * self.failure_threshold, self.window.span, self.window.age)
             object.__setattr__(self, "window", window)
+
+
+def configured(breaker: str, config: BreakerConfig | None) -> BreakerConfig:
+    """*config*, or the documented one; raises ValueError if *breaker* was given something else."""
+    config = _USUAL if config is None else config
+    check_part(f"CircuitBreaker {breaker!r}", "config", config, BreakerConfig)
+    return config
+
+
+def believed(hint: float | None) -> float:
+    """How many of the seconds that the dependency named are waited for: an hour at most."""
+    return min(hint or 0.0, _LONGEST_HINT)
+
+
+_USUAL: Final = BreakerConfig()
 
 
 def _message(name: str, rule: str) -> str:

@@ -19,9 +19,10 @@ class Leases:
     def __init__(self) -> None:
         self._ends: dict[int, float] = {}
 
-    def add(self, permit: Permit, until: float) -> None:
-        """Wait for *permit* until then, or until its deadline if that is sooner."""
-        deadline = permit.ask.deadline
+    def add(self, permit: Permit, now: float, seconds: float) -> None:
+        """Wait for *permit* so many *seconds*, or until its deadline if that is sooner."""
+        self._ends = {serial: end for serial, end in self._ends.items() if end > now}
+        deadline, until = permit.ask.deadline, now + seconds
         self._ends[id(permit)] = until if deadline is None else min(until, deadline.at)
 
     def extend(self, permit: Permit, until: float, now: float) -> None:
@@ -33,12 +34,16 @@ class Leases:
         """Wait for *permit* no longer."""
         self._ends.pop(id(permit), None)
 
-    def drop_ended(self, now: float) -> None:
-        """Wait no longer for those whose end has come."""
-        self._ends = {serial: end for serial, end in self._ends.items() if end > now}
+    def count(self, now: float) -> int:
+        """How many are waited for. Looking changes nothing."""
+        return len(self._still(now))
 
-    def ends(self, now: float) -> list[float]:
-        """The ends that are still to come. Looking changes nothing."""
+    def wait(self, now: float, most: int) -> float:
+        """The seconds until fewer than *most* are waited for, 0 if they are now."""
+        ends = self._still(now)
+        return min(ends) - now if len(ends) >= most else 0.0
+
+    def _still(self, now: float) -> list[float]:
         return [end for end in self._ends.values() if end > now]
 
 

@@ -8,13 +8,12 @@ a probe that failed, or was slow ----------------------------+
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from .breaker_config import BreakerConfig
+from .checking import is_finite
 from .outcome import Failure, Outcome, last_cause
 from .window import OutcomeWindow
 
-__all__ = ["why_failing", "why_probe_failed", "why_slow"]
+__all__ = ["check_wait", "why_failing", "why_probe_failed", "why_slow"]
 
 
 def why_failing(
@@ -35,20 +34,12 @@ def why_failing(
     return None
 
 
-def why_slow(
-    config: BreakerConfig, window: OutcomeWindow, flying: Iterable[float], now: float
-) -> str | None:
-    """Why slow calls open a closed breaker: in *window*, or in flight since *flying*."""
+def why_slow(config: BreakerConfig, window: OutcomeWindow, overdue: int, now: float) -> str | None:
+    """Why slow calls open a closed breaker: in *window*, or *overdue* in flight."""
     if config.slow_threshold is None:
         return None
     tally = window.tally(now)
-    slow, outcomes = tally.slow, tally.outcomes
-    # In order of admission, so the first that is young enough ends the count.
-    for stamp in flying:
-        if not config.is_slow(now - stamp) or config.too_many_slow(slow, outcomes):
-            break
-        slow, outcomes = slow + 1, outcomes + 1
-    if not config.too_many_slow(slow, outcomes):
+    if not config.too_many_slow(tally.slow + overdue, tally.outcomes + overdue):
         return None
     return f"calls take longer than {config.slow_threshold:g} s"
 
@@ -60,6 +51,16 @@ def why_probe_failed(config: BreakerConfig, outcome: Outcome, seconds: float) ->
     if config.is_slow(seconds):
         return f"a probe took {seconds:.1f} s, longer than {config.slow_threshold:g} s"
     return None
+
+
+def check_wait(breaker: str, seconds: float) -> None:
+    """Raise ValueError unless *breaker* can stay open for *seconds*."""
+    if not (is_finite(seconds) and seconds >= 0):
+        message = (
+            f"CircuitBreaker {breaker!r}: it can't stay open for {seconds!r} seconds; name 0 or"
+            " more, or isolate it to keep it open without an end"
+        )
+        raise ValueError(message)
 
 
 def _trips(outcome: Outcome) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from ..errors import BudgetExhausted, Rejected
-from .checking import check_whole
+from .checking import check_part, check_whole
 from .clock import SYSTEM_CLOCK, Clock
 from .gate import HeldPermit, Permit
 from .line import Line, LinedGate, Waiter
@@ -35,6 +35,7 @@ class DailyBudgetConfig:
     def __post_init__(self) -> None:
         """Refuse a budget below nothing."""
         check_whole(self, "limit_nanousd")
+        check_part("DailyBudgetConfig", "zone", self.zone, tzinfo, example="ZoneInfo(...)")
         if self.limit_nanousd < 0:
             message = "DailyBudgetConfig: limit_nanousd can't be negative; use 0 to spend nothing"
             raise ValueError(message)
@@ -78,6 +79,7 @@ class DailyBudget(LinedGate):
         self, name: str, config: DailyBudgetConfig, *, clock: Clock = SYSTEM_CLOCK
     ) -> None:
         super().__init__(name, clock)
+        check_part(f"DailyBudget {name!r}", "config", config, DailyBudgetConfig)
         self._config = config
         self._spent = self._reserved = self._settled_late = self._rejected_total = 0
         self._day = 0

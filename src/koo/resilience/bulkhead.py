@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import Rejected, Saturated
-from .checking import check_whole
+from .checking import check_part, check_whole
 from .clock import SYSTEM_CLOCK, Clock
 from .gate import HeldPermit, Permit
 from .line import LinedGate
@@ -50,6 +50,7 @@ class Bulkhead(LinedGate):
 
     def __init__(self, name: str, config: BulkheadConfig, *, clock: Clock = SYSTEM_CLOCK) -> None:
         super().__init__(name, clock)
+        check_part(f"Bulkhead {name!r}", "config", config, BulkheadConfig)
         self._config = config
         self._in_flight = 0
         self._rejected_total = 0

@@ -1,14 +1,16 @@
-"""Whether a config's numbers are numbers, before anybody compares them.
+"""Whether what was given is what it must be, before anybody uses it.
 
 A string, a truth value, 2.5 calls or an infinite wait would pass some comparison, or
-fail one with a TypeError that names no field.
+fail one with a TypeError that names no field; a number where a config or a function
+belongs would fail the first call.
 """
 
 from __future__ import annotations
 
 from math import isfinite
+from types import UnionType
 
-__all__ = ["check_finite", "check_whole", "is_finite"]
+__all__ = ["check_finite", "check_functions", "check_part", "check_whole", "is_a", "is_finite"]
 
 
 def check_whole(config: object, *names: str) -> None:
@@ -27,9 +29,32 @@ def check_finite(config: object, *names: str, optional: tuple[str, ...] = ()) ->
             raise ValueError(_message(config, name, "a finite number", value))
 
 
+def check_part(
+    owner: str, name: str, value: object, kind: type, *, example: str | None = None
+) -> None:
+    """Raise ValueError unless *value*, which *owner* was given as *name*, is a *kind*."""
+    if not is_a(value, kind):
+        what = f"{name} must be a {kind.__name__}, not {value!r}"
+        raise ValueError(f"{owner}: {what}; write {example or f'{kind.__name__}(...)'}")
+
+
+def check_functions(owner: str, **functions: object) -> None:
+    """Raise ValueError unless each of *functions*, which *owner* was given, can be called."""
+    for name, function in functions.items():
+        if callable(function):
+            continue
+        what = f"{name} must be a function, not {function!r}"
+        raise ValueError(f"{owner}: {what}; leave it out for the usual one")
+
+
 def is_finite(value: object) -> bool:
     """Whether *value* is a number, neither infinite nor NaN; a truth value is none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def is_a(value: object, kind: type | UnionType) -> bool:
+    """Whether *value* is a *kind*, asked of whoever had no type checker to tell."""
+    return isinstance(value, kind)
 
 
 def _is_whole(value: object) -> bool:

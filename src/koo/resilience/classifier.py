@@ -1,11 +1,23 @@
-"""What an error means to a policy whose owner has not said otherwise."""
+"""What an error means to a policy whose owner has not said otherwise.
+
+group of --+-- refusals of gates inside, no more ---> handed back: nothing was sent
+           +-- a failure among them ----------------> that failure, the worst of several
+"""
 
 from __future__ import annotations
 
-from ..errors import DeadlineExceeded, ExternalServiceError, RateLimitError
+from collections.abc import Iterator
+
+from ..errors import (
+    DeadlineExceeded,
+    ExternalServiceError,
+    RateLimitError,
+    Rejected,
+    ServiceRejected,
+)
 from .outcome import Failure, RetryClass
 
-__all__ = ["classify_by_type"]
+__all__ = ["classify_by_type", "leaves_of", "refusal_in"]
 
 
 def classify_by_type(error: Exception) -> Failure:
@@ -13,8 +25,8 @@ def classify_by_type(error: Exception) -> Failure:
 
     Errors of AI services carry theirs; what the operating system and the clock
     raise is worth a retry and trips; anything else is the caller's own and says
-    nothing about the dependency. A group is retryable only if all of it is, and
-    trips if any of it does.
+    nothing about the dependency. A group is retryable only if all of it is; it
+    trips if any of it does, and that is its cause.
     """
     match error:
         case RateLimitError():
@@ -26,6 +38,37 @@ def classify_by_type(error: Exception) -> Failure:
         case ExceptionGroup():
             return _of_group(error)
     return Failure(retryable=False, trips=False, cause=type(error).__name__)
+
+
+def leaves_of(error: BaseException) -> Iterator[BaseException]:
+    """The errors of a group, those of groups in it too; *error* alone if it is no group."""
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
+        return
+    for part in error.exceptions:
+        yield from leaves_of(part)
+
+
+def refusal_in(error: BaseException) -> Rejected | None:
+    """The refusal that *error* is; of a group that holds nothing else, the longest."""
+    refusals = [_as_refusal(leaf) for leaf in leaves_of(error)]
+    known = [refusal for refusal in refusals if refusal is not None]
+    return max(known, key=_wait) if len(known) == len(refusals) else None
+
+
+def _as_refusal(error: BaseException) -> Rejected | None:
+    match error:
+        case Rejected():
+            return error
+        case ServiceRejected(__cause__=Rejected() as refusal):
+            return refusal
+        case ServiceRejected():
+            return Rejected(error.service, error.retry_after, error.detail)
+    return None
+
+
+def _wait(refusal: Rejected) -> float:
+    return float("inf") if refusal.retry_after is None else refusal.retry_after
 
 
 def _named(error: ExternalServiceError, retry_class: RetryClass) -> Failure:
@@ -40,6 +83,7 @@ def _named(error: ExternalServiceError, retry_class: RetryClass) -> Failure:
 
 def _of_group(group: ExceptionGroup[Exception]) -> Failure:
     verdicts = [classify_by_type(error) for error in group.exceptions]
+    worst = next((verdict for verdict in verdicts if verdict.trips), verdicts[0])
     classes = [verdict.retry_class for verdict in verdicts]
     waits = [verdict.retry_after for verdict in verdicts if verdict.retry_after is not None]
     return Failure(
@@ -47,5 +91,5 @@ def _of_group(group: ExceptionGroup[Exception]) -> Failure:
         trips=any(verdict.trips for verdict in verdicts),
         retry_after=max(waits, default=None),
         retry_class=RetryClass.THROTTLED if RetryClass.THROTTLED in classes else classes[0],
-        cause=verdicts[0].cause,
+        cause=worst.cause,
     )

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-__all__ = ["RANDOM", "SYSTEM_CLOCK", "Clock", "Random"]
+__all__ = ["RANDOM", "SYSTEM_CLOCK", "Clock", "Random", "check_clock"]
 
 Random = Callable[[], float]
 
@@ -32,6 +32,13 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait *seconds*."""
         ...
+
+
+def check_clock(owner: str, clock: object) -> None:
+    """Raise ValueError unless *clock*, which *owner* was given, can tell the time and wait."""
+    if not all(callable(getattr(clock, name, None)) for name in ("monotonic", "time", "sleep")):
+        what = f"clock must have monotonic(), time() and sleep(), not be {clock!r}"
+        raise ValueError(f"{owner}: {what}; leave it out for the machine's own")
 
 
 class _SystemClock:

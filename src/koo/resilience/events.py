@@ -33,6 +33,7 @@ __all__ = [
     "StateRenewed",
     "fan_out",
     "ignore",
+    "moved",
     "tell",
 ]
 
@@ -190,6 +191,13 @@ Event: TypeAlias = (
 Listener: TypeAlias = Callable[[Event], None]
 
 LISTENER_ERRORS: Final = Counter()
+
+
+def moved(component: str, before: str, after: str, cause: str) -> StateChanged | StateRenewed:
+    """What a circuit breaker tells that goes from one state into another, or begins it anew."""
+    if before == after:
+        return StateRenewed(component, before, cause)
+    return StateChanged(component, before, after, cause)
 
 
 def ignore(_: Event) -> None:

@@ -13,6 +13,8 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from ..errors import Rejected
+from .checking import check_functions, is_a
+from .clock import check_clock
 from .outcome import ABANDONED, Ask, Outcome
 
 __all__ = ["Gate", "HeldPermit", "Issuer", "LeasingGate", "Permit", "TimedPermit", "Timekeeper"]
@@ -139,6 +141,16 @@ def issue(gate: Issuer, ask: Ask, stamp: float, generation: int) -> Permit:
     permit.generation = generation
     permit.done = False
     return permit
+
+
+def check_gate(kind: str, name: object, clock: object, **functions: object) -> None:
+    """Raise ValueError unless a gate of this *kind* can have this *name* and these parts."""
+    if not is_a(name, str):
+        raise ValueError(
+            f"{kind}: name must be a string, not {name!r}; messages and metrics show it"
+        )
+    check_clock(f"{kind} {name!r}", clock)
+    check_functions(f"{kind} {name!r}", **functions)
 
 
 class Gate(Protocol):

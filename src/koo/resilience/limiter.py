@@ -18,7 +18,7 @@ from operator import itemgetter
 from typing import Final
 
 from ..errors import RateLimited, Rejected
-from .checking import check_finite, check_whole
+from .checking import check_finite, check_functions, check_part, check_whole
 from .clock import SYSTEM_CLOCK, Clock
 from .events import LimitPaused, Listener, ignore, tell
 from .gate import Permit, issue
@@ -67,6 +67,9 @@ class RateLimiterConfig:
     def __post_init__(self) -> None:
         """Refuse a limiter without limits."""
         check_finite(self, "pause_cap")
+        check_part("RateLimiterConfig", "limits", self.limits, tuple, example="(Limit(...),)")
+        for limit in self.limits:
+            check_part("RateLimiterConfig", "each of limits", limit, Limit)
         if not self.limits:
             message = "RateLimiterConfig: limits is empty; name at least one Limit"
             raise ValueError(message)
@@ -236,6 +239,8 @@ class RateLimiter(LinedGate):
         on_event: Listener = ignore,
     ) -> None:
         super().__init__(name, clock)
+        check_functions(f"RateLimiter {name!r}", on_event=on_event)
+        check_part(f"RateLimiter {name!r}", "config", config, RateLimiterConfig)
         self._config = config
         self._on_event = on_event
         self._paused_until = 0.0

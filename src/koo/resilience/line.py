@@ -7,25 +7,54 @@
 While the line is not empty, newcomers join its end, so a large request can't be
 starved by small ones. Who waits holds no permit. A line decides; only the policy
 that put a waiter into it waits.
+
+All in one line wait on one event loop, its home, and only there it moves: a permit
+that another thread gives back only calls home. Loops one after another may use the
+same gate; of two that run at the same time the second is told, and not left to hang.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 from ..errors import Rejected, Saturated
 from .clock import Clock
-from .gate import Permit
+from .gate import Permit, check_gate
 from .outcome import Ask
 
-__all__ = ["Line", "LinedGate", "Waiter"]
+__all__ = ["Home", "Line", "LinedGate", "Waiter"]
 
 CAPACITY: Final = 1000
 
 
+class Home(Protocol):
+    """Where callers wait: an event loop. Two are equal if it is the same."""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another thread runs it."""
+        ...
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody who waits there will ever hear of anything."""
+        ...
+
+    def call(self, action: Callable[[], object]) -> None:
+        """Have *action* called there, soon."""
+        ...
+
+
 class Waiter(Protocol):
     """One caller in line."""
+
+    @property
+    def home(self) -> Home:
+        """Where it waits."""
+        ...
 
     @property
     def ask(self) -> Ask:
@@ -53,9 +82,10 @@ class Waiter(Protocol):
 class Line:
     """Waiters by priority, then by arrival."""
 
-    __slots__ = ("_queues", "asked", "size")
+    __slots__ = ("_queues", "asked", "home", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, home: Home) -> None:
+        self.home = home
         self.size = 0
         #: What all of them together ask for, weight by weight.
         self.asked = (0, 0, 0)
@@ -114,6 +144,7 @@ class LinedGate:
     )
 
     def __init__(self, name: str, clock: Clock) -> None:
+        check_gate(type(self).__name__, name, clock)
         self.name = name
         self.double_settled_total = 0
         self._clock = clock
@@ -139,24 +170,29 @@ class LinedGate:
         return self._line.size if self._line else 0
 
     def join(self, waiter: Waiter) -> Saturated | None:
-        """Put *waiter* in line, or say that the line is full."""
-        if self._line is None:
-            self._line = Line()
-        if self._line.size >= CAPACITY:
+        """Put *waiter* in line, or say that the line is full.
+
+        Raises RuntimeError if callers of another event loop stand in it.
+        """
+        line = self._line_of(waiter.home)
+        if line.size >= CAPACITY:
             return Saturated(self.name, None, f"{CAPACITY} calls are waiting")
-        self._line.put(waiter)
+        line.put(waiter)
         self.serve()
         return None
 
     def leave(self, waiter: Waiter) -> None:
         """Take *waiter* out of the line; who stood behind may be served."""
-        if self._line is not None and self._line.remove(waiter):
+        line = self._line
+        if line is None or self._is_left_to(line.home, partial(self.leave, waiter)):
+            return
+        if line.remove(waiter):
             self.serve()
 
     def serve(self) -> None:
         """Give permits to the head of the line while they last."""
         line = self._line
-        if line is None or self._serving:
+        if line is None or self._is_left_to(line.home, self.serve) or self._serving:
             return
         self._serving = True
         try:
@@ -166,6 +202,27 @@ class LinedGate:
             self._serving = False
         if not line.size:
             self._line = None
+
+    def _line_of(self, home: Home) -> Line:
+        if self._line is None or self._line.home.is_gone:
+            self._line = Line(home)
+        if self._line.home != home:
+            message = (
+                f"{type(self).__name__} {self.name!r}: callers of another event loop wait in its"
+                " line; give each loop that runs at the same time a gate of its own"
+            )
+            raise RuntimeError(message)
+        return self._line
+
+    def _is_left_to(self, home: Home, action: Callable[[], object]) -> bool:
+        """Whether *action* on the line is not for this thread; then *home* is told to do it."""
+        if home.is_gone:
+            self._line = None
+            return True
+        if home.is_elsewhere:
+            home.call(action)
+            return True
+        return False
 
     def _serve(self, head: Waiter, line: Line) -> bool:
         answer = self.admit(head.ask)
@@ -183,5 +240,8 @@ class LinedGate:
         return False
 
     def _may_wait(self, rejection: Rejected) -> Rejected:
+        if self._line is not None and self._line.home.is_gone:
+            # Who has no patience must not stand back for those who will never be called.
+            self._line = None
         rejection.line = self
         return rejection

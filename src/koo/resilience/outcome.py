@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
-from .checking import check_whole
+from .checking import check_part, check_whole
 from .deadline import Deadline
 
 __all__ = [
@@ -66,6 +66,8 @@ class Ask:
     def __post_init__(self) -> None:
         """Refuse weights that would give instead of take."""
         check_whole(self, *WEIGHTS, "priority")
+        if self.deadline is not None:
+            check_part("Ask", "deadline", self.deadline, Deadline)
         weights = self.requests, self.tokens, self.nanousd
         if min(weights) < 0:
             message = "Ask: weights can't be negative; ask for 0 or more"

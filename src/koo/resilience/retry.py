@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from .checking import check_finite, check_whole
+from .checking import check_finite, check_part, check_whole
 from .measure import RollingCount
 from .outcome import Failure, RetryClass
 
@@ -78,6 +78,7 @@ class RetryConfig:
     def __post_init__(self) -> None:
         """Refuse negative counts and times."""
         check_whole(self, "max_retries")
+        check_part("RetryConfig", "backoff", self.backoff, Backoff)
         check_finite(self, "max_retry_after")
         if self.max_retries < 0:
             message = "RetryConfig: max_retries can't be negative; use 0 for a single attempt"
@@ -152,7 +153,8 @@ class RetryBudget:
     )
 
     def __init__(self, config: RetryBudgetConfig | None = None) -> None:
-        self._config = config or _USUAL
+        self._config = _USUAL if config is None else config
+        check_part("RetryBudget", "config", self._config, RetryBudgetConfig)
         self._balance = self._capacity = self._config.floor
         self._traffic = RollingCount(self._config.seconds, _TICKS)
         self._due = float("-inf")

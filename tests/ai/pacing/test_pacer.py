@@ -337,9 +337,14 @@ def test_a_second_settlement_is_ignored_and_counted(bench):
     assert bench.pacer.stats().double_settled_total == 1
 
 
+class _Here:
+    is_elsewhere = is_gone = False
+
+
 class _Waiter:
     """Somebody in line who asks for one request."""
 
+    home = _Here()
     ask = PacedAsk(model="m")
     arrived = 0.0
 

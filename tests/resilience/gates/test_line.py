@@ -21,7 +21,7 @@ from koo.resilience.line import Line
 from koo.testing import FakeClock
 
 from ..tools import admitted, refused
-from .waiters import Visitor, queue
+from .waiters import HERE, Visitor, queue
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_who_came_in_the_same_moment_is_served_in_order_of_joining(gate):
 
 
 def test_a_line_knows_who_stands_in_it():
-    line, present, stranger = Line(), Visitor(), Visitor()
+    line, present, stranger = Line(HERE), Visitor(), Visitor()
     assert not line.remove(present)
     line.put(present)
     assert (line.head(), line.size) == (present, 1)

@@ -3,8 +3,19 @@
 from koo.resilience import Ask, Permit
 
 
+class Here:
+    """The home of whoever waits without a loop: this thread, for ever."""
+
+    is_elsewhere = is_gone = False
+
+
+HERE = Here()
+
+
 class Visitor:
     """A waiter that a test owns."""
+
+    home = HERE
 
     def __init__(self, ask=None, arrived=0.0, *, gone=False):
         self.ask = ask or Ask()

@@ -109,8 +109,9 @@ def test_a_composition_that_makes_no_sense_is_refused_with_a_sentence(parts, com
     assert str(caught.value) == f"Policy 'dep': {complaint}"
 
 
-def test_a_gate_that_was_named_with_its_config_is_refused():
-    nameless = CircuitBreaker(BreakerConfig())
+def test_a_gate_without_a_name_is_refused():
+    nameless = CircuitBreaker("dep")
+    nameless.name = BreakerConfig()
     with pytest.raises(ValueError, match="is no gate; a gate has a name and the method admit"):
         Policy("dep", gates=[nameless])
 

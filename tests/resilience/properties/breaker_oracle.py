@@ -83,7 +83,8 @@ class BreakerOracle:
             case State.OPEN:
                 return {self.mode is not Mode.ISOLATED and now >= self.opens_until}
             case State.HALF_OPEN:
-                return {len(self.live_probes(now)) < self.config.max_probes}
+                has_room = len(self.live_probes(now)) < self.config.max_probes
+                return {has_room and now >= self.opens_until}
         if self.mode in {Mode.DISABLED, Mode.FORCED_CLOSED}:
             return {True}
         ramped = len(self.flying) >= self.room_at(now)
@@ -144,10 +145,12 @@ class BreakerOracle:
             return None
         if self.state is State.OPEN:
             return max(0.0, self.opens_until - now)
-        live = self.live_probes(now) if self.state is State.HALF_OPEN else []
-        if len(live) < self.config.max_probes:
+        if self.state is State.CLOSED:
             return 0.0
-        return min(probe.lease_end for probe in live) - now
+        live = self.live_probes(now)
+        is_full = len(live) >= self.config.max_probes
+        ends = [now, self.opens_until, *([min(p.lease_end for p in live)] if is_full else [])]
+        return max(ends) - now
 
     def live_probes(self, now):
         """The probes whose lease has not ended."""
@@ -182,7 +185,10 @@ class BreakerOracle:
         """Follow an outcome; *opened* says what the real breaker made of a doubtful one."""
         self.cancel(ticket)
         failed = evidence(outcome)
-        if not ticket.counts or ticket.era != self.era or failed is None:
+        if not ticket.counts or ticket.era != self.era:
+            return
+        if failed is None:
+            self._heed(outcome, now)
             return
         took = now - ticket.began if ticket.took is None else ticket.took
         slow = self.config.slow_threshold is not None and took > self.config.slow_threshold
@@ -199,6 +205,12 @@ class BreakerOracle:
         self.good_probes += 1
         if self.good_probes >= self.config.success_threshold:
             self.close(now)
+
+    def _heed(self, outcome, now):
+        """A throttled probe is no evidence, but the next one waits as long as it was asked to."""
+        if self.state is State.HALF_OPEN:
+            hint = getattr(outcome, "retry_after", None) or 0.0
+            self.opens_until = max(self.opens_until, now + min(hint, LONGEST_HINT))
 
     def _record(self, entry, outcome, opened):
         self.log.append(entry)
@@ -289,8 +301,11 @@ class BreakerOracle:
     def _move(self, state):
         self.moves.append((self.state, state))
         self.state = state
-        self.era += 1
         self.good_probes = 0
+        self._outdate_what_flies()
+
+    def _outdate_what_flies(self):
+        self.era += 1
         self.flying.clear()
         self.probes.clear()
 
@@ -299,8 +314,9 @@ class BreakerOracle:
     def reset(self, now):
         self._switch(Mode.NORMAL, lambda: self.close(now))
 
-    def half_open(self):
+    def half_open(self, now):
         if self.state is State.OPEN and self.mode is not Mode.ISOLATED:
+            self.opens_until = now
             self._move(State.HALF_OPEN)
 
     def open_until(self, seconds, now):
@@ -329,6 +345,8 @@ class BreakerOracle:
 
     def _switch(self, mode, move):
         before, self.mode = self.mode, mode
+        if before is not mode:
+            self._outdate_what_flies()
         move()
         if before is not mode:
             self.moves.append((before, mode))

@@ -36,6 +36,7 @@ from ..tools import EVERY_OUTCOME, FAILED
 from .breaker_oracle import BreakerOracle
 
 HINTED = Failure(retryable=True, trips=True, retry_after=200.0, cause="busy")
+THROTTLED_FOR_A_WHILE = Failure(True, False, retry_after=8.0, retry_class=RetryClass.THROTTLED)
 THROTTLED_AND_TRIPS = Failure(retryable=True, trips=True, retry_class=RetryClass.THROTTLED)
 
 thresholds = st.integers(1, 6)
@@ -67,7 +68,9 @@ BY_HAND = (
     *("release", "release", "shadow", "shadow"),
 )
 steps = st.sampled_from([0.001, 0.1, 0.4, 0.7, 1.0, 3.0, 11.0, 66.0, 400.0])
-outcomes = st.sampled_from([*EVERY_OUTCOME, FAILED, FAILED, HINTED, THROTTLED_AND_TRIPS])
+outcomes = st.sampled_from(
+    [*EVERY_OUTCOME, FAILED, FAILED, HINTED, THROTTLED_AND_TRIPS, THROTTLED_FOR_A_WHILE]
+)
 
 
 class BreakerMachine(RuleBasedStateMachine):
@@ -224,7 +227,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
     def half_open(self, _):
         self.both("half_open")
-        self.oracle.half_open()
+        self.oracle.half_open(self.now)
 
     def open_until(self, seconds):
         self.both("open_until", seconds, "asked for")

@@ -6,7 +6,13 @@ import ssl
 import pytest
 
 from koo import errors
-from koo.errors import ContentRefusedError, DeadlineExceeded, RateLimitError, ServiceTimeoutError
+from koo.errors import (
+    CircuitOpen,
+    ContentRefusedError,
+    DeadlineExceeded,
+    RateLimitError,
+    ServiceTimeoutError,
+)
 from koo.resilience import Failure, RetryClass, classify_by_type
 
 
@@ -87,7 +93,14 @@ def test_a_group_waits_as_long_as_its_most_patient_member():
 
 def test_a_group_in_a_group_is_looked_into():
     group = ExceptionGroup("", [ExceptionGroup("", [ContentRefusedError("a", "")]), OSError()])
-    assert classify_by_type(group) == Failure(retryable=False, trips=True, cause="content_refused")
+    assert classify_by_type(group) == Failure(retryable=False, trips=True, cause="OSError")
+
+
+def test_a_group_names_the_worst_of_its_members_as_its_cause():
+    """A breaker that opens says why; what came beside the failure is not the reason."""
+    members = [CircuitOpen("inner"), ValueError(), ServiceTimeoutError("a", "")]
+    assert classify_by_type(ExceptionGroup("", members)).cause == "timeout"
+    assert classify_by_type(ExceptionGroup("", members[:2])).cause == "CircuitOpen"
 
 
 def test_a_group_that_was_only_throttled_is_throttled():

@@ -11,20 +11,21 @@ from asyncio import (
     AbstractEventLoop,
     CancelledError,
     TimerHandle,
-    _get_running_loop,
     current_task,
     get_running_loop,
 )
 from collections.abc import Callable
+from dataclasses import replace
 from threading import get_ident
 from typing import Final, Protocol
 
 from ...errors import DeadlineExceeded, Rejected
+from ..classifier import leaves_of, refusal_in
 from ..deadline import CURRENT, Progress
 from ..gate import Gate, Permit
-from ..outcome import Ask, Outcome
+from ..outcome import ABANDONED, Ask, Outcome
 from .stats import Memory
-from .timers import SLACK, AnyTask, Lane
+from .timers import SLACK, AnyTask, Lane, running_loop
 
 __all__ = ["Call", "Terms", "admit_all", "begin", "comes_from_a_cancellation"]
 
@@ -71,6 +72,7 @@ class Call:
         "refusal",
         "task",
         "timer",
+        "told",
         "waited",
     )
 
@@ -92,6 +94,8 @@ class Call:
     is_late: bool
     is_ours: bool
     ends_with_deadline: bool
+    #: What the owner of a block has said of how it ends; a call without a block has none.
+    told: Outcome
 
     @property
     def attempt(self) -> int:
@@ -218,6 +222,11 @@ class Call:
             self.timer.cancel()
             self.timer = None
 
+    def stop_clock(self) -> None:
+        """The operation has ended by itself."""
+        self.disarm()
+        self.forgive_if_expired()
+
     def forgive_if_expired(self) -> None:
         """The operation ended in the instant that its time was over: take the cancellation back."""
         if self.has_expired and self.task is not None:
@@ -237,7 +246,7 @@ class Call:
 
     def _was_cancelled_before(self, error: Exception) -> bool:
         """Whether the caller has cancelled, and *error* is what the cleanup made of it."""
-        loop = _get_running_loop()
+        loop = running_loop()
         task = current_task(loop) if loop else None
         if task is None or task.cancelling() <= getattr(self, "cancelling", 0):
             return False
@@ -245,8 +254,13 @@ class Call:
 
     def _was_ended_by_its_caller(self, error: Exception, now: float) -> bool:
         """Whether *error* says no more than that an inherited deadline has come."""
-        if self.is_ours or self.deadline_at is None or not isinstance(error, TimeoutError):
+        if self.is_ours or self.deadline_at is None:
             return False
+        return all(self._is_lateness(leaf, now) for leaf in leaves_of(error))
+
+    def _is_lateness(self, error: BaseException, now: float) -> bool:
+        if not isinstance(error, TimeoutError):
+            return refusal_in(error) is not None
         inherited = isinstance(error, DeadlineExceeded) and error.deadline_at == self.deadline_at
         return inherited or self.is_past(now + SLACK)
 
@@ -268,10 +282,21 @@ class Call:
     # -- settlement -----------------------------------------------------------------
 
     def settle(self, outcome: Outcome) -> None:
-        """Settle every permit."""
+        """Settle every permit; what its owner has told of its cost counts, however it ended."""
+        told = getattr(self, "told", outcome)
+        spent, advice = outcome.spent or told.spent, outcome.advice or told.advice
+        if (spent, advice) != (outcome.spent, outcome.advice):
+            outcome = replace(outcome, spent=spent, advice=advice)
         permits, self.permits = self.permits, ()
         for permit in permits:
             permit.settle(outcome)
+
+    def hand_back(self) -> None:
+        """A gate inside has refused: nothing was sent, unless the owner has told what it spent."""
+        if getattr(self, "told", ABANDONED).spent is None:
+            self.give_back()
+        else:
+            self.settle(ABANDONED)
 
     def give_back(self) -> None:
         """Cancel every permit: nothing was sent."""
@@ -317,7 +342,11 @@ def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] |
 
 
 def comes_from_a_cancellation(error: BaseException) -> bool:
-    """Whether *error* is what an operation made of being cancelled."""
+    """Whether *error*, or all of a group, is what an operation made of being cancelled."""
+    return all(map(_follows_a_cancellation, leaves_of(error))) or _follows_a_cancellation(error)
+
+
+def _follows_a_cancellation(error: BaseException) -> bool:
     for _ in range(_LINKS):
         if error.__context__ is None:
             return False

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from types import UnionType
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from ..checking import is_finite
+from ..checking import check_functions, is_a, is_finite
+from ..clock import check_clock
 from ..gate import Gate
 from ..retry import RetryBudget, RetryConfig
 
-__all__ = ["Composition", "check_composition", "explain"]
+__all__ = ["Composition", "check_composition", "check_parts", "explain"]
 
 
 class Composition(Protocol):
@@ -27,6 +27,15 @@ class Composition(Protocol):
     def gates(self) -> Sequence[Gate]:
         """In the order of admission."""
         ...
+
+
+def check_parts(name: str, gates: object, clock: object, **functions: object) -> None:
+    """Raise ValueError, in one sentence, for parts that are no such parts at all."""
+    owner = f"Policy {name!r}"
+    if not is_a(gates, Iterable):
+        raise ValueError(f"{owner}: gates must be a list, not {gates!r}; write gates=[...]")
+    check_clock(owner, clock)
+    check_functions(owner, **functions)
 
 
 def check_composition(policy: Composition) -> None:
@@ -74,7 +83,7 @@ def _explain_retry(policy: Composition) -> str:
 
 
 def _unnamed(policy: Composition) -> str | None:
-    if not _is(policy.name, str):
+    if not is_a(policy.name, str):
         return "its name must be a string; messages and metrics show it"
     return None if policy.name else "it has no name; give one for messages and metrics"
 
@@ -84,7 +93,7 @@ def _no_gate(policy: Composition) -> str | None:
         if isinstance(gate, type):
             name = gate.__name__
             return f"{name} is a class and no gate; make one of it, as {name}('orders', ...)"
-        if not (callable(getattr(gate, "admit", None)) and _is(getattr(gate, "name", None), str)):
+        if not (callable(getattr(gate, "admit", None)) and is_a(getattr(gate, "name", None), str)):
             return f"{gate!r} is no gate; a gate has a name and the method admit(ask)"
     return None
 
@@ -115,9 +124,9 @@ def _bad_time(policy: Composition) -> str | None:
 
 
 def _bad_retry(policy: Composition) -> str | None:
-    if not _is(policy.retry, RetryConfig | None):
+    if not is_a(policy.retry, RetryConfig | None):
         return f"retry must be a RetryConfig, not {policy.retry!r}; write RetryConfig()"
-    if not _is(policy.retry_budget, RetryBudget | None):
+    if not is_a(policy.retry_budget, RetryBudget | None):
         return "retry_budget must be a RetryBudget; leave it out for the usual one"
     if policy.retry is None and policy.retry_budget is not None:
         return "retry_budget pays for nothing without retry; add retry or leave it out"
@@ -135,8 +144,3 @@ def _twice(policy: Composition) -> str | None:
     if len(set(kinds)) < len(kinds):
         return "two gates of one kind have the same name; give each its own"
     return None
-
-
-def _is(value: object, kind: type | UnionType) -> bool:
-    """Whether *value* is a *kind*, asked of whoever had no type checker to tell."""
-    return isinstance(value, kind)

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeAlias, TypeVar, overload
 
 from ..deadline import CURRENT, Deadline, Progress
-from ..outcome import SUCCESS, Ask, Outcome
+from ..outcome import SUCCESS, Ask, Failure, Outcome
 from .call import Call, begin
 from .generators import stream
 from .journey import Journey
@@ -30,10 +30,10 @@ class Attempt:
 
     _token: Token[Progress | None]
 
-    def __init__(self, journey: Journey, call: Call) -> None:
+    def __init__(self, journey: Journey, call: Call, timeout: float | None = None) -> None:
         self._journey = journey
         self._call = call
-        self._outcome: Outcome = SUCCESS
+        self._timeout = timeout
         self._is_used = False
 
     @property
@@ -53,8 +53,12 @@ class Attempt:
         return self._call.last_error
 
     def settle(self, outcome: Outcome) -> None:
-        """Say how a block that raises nothing has ended: what it spent, or that it failed."""
-        self._outcome = outcome
+        """Say how a block that raises nothing has ended: what it spent, or that it failed.
+
+        If it raises all the same, only what it spent counts. In a loop a retryable failure is
+        followed by another attempt; after the last the loop ends and raises nothing.
+        """
+        self._call.told = outcome
 
     async def __aenter__(self) -> Self:
         if self._is_used:
@@ -64,6 +68,8 @@ class Attempt:
             )
             raise RuntimeError(message)
         self._is_used = True
+        self._begin()
+        self._call.told = SUCCESS
         self._call.admit()
         await self._journey.enter(self._call)
         self._token = CURRENT.set(self._call)
@@ -78,9 +84,16 @@ class Attempt:
     ) -> bool:
         self._leave_context()
         if error is None:
-            self._journey.conclude(self._call, self._outcome)
+            await self._conclude(self._call.told)
             return True
         return await self._fail(error)
+
+    def _begin(self) -> None:
+        """Start the time of the whole call: whoever made the permit may have kept it a while."""
+        self._call = begin(self._journey, self._call.ask, self._timeout, [])
+
+    async def _conclude(self, told: Outcome) -> None:
+        self._journey.conclude(self._call, told)
 
     async def _fail(self, error: BaseException) -> bool:
         failed, _ = self._journey.judge(self._call, error)
@@ -98,6 +111,15 @@ class Attempt:
 class _Repeatable(Attempt):
     """An attempt that swallows a failure when another attempt is to follow."""
 
+    def _begin(self) -> None:
+        """The call began with its first attempt."""
+
+    async def _conclude(self, told: Outcome) -> None:
+        if isinstance(told, Failure):
+            await self._journey.back_off_from(self._call, told)
+        else:
+            self._journey.conclude(self._call, told)
+
     async def _fail(self, error: BaseException) -> bool:
         await self._journey.back_off(self._call, error)
         return True
@@ -106,12 +128,17 @@ class _Repeatable(Attempt):
 class Attempts(AsyncIterator[Attempt]):
     """Attempts until one succeeds, or the last error is raised inside it."""
 
-    def __init__(self, journey: Journey, call: Call) -> None:
+    _call: Call
+
+    def __init__(self, journey: Journey, ask: Ask, timeout: float | None) -> None:
         self._journey = journey
-        self._call = call
+        self._ask = ask
+        self._timeout = timeout
         self._given = 0
 
     async def __anext__(self) -> Attempt:
+        if not self._given:
+            self._call = begin(self._journey, self._ask, self._timeout, [])
         if self._given == self._call.number:
             raise StopAsyncIteration
         self._given = self._call.number
@@ -151,7 +178,7 @@ class Asking:
 
     def __aiter__(self) -> AsyncIterator[Attempt]:
         """Attempts around a block that can run again."""
-        return Attempts(self._journey, begin(self._journey, self._ask, self._timeout, []))
+        return Attempts(self._journey, self._ask, self._timeout)
 
     def _protected_stream(
         self, function: Callable[P, AsyncGenerator[T, None]]

@@ -13,11 +13,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final, NoReturn, TypeVar
 
-from ...errors import Rejected
-from ..classifier import classify_by_type
+from ...errors import KooError, Rejected
+from ..classifier import classify_by_type, refusal_in
 from ..clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from ..events import CallRejected, GaveUp, Listener, RetryScheduled, ignore, tell
 from ..gate import Gate, LeasingGate
+from ..marks import mark_given_up, mark_passed_on, note, was_given_up
 from ..measure import Histogram
 from ..outcome import (
     ABANDONED,
@@ -31,7 +32,7 @@ from ..outcome import (
 )
 from ..retry import RetryBudget, RetryConfig
 from .call import Call, comes_from_a_cancellation
-from .compose import check_composition
+from .compose import check_composition, check_parts
 from .line import wait_for_permits
 from .stats import Memory, PolicyStats
 from .timers import Lane, lane_for
@@ -40,8 +41,6 @@ __all__ = ["Journey"]
 
 T = TypeVar("T")
 
-_GAVE_UP: Final = "__koo_gave_up__"
-_MOST_NOTES: Final = 8
 _OWN: Final = RetryBudget()
 _TIMED_OUT: Final = Failure(retryable=True, trips=True, cause="timeout")
 
@@ -102,6 +101,10 @@ class Journey:
         random: Random = RANDOM,
         on_event: Listener = ignore,
     ) -> None:
+        functions = {"classify": classify, "random": random, "on_event": on_event}
+        if appraise is not None:
+            functions["appraise"] = appraise
+        check_parts(name, gates, clock, **functions)
         if retry_budget is _OWN:
             retry_budget = RetryBudget() if retry else None
         _fix(self, name=name, gates=tuple(gates), _classify=classify, appraise=appraise)
@@ -147,7 +150,7 @@ class Journey:
         if (refusal := call.refusal) is not None:
             standing = await self._patiently(wait_for_permits(call, refusal))
             if standing is not None:
-                raise self._refuse(call, standing)
+                raise self._refuse(call, standing, standing)
             if self._cannot_finish_from(call, self.monotonic()):
                 call.give_back()
                 raise self._too_late(call)
@@ -180,21 +183,19 @@ class Journey:
         if call.timer is not None:
             # In a hurry, perhaps: that it was quick enough must not be left to the chores' pace.
             self.memory.note(self.monotonic() - call.began)
-        call.disarm()
-        call.forgive_if_expired()
+        call.stop_clock()
 
     def conclude(self, call: Call, outcome: Outcome) -> None:
         """Settle an attempt whose owner has said how it ended."""
         if isinstance(outcome, Success):
             self.succeed(call, outcome)
             return
-        call.disarm()
-        call.forgive_if_expired()
-        if isinstance(outcome, Failure):
-            self.memory.failures_total += 1
-            self._settle_failure(call, outcome)
-        else:
+        call.stop_clock()
+        if isinstance(outcome, Abandoned):
             self.abandon(call, outcome)
+            return
+        self.memory.failures_total += 1
+        self._settle_failure(call, outcome)
 
     def appraise_safely(self, value: object) -> Outcome:
         """What *value* says of its cost; a bad appraiser costs the whole reservation."""
@@ -209,16 +210,34 @@ class Journey:
     async def back_off(self, call: Call, error: BaseException) -> None:
         """Settle an attempt that raised; return when the next may begin, or raise."""
         failed, failure = self.judge(call, error)
-        delay = self._next_delay(call, failed, failure)
-        if delay is None:
+        if not await self._is_next(call, failed, failure):
             self.give_up(call, failed)
             raise failed
+
+    async def back_off_from(self, call: Call, failure: Failure) -> None:
+        """Settle an attempt that raised nothing but has failed, as its owner says.
+
+        Return when the next may begin, or when there is none: what it had is the owner's.
+        """
+        call.stop_clock()
+        self._settle_failure(call, failure)
+        cause = failure.cause or "no cause was named"
+        failed = KooError(f"{self.name}: the attempt was settled as failed ({cause})")
+        if not await self._is_next(call, failed, failure):
+            self.give_up(call, failed)
+
+    async def _is_next(self, call: Call, failed: Exception, failure: Failure) -> bool:
+        """Whether another attempt is to follow, and if so, not before it may begin."""
+        delay = self._next_delay(call, failed, failure)
+        if delay is None:
+            return False
         tell(self._on_event, RetryScheduled(self.name, call.number, delay, failed))
         self.memory.retries_total += 1
         call.last_error = failed
         call.waited += delay
         await self._patiently(self.clock.sleep(delay))
         call.number += 1
+        return True
 
     def judge(self, call: Call, error: BaseException) -> tuple[Exception, Failure]:
         """Settle an attempt that raised *error*; the error for the caller and the verdict.
@@ -233,9 +252,9 @@ class Journey:
         if not isinstance(error, Exception):
             self.abandon(call)
             raise error
-        if isinstance(error, Rejected):
-            call.give_back()
-            raise self._refuse(call, error)
+        if (refusal := refusal_in(error)) is not None:
+            call.hand_back()
+            raise self._refuse(call, refusal, error)
         if call.was_left_by_its_caller(error, self.monotonic()):
             self.abandon(call)
             raise error
@@ -249,13 +268,14 @@ class Journey:
         """Count a call that failed for good, and mark its error against retries further out."""
         self.memory.failures_total += 1
         call.last_error = None
-        if self.retry is None and not _was_given_up(call, error):
+        if self.retry is None and not was_given_up(error, call):
+            mark_passed_on(error, call.outer)
             return
-        _mark(call, error)
+        mark_given_up(error, call.outer)
         if self.retry is None:
             return
         if call.number > 1:
-            _note(error, f"{self.name}: gave up after {call.number} attempts")
+            note(error, f"{self.name}: gave up after {call.number} attempts")
         tell(self._on_event, GaveUp(self.name, call.number, error))
 
     def _judge_timeout(self, call: Call, error: BaseException) -> tuple[Exception, Failure]:
@@ -280,23 +300,23 @@ class Journey:
         if isinstance(failure, Failure):
             return failure
         verb = "raised" if isinstance(failure, Exception) else "returned"
-        _note(error, f"{self.name}: the classifier {verb} {type(failure).__name__}; mend it")
+        note(error, f"{self.name}: the classifier {verb} {type(failure).__name__}; mend it")
         return Failure(retryable=False, trips=False, cause="classifier")
 
     def _next_delay(self, call: Call, error: Exception, failure: Failure) -> float | None:
         retry = self.retry
-        if retry is None or _was_given_up(call, error):
+        if retry is None or was_given_up(error, call):
             return None
         if not retry.allows(failure, call.number):
             if failure.retry_after and failure.retry_after > retry.max_retry_after:
-                _note(error, f"{self.name}: not waiting {failure.retry_after:.0f} s; try then")
+                note(error, f"{self.name}: not waiting {failure.retry_after:.0f} s; try then")
             return None
         delay = retry.backoff.delay(failure, call.number, self._random)
         if self._cannot_finish_from(call, self.monotonic() + delay):
-            _note(error, f"{self.name}: the next attempt in {delay:.1f} s is past the deadline")
+            note(error, f"{self.name}: the next attempt in {delay:.1f} s is past the deadline")
             return None
         if not self._can_afford(failure):
-            _note(error, f"{self.name}: no retry; the retry budget is used up")
+            note(error, f"{self.name}: no retry; the retry budget is used up")
             return None
         return delay
 
@@ -337,15 +357,15 @@ class Journey:
             event = CallRejected(self.name, refusal.gate, refusal.what, refusal.retry_after)
             tell(self._on_event, event)
 
-    def _refuse(self, call: Call, refusal: Rejected) -> Exception:
-        """What the caller gets when a gate says no: the last real error, if there was one."""
+    def _refuse(self, call: Call, refusal: Rejected, raised: Exception) -> Exception:
+        """What the caller gets when a gate says no: the last real error, else what was *raised*."""
         self.count_refusal(refusal)
         call.number -= 1
         error, call.last_error = call.last_error, None
         if error is None:
-            return refusal
-        _note(error, f"{self.name}: no further attempt; {refusal}")
-        _mark(call, error)
+            return raised
+        note(error, f"{self.name}: no further attempt; {refusal}")
+        mark_given_up(error, call.outer)
         return error
 
     def _cannot_finish_from(self, call: Call, moment: float) -> bool:
@@ -364,31 +384,3 @@ class Journey:
 def _fix(journey: Journey, **parts: object) -> None:
     for name, part in parts.items():
         object.__setattr__(journey, name, part)
-
-
-def _mark(call: Call, error: Exception) -> None:
-    """Tell the call around *call*, and no other, that *error* is not worth another attempt.
-
-    One error may be raised for many callers, so the mark says for whom it is: those who share
-    the outcome of another's call (a single flight) retry for themselves. Share it outside.
-    Into the dict, because an error may refuse to be written on.
-    """
-    vars(error)[_GAVE_UP] = call.outer
-
-
-def _note(error: Exception, text: str) -> None:
-    """Add a note once; an error that is kept and raised again must not gather them for ever."""
-    notes = vars(error).setdefault("__notes__", [])
-    if text not in notes and len(notes) < _MOST_NOTES:
-        notes.append(text)
-
-
-def _was_given_up(call: Call, error: BaseException | None, depth: int = 8) -> bool:
-    """Whether a call inside *call* gave up on *error*, a part of it, or what it was raised from."""
-    if error is None or not depth:
-        return False
-    parts = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    return vars(error).get(_GAVE_UP) is call or any(
-        _was_given_up(call, each, depth - 1)
-        for each in (error.__cause__ or error.__context__, *parts)
-    )

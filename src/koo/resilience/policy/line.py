@@ -8,27 +8,54 @@ refusal with a line --> Place joins it --> granted: ask the other gates
 
 from __future__ import annotations
 
-from asyncio import Future, TimerHandle, get_running_loop
+from asyncio import AbstractEventLoop, Future, TimerHandle, get_running_loop
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import Context
+from dataclasses import dataclass
 
 from ...errors import Rejected
 from ..gate import Permit
 from ..line import LinedGate
 from ..outcome import Ask
 from .call import Call
-from .timers import SLACK
+from .timers import SLACK, running_loop
 
-__all__ = ["Place", "wait_for_permits"]
+__all__ = ["LoopHome", "Place", "wait_for_permits"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopHome:
+    """The event loop on which callers wait."""
+
+    loop: AbstractEventLoop
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another thread runs it; one that rests may be served from anywhere."""
+        return self.loop.is_running() and running_loop() is not self.loop
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is closed, so that nobody who waits there will ever hear of anything."""
+        return self.loop.is_closed()
+
+    def call(self, action: Callable[[], object]) -> None:
+        """Have *action* called there, soon; in no caller's context."""
+        with suppress(RuntimeError):  # closed meanwhile: nobody waits there any more
+            self.loop.call_soon_threadsafe(action, context=Context())
 
 
 class Place:
     """One caller's place in line."""
 
-    __slots__ = ("_answer", "_loop", "_timer", "arrived", "ask")
+    __slots__ = ("_answer", "_loop", "_timer", "arrived", "ask", "home")
 
     def __init__(self, ask: Ask, arrived: float) -> None:
         self.ask = ask
         self.arrived = arrived
         self._loop = get_running_loop()
+        self.home = LoopHome(self._loop)
         self._answer: Future[Permit | Rejected | None] = self._loop.create_future()
         self._timer: TimerHandle | None = None
 
@@ -60,7 +87,15 @@ class Place:
         finally:
             end.cancel()
             self._stop_timer()
-            gate.leave(self)
+            if self._heard is None:
+                # Whom the gate has answered it has taken out; to look for him costs the whole line.
+                gate.leave(self)
+
+    @property
+    def _heard(self) -> Permit | Rejected | None:
+        """What the gate has answered, if it has."""
+        answer = self._answer
+        return answer.result() if answer.done() and not answer.cancelled() else None
 
     def _give_up(self) -> None:
         if not self._answer.done():
@@ -68,10 +103,8 @@ class Place:
 
     def _hand_on(self) -> None:
         """Cancelled in the instant after the grant: the permit goes to the next."""
-        if self._answer.done() and not self._answer.cancelled():
-            answer = self._answer.result()
-            if isinstance(answer, Permit):
-                answer.cancel()
+        if isinstance(answer := self._heard, Permit):
+            answer.cancel()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

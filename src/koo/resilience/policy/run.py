@@ -119,8 +119,11 @@ class Policy(Journey):
         return self.asking(ONE_REQUEST)(function)
 
     def permit(self, ask: Ask = ONE_REQUEST, *, timeout: float | None = None) -> Attempt:
-        """One attempt around a block that can't run again: a stream, a transaction."""
-        return Attempt(self, begin(self, ask, timeout, []))
+        """One attempt around a block that can't run again: a stream, a transaction.
+
+        Its time runs from when the block is entered.
+        """
+        return Attempt(self, begin(self, ask, timeout, []), timeout)
 
     def __aiter__(self) -> AsyncIterator[Attempt]:
         """Attempts around a block that can run again."""

@@ -7,14 +7,14 @@ dict operation each, and only the oldest call needs the loop's timer.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, Task
+from asyncio import AbstractEventLoop, Task, get_running_loop
 from contextvars import Context
 from threading import get_ident, local
 from typing import Any, Final, Protocol
 
 from ..clock import Clock
 
-__all__ = ["Lane", "Timed", "lane_for"]
+__all__ = ["Lane", "Timed", "lane_for", "running_loop"]
 
 #: A timer may fire a hair early; what expires within this many seconds has expired.
 SLACK: Final = 1e-6
@@ -90,6 +90,14 @@ def lane_for(loop: AbstractEventLoop, timeout: float, clock: Clock) -> Lane:
     if key not in lanes:
         lanes[key] = Lane(loop, timeout, clock)
     return lanes[key]
+
+
+def running_loop() -> AbstractEventLoop | None:
+    """The loop that runs in this thread, if one does."""
+    try:
+        return get_running_loop()
+    except RuntimeError:
+        return None
 
 
 AnyTask = Task[Any]
