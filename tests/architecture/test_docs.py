@@ -106,7 +106,7 @@ def test_the_python_of_a_page_runs(page, tmp_path):
         env=_environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
     )
     assert ran.returncode == 0, ran.stderr
 

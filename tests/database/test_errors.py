@@ -107,7 +107,7 @@ async def test_a_server_without_a_connection_to_spare_is_overloaded(postgres, dr
             await session.execute(text("CREATE ROLE guest LOGIN CONNECTION LIMIT 1"))
         url = postgres.url(driver).replace("postgres@", "guest@")
         async with (
-            opened(url, pool_timeout=0.2) as guests,
+            opened(url, pool_timeout=1.5) as guests,
             guests.session_scope() as session,
         ):
             await session.execute(text("SELECT 1"))

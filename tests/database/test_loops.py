@@ -103,7 +103,7 @@ SCRIPT = """
 def test_a_plain_script_ends_by_itself_and_says_nothing_on_stderr(url, strict):
     script = textwrap.dedent(SCRIPT).format(url=url)
     ended = subprocess.run(
-        [sys.executable, *strict, "-c", script], capture_output=True, text=True, timeout=30
+        [sys.executable, *strict, "-c", script], capture_output=True, text=True, timeout=150
     )
     said = [line for line in ended.stderr.splitlines() if not line.startswith("Executing ")]
     assert (ended.returncode, ended.stdout, said) == (0, "1\n1\n", [])

@@ -55,7 +55,7 @@ async def count(manager):
 
 
 async def test_an_exhausted_pool_names_who_holds_it_and_trips_nothing(url, opened):
-    async with opened(url, pool_size=1, max_overflow=1, pool_timeout=0.1) as manager:
+    async with opened(url, pool_size=1, max_overflow=1, pool_timeout=1.5) as manager:
 
         async def hold(release):
             async with manager.session_scope() as session:
@@ -67,7 +67,7 @@ async def test_an_exhausted_pool_names_who_holds_it_and_trips_nothing(url, opene
         while manager.stats().pool.active < 2:
             await asyncio.sleep(0.01)
         with pytest.raises(
-            PoolExhausted, match=r"report 0 at .*test_places.py:\d+ for 0\."
+            PoolExhausted, match=r"report 0 at .*test_places.py:\d+ for \d+\.\d s"
         ) as caught:
             async with manager.session_scope() as session:
                 await session.execute(text("SELECT 1"))
@@ -140,12 +140,12 @@ async def test_no_cancellation_leaks_a_connection_or_a_place(url, opened, seed):
 
         for _ in range(30):
             await asyncio.gather(*(impatient_work() for _ in range(6)), return_exceptions=True)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await asyncio.gather(*(work() for _ in range(6)))
         pool = manager.stats().pool
         assert (pool.active, pool.waiting) == (0, 0)
         (keeper,) = manager._engines.keepers()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while keeper.places.dialing:
                 await asyncio.sleep(0.01)
         pool = manager.stats().pool
@@ -161,7 +161,7 @@ async def test_a_connection_is_recycled_when_it_is_old(url, opened):
             await asyncio.sleep(0.7)
         assert manager.stats().pool.recycled_total >= 1
         assert manager.stats().pool.invalidated_total == 0
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not _is_every_connection_accounted_for(manager.stats().pool):
                 await asyncio.sleep(0.01)
         assert manager.stats().pool.total <= 2

@@ -40,7 +40,7 @@ async def said(streams, text=b"hello"):
     """What comes back for *text*, within a short while."""
     reader, writer = streams
     writer.write(text)
-    async with asyncio.timeout(0.3):
+    async with asyncio.timeout(1.0):
         return await reader.readexactly(len(text))
 
 
@@ -303,6 +303,6 @@ async def everything(reader):
 
 
 async def until(condition):
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(30.0):
         while not condition():
             await asyncio.sleep(0.005)

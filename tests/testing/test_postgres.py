@@ -45,7 +45,7 @@ def ask(server, query="select 1", timeout=5.0):
     return asyncio.run(asked())
 
 
-def eventually(condition, seconds=10.0):
+def eventually(condition, seconds=30.0):
     """Whether *condition* becomes true in time."""
     end = time.monotonic() + seconds
     while not condition():

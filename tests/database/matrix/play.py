@@ -183,7 +183,7 @@ class Play:
                 await meeting.wait()
 
         try:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(20):
                 await asyncio.gather(*(meet() for _ in range(PLACES)))
         except Exception as error:  # noqa: BLE001
             return f"has lost a place: {error!r}"

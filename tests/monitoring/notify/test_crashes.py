@@ -90,7 +90,7 @@ async def test_a_process_killed_between_claim_and_send_loses_nothing(post, tmp_p
             arrived.append(message)
 
     config = CourierConfig(every=0.02, timeout=0.1, lease=0.2)
-    async with at_work(Courier(list, outbox, [Channel()], config=config)), asyncio.timeout(5):
+    async with at_work(Courier(list, outbox, [Channel()], config=config)), asyncio.timeout(30):
         while not arrived:
             await asyncio.sleep(0.01)
     assert arrived == [message]
@@ -105,7 +105,11 @@ async def test_a_process_killed_at_any_moment_tells_every_beginning_and_every_en
             sys.executable, PROGRAM, port, path, stdout=subprocess.PIPE
         )
         assert await process.stdout.readline() == b"ready\n"
+        before = arrivals.posts
         await asyncio.sleep(0.3 + (seed >> life) % 40 / 100)
+        async with asyncio.timeout(30):
+            while arrivals.posts == before:
+                await asyncio.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
         await process.wait()
     promised = letters(path)

@@ -12,7 +12,7 @@ from .conftest import SERVICES, completion
 pytestmark = pytest.mark.integration
 
 
-async def arrived(client, service, *, seconds=2.0, stream=True):
+async def arrived(client, service, *, seconds=30.0, stream=True):
     """The bytes of an answer, each time as they came, and what ended it."""
     path, headers, body = completion(service, stream=stream)
     parts, url = [], client.simulator.base_url(service) + path
@@ -35,7 +35,8 @@ async def test_an_answer_is_cut_after_so_many_bytes(connected, service, length):
         whole = b"".join((await arrived(client, service))[0])
         for fault, error in [(Fault.EARLY_END, None), (Fault.STALL, TimeoutError)]:
             client.simulator.fault(service, fault, after=length, count=1)
-            parts, ended = await arrived(client, service, seconds=0.2)
+            seconds = 30.0 if error is None else 1.0
+            parts, ended = await arrived(client, service, seconds=seconds)
             assert (len(b"".join(parts)), ended) == (length, error)
         client.simulator.fault(service, Fault.CUT, after=length, count=1)
         parts, ended = await arrived(client, service)
@@ -56,7 +57,7 @@ async def test_drops_are_single_bytes_and_together_the_answer(connected):
 async def test_signs_of_life_never_end_a_stream(connected, stream):
     async with connected() as client:
         client.simulator.fault("claude", Fault.PINGS, delay=0.01)
-        parts, ended = await arrived(client, "claude", seconds=0.3, stream=stream)
+        parts, ended = await arrived(client, "claude", seconds=1.0, stream=stream)
     assert ended is TimeoutError
     assert (b"".join(parts).count(b": ping\n\n") > 5) is stream
 
