@@ -146,8 +146,7 @@ class CircuitBreaker:
     def answered(self, permit: TimedPermit) -> None:
         """Know how long the first item of a stream took; what follows is a matter of length."""
         permit.took = permit.seconds(self._monotonic())
-        if permit.generation == self._generation:
-            self._flying.pop(id(permit), None)
+        self._flying.pop(id(permit), None)
 
     def lease_for(self, seconds: float) -> None:
         """Lease probes for so many *seconds*, or as long as was heard of another attempt."""
