@@ -147,7 +147,9 @@ def test_a_lease_ends_with_the_attempts_own_deadline(gate, clock):
     del hung
 
 
-@pytest.mark.parametrize(("told", "lease"), [([10], 10), ([90, 10], 90), ([10, 90], 90)])
+@pytest.mark.parametrize(
+    ("told", "lease"), [([0.5], 0.5), ([10], 10), ([90, 10], 90), ([10, 90], 90)]
+)
 def test_a_lease_lasts_as_long_as_the_longest_attempt(gate, clock, told, lease):
     for seconds in told:
         gate.lease_for(seconds)

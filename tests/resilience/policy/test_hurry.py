@@ -64,6 +64,13 @@ async def test_as_much_time_as_the_quickest_took_is_enough(hurry):
     assert (await hurry(through, Dependency(0.5), 1.0)).ok
 
 
+async def test_as_much_time_as_the_quickest_took_before_is_enough():
+    through = await used_to(2.0)
+    await asyncio.sleep(20)
+    assert not (await _by_timeout(through, Dependency(0.1), 1.9)).ok
+    assert (await _by_timeout(through, Dependency(0.5), 2.0)).ok
+
+
 @in_whatever_way
 async def test_a_cold_policy_refuses_no_hurry(hurry):
     assert (await hurry(await used_to(2.0, number=9), Dependency("quick"), 0.5)).ok
