@@ -147,7 +147,7 @@ class House:
         assert self.counts.created.value - self.counts.closed.value == len(places.idle)
 
 
-ABORTS = ("pool.keeper", "pool.upkeep", "pool.ending", "drivers.liveness")
+ABORTS = ("pool.keeper", "pool.upkeep", "pool.ending", "drivers.liveness", "drivers.deadlined")
 
 
 @pytest.fixture
