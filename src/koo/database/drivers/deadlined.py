@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from . import abort
 
@@ -22,6 +22,8 @@ __all__ = ["Countdown", "Deadlined"]
 
 I = TypeVar("I", bound=Hashable)  # noqa: E741
 T = TypeVar("T")
+
+_MOMENT: Final = 0.025
 
 
 class Deadlined(Generic[I]):
@@ -76,16 +78,24 @@ class Deadlined(Generic[I]):
 
 
 class Countdown:
-    """Tears a driver's *connection* off after *seconds*, unless it is stopped before."""
+    """Tears a driver's *connection* off after *seconds*, unless it is stopped before.
+
+    The last moment of them begins when the loop turns: one that stood still could not hear, and
+    what has come meanwhile is heard first.
+    """
 
     def __init__(self, seconds: float, connection: object) -> None:
         self.is_over = False
         self._connection = connection
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._end)
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(max(0.0, seconds - _MOMENT), self._listen)
 
     def stop(self) -> None:
         """Nothing happens from now on; what *is_over* stays so."""
         self._timer.cancel()
+
+    def _listen(self) -> None:
+        self._timer = self._loop.call_later(_MOMENT, self._end)
 
     def _end(self) -> None:
         self.is_over = True

@@ -1,4 +1,7 @@
-"""A busy loop found the answer to a ping and the end of its time at once, and lent a dead one."""
+"""A loop that stood still heard the answer and the end of its time at once, and lent a dead one.
+
+Worse, it tore off every connection of a sound server, because nobody had listened.
+"""
 
 import asyncio
 import time
@@ -8,7 +11,9 @@ from sqlalchemy import exc, text
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.database.drivers import liveness
+from koo.database.drivers.deadlined import Countdown
 from koo.database.hosts import vanishing
+from koo.database.listening import dialing
 from koo.testing import PostgresServer
 
 pytestmark = pytest.mark.integration
@@ -29,7 +34,7 @@ async def ask(manager):
 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
-async def test_a_connection_that_was_torn_off_is_not_lent(server, driver, monkeypatch):
+async def test_what_was_answered_meanwhile_is_heard_first(server, driver, monkeypatch):
     url = server.url(driver)
     manager = DatabaseManager(DatabaseConfig(url=url, pool_size=1, max_overflow=0))
     pings = []
@@ -45,12 +50,13 @@ async def test_a_connection_that_was_torn_off_is_not_lent(server, driver, monkey
     assert await ask(manager) == 2
     manager.engine.sync_engine.pool.keeper.doubt_all()
     assert await ask(manager) == 2
-    assert isinstance(pings[0], TimeoutError)
+    assert pings == [None]
+    assert manager.stats().pool.created_total == 1
     await manager.close()
 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
-async def test_nor_is_a_new_one_that_was_prepared_as_its_time_ended(server, driver, monkeypatch):
+async def test_what_prepares_a_new_one_is_heard_as_well(server, driver, monkeypatch):
     url = server.url(driver)
     config = DatabaseConfig(url=url, pool_size=1, max_overflow=0, check_timeout=LIMIT)
     manager = DatabaseManager(config)
@@ -64,7 +70,26 @@ async def test_nor_is_a_new_one_that_was_prepared_as_its_time_ended(server, driv
         return await asked
 
     monkeypatch.setattr(vanishing, "_set_by", stalled)
+    assert await ask(manager) == 2
+    assert manager.stats().pool.created_total == 1
+    await manager.close()
+
+
+class EndsAtTheLast(Countdown):
+    """Its time ends in the very turn in which the last answer has come."""
+
+    def stop(self):
+        self._end()
+        super().stop()
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+async def test_one_that_was_torn_off_at_the_last_does_not_count_as_prepared(
+    server, driver, monkeypatch
+):
+    manager = DatabaseManager(DatabaseConfig(url=server.url(driver)))
+    monkeypatch.setattr(dialing, "Countdown", EndsAtTheLast)
     with pytest.raises(exc.DBAPIError, match="prepares a connection"):
         await ask(manager)
-    await manager.transact(lambda session: session.execute(text("SELECT 2")))  # once it dials again
+    assert manager.stats().pool.total == 0
     await manager.close()
