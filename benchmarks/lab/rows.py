@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 from .figures import Section, environment, publish, write_page
@@ -37,7 +39,10 @@ class Benchmark(Generic[EffortT]):
         wanted = self._wanted()
         names = wanted.row or list(self.rows)
         effort = self.quick if wanted.quick else self.full
-        sections = [section for name in names for section in self._measured(name, effort)]
+        sections: list[Section] = []
+        for number, name in enumerate(names, 1):
+            with _told(f"{self.name}, row {number} of {len(names)}: {name}"):
+                sections += self._measured(name, effort)
         if names == list(self.rows) and effort is self.full:
             write_page(self.title, environment(self.peers), sections)
         _tell_misses(sections)
@@ -53,6 +58,17 @@ class Benchmark(Generic[EffortT]):
         for section in sections:
             publish(self.name, section)
         return sections
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Who waits is told what for, and afterwards how long it was."""
+    print(what, end=" ... ", file=sys.stderr, flush=True)
+    began = perf_counter()
+    try:
+        yield
+    finally:
+        print(f"{perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
 
 
 def _tell_misses(sections: list[Section]) -> None:

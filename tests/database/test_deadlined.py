@@ -25,7 +25,7 @@ class Waiting:
 
 
 def limited(seconds=1.0, abort=Waiting.abort):
-    return Deadlined(seconds, abort, asyncio.get_running_loop().time)
+    return Deadlined(seconds, abort, asyncio.get_running_loop().time, TimeoutError)
 
 
 async def run(limit, one, work, *args):

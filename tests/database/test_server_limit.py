@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from koo import errors
 from koo.database import StatementTimedOut
@@ -37,6 +37,20 @@ async def test_an_inherited_deadline_counts_as_well(postgres, driver, opened):
         assert await look() == 0
         assert 5_500 < await Policy("caller", timeout=10).run(look) <= 10_500
         assert await look() == 0
+
+
+async def test_a_begin_without_a_semicolon_is_understood(postgres, driver, opened):
+    """Who has the driver's own connection may say it in words of one's own."""
+    async with opened(postgres.url(driver)) as manager:
+
+        async def by_hand():
+            async with manager.engine.connect() as connection:
+                theirs = (await connection.get_raw_connection()).driver_connection
+                await theirs.execute("BEGIN")
+                await theirs.execute("ROLLBACK")
+
+        await manager.transact(limit)
+        await Policy("caller", timeout=10).run(by_hand)
 
 
 async def test_it_costs_no_round_trip(postgres, driver, opened):
@@ -121,11 +135,10 @@ async def test_with_autocommit_there_is_no_beginning_to_say_it_with(postgres, dr
 async def test_a_beginning_that_the_server_refuses_is_an_error_as_ever(postgres, driver, opened):
     async with opened(postgres.url(driver)) as manager:
 
-        def spoil(connection):
-            connection.driver_connection.opening = " SET LOCAL no_such_thing = 1;"
+        def spoil(connection, _record):
+            connection.driver_connection.opening = lambda: "; SET LOCAL no_such_thing = 1;"
 
-        await manager.transact(limit)
-        manager.engine.dialect.do_begin = spoil
+        event.listen(manager.engine.sync_engine, "connect", spoil)
         with pytest.raises(Exception, match="no_such_thing"):
             await manager.transact(limit, max_retries=0)
 

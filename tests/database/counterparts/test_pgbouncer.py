@@ -8,6 +8,7 @@ from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from koo.database import Kind, judge
+from koo.database.hosts import vanishing
 from koo.errors import CommitOutcomeUnknown
 from koo.resilience import RetryConfig
 from koo.testing import FaultProxy, LinkFault, Phase
@@ -102,7 +103,18 @@ async def test_what_a_transaction_sets_ends_with_it(bounced):
             assert free == ["0", "read committed", "off"]
 
 
-async def test_a_backend_of_others_is_told_nothing_of_our_clients(bounced):
+async def test_a_backend_of_others_is_told_of_our_clients_for_a_transaction_only(
+    bounced, bouncer, driver
+):
+    question = "SHOW client_connection_check_interval"
+    plain = create_async_engine(bouncer.url("psycopg"), isolation_level="AUTOCOMMIT")
+    async with bounced() as manager, plain.connect() as other:
+        assert await run(manager, question) == "1s"
+        assert (await other.execute(text(question))).scalar() == "0"
+    await plain.dispose()
+
+
+async def test_a_backend_of_others_is_told_nothing_of_idle_clients(bounced):
     async with bounced() as manager:
         idle = "SELECT source FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"
         assert await run(manager, idle) == "default"
@@ -153,6 +165,31 @@ async def test_the_server_stops_when_the_deadline_is_over(bounced, postgres, dri
         async with asyncio.timeout(20):
             while await run(look, active.format(asleep)):
                 await asyncio.sleep(0.02)
+
+
+async def test_the_server_stops_for_a_caller_who_is_cancelled_without_a_deadline(
+    bounced, postgres, driver, opened
+):
+    asleep = f"SELECT pg_sleep(300), '{driver}'"
+    active = (
+        f"SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = $${asleep}$$"
+    )
+    async with bounced() as manager, opened(postgres.url()) as look:
+        calling = asyncio.create_task(run(manager, asleep))
+        async with asyncio.timeout(20):
+            while not await run(look, active):
+                await asyncio.sleep(0.02)
+            calling.cancel()
+            while await run(look, active):
+                await asyncio.sleep(0.02)
+
+
+async def test_a_server_that_cannot_look_for_its_client_is_used_without(
+    bounced, driver, monkeypatch
+):
+    monkeypatch.setattr(vanishing, "_CHECK", ("no_such_setting", "1000"))
+    async with bounced() as manager:
+        assert await run(manager, "SHOW client_connection_check_interval") == "0"
 
 
 async def test_a_commit_lost_on_the_way_to_the_pooler_is_called_unknown(bouncer, driver, opened):

@@ -54,6 +54,18 @@ async def test_whoever_came_first_is_served_first(house):
     assert served == list(range(20))
 
 
+async def test_one_that_died_on_loan_is_not_handed_to_the_next_in_line(house):
+    home = house(pool_size=1, max_overflow=0)
+    lent = await home.borrow()
+    waiting = asyncio.create_task(home.use())
+    await asyncio.sleep(0.1)
+    home.server.kill(lent.dbapi_connection)
+    lent.close()
+    await waiting
+    assert (home.server.dials, home.server.pings) == (2, 0)
+    home.assert_whole()
+
+
 async def test_a_loan_that_waits_for_nothing_suspends_nobody(house):
     home = house()
     await home.use()

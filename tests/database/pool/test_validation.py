@@ -53,6 +53,17 @@ async def test_when_one_has_died_the_others_are_asked_before_they_are_lent(house
     assert home.server.pings == 1
 
 
+async def test_an_answer_in_the_turn_in_which_its_time_ended_is_too_late(house):
+    home = house()
+    first = await home.use()
+    await asyncio.sleep(2)
+    first.is_silent = first.answers_at_the_end = True
+    assert await home.use() is not first
+    assert (home.server.dials, home.server.pings) == (2, 1)
+    assert home.told("invalidated") == ["TimeoutError"]
+    home.assert_whole()
+
+
 @pytest.mark.parametrize("waiters", [1, 3])
 async def test_half_open_connections_delay_but_hurt_nobody(house, waiters):
     home = house(pool_size=3, max_overflow=0)

@@ -12,7 +12,6 @@ lives in this process, and dies with it.
 
 from __future__ import annotations
 
-import asyncio
 import select
 from collections.abc import Callable
 from typing import Any, Final
@@ -22,6 +21,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.util import greenlet_spawn
 
 from . import abort, name_of
+from .deadlined import Countdown
 
 __all__ = ["Alarm", "alarm_of", "has_pings", "is_dead", "ping"]
 
@@ -67,7 +67,7 @@ async def ping(
     Silence is ended by tearing the connection off, not by cancelling the ping: a
     driver that is cancelled asks the server politely, and waits for its answer.
     """
-    timer = asyncio.get_running_loop().call_later(seconds, abort, driver)
+    countdown = Countdown(seconds, driver)
     try:
         if name_of(driver) == "asyncpg":
             # One round trip; the adapter's own ping makes a transaction of it, and three.
@@ -78,8 +78,8 @@ async def ping(
         abort(driver)
         return error
     finally:
-        timer.cancel()
-    return None
+        countdown.stop()
+    return TimeoutError(f"no answer in {seconds:g} s") if countdown.is_over else None
 
 
 def _socket_alarm(is_closed: Callable[[], bool], fileno: int) -> Alarm:

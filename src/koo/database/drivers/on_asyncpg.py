@@ -6,6 +6,7 @@ What belongs to a BEGIN or a COMMIT travels with it, in one message.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final
 
@@ -27,12 +28,12 @@ _NO_AUTOCOMMIT: Final = (
 class PromptConnection(asyncpg.Connection):
     """A connection that never waits for the server in order to close.
 
-    *opening* is said together with each BEGIN, *riding* together with the next COMMIT.
+    What *opening* returns is said together with a BEGIN, *riding* together with the next COMMIT.
     One that *is_pinned* has one backend for all its life.
     """
 
     is_pinned = True
-    opening = ""
+    opening = staticmethod(str)
     riding = ""
 
     @property
@@ -40,13 +41,18 @@ class PromptConnection(asyncpg.Connection):
         """The number of the server's process, also when the connection is closed."""
         return self.get_server_pid()
 
-    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ANN401
+    def execute(
+        self,
+        query: str,
+        *args: Any,  # noqa: ANN401
+        timeout: float | None = None,
+    ) -> Coroutine[Any, Any, str]:
         """Execute; a BEGIN or a COMMIT with what belongs to it, in one round trip."""
         if query.startswith("COMMIT"):
-            return await self._commit(query, timeout)
-        if self.opening and query.startswith("BEGIN"):
-            query += self.opening
-        return await super().execute(query, *args, timeout=timeout)
+            return self._commit(query, timeout)
+        if query.startswith("BEGIN"):
+            query += self.opening()
+        return super().execute(query, *args, timeout=timeout)
 
     async def _commit(self, query: str, timeout: float | None) -> str:
         riding, self.riding = self.riding, ""

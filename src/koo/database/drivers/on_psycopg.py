@@ -34,11 +34,11 @@ _NOT_GIVEN: Final = -1.0
 class PromptConnection(psycopg.AsyncConnection[Any]):
     """A connection whose waits end as soon as they are cancelled, together with it.
 
-    *opening* is said together with each BEGIN, *riding* together with the next COMMIT. No wait
-    takes longer than *limit* seconds. *backend_pid* is the number of the server's process.
+    What *opening* returns is said together with a BEGIN, *riding* together with the next COMMIT.
+    No wait takes longer than *limit* seconds. *backend_pid* is the number of the server's process.
     """
 
-    opening = ""
+    opening = staticmethod(str)
     riding = ""
     backend_pid = 0
     limit: float | None = None
@@ -90,11 +90,12 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
         self.pgconn.finish()
 
     def _start_query(self) -> PQGen[None]:
-        if not self.opening or self._begins_alone:
+        opening = "" if self._begins_alone else self.opening()
+        if not opening:
             yield from super()._start_query()
             return
         begin = self._get_tx_start_command()
-        yield from self._said_together(begin + b";" + self.opening.encode())
+        yield from self._said_together(begin + opening.encode())
 
     @property
     def _begins_alone(self) -> bool:

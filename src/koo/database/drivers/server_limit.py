@@ -1,9 +1,10 @@
 """The server's own limit for a statement: what is left of the caller's time, and a little.
 
-    begin --a deadline is known--> BEGIN; SET LOCAL statement_timeout = what is left of it + 0.5 s
+    BEGIN --a deadline is known--> BEGIN; SET LOCAL statement_timeout = what is left of it + 0.5 s
         +---none, or the server has a limit already----> BEGIN
 
-Both travel together, so that it costs no round trip. We are always first to give up; but
+Both travel together, so that it costs no round trip; what is left is read when the driver says
+BEGIN, which it does by itself before the first statement. We are always first to give up; but
 when the network is dark, so that no request to cancel arrives, the server gives up as well
 and lets go of its locks.
 """
@@ -11,12 +12,11 @@ and lets go of its locks.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import PoolProxiedConnection
 
 from ...resilience import Clock, current_deadline
 
@@ -35,19 +35,18 @@ def limit_statements(engine: Engine, clock: Clock) -> None:
         nonlocal is_free
         is_free = _limit_of(connection) == _NO_LIMIT
 
-    def begin(connection: PoolProxiedConnection) -> None:
+    def opening() -> str:
         deadline = current_deadline() if is_free else None
-        left = None if deadline is None else deadline.remaining(clock.monotonic()) + _MARGIN
-        adapted: Any = connection.dbapi_connection
-        adapted.driver_connection.opening = "" if left is None else _opening(left)
+        if deadline is None:
+            return ""
+        left = deadline.remaining(clock.monotonic()) + _MARGIN
+        return f"; SET LOCAL statement_timeout = {int(left * 1000)};"
+
+    def prepare(connection: DBAPIConnection, _record: object) -> None:
+        connection.driver_connection.opening = opening
 
     event.listen(engine, "first_connect", learn)
-    # Both drivers say BEGIN by themselves, before the first statement.
-    engine.dialect.do_begin = begin  # type: ignore[method-assign, assignment]
-
-
-def _opening(seconds: float) -> str:
-    return f" SET LOCAL statement_timeout = {int(seconds * 1000)};"
+    event.listen(engine, "connect", prepare)
 
 
 def _limit_of(connection: DBAPIConnection) -> str | None:

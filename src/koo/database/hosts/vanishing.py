@@ -7,11 +7,13 @@
 Both TCP limits are needed: keepalives say nothing while an answer is unacknowledged, and
 the other limit says nothing while none is. The server's defaults are hours, never and never.
 What the role, the database or the URL sets stays; what a server doesn't know is left out.
-Through a pooler nothing is said: its backends are other clients' as well.
+Through a pooler only the last is said, and for each transaction anew: its backends are other
+clients' as well, and it leaves a backend at once whose client has left in mid-statement.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import isinf
 from typing import Any, Final
@@ -24,16 +26,18 @@ from ..drivers import name_of
 
 __all__ = ["watch_for_vanished_clients"]
 
+_CHECK: Final = ("client_connection_check_interval", "1000")
 _ALWAYS: Final = {
     "tcp_keepalives_idle": "1",
     "tcp_keepalives_interval": "1",
     "tcp_keepalives_count": "2",
     "tcp_user_timeout": "2000",
-    "client_connection_check_interval": "1000",
+    _CHECK[0]: _CHECK[1],
 }
+_FOR_LIFE, _FOR_NOW = "false", "true"
 _IDLE: Final = "idle_in_transaction_session_timeout"
 _SETTING: Final = (
-    "SELECT set_config(name, wanted, false)"
+    "SELECT set_config(name, wanted, {is_local})"
     " FROM (VALUES {rows}) AS koo (name, wanted) JOIN pg_settings USING (name)"
     " WHERE source NOT IN ('user', 'database', 'database user', 'client')"
 )
@@ -41,30 +45,40 @@ _SETTING: Final = (
 
 def watch_for_vanished_clients(engine: Engine, idle_in_transaction_timeout: float) -> None:
     """Tell the server, on each new connection of *engine*, when its client counts as gone."""
-    statement = _statement(idle_in_transaction_timeout)
+    limits = _ALWAYS
+    if not isinf(idle_in_transaction_timeout):
+        limits = {**_ALWAYS, _IDLE: str(int(idle_in_transaction_timeout * 1000))}
+    for_life, for_now = _setting(limits, _FOR_LIFE), _setting(dict([_CHECK]), _FOR_NOW)
 
     def tell(connection: Any, _record: object) -> None:  # noqa: ANN401
-        if not connection.driver_connection.is_pinned:
-            return
+        theirs = connection.driver_connection
         # A fork may know nothing of all this, and is used without.
         with suppress(Exception):
-            await_(_say(connection.driver_connection, statement))
+            if theirs.is_pinned:
+                await_(_set_by(theirs, for_life))
+            elif await_(_set_by(theirs, for_now)):
+                # It may be set, so that a BEGIN does not fail of it.
+                theirs.opening = _with_check(theirs.opening)
 
     event.listen(engine, "connect", tell)
 
 
-async def _say(driver_connection: Any, statement: str) -> None:  # noqa: ANN401
-    if name_of(driver_connection) == "asyncpg":
-        await driver_connection.execute(statement)
-        return
-    await driver_connection.set_autocommit(True)
+def _with_check(opening: Callable[[], str]) -> Callable[[], str]:
+    check = "; SET LOCAL {} = {}".format(*_CHECK)
+    return lambda: check + opening()
+
+
+async def _set_by(theirs: Any, statement: str) -> int:  # noqa: ANN401
+    """How many settings *statement* has set."""
+    if name_of(theirs) == "asyncpg":
+        return int((await theirs.execute(statement)).split()[-1])
+    await theirs.set_autocommit(True)
     try:
-        await driver_connection.execute(statement)
+        return int((await theirs.execute(statement)).rowcount)
     finally:
-        await driver_connection.set_autocommit(False)
+        await theirs.set_autocommit(False)
 
 
-def _statement(idle: float) -> str:
-    limits = _ALWAYS if isinf(idle) else {**_ALWAYS, _IDLE: str(int(idle * 1000))}
+def _setting(limits: Mapping[str, str], is_local: str) -> str:
     rows = ", ".join(f"('{name}', '{value}')" for name, value in limits.items())
-    return _SETTING.format(rows=rows)
+    return _SETTING.format(rows=rows, is_local=is_local)

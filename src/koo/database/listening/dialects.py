@@ -47,8 +47,8 @@ def listen_to_driver(
 def _prepare(engine: Engine, dialect: Any, terms: Terms) -> None:  # noqa: ANN401
     match dialect.name:
         case "postgresql":
-            watch_for_vanished_clients(engine, terms.config.idle_in_transaction_timeout)
             limit_statements(engine, terms.clock)
+            watch_for_vanished_clients(engine, terms.config.idle_in_transaction_timeout)
         case "sqlite":
             event.listen(engine, "connect", _prepare_sqlite)
             dialect.do_begin = _begin_sqlite

@@ -22,7 +22,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_, greenlet_spawn
 
 from ..config import DatabaseConfig
-from ..drivers import abort, driver
+from ..drivers import driver
+from ..drivers.deadlined import Countdown
 from ..drivers.encryption import encryption_of
 from ..hosts.addresses import Address, Role
 from ..hosts.credentials import Credentials, CredentialsCache
@@ -76,8 +77,7 @@ def _dialer(timeout: float, destination: Destination, dialect: Dialect) -> Calla
         seeking = _found(destination, _Login(routes, destination.role, cargs, cparams))
         connection = _connected(timeout, seeking)
         # What SQLAlchemy asks of a new connection has no limit of its own.
-        loop, driver_connection = asyncio.get_running_loop(), connection.driver_connection
-        record.info[_PREPARING] = loop.call_later(timeout, abort, driver_connection)
+        record.info[_PREPARING] = Countdown(timeout, connection.driver_connection)
         return cast("DBAPIConnection", connection)
 
     return dial
@@ -146,4 +146,7 @@ class _Login:
 
 
 def _prepared(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-    record.info.pop(_PREPARING).cancel()
+    countdown: Countdown = record.info.pop(_PREPARING)
+    countdown.stop()
+    if countdown.is_over:
+        raise as_database_error(TimeoutError("no answer in time to what prepares a connection"))

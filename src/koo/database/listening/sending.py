@@ -36,11 +36,17 @@ class Sending:
         config = terms.config
         self._commit = dialect.do_commit
         self._rollback = dialect.do_rollback
-        self._config = config
         self._certainty = certainty
         self._now = now = terms.clock.monotonic
-        self._statements = Deadlined[ExecutionContext](config.timeout, _tear_off, now)
-        self._endings = Deadlined[PoolProxiedConnection](config.attempt_timeout, _abort, now)
+        self._statements = Deadlined[ExecutionContext](
+            config.timeout, _tear_off, now, partial(_late_statement, config.timeout)
+        )
+        self._commits = Deadlined[PoolProxiedConnection](
+            config.attempt_timeout, _abort, now, partial(_late_commit, config.attempt_timeout)
+        )
+        self._rollbacks = Deadlined[PoolProxiedConnection](
+            config.attempt_timeout, _abort, now, TimeoutError
+        )
         self._response_time = terms.counts.response_time
 
     def execute(
@@ -51,7 +57,9 @@ class Sending:
         context: ExecutionContext,
     ) -> None:
         """Send a statement."""
-        self._answered(context, cursor.execute, statement, parameters)
+        began = self._now()
+        self._statements.run(context, began, cursor.execute, statement, parameters)
+        self._answered(statement, context, began)
 
     def execute_many(
         self,
@@ -61,17 +69,33 @@ class Sending:
         context: ExecutionContext,
     ) -> None:
         """Send a statement with many sets of parameters."""
-        self._answered(context, cursor.executemany, statement, parameters)
+        began = self._now()
+        self._statements.run(context, began, cursor.executemany, statement, parameters)
+        self._answered(statement, context, began)
 
     def execute_plain(self, cursor: DBAPICursor, statement: str, context: ExecutionContext) -> None:
         """Send a statement without parameters."""
-        self._answered(context, cursor.execute, statement)
+        began = self._now()
+        self._statements.run(context, began, cursor.execute, statement)
+        self._answered(statement, context, began)
+
+    def _answered(self, statement: str, context: ExecutionContext, began: float) -> None:
+        self._response_time.record(self._now() - began)
+        scope = scope_of(context.root_connection.connection)
+        if scope is not None:
+            scope.note_answer(statement)
+        if context.cursor.server_side:
+            context.cursor = _Stream(context, self)
+
+    def fetch(self, context: ExecutionContext, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
+        """What *work* fetches of what is still at the server."""
+        return self._statements.run(context, self._now(), work, *args)
 
     def commit(self, connection: PoolProxiedConnection) -> None:
         """Send COMMIT: the one place from which it is."""
         scope = scope_of(connection)
         if scope is None or scope.readonly:
-            self._send_commit(connection)
+            self._commits.run(connection, self._now(), self._commit, connection)
         else:
             self._commit_for(scope, connection)
 
@@ -81,50 +105,16 @@ class Sending:
         trace = self._certainty.attend(connection, scope)
         scope.commit_by(connection.driver_connection)
         try:
-            self._send_commit(connection)
+            self._commits.run(connection, self._now(), self._commit, connection)
         except Exception as error:
             known = self._certainty.is_committed
             if trace is None or not known(error, connection, scope, trace):
                 raise
             connection.invalidate(error)
 
-    def _send_commit(self, connection: PoolProxiedConnection) -> None:
-        try:
-            self._endings.run(connection, self._now(), self._commit, connection)
-        except TimeoutError as error:
-            seconds = self._config.attempt_timeout
-            raise StatementTimedOut(f"database: no answer to COMMIT in {seconds:g} s") from error
-
     def rollback(self, connection: PoolProxiedConnection) -> None:
         """Send ROLLBACK."""
-        self._endings.run(connection, self._now(), self._rollback, connection)
-
-    def _answered(self, context: ExecutionContext, work: Callable[..., Any], *args: Any) -> None:  # noqa: ANN401
-        began = self._now()
-        try:
-            self._statements.run(context, began, work, *args)
-        except TimeoutError as error:
-            raise self._late() from error
-        self._response_time.record(self._now() - began)
-        scope = scope_of(context.root_connection.connection)
-        if scope is not None:
-            scope.note_answer(args[0])
-        if context.cursor.server_side:
-            context.cursor = _Stream(context, self)
-
-    def fetch(self, context: ExecutionContext, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
-        """What *work* fetches of what is still at the server."""
-        try:
-            return self._statements.run(context, self._now(), work, *args)
-        except TimeoutError as error:
-            raise self._late() from error
-
-    def _late(self) -> StatementTimedOut:
-        seconds = self._config.timeout
-        return StatementTimedOut(
-            f"database: no answer to a statement in {seconds:g} s;"
-            " make it cheaper, or allow more time"
-        )
+        self._rollbacks.run(connection, self._now(), self._rollback, connection)
 
 
 class _Stream:
@@ -148,3 +138,12 @@ def _tear_off(context: ExecutionContext) -> None:
 
 def _abort(connection: PoolProxiedConnection) -> None:
     abort(connection.driver_connection)
+
+
+def _late_statement(seconds: float) -> StatementTimedOut:
+    words = "make it cheaper, or allow more time"
+    return StatementTimedOut(f"database: no answer to a statement in {seconds:g} s; {words}")
+
+
+def _late_commit(seconds: float) -> StatementTimedOut:
+    return StatementTimedOut(f"database: no answer to COMMIT in {seconds:g} s")

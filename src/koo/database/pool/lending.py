@@ -4,6 +4,7 @@
        +----else--> in line --a slot--> lent
                        +------an error--> raised               the place was never taken
     _do_return_conn --sound--> the first in line, or idle
+       +--------------perhaps dead, and somebody in line--> looked at first
        +--------------condemned--> closed in the background
        +--------------without a connection (invalidated, detached, collected)--> a free place
 
@@ -95,6 +96,8 @@ class WatchedPool(AsyncAdaptedQueuePool):
             self._changed(record, slot)
         elif slot.condemned is not None:
             self.keeper.close_lent(slot)
+        elif self._places.line and slot.alarm():
+            self.keeper.doubt(slot, now)
         else:
             self._growth.held(used)
             waiter = self._places.come_back(slot)
