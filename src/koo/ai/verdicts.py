@@ -307,11 +307,9 @@ def appraise(value: object) -> Success:
 
 def spent(usage: object) -> Spent | None:
     """What a priced *usage* is to a gate; None, unknown, if it is none."""
-    match usage:
-        case Usage(nanousd=int(cost)):
-            return PacedSpent(1, usage.tokens, cost, usage.output_tokens)
-        case _:
-            return None
+    if not isinstance(usage, Usage) or usage.nanousd is None:
+        return None
+    return PacedSpent(1, usage.tokens, usage.nanousd, usage.output_tokens)
 
 
 def _advice(told: object) -> Advice | None:

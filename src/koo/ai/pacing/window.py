@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 from .told import KINDS, Kind, WindowTold
 
@@ -57,8 +57,7 @@ class LearnedWindowStats:
         return f"{int(self.remaining)}{of} {self.name} are left at the service"
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """A call: its *number*, moment and *weight*; *first_near* is the oldest it may overtake."""
 
     number: int
@@ -67,8 +66,7 @@ class Sent:
     first_near: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Reference:
+class _Reference(NamedTuple):
     """An earlier answer, to compare with: so much was used, all of it back in *wait*."""
 
     at: float
