@@ -276,6 +276,9 @@ def billed(surface: Surface, verdict: Verdict) -> Usage | None:
 def classify(error: Exception) -> Failure:
     """What *error* means to a policy; the classifier of every AI service."""
     match error:
+        case RateLimitError(retry_after=float(wait)) if not wait:
+            # Another key is good at once; the one that is to wait is remembered.
+            retry_class = RetryClass.RESOLVED
         case RateLimitError():
             retry_class = RetryClass.THROTTLED
         case ApiKeyError() | AccessDeniedError() | QuotaExceededError():

@@ -39,10 +39,12 @@ OVERTAKING: Final = 1.0
 class LearnedWindowStats:
     """One window: *remaining* of *limit* (None: untold), all of them again in *reset_after* s.
 
-    *refill* is what comes back each second before that, 0.0 for a fixed window.
+    *refill* is what comes back each second before that, 0.0 for a fixed window. *key* is the
+    place of the key that has it; None: there is only one.
     """
 
     model: str
+    key: int | None
     name: str
     kind: Kind
     limit: int | None
@@ -182,11 +184,17 @@ class LearnedWindow:
         """*amount*, or the whole limit: an estimate above it would never fit."""
         return amount if self.limit is None else min(amount, self.limit)
 
-    def stats(self, model: str, now: float) -> LearnedWindowStats:
+    def stats(self, model: str, key: int | None, now: float) -> LearnedWindowStats:
         """A photograph."""
-        reset = max(0.0, self._resets_at - now)
         return LearnedWindowStats(
-            model, self.name, self.kind, self.limit, max(0.0, self.free(now)), reset, self._refill
+            model=model,
+            key=key,
+            name=self.name,
+            kind=self.kind,
+            limit=self.limit,
+            remaining=max(0.0, self.free(now)),
+            reset_after=max(0.0, self._resets_at - now),
+            refill=self._refill,
         )
 
     def _filled(self, now: float) -> float:

@@ -64,6 +64,7 @@ class VendorLimitView:
     """One limit of the vendor's own, as its last answer told it."""
 
     model: str = told("The model it is for.")
+    key: int | None = told("The number of the key it is for; null if there is one key.")
     name: str = told("What it is of.")
     limit: int | None = told("How much it is; null if the vendor does not say.")
     remaining: int = told("What is left.")
@@ -178,6 +179,7 @@ def _vendor_limits(report: Report) -> Iterator[VendorLimitView]:
             labels = dict(reading.labels)
             yield VendorLimitView(
                 model=labels["model"],
+                key=int(labels["key"]) if "key" in labels else None,
                 name=labels["window"],
                 limit=_whole(reading.limit),
                 remaining=int(reading.value),

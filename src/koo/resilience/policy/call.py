@@ -21,12 +21,19 @@ from typing import Final, Protocol
 
 from ...errors import DeadlineExceeded, Rejected
 from ..deadline import CURRENT, Progress
-from ..gate import Gate, Permit
+from ..gate import Gate, Issuer, Permit
 from ..outcome import Ask, Outcome
 from .stats import Memory
 from .timers import SLACK, AnyTask, Lane
 
-__all__ = ["Call", "Terms", "admit_all", "begin", "comes_from_a_cancellation"]
+__all__ = [
+    "Call",
+    "Terms",
+    "admit_all",
+    "begin",
+    "comes_from_a_cancellation",
+    "current_permit",
+]
 
 _LINKS: Final = 16
 _running_call = CURRENT.get
@@ -308,6 +315,13 @@ def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] |
     if ask.deadline is not None:
         call.obey(ask.deadline.at)
     return call
+
+
+def current_permit(gate: Issuer) -> Permit | None:
+    """The permit of *gate* that the running call holds; None if it holds none."""
+    call = _running_call()
+    held = call.permits if isinstance(call, Call) else ()
+    return next((permit for permit in held if permit.gate is gate), None)
 
 
 def comes_from_a_cancellation(error: BaseException) -> bool:
