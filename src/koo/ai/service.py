@@ -246,7 +246,7 @@ class AIService:
             ),
             distributions=(
                 Distribution("response_time", calls.latency),
-                *self._tally.bills.distributions(),
+                *self._tally.distributions(),
             ),
             details=details_of(self.config, self._tally.last_error),
         )
@@ -353,11 +353,15 @@ class AIService:
     async def _listen(
         self, request: Request, price: Price, telling: Telling
     ) -> AsyncGenerator[str | Completion, None]:
-        heard = telling.heard = Heard()
+        heard, has_begun = Heard(), False
+        telling.heard, began = heard, self._clock.monotonic()
         try:
             sent = self._limits.with_key(request)
             async with aclosing(self._provider.stream(sent, heard)) as items:
                 async for item in items:
+                    if not has_begun and isinstance(item, str):
+                        has_begun = True
+                        self._tally.answer_began(self._clock.monotonic() - began)
                     yield item if isinstance(item, str) else self._billed(item, price)
         except ExternalServiceError as error:
             self._learn(error, request, price)
