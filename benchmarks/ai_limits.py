@@ -1,39 +1,35 @@
-"""koo before vendors that have limits, in virtual time: one JSON line for each figure.
+"""koo before vendors that have limits, in virtual time: the same on every machine.
 
-Callers without end ask a service whose own limits are wide open, so that only what it learns
-of the vendor's holds it back: from headers, or, where a vendor tells nothing, from its 429s.
+scripts/bench ai_limits [--row NAME ...] [--quick]
+
+A run of all rows at full length writes docs/performance.md; any other only prints.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import asyncio
+from collections.abc import Mapping, Sequence
 from functools import partial
 from statistics import fmean
 
-from simulated.vendors import Scene, play
+from lab.figures import Figure, Section
+from lab.rows import Benchmark, Row
+from simulated.vendors import Outcome, Scene, play
 
 from koo.testing import Bucket, Meter
 from koo.testing.simulator.dialects import Anthropic, OpenAI
 
-__all__ = ["SCENES", "SEEDS", "Figure", "figures"]
+__all__ = ["ROWS", "SCENES"]
 
-SEEDS = (1, 2, 3)
+#: The seeds of the runs.
+Effort = Sequence[int]
+FULL: Effort = (1, 2, 3)
+QUICK: Effort = (1,)
 
 _REQUESTS = 600
 _FEW = 20
 _TOKENS = 60_000
 _FREE = 10**9
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One simulated value, and the bound it has to keep: "<= 0.005"."""
-
-    what: str
-    value: float
-    goal: str
 
 
 def _limited(
@@ -61,17 +57,49 @@ SCENES: Mapping[str, Scene] = {
 }
 
 
-def figures(seeds: Sequence[int] = SEEDS) -> Iterator[Figure]:
-    """Every figure, one after the other."""
-    for what, scene in SCENES.items():
-        outcomes = [play(scene, seed) for seed in seeds]
-        share = max(outcome.refused_share for outcome in outcomes)
-        yield Figure(f"worst share of 429s, {what}", round(share, 5), "< 0.005")
-        use = fmean(outcome.use for outcome in outcomes)
-        goal = ">= 0.95" if scene.dialect else ">= 0.9"
-        yield Figure(f"share of the limit used, {what}", round(use, 4), goal)
+async def told(seeds: Effort) -> Sequence[Section]:
+    """Vendors that tell with each answer what is left."""
+    figures = await _figures([what for what, scene in SCENES.items() if scene.dialect], seeds)
+    method = (
+        "Callers without end ask a service whose own limits are wide open, so that only what it"
+        " learns of the vendor's holds it back. The 429s are those of the worst of"
+        f" {len(seeds)} seeds; the use is their mean, after a warm-up."
+    )
+    return [Section("Vendors that tell their limits", method, figures)]
+
+
+async def untold(seeds: Effort) -> Sequence[Section]:
+    """Vendors of which only 429s are heard."""
+    figures = await _figures([what for what, scene in SCENES.items() if not scene.dialect], seeds)
+    method = (
+        "As above, before vendors that tell nothing: where the limit is can be found only by"
+        " passing it now and then."
+    )
+    return [Section("Vendors that tell nothing", method, figures)]
+
+
+async def _figures(names: Sequence[str], seeds: Effort) -> list[Figure]:
+    return [figure for what in names for figure in await _of_scene(what, SCENES[what], seeds)]
+
+
+async def _of_scene(what: str, scene: Scene, seeds: Effort) -> Sequence[Figure]:
+    # In a thread, because a simulation runs a loop of its own.
+    outcomes = [await asyncio.to_thread(play, scene, seed) for seed in seeds]
+    return _worst(what, outcomes), _use(what, outcomes, ">= 0.95" if scene.dialect else ">= 0.9")
+
+
+def _worst(what: str, outcomes: Sequence[Outcome]) -> Figure:
+    share = max(outcome.refused_share for outcome in outcomes)
+    return Figure(f"share of 429s, {what}", round(share, 5), "", "< 0.005")
+
+
+def _use(what: str, outcomes: Sequence[Outcome], goal: str) -> Figure:
+    use = fmean(outcome.use for outcome in outcomes)
+    return Figure(f"share of the limit used, {what}", round(use, 4), "", goal)
+
+
+ROWS: Mapping[str, Row[Effort]] = {"told": told, "untold": untold}
 
 
 if __name__ == "__main__":
-    for figure in figures():
-        print(json.dumps({"benchmark": "ai_limits", **asdict(figure)}), flush=True)
+    Benchmark("ai_limits", "Limits", (), ROWS, FULL, QUICK).main()

@@ -155,6 +155,7 @@ class ServiceMetrics(TypedDict):
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
+    first_token: Latency
     error_counts: dict[str, int]
     retries_total: int
     last_error: LastError | None
@@ -174,6 +175,7 @@ class VendorLimit(TypedDict):
     """One limit of the vendor's own, as its last answer told it."""
 
     model: str
+    key: int | None
     name: str
     limit: int | None
     remaining: int

@@ -23,7 +23,7 @@ from .callers import QUESTION, deployment
 from .place import Effort
 from .upstream import Upstream, upstream
 
-__all__ = ["budget", "limit"]
+__all__ = ["budget", "kills", "limit"]
 
 _SLOW_MS = 50
 _LIMIT, _CROWD, _MINUTE = 20, 200, 60.0
@@ -34,18 +34,25 @@ Ask = Callable[[], Awaitable[object]]
 
 async def budget(effort: Effort) -> Sequence[Section]:
     """A cent, and crowds that would spend twenty or forty of it."""
+    del effort
     figures: list[Figure] = []
     async with upstream() as server:
         for calls in (100, 200):
             figures += await _koo_spends(server, calls)
             figures += await _router_spends(server, calls)
-        figures += await _killed(server, effort.kills)
+    method = "Calls at once that cost $0.002 each and could cost $0.0025; what the provider bills."
+    return [Section("A budget of one cent", method, figures)]
+
+
+async def kills(effort: Effort) -> Sequence[Section]:
+    """Processes with a budget of one cent that are killed while they spend."""
+    async with upstream() as server:
+        figures = await _killed(server, effort.kills)
     method = (
-        "Calls at once that cost $0.002 each and could cost $0.0025; what the provider bills."
-        f" Then {effort.kills} processes of 100 calls each on a SQLite file, killed at a random"
+        f"{effort.kills} processes of 100 such calls each on a SQLite file, killed at a random"
         " request and started again: what the provider bills at most, beside what koo's books say."
     )
-    return [Section("A budget of one cent", method, figures)]
+    return [Section("A budget of one cent, and kill -9", method, figures)]
 
 
 async def _koo_spends(server: Upstream, calls: int) -> list[Figure]:

@@ -30,5 +30,5 @@ class Effort:
     """For how many minutes a limit is pressed."""
 
 
-FULL = Effort(7, 15, 0.25, 7, 1_000_000, 50, 20, 60, 1.5)
+FULL = Effort(6, 15, 0.25, 6, 1_000_000, 50, 20, 60, 1.5)
 QUICK = Effort(2, 6, 0.1, 2, 20_000, 4, 5, 8, 0.1)

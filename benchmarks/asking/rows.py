@@ -5,18 +5,20 @@ from collections.abc import Mapping
 from lab.rows import Row
 
 from .load import added_cpu, throughput
-from .money import budget, limit
+from .money import budget, kills, limit
 from .place import Effort
 from .trouble import dead, in_vain, late, truncated
-from .weight import weight
+from .weight import imports, memory
 
 __all__ = ["ROWS"]
 
 ROWS: Mapping[str, Row[Effort]] = {
     "throughput": throughput,
     "cpu": added_cpu,
-    "weight": weight,
+    "imports": imports,
+    "memory": memory,
     "budget": budget,
+    "kills": kills,
     "limit": limit,
     "in-vain": in_vain,
     "late": late,

@@ -14,11 +14,14 @@ from lab.figures import Figure, Section
 from .place import Effort
 from .upstream import upstream
 
-__all__ = ["weight"]
+__all__ = ["imports", "memory"]
 
 _IMPORTS = {
     "koo.ai": "import koo.ai",
     "aiohttp, of which koo.ai is made": "import aiohttp",
+    "genai-prices, which koo.ai reads at its first call": (
+        "from genai_prices.data_snapshot import get_snapshot; get_snapshot()"
+    ),
     "openai": "import openai; openai.AsyncOpenAI(api_key='x').chat",
     "anthropic": "import anthropic; anthropic.AsyncAnthropic(api_key='x').messages",
     "google-genai": "from google import genai",
@@ -28,21 +31,17 @@ _IMPORTS = {
 _TIMED = """
 import os, time
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-began = time.perf_counter()
+began = time.process_time()
 {}
-took = time.perf_counter() - began
+took = time.process_time() - began
 held = next(line for line in open("/proc/self/status") if line.startswith("VmRSS"))
 print(took, int(held.split()[1]) / 1024)
 """
 _ASKER = Path(__file__).with_name("asker.py")
 
 
-async def weight(effort: Effort) -> Sequence[Section]:
-    """Imports in fresh processes, then one process that asks again and again."""
-    return [await _imports(effort), await _memory(effort)]
-
-
-async def _imports(effort: Effort) -> Section:
+async def imports(effort: Effort) -> Sequence[Section]:
+    """Imports in fresh processes."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in _IMPORTS}
     for _ in range(effort.starts + 1):
         for name, line in _IMPORTS.items():
@@ -59,11 +58,15 @@ async def _imports(effort: Effort) -> Section:
             ),
             Figure(f"{name}: memory after it", median(held for _, held in rounds), "MB"),
         ]
-    method = f"Fresh processes; medians of {effort.starts} interleaved rounds."
-    return Section("Import", method, figures)
+    method = (
+        f"Fresh processes; medians of {effort.starts} interleaved rounds of processor time."
+        " Most of koo.ai's is aiohttp's, which reads the system's certificates at its import."
+    )
+    return [Section("Import", method, figures)]
 
 
-async def _memory(effort: Effort) -> Section:
+async def memory(effort: Effort) -> Sequence[Section]:
+    """One process that asks again and again."""
     async with upstream() as server:
         said = await _said(str(_ASKER), server.url(), str(effort.calls))
     held = [float(one) for one in said.split()]
@@ -74,10 +77,10 @@ async def _memory(effort: Effort) -> Section:
     ]
     method = (
         "One process, `STATE_URL=memory:`, a hundred calls at once, over HTTP; its resident memory"
-        " after each tenth."
+        " after each tenth. What comes to the import is the table of prices and what that imports."
     )
     details = [Figure(f"tenth {place}", one, "MB") for place, one in enumerate(held, 1)]
-    return Section("Memory of a process that goes on asking", method, figures, details)
+    return [Section("Memory of a process that goes on asking", method, figures, details)]
 
 
 async def _said(*arguments: str) -> str:

@@ -17,7 +17,7 @@ __all__ = ["Lap", "Operation", "cpu", "paired_laps", "rates", "shown"]
 
 Operation = Callable[[], Awaitable[object]]
 
-_LEAST_EACH = 4
+_LEAST_EACH = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Several keys take turns; one that died is not sent again, and the call goes on with the next."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -66,16 +67,16 @@ async def test_the_call_that_finds_a_dead_key_goes_on_with_the_next(serve, error
 
 
 async def test_each_attempt_with_another_key_counts_as_a_request(serve):
-    service = serve(_keys(*_good(), ScriptedProvider(_failed(ApiKeyError))))
+    service = serve(_keys(ScriptedProvider(_failed(ApiKeyError)), *_good()))
     await service.query("Why?")
     assert service.report().value("limit.used", window="minute") == 2
     assert service.report().value("keys.living") == 1
 
 
 async def test_without_retries_the_first_call_fails_and_the_next_succeeds(serve):
-    keys = _keys(*_good(), ScriptedProvider(_failed(ApiKeyError)))
+    keys = _keys(ScriptedProvider(_failed(ApiKeyError)), *_good())
     service = serve(keys, retry=RetryConfig(max_retries=0))
-    with pytest.raises(ApiKeyError, match="^claude: key 2 of 2: it failed; mend it$") as caught:
+    with pytest.raises(ApiKeyError, match="^claude: key 1 of 2: it failed; mend it$") as caught:
         await service.query("Why?")
     assert caught.value.request_id == "req_1"
     assert await service.query("Why?") == "x"
@@ -98,7 +99,7 @@ async def test_when_every_key_is_dead_the_service_is_isolated_until_a_person_res
 
 async def test_a_spent_key_comes_back_at_the_time_that_the_vendor_names(serve):
     spent = ScriptedProvider(_failed(QuotaExceededError, retry_after=3600.0), then="spent")
-    service = serve(_keys(ScriptedProvider(then="good"), spent))
+    service = serve(_keys(spent, ScriptedProvider(then="good")))
     assert await service.query("Why?") == "good"
     await asyncio.sleep(3599)
     assert {await service.query("Why?") for _ in range(3)} == {"good"}
@@ -207,28 +208,138 @@ async def test_over_real_sockets_a_rejected_key_is_sent_once():
     assert "old-key" not in repr(service.report())
 
 
-def _told(urge=Urge.NONE):
-    return Told(windows=(WindowTold("requests", "requests", 60, 0, 30.0),), urge=urge)
+MODEL = "claude-sonnet-5-5"
 
 
-async def test_what_is_told_of_one_key_is_not_believed_of_the_next(serve):
-    said = Completion("x", "claude-sonnet-5-5", "stop", Usage(1, 1), None, _told())
-    keys = [ScriptedProvider(then=said) for _ in range(2)]
-    service = serve(_keys(*keys))
-    for _ in range(4):
+def _told(remaining=0, reset_after=30.0, urge=Urge.NONE):
+    window = WindowTold("requests", "requests", 60, remaining, reset_after)
+    return Told(at=running_clock().monotonic(), windows=(window,), urge=urge)
+
+
+def _telling(*told):
+    """A key whose answers tell that, one after the other."""
+    said = [Completion("x", MODEL, "stop", Usage(1, 1), None, one) for one in told]
+    return ScriptedProvider(*said, then="x")
+
+
+def _left(service, key):
+    return service.report().value("told.remaining", model=MODEL, window="requests", key=key)
+
+
+async def test_a_key_that_has_nothing_left_rests_while_the_others_go_on(serve):
+    spent, free = _telling(_told(0)), _telling(_told(50))
+    service = serve(_keys(spent, free))
+    for _ in range(5):
         await service.query("Why?")
-    async for _ in service.stream("Why?"):
-        pass
+    assert (len(spent.requests), len(free.requests)) == (1, 4)
     assert running_clock().monotonic() == 0.0
+    assert (_left(service, "1"), _left(service, "2")) == (0, 47)
+    assert service.report().state is Health.HEALTHY
+    assert "0 of 60 requests left at the vendor, claude-sonnet-5-5, key 1" in service.explain()
+    await asyncio.sleep(31)
+    await service.query("Why?")
+    await service.query("Why?")
+    assert (len(spent.requests), len(free.requests)) == (2, 5)
+
+
+async def test_when_no_key_has_anything_left_a_call_waits_for_the_first_reset(serve):
+    late, early = _telling(_told(0, 50.0)), _telling(_told(0, 20.0))
+    service = serve(_keys(late, early))
+    for _ in range(2):
+        await service.query("Why?")
+    assert service.report().state is Health.RATE_LIMITED
+    assert service.report().cause.endswith("more in 20 s at the latest")
+    await service.query("Why?")
+    assert running_clock().monotonic() == pytest.approx(20.0, abs=0.01)
+    assert (len(late.requests), len(early.requests)) == (1, 2)
+
+
+async def test_calls_at_once_share_what_all_keys_have_left(serve):
+    keys = [_telling(_told(2)), _telling(_told(3))]
+    service = serve(_keys(*keys))
+    for _ in range(2):
+        await service.query("Why?")
+    await asyncio.gather(*(service.query("Why?") for _ in range(5)))
+    assert running_clock().monotonic() == 0.0
+    assert [len(key.requests) for key in keys] == [3, 4]
+    await service.query("Why?")
+    assert running_clock().monotonic() >= 30.0
+
+
+async def test_a_stream_is_sent_with_the_key_that_has_room(serve):
+    spent, free = _telling(_told(0)), _good()[0]
+    service = serve(_keys(spent, free))
+    for _ in range(3):
+        assert [piece async for piece in service.stream("Why?")] == ["x"]
+    assert (len(spent.requests), len(free.requests)) == (1, 2)
+
+
+async def test_a_refusal_that_one_keys_window_explains_is_tried_again_with_another(serve):
+    error = _failed(RateLimitError)
+    error.told = _told(0)
+    spent, free = ScriptedProvider(error, then="x"), _good()[0]
+    service = serve(_keys(spent, free))
+    assert await service.query("Why?") == "x"
+    assert (len(spent.requests), len(free.requests)) == (1, 1)
+    assert service.report().value("pace.per_minute") is None
+
+
+async def test_a_key_that_is_asked_to_wait_rests_while_the_others_go_on(serve):
+    late = ScriptedProvider(_failed(RateLimitError, retry_after=20.0), then="late")
+    good = ScriptedProvider(then="good")
+    service = serve(_keys(late, good))
+    assert {await service.query("Why?") for _ in range(4)} == {"good"}
+    assert running_clock().monotonic() < 0.2
+    assert service.report().value("keys.living") == 2
+    assert service.report().state is Health.HEALTHY
+    await asyncio.sleep(20)
+    assert {await service.query("Why?") for _ in range(2)} == {"late", "good"}
+
+
+async def test_a_key_that_waits_for_one_model_answers_for_others(serve):
+    late = ScriptedProvider(_failed(RateLimitError, retry_after=20.0), then="late")
+    service = serve(_keys(late, *_good()))
+    await service.query("Why?")
+    assert await service.query("Why?", model="claude-opus-5") == "late"
+
+
+async def test_when_every_key_is_asked_to_wait_all_wait_for_the_first(serve):
+    error = _failed(RateLimitError, retry_after=20.0)
+    sooner = _failed(RateLimitError, retry_after=5.0)
+    keys = [ScriptedProvider(error, then="x"), ScriptedProvider(sooner, then="y")]
+    service = serve(_keys(*keys))
+    assert await service.query("Why?") == "y"
+    assert running_clock().monotonic() == pytest.approx(5.0, abs=1.0)
+
+
+async def test_a_dead_key_leaves_the_others_their_windows(serve):
+    dead, spent = ScriptedProvider(_failed(ApiKeyError)), _telling(_told(0))
+    service = serve(_keys(dead, spent))
+    await service.query("Why?")
+    assert service.report().state is Health.RATE_LIMITED
+    await service.query("Why?")
+    assert running_clock().monotonic() >= 30.0
+    assert len(dead.requests) == 1
+
+
+async def test_a_request_goes_with_its_key_as_long_as_that_lives():
+    keys = [_telling(_told(1)), ScriptedProvider(_failed(ApiKeyError)), _telling(_told(3))]
+    rotation = _keys(*keys)
+    request = rotation.prepare(Prompt("x", MODEL, 1))
+    with pytest.raises(ApiKeyError):
+        await rotation.complete(replace(request, key=1))
+    assert (await rotation.complete(replace(request, key=2))).told.key == 2
+    assert (await rotation.complete(replace(request, key=1))).text == "x"
+    assert len(keys[1].requests) == 1
 
 
 async def test_what_one_key_is_asked_to_do_is_done_for_all(serve):
     error = _failed(RateLimitError)
-    error.told = _told(Urge.GROW_SLOWLY)
+    error.told = _told(urge=Urge.GROW_SLOWLY)
     keys = [ScriptedProvider(error, then="x"), ScriptedProvider(error, then="x")]
     service = serve(_keys(*keys), retry=RetryConfig(max_retries=0))
     with pytest.raises(RateLimitError):
         await service.query("Why?")
     report = service.report()
     assert report.value("pace.per_minute") == pytest.approx(30.0)
-    assert report.reading("told.remaining", model="claude-sonnet-5-5", window="requests") is None
+    assert report.reading("told.remaining", model=MODEL, window="requests") is None

@@ -176,7 +176,7 @@ def test_what_the_vendor_told_and_taught_is_shown(made):
     )
     report = replace(made.service(), readings=readings)
     limits = views.service_health(report, made.NOW).rate_limits
-    assert limits.vendor == (views.VendorLimitView("m", "requests", 60, 7, 12.5),)
+    assert limits.vendor == (views.VendorLimitView("m", None, "requests", 60, 7, 12.5),)
     assert (limits.calls_per_minute, limits.in_flight, limits.waiting) == (48.0, 3, 2)
 
 

@@ -99,11 +99,15 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A prompt in its vendor's words, ready to be sent as often as needed."""
+    """A prompt in its vendor's words, ready to be sent as often as needed.
+
+    *key* is the place of the key to send it with, if there are several; None: whose turn it is.
+    """
 
     prompt: Prompt
     path: str
     body: bytes
+    key: int | None = None
 
 
 class Provider(Protocol):

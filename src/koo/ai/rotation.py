@@ -3,12 +3,14 @@
     request --> the next living key --> answer
                   | refused, without money, or spent for the day: it is dead until the
                   | time named, else until a reset; if denied, then for that model only
+                  | asked to wait so long: it is dead so long, for that model only
                   +--> another lives: worth another attempt at once
                        none lives --> the error of the one that lives again first
 
 It sends once, like every provider; a policy that retries goes on with the next key. A dead
 key is not sent again, so each costs one request however many calls there are. What a vendor
-tells of its limits is true of one key, and another's turn is next: nothing is learned of it.
+tells of its limits is true of one key: it is told as that key's, and a request that was let in
+by a key's limits is sent with it, unless it has died meanwhile.
 """
 
 from __future__ import annotations
@@ -18,12 +20,18 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
-from ..errors import AccessDeniedError, ApiKeyError, ExternalServiceError, QuotaExceededError
+from ..errors import (
+    AccessDeniedError,
+    ApiKeyError,
+    ExternalServiceError,
+    QuotaExceededError,
+    RateLimitError,
+)
 from ..resilience import SYSTEM_CLOCK, Clock
-from .pacing import Told
+from .pacing import Keys, Told, one_key
 from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request
 
-__all__ = ["Rotation"]
+__all__ = ["Rotation", "keys_of"]
 
 #: More deaths for one model alone are not remembered.
 _MOST_DEAD: Final = 100
@@ -55,27 +63,31 @@ class Rotation:
         """How many keys are not known to be dead for every model."""
         return sum(self._death(place, _FOR_ALL_MODELS) is None for place in range(self.size))
 
+    def living_for(self, model: str) -> list[int]:
+        """The places of the keys that *model* may be asked with."""
+        return [place for place in range(self.size) if not self._deaths(place, model)]
+
     def prepare(self, prompt: Prompt) -> Request:
         """The request for *prompt*, whatever the key."""
         return self._providers[0].prepare(prompt)
 
     async def complete(self, request: Request) -> Completion:
         """The answer to *request*, which is sent once, with the key whose turn it is."""
-        with self._next(request.prompt.model) as provider:
-            return _without_windows(await provider.complete(request))
+        with self._next(request.prompt.model, request.key) as (place, provider):
+            return _of_key(place, await provider.complete(request))
 
     async def stream(
         self, request: Request, heard: Heard
     ) -> AsyncGenerator[str | Completion, None]:
         """The pieces of the answer to *request*, sent once, with the key whose turn it is."""
-        with self._next(request.prompt.model) as provider:
+        with self._next(request.prompt.model, request.key) as (place, provider):
             async with aclosing(provider.stream(request, heard)) as items:
                 async for item in items:
-                    yield item if isinstance(item, str) else _without_windows(item)
+                    yield item if isinstance(item, str) else _of_key(place, item)
 
     async def list_models(self) -> tuple[str, ...] | None:
         """The names of the models, asked with the key whose turn it is."""
-        with self._next(_FOR_ALL_MODELS) as provider:
+        with self._next(_FOR_ALL_MODELS, None) as (_, provider):
             return await provider.list_models()
 
     def reset(self) -> None:
@@ -90,29 +102,36 @@ class Rotation:
             await provider.close()
 
     @contextmanager
-    def _next(self, model: str) -> Iterator[Provider]:
-        living = self._living_for(model)
-        if not living:
-            self._give_up(model)
-        self._turn += 1
-        place = living[self._turn % len(living)]
+    def _next(self, model: str, key: int | None) -> Iterator[tuple[int, Provider]]:
+        place = self._place(model, key)
+        found: ExternalServiceError
         try:
-            yield self._providers[place]
+            yield place, self._providers[place]
         except (AccessDeniedError, ApiKeyError, QuotaExceededError) as error:
             found = error
         except ExternalServiceError as error:
             if isinstance(error.told, Told):
-                error.told = error.told.without_windows()
-            raise
+                error.told = error.told.of_key(place)
+            if not isinstance(error, RateLimitError) or not error.retry_after:
+                raise
+            found = error
         else:
             return
         self._bury(place, model, found)
-        if not self._living_for(model):
+        if not self.living_for(model):
             self._give_up(model, found.usage)
-        raise self._again(found, place, 0.0, usage=found.usage, retryable=True)
+        again = self._again(found, place, 0.0, usage=found.usage, retryable=True)
+        again.told = found.told
+        raise again
 
-    def _living_for(self, model: str) -> list[int]:
-        return [place for place in range(self.size) if not self._deaths(place, model)]
+    def _place(self, model: str, key: int | None) -> int:
+        living = self.living_for(model)
+        if not living:
+            self._give_up(model)
+        if key in living:
+            return key
+        self._turn += 1
+        return living[self._turn % len(living)]
 
     def _deaths(self, place: int, model: str) -> list[_Death]:
         scopes = {_FOR_ALL_MODELS, model}
@@ -123,10 +142,11 @@ class Rotation:
         return death if death is not None and death.until > self._clock.monotonic() else None
 
     def _bury(self, place: int, model: str, error: ExternalServiceError) -> None:
-        scope = model if isinstance(error, AccessDeniedError) else _FOR_ALL_MODELS
-        if not scope or len(self._dead) < _MOST_DEAD:
+        is_of_model = isinstance(error, AccessDeniedError | RateLimitError)
+        whose = place, model if is_of_model else _FOR_ALL_MODELS
+        if whose in self._dead or not is_of_model or len(self._dead) < _MOST_DEAD:
             wait = float("inf") if error.retry_after is None else error.retry_after
-            self._dead[place, scope] = _Death(error, self._clock.monotonic() + wait)
+            self._dead[whose] = _Death(error, self._clock.monotonic() + wait)
 
     def _give_up(self, model: str, usage: object = NOTHING) -> NoReturn:
         """Raise the error of the key that lives again first, with the time until then.
@@ -161,6 +181,11 @@ class Rotation:
         )
 
 
-def _without_windows(completion: Completion) -> Completion:
+def keys_of(provider: Provider) -> Keys:
+    """The places of the keys that *provider* may ask a model with."""
+    return provider.living_for if isinstance(provider, Rotation) else one_key
+
+
+def _of_key(place: int, completion: Completion) -> Completion:
     told = completion.told
-    return completion if told is None else replace(completion, told=told.without_windows())
+    return completion if told is None else replace(completion, told=told.of_key(place))

@@ -59,7 +59,7 @@ from .pricing import Price, PriceTable
 from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request
 from .providers import connect, read_for
 from .questions import Question, complaint
-from .rotation import Rotation
+from .rotation import Rotation, keys_of
 from .sdk import Estimate, Guard, SDKCall
 from .streaming import AIStream, Telling, Times
 from .till import Till
@@ -104,7 +104,8 @@ class AIService:
         )
         store = store or MemoryStore(clock=clock)
         self._lessons = Lessons(config, self._breaker)
-        self._limits = Limits(self.name, config, store, clock=clock, on_event=on_event)
+        keys = keys_of(self._provider)
+        self._limits = Limits(self.name, config, store, keys=keys, clock=clock, on_event=on_event)
         budget = DailyBudgetConfig(config.daily_budget_nanousd)
         self._budget = store.budget(self.name, budget)
         self._policy = Policy(
@@ -225,7 +226,7 @@ class AIService:
         """How it is doing. Only looks."""
         breaker, limits, budget = self._breaker.stats(), self._limits.stats(), self._budget.stats()
         check, calls = self._checks.stats(self._tally.last_success_at), self._policy.stats()
-        limited, away = limit_cause(limits, budget, self.config.model), self._lessons.away
+        limited, away = limit_cause(limits, budget), self._lessons.away
         state = derive_health(breaker, check, limited=limited is not None, maintenance=bool(away))
         return Report(
             component=self.name,
@@ -245,7 +246,7 @@ class AIService:
             ),
             distributions=(
                 Distribution("response_time", calls.latency),
-                *self._tally.bills.distributions(),
+                *self._tally.distributions(),
             ),
             details=details_of(self.config, self._tally.last_error),
         )
@@ -343,7 +344,7 @@ class AIService:
     @traced("attempt")
     async def _attempt(self, request: Request, price: Price) -> Completion:
         try:
-            completion = await self._provider.complete(request)
+            completion = await self._provider.complete(self._limits.with_key(request))
         except ExternalServiceError as error:
             self._learn(error, request, price)
             raise
@@ -352,10 +353,15 @@ class AIService:
     async def _listen(
         self, request: Request, price: Price, telling: Telling
     ) -> AsyncGenerator[str | Completion, None]:
-        heard = telling.heard = Heard()
+        heard, has_begun = Heard(), False
+        telling.heard, began = heard, self._clock.monotonic()
         try:
-            async with aclosing(self._provider.stream(request, heard)) as items:
+            sent = self._limits.with_key(request)
+            async with aclosing(self._provider.stream(sent, heard)) as items:
                 async for item in items:
+                    if not has_begun and isinstance(item, str):
+                        has_begun = True
+                        self._tally.answer_began(self._clock.monotonic() - began)
                     yield item if isinstance(item, str) else self._billed(item, price)
         except ExternalServiceError as error:
             self._learn(error, request, price)

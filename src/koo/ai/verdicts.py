@@ -276,6 +276,9 @@ def billed(surface: Surface, verdict: Verdict) -> Usage | None:
 def classify(error: Exception) -> Failure:
     """What *error* means to a policy; the classifier of every AI service."""
     match error:
+        case RateLimitError(retry_after=float(wait)) if not wait:
+            # Another key is good at once; the one that is to wait is remembered.
+            retry_class = RetryClass.RESOLVED
         case RateLimitError():
             retry_class = RetryClass.THROTTLED
         case ApiKeyError() | AccessDeniedError() | QuotaExceededError():
@@ -307,11 +310,9 @@ def appraise(value: object) -> Success:
 
 def spent(usage: object) -> Spent | None:
     """What a priced *usage* is to a gate; None, unknown, if it is none."""
-    match usage:
-        case Usage(nanousd=int(cost)):
-            return PacedSpent(1, usage.tokens, cost, usage.output_tokens)
-        case _:
-            return None
+    if not isinstance(usage, Usage) or usage.nanousd is None:
+        return None
+    return PacedSpent(1, usage.tokens, usage.nanousd, usage.output_tokens)
 
 
 def _advice(told: object) -> Advice | None:

@@ -64,7 +64,15 @@ from .outcome import (
     Spent,
     Success,
 )
-from .policy import Asking, Attempt, CallOutcome, Pace, Policy, PolicyStats
+from .policy import (
+    Asking,
+    Attempt,
+    CallOutcome,
+    Pace,
+    Policy,
+    PolicyStats,
+    current_permit,
+)
 from .retry import Backoff, RetryBudget, RetryBudgetConfig, RetryBudgetStats, RetryConfig
 from .store import MemoryStore, Store
 from .tracing import TRACER, Tracer, trace_headers, traced
@@ -159,6 +167,7 @@ __all__ = [
     "classify_by_type",
     "current_attempt",
     "current_deadline",
+    "current_permit",
     "derive_health",
     "detached",
     "fan_out",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from koo.ai import PacedAsk, PacedSpent, Told, Urge, WindowTold
+from koo.ai import PacedAsk, PacedSpent, Pacer, Told, Urge, WindowTold
 from koo.errors import RateLimited
 from koo.resilience import (
     ABANDONED,
@@ -15,6 +15,7 @@ from koo.resilience import (
     Spent,
     Success,
 )
+from koo.testing import FakeClock
 
 GROW_SLOWLY, EASE = Told(urge=Urge.GROW_SLOWLY), Told(urge=Urge.EASE)
 
@@ -356,3 +357,29 @@ class _Waiter:
 
     def refuse(self, rejection):
         raise AssertionError
+
+
+# -- several keys ------------------------------------------------------------------------------
+
+
+def _of_two(clock):
+    return Pacer("ai:lab", keys=lambda _: (0, 1), clock=clock)
+
+
+def test_keys_with_room_take_turns():
+    pacer = _of_two(FakeClock())
+    assert [pacer.admit(ONE_REQUEST).key for _ in range(5)] == [0, 1, 0, 1, 0]
+
+
+def test_what_is_told_of_another_key_than_the_calls_is_not_heard():
+    pacer = _of_two(FakeClock())
+    told = Told(windows=(WindowTold("requests", "requests", 60, 0, 30.0),), key=1)
+    pacer.admit(ONE_REQUEST).settle(Success(advice=told))
+    assert pacer.stats().windows == ()
+    pacer.admit(ONE_REQUEST).settle(Success(advice=told))
+    assert [window.key for window in pacer.stats().windows] == [1]
+
+
+def test_without_a_living_key_nothing_is_held_back():
+    pacer = Pacer("ai:lab", keys=lambda _: ())
+    assert isinstance(pacer.admit(ONE_REQUEST), Permit)

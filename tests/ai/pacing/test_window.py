@@ -200,8 +200,9 @@ def test_an_estimate_above_the_limit_waits_for_the_whole_of_it():
 
 
 def test_a_photograph_says_it_in_words():
-    stats = _window(3).stats("m", 5.0)
+    stats = _window(3).stats("m", None, 5.0)
     assert (stats.model, stats.remaining, stats.reset_after, stats.refill) == ("m", 3, 25.0, 0.0)
     assert stats.words == "3 of 60 requests are left at the service"
-    assert _window(3, limit=None).stats("m", 5.0).words == "3 requests are left at the service"
-    assert _bucket().stats("m", 14.0).refill == pytest.approx(1.0)
+    untold = _window(3, limit=None).stats("m", None, 5.0)
+    assert untold.words == "3 requests are left at the service"
+    assert _bucket().stats("m", None, 14.0).refill == pytest.approx(1.0)

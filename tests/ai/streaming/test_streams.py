@@ -272,3 +272,25 @@ async def test_a_service_without_a_key_streams_nothing(serve):
     _, error = await read(serve(provider, api_key=None, retry=RetryConfig()).stream("Why?"))
     assert str(error) == "claude: no API key; set ANTHROPIC_API_KEY"
     assert provider.requests == []
+
+
+def _beginnings(service):
+    return service.report().distribution("first_token_time")
+
+
+async def test_how_long_answers_take_to_begin_is_measured(serve):
+    slow = After(2.0, Pieces("a", After(30.0, "b")))
+    failed = After(5.0, _failed(ServiceUnavailableError))
+    service = serve(ScriptedProvider(slow, failed, "c"))
+    await read(service.stream("Why?"))
+    await read(service.stream("Why?"))
+    beginnings = _beginnings(service)
+    assert (beginnings.count, beginnings.total) == (2, pytest.approx(2.0, abs=0.01))
+
+
+async def test_an_answer_without_a_text_has_no_beginning(serve):
+    service = serve(ScriptedProvider(Pieces(), then="whole"))
+    assert await read(service.stream("Why?")) == ([], None)
+    await service.query("Why?")
+    assert _beginnings(service).count == 0
+    assert "first_token_time" not in {one.name for one in service.report().distributions}

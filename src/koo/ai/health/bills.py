@@ -71,7 +71,10 @@ class Bills:
                 yield Distribution("token_usage", histogram.stats(), labels)
 
     def _of(self, model: str) -> _Bill:
+        bill = self._by_model.get(model)
+        if bill is not None:
+            return bill
         others = len(self._by_model.keys() - {self._model})
-        if model != self._model and model not in self._by_model and others >= _MOST_MODELS:
+        if model != self._model and others >= _MOST_MODELS:
             model = _OTHER
         return self._by_model.setdefault(model, _Bill())

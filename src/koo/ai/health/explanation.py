@@ -49,7 +49,8 @@ def _own(report: Report, reading: Reading, window: str) -> str:
 
 def _vendors(report: Report, reading: Reading, labels: Mapping[str, str]) -> str:
     most = "" if reading.limit is None else f" of {reading.limit:,.0f}"
-    left = f"  {reading.value:,.0f}{most} {labels['window']} left at the vendor, {labels['model']}"
+    whose = f"{labels['model']}, key {labels['key']}" if "key" in labels else labels["model"]
+    left = f"  {reading.value:,.0f}{most} {labels['window']} left at the vendor, {whose}"
     resets = report.value("told.reset_after", **labels) or 0.0
     return f"{left}; all again in {resets:.1f} s"
 

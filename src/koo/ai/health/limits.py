@@ -1,14 +1,14 @@
 """What holds the calls of a service back before they are sent, beside its circuit and its money.
 
 RateLimiter: our requests a minute, hour and day, our tokens a minute
-Pacer:       the vendor's limits, as far as it tells or shows them
+Pacer:       the vendor's limits, as far as it tells or shows them, for each key apart
 Bulkhead:    calls in flight, if there is a limit
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ...resilience import (
@@ -24,9 +24,11 @@ from ...resilience import (
     RateLimiterStats,
     Reading,
     Store,
+    current_permit,
 )
 from ..config import ServiceConfig
-from ..pacing import Pacer, PacerStats
+from ..pacing import Keys, LearnedWindowStats, PacedPermit, Pacer, PacerStats, one_key
+from ..provider import Request
 
 __all__ = ["Limits", "LimitsStats"]
 
@@ -37,23 +39,35 @@ _TOKENS: Final = ("tokens_minute", 60.0)
 
 @dataclass(frozen=True, slots=True)
 class LimitsStats:
-    """A photograph of all limits of a service."""
+    """A photograph of all limits of a service, whose own *model* may be asked with *keys*."""
 
     own: RateLimiterStats
     vendor: PacerStats
     flight: BulkheadStats | None
+    model: str
+    keys: Sequence[int | None]
 
-    def cause(self, model: str) -> str | None:
-        """What holds calls to *model* back now; None if nothing does."""
+    def cause(self) -> str | None:
+        """What holds calls back now; None if nothing does."""
         own = self.own
         if own.paused_for > 0:
             return f"the service asked for a pause; it ends in {own.paused_for:.0f} s"
         for name, window in _named(own):
             if window.remaining == 0:
                 return f"{window.limit} {window.weight} per {_spoken(name)} are used up"
-        for told in self.vendor.windows:
-            if told.model == model and told.remaining < 1:
-                return f"{told.words}; more in {told.reset_after:.0f} s at the latest"
+        if told := self._spent():
+            return f"{told.words}; more in {told.reset_after:.0f} s at the latest"
+        return None
+
+    def _spent(self) -> LearnedWindowStats | None:
+        """The spent window that is over first; None if there is a key without one."""
+        spent = [
+            told
+            for told in self.vendor.windows
+            if told.model == self.model and told.key in self.keys and told.remaining < 1
+        ]
+        if {told.key for told in spent}.issuperset(self.keys):
+            return min(spent, key=lambda told: told.reset_after, default=None)
         return None
 
     def readings(self, now: float) -> Iterator[Reading]:
@@ -73,7 +87,8 @@ class LimitsStats:
 
     def _vendor_readings(self) -> Iterator[Reading]:
         for told in self.vendor.windows:
-            labels = (("model", told.model), ("window", told.name))
+            key = () if told.key is None else (("key", str(told.key + 1)),)
+            labels = (("model", told.model), ("window", told.name), *key)
             yield Reading("told.remaining", told.remaining, told.limit, labels)
             yield Reading("told.reset_after", told.reset_after, labels=labels)
         if self.vendor.per_minute is not None:
@@ -83,7 +98,7 @@ class LimitsStats:
 class Limits:
     """The gates of one service, and what is seen of them."""
 
-    __slots__ = ("_bulkhead", "_limiter", "_pacer")
+    __slots__ = ("_bulkhead", "_keys", "_limiter", "_model", "_pacer")
 
     def __init__(
         self,
@@ -91,11 +106,13 @@ class Limits:
         config: ServiceConfig,
         store: Store,
         *,
+        keys: Keys,
         clock: Clock,
         on_event: Listener,
     ) -> None:
+        self._model, self._keys = config.model, keys
         self._limiter = store.limiter(name, _own(config), on_event=on_event)
-        self._pacer = Pacer(name, clock=clock, on_event=on_event)
+        self._pacer = Pacer(name, keys=keys, clock=clock, on_event=on_event)
         most = config.max_concurrent
         self._bulkhead = None if most is None else Bulkhead(name, BulkheadConfig(most), clock=clock)
 
@@ -108,7 +125,20 @@ class Limits:
     def stats(self) -> LimitsStats:
         """A photograph."""
         flight = None if self._bulkhead is None else self._bulkhead.stats()
-        return LimitsStats(self._limiter.stats(), self._pacer.stats(), flight)
+        return LimitsStats(
+            own=self._limiter.stats(),
+            vendor=self._pacer.stats(),
+            flight=flight,
+            model=self._model,
+            keys=self._keys(self._model),
+        )
+
+    def with_key(self, request: Request) -> Request:
+        """*request* as it is sent by the running call: with the key whose limits let it in."""
+        if self._keys is one_key:
+            return request
+        permit = current_permit(self._pacer)
+        return replace(request, key=permit.key) if isinstance(permit, PacedPermit) else request
 
     def forget(self) -> None:
         """Know nothing of the vendor's limits any more; our own stay."""

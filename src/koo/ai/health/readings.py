@@ -58,15 +58,15 @@ def details_of(config: ServiceConfig, last_error: LastError | None) -> Mapping[s
     )
 
 
-def limit_cause(limits: LimitsStats, budget: DailyBudgetStats, model: str) -> str | None:
-    """What holds calls to *model* back now; None if nothing does.
+def limit_cause(limits: LimitsStats, budget: DailyBudgetStats) -> str | None:
+    """What holds calls back now; None if nothing does.
 
     That is the store that can't be had, a pause, a full window of ours or of the vendor's,
     or a spent day.
     """
     if trouble := limits.own.trouble or budget.trouble:
         return trouble
-    if cause := limits.cause(model):
+    if cause := limits.cause():
         return cause
     if budget.remaining_nanousd == 0:
         return "the day's budget is spent or reserved"

@@ -14,7 +14,7 @@ from ...errors import (
     RateLimited,
     StoreUnavailable,
 )
-from ...resilience import Clock, LastError, Reading, RollingCount
+from ...resilience import Clock, Distribution, Histogram, LastError, Reading, RollingCount
 from ..provider import Usage
 from .bills import Bills
 
@@ -43,6 +43,7 @@ class Tally:
         "_ended",
         "_errors",
         "_failures_total",
+        "_first_tokens",
         "_last_cost",
         "_priced",
         "_requests_total",
@@ -59,6 +60,7 @@ class Tally:
         self._requests_total = self._successes_total = self._failures_total = 0
         self._ended, self._succeeded = RollingCount(_SPAN, _STEPS), RollingCount(_SPAN, _STEPS)
         self._errors: Counter[str] = Counter()
+        self._first_tokens = Histogram()
         self._cost_nanousd = self._priced = 0
         self._last_cost: int | None = None
         self.last_error: LastError | None = None
@@ -67,6 +69,10 @@ class Tally:
     def began(self) -> None:
         """A call has come."""
         self._requests_total += 1
+
+    def answer_began(self, seconds: float) -> None:
+        """The first text of a streamed answer came so long after it was asked for."""
+        self._first_tokens.record(seconds)
 
     def succeeded(self) -> None:
         """A call has its answer."""
@@ -114,3 +120,9 @@ class Tally:
             yield Reading("cost.last", self._last_cost)
             yield Reading("cost.mean", self._cost_nanousd / self._priced)
         yield from self.bills.readings()
+
+    def distributions(self) -> Iterator[Distribution]:
+        """How long streamed answers took to begin, if there were any, and what answers took."""
+        if (first_tokens := self._first_tokens.stats()).count:
+            yield Distribution("first_token_time", first_tokens)
+        yield from self.bills.distributions()

@@ -1,14 +1,17 @@
 """Staying within the vendor's own limits: what answers tell of them, what refusals teach."""
 
 from .headers import read_windows, their_time
-from .pacer import Pacer, PacerStats
+from .models import PacedPermit
+from .pacer import Keys, Pacer, PacerStats, one_key
 from .told import PacedAsk, PacedSpent, Told, Urge, WindowTold
 from .waits import named_wait, without_windows
 from .window import LearnedWindowStats
 
 __all__ = [
+    "Keys",
     "LearnedWindowStats",
     "PacedAsk",
+    "PacedPermit",
     "PacedSpent",
     "Pacer",
     "PacerStats",
@@ -16,6 +19,7 @@ __all__ = [
     "Urge",
     "WindowTold",
     "named_wait",
+    "one_key",
     "read_windows",
     "their_time",
     "without_windows",

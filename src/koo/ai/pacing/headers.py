@@ -48,9 +48,11 @@ def read_windows(headers: Mapping[str, str], now: float) -> tuple[WindowTold, ..
     found: dict[str, tuple[_Part, dict[str, str]]] = {}
     for name, text in headers.items():
         if _MARK in name and (part := _part(name)) is not None:
-            found.setdefault(part.name, (part, {}))[1][part.field] = text
-    windows = (_window(part, texts, now) for part, texts in found.values())
-    return tuple(window for window in windows if window is not None)
+            if (window := found.get(part.name)) is None:
+                window = found[part.name] = (part, {})
+            window[1][part.field] = text
+    windows = [_window(part, texts, now) for part, texts in found.values()]
+    return tuple([window for window in windows if window is not None])
 
 
 def their_time(headers: Mapping[str, str], ours: float) -> float:

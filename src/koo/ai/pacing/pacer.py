@@ -5,14 +5,16 @@
     settled: what was spent, what the headers tell, whether it was refused for being too many
 
 So a 429 comes before it is known what is left, after somebody else took it, or not at all.
+A window is one key's. With several keys a call gets the one that has room first, or, of those
+that have room, the one whose last turn is longest ago.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Final
+from typing import Final, TypeAlias
 
 from ...errors import RateLimited, Rejected
 from ...resilience import (
@@ -32,11 +34,15 @@ from ...resilience import (
     ignore,
     tell,
 )
+from .models import Model, PacedPermit, minus
 from .rate import Additive, Ramp
-from .told import Amounts, PacedAsk, Told, Urge, WindowTold, amounts
-from .window import OVERTAKING, LearnedWindow, LearnedWindowStats, Sent
+from .told import PacedAsk, Told, Urge, amounts
+from .window import LearnedWindowStats
 
-__all__ = ["Pacer", "PacerStats"]
+__all__ = ["Keys", "Pacer", "PacerStats", "one_key"]
+
+#: The places of the keys with which a model may be asked; None: there is only one.
+Keys: TypeAlias = Callable[[str], Sequence[int | None]]
 
 #: A minute in seconds: what passed in it is the rate of late.
 _MINUTE: Final = 60.0
@@ -47,8 +53,7 @@ _STRAY: Final = 1
 _OVERLOADED_SHARE: Final = 0.1
 #: Names come from callers and from headers, so there is a most of them.
 _MOST_MODELS: Final = 100
-_MOST_WINDOWS: Final = 8
-_NOTHING: Final[Amounts] = (0, 0, 0, 0)
+_ONLY: Final = (None,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,86 +69,9 @@ class PacerStats:
     double_settled_total: int
 
 
-class _Model:
-    """The windows of one model, all that was ever let in for it, and what is on its way."""
-
-    __slots__ = ("_checked_at", "_checks", "admitted", "flying", "name", "windows")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.windows: dict[str, LearnedWindow] = {}
-        self.admitted = self.flying = _NOTHING
-        #: The next call's number, and what was let in before it: now, and one or two checks ago.
-        self._checks = _Check(1, _NOTHING), _Check(1, _NOTHING)
-        self._checked_at = -inf
-
-    def let_in(self, permit: _PacedPermit, now: float) -> None:
-        if now >= self._checked_at + OVERTAKING:
-            check = _Check(permit.generation, self.admitted)
-            stood_still = now >= self._checked_at + 2 * OVERTAKING
-            self._checks = check if stood_still else self._checks[1], check
-            self._checked_at = now
-        permit.near = self._checks[0]
-        self.admitted = _plus(self.admitted, permit.counted)
-        self.flying = _plus(self.flying, permit.counted)
-        for window in self.windows.values():
-            window.sent(permit.counted[window.place])
-
-    def take_back(self, permit: _PacedPermit, unused: Amounts) -> None:
-        for window in self.windows.values():
-            window.took_back(unused[window.place], permit.sent(window.place))
-
-    def landed(self, permit: _PacedPermit) -> None:
-        self.flying = _minus(self.flying, permit.counted)
-
-    def hear(self, told: WindowTold, at: float, permit: _PacedPermit) -> None:
-        window = self.windows.get(told.name)
-        if window is None:
-            if len(self.windows) >= _MOST_WINDOWS:
-                return
-            window = self.windows[told.name] = LearnedWindow(told.name, told.kind)
-        place = window.place
-        near = self.admitted[place] - permit.near.admitted[place]
-        window.hear(told, at, permit.sent(place), min(self.flying[place], near))
-
-    def explain(self, windows: tuple[WindowTold, ...], permit: _PacedPermit) -> bool:
-        """Whether one of *windows* had too little for the call that was refused."""
-        short = [
-            window
-            for told in windows
-            if (window := self.windows.get(told.name)) is not None
-            and told.remaining < window.wanted(permit.counted[window.place])
-        ]
-        for window in short:
-            window.doubt(permit.stamp)
-        return bool(short)
-
-
-@dataclass(frozen=True, slots=True)
-class _Check:
-    """All that had been *admitted* before call *number*."""
-
-    number: int
-    admitted: Amounts
-
-
-class _PacedPermit(Permit):
-    """A permit that remembers its place among all others; its generation is its number."""
-
-    __slots__ = ("counted", "interval", "model", "near")
-
-    near: _Check
-
-    def __init__(self, gate: Pacer, ask: Ask, model: _Model, *, stamp: float, number: int) -> None:
-        super().__init__(gate, ask, stamp, number)
-        self.model = model
-        self.counted = amounts(ask)
-        #: Seconds until the next turn; 0.0 if it had not to wait for one.
-        self.interval = 0.0
-
-    def sent(self, place: int) -> Sent:
-        """As a window sees it."""
-        return Sent(self.generation, self.stamp, self.counted[place], self.near.number)
+def one_key(_: str) -> Sequence[int | None]:
+    """The only key there is, whatever the model."""
+    return _ONLY
 
 
 class Pacer(LinedGate):
@@ -156,6 +84,7 @@ class Pacer(LinedGate):
         "_additive",
         "_due_at",
         "_held_until",
+        "_keys",
         "_models",
         "_number",
         "_on_event",
@@ -168,9 +97,15 @@ class Pacer(LinedGate):
     )
 
     def __init__(
-        self, name: str, *, clock: Clock = SYSTEM_CLOCK, on_event: Listener = ignore
+        self,
+        name: str,
+        *,
+        keys: Keys = one_key,
+        clock: Clock = SYSTEM_CLOCK,
+        on_event: Listener = ignore,
     ) -> None:
         super().__init__(name, clock)
+        self._keys = keys
         self._on_event = on_event
         self._number = self._rejected_total = 0
         self._seen = RollingCount(_MINUTE)
@@ -179,7 +114,7 @@ class Pacer(LinedGate):
 
     def forget(self) -> None:
         """Know nothing of the vendor's limits, as at the beginning."""
-        self._models: dict[str, _Model] = {}
+        self._models: dict[tuple[str, int | None], Model] = {}
         self._additive, self._ramp = Additive(), Ramp()
         self._overloads = RollingCount(_MINUTE)
         self._due_at = 0.0
@@ -190,7 +125,7 @@ class Pacer(LinedGate):
     def admit(self, ask: Ask) -> Permit | Rejected:
         """Let *ask* in if the vendor will, as far as is known; else say when."""
         now = self._monotonic()
-        permit = _PacedPermit(self, ask, self._model(ask), stamp=now, number=self._number + 1)
+        permit = PacedPermit(self, ask, now, self._number + 1).of(self._model(ask, now))
         if self.must_line_up or self._fits_at(permit, now) > now:
             return self._refuse(permit, now)
         self._let_in(permit, now)
@@ -198,14 +133,14 @@ class Pacer(LinedGate):
 
     def settled(self, permit: Permit, outcome: Outcome) -> None:
         """Learn from how the call ended."""
-        if not isinstance(permit, _PacedPermit):
+        if not isinstance(permit, PacedPermit):
             return
         permit.model.landed(permit)
-        told = outcome.advice if isinstance(outcome.advice, Told) else Told()
+        told = _told_to(permit, outcome)
         for window in told.windows:
             permit.model.hear(window, told.at, permit)
         if outcome.spent is not None and not told.windows:
-            permit.model.take_back(permit, _minus(permit.counted, amounts(outcome.spent)))
+            permit.model.take_back(permit, minus(permit.counted, amounts(outcome.spent)))
         now = self._monotonic()
         match outcome:
             case Success():
@@ -216,7 +151,7 @@ class Pacer(LinedGate):
 
     def cancelled(self, permit: Permit) -> None:
         """Give everything back."""
-        if isinstance(permit, _PacedPermit):
+        if isinstance(permit, PacedPermit):
             permit.model.landed(permit)
             permit.model.take_back(permit, permit.counted)
             self._seen.take_back(permit.stamp, 1)
@@ -239,26 +174,32 @@ class Pacer(LinedGate):
 
     # -- letting in ----------------------------------------------------------------------------
 
-    def _model(self, ask: Ask) -> _Model:
+    def _model(self, ask: Ask, now: float) -> Model:
+        """The model that is asked, with the key that has room first."""
         name = ask.model if isinstance(ask, PacedAsk) else ""
-        model = self._models.get(name)
+        keys = self._keys(name)
+        if len(keys) == 1:
+            return self._known(name, keys[0])
+        counted, models = amounts(ask), [self._known(name, key) for key in keys or _ONLY]
+        return min(models, key=lambda model: (model.fits_at(counted, now), model.turn))
+
+    def _known(self, name: str, key: int | None) -> Model:
+        model = self._models.get((name, key))
         if model is None:
-            model = _Model(name)
+            model = Model(name, key)
             if len(self._models) < _MOST_MODELS:
-                self._models[name] = model
+                self._models[name, key] = model
         return model
 
-    def _fits_at(self, permit: _PacedPermit, now: float, times: int = 1) -> float:
+    def _fits_at(self, permit: PacedPermit, now: float, times: int = 1) -> float:
         """The moment when the call fits, or so many like it."""
         due = now
         if (rate := self._rate(now)) < inf:
             due = max(due, self._due_at + (times - 1) / rate)
-        for window in permit.model.windows.values():
-            window.lapse(now, permit.generation)
-            due = max(due, window.fits_at(times * permit.counted[window.place], now))
-        return due
+        permit.model.lapse(now, permit.generation)
+        return max(due, permit.model.fits_at(permit.counted, now, times))
 
-    def _let_in(self, permit: _PacedPermit, now: float) -> None:
+    def _let_in(self, permit: PacedPermit, now: float) -> None:
         self._number += 1
         permit.model.let_in(permit, now)
         self._seen.add(now)
@@ -271,7 +212,7 @@ class Pacer(LinedGate):
             self._pace_cause = None
             tell(self._on_event, PaceChanged(self.name, None, "nothing was refused lately"))
 
-    def _refuse(self, permit: _PacedPermit, now: float) -> Rejected:
+    def _refuse(self, permit: PacedPermit, now: float) -> Rejected:
         self._rejected_total += not self._serving
         due = self._fits_at(permit, now)
         refusal = RateLimited(self.name, due - now, self._why(permit, now, due))
@@ -281,10 +222,10 @@ class Pacer(LinedGate):
             refusal.retry_after = self._fits_at(permit, now, 1 + self.waiting) - now
         return self._may_wait(refusal)
 
-    def _why(self, permit: _PacedPermit, now: float, due: float) -> str | None:
+    def _why(self, permit: PacedPermit, now: float, due: float) -> str | None:
         for window in permit.model.windows.values():
             if window.wanted(permit.counted[window.place]) > window.free(now):
-                words = window.stats("", now).words
+                words = window.stats("", None, now).words
                 self._hold(words, now, due - now)
                 return words
         return self._pace_cause or f"{self.waiting} calls are waiting"
@@ -298,7 +239,7 @@ class Pacer(LinedGate):
 
     # -- learning ------------------------------------------------------------------------------
 
-    def _heed(self, permit: _PacedPermit, failure: Failure, told: Told, now: float) -> None:
+    def _heed(self, permit: PacedPermit, failure: Failure, told: Told, now: float) -> None:
         """Slow down, if the refusal asks for it."""
         match told.urge:
             case Urge.GROW_SLOWLY:
@@ -311,12 +252,12 @@ class Pacer(LinedGate):
                 if not permit.model.explain(told.windows, permit):
                     self._cut(permit, failure, now)
 
-    def _begin_ramp(self, permit: _PacedPermit, urge: Urge, now: float) -> None:
+    def _begin_ramp(self, permit: PacedPermit, urge: Urge, now: float) -> None:
         number = permit.generation
         if self._ramp.begin(urge, self._lately(now), self._number, number=number, now=now):
             self._pace(urge.value, now)
 
-    def _cut(self, permit: _PacedPermit, failure: Failure, now: float) -> None:
+    def _cut(self, permit: PacedPermit, failure: Failure, now: float) -> None:
         lately, number, wait = self._lately(now), permit.generation, failure.retry_after
         if self._additive.cut(lately, newest=self._number, number=number, wait=wait, now=now):
             if wait is None:
@@ -344,12 +285,10 @@ class Pacer(LinedGate):
     def _window_stats(self, now: float) -> Iterator[LearnedWindowStats]:
         for model in self._models.values():
             for window in model.windows.values():
-                yield window.stats(model.name, now)
+                yield window.stats(model.name, model.key, now)
 
 
-def _plus(one: Amounts, other: Amounts) -> Amounts:
-    return one[0] + other[0], one[1] + other[1], one[2] + other[2], one[3] + other[3]
-
-
-def _minus(one: Amounts, other: Amounts) -> Amounts:
-    return one[0] - other[0], one[1] - other[1], one[2] - other[2], one[3] - other[3]
+def _told_to(permit: PacedPermit, outcome: Outcome) -> Told:
+    """What the answer tells; of the windows only those that let the call in."""
+    told = outcome.advice if isinstance(outcome.advice, Told) else Told()
+    return told if told.key == permit.key else Told(at=told.at, urge=told.urge)

@@ -70,15 +70,19 @@ class WindowTold:
 
 @dataclass(frozen=True, slots=True)
 class Told(Advice):
-    """What an answer tells: its *windows* and its *urge*, heard at the monotonic second *at*."""
+    """What an answer tells: its *windows* and its *urge*, heard at the monotonic second *at*.
+
+    The windows are those of one *key* among several, by its place; None: there is only one.
+    """
 
     at: float = 0.0
     windows: tuple[WindowTold, ...] = ()
     urge: Urge = Urge.NONE
+    key: int | None = None
 
-    def without_windows(self) -> Told:
-        """The same, where the windows are those of one key among several."""
-        return replace(self, windows=())
+    def of_key(self, key: int) -> Told:
+        """The same, told of the key at that place."""
+        return replace(self, key=key)
 
 
 def amounts(what: Ask | Spent) -> Amounts:

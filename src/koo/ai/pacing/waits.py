@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 __all__ = ["named_wait", "read_duration", "read_reset", "without_windows"]
 
@@ -66,13 +67,32 @@ def read_duration(text: str) -> float | None:
 
 def read_reset(text: str, now: float) -> float | None:
     """The seconds from *now* (epoch) until *text*: a duration, seconds, or a moment."""
+    named = _reset(text)
+    return None if named is None else named.after(now)
+
+
+class _Named(NamedTuple):
+    """What a text names: so many *seconds*, or the moment in those of the epoch."""
+
+    seconds: float
+    is_moment: bool
+
+    def after(self, now: float) -> float:
+        """The seconds from *now*."""
+        return self.seconds - now if self.is_moment else self.seconds
+
+
+# Every answer tells the resets of all its windows, and most tell what the one before told.
+@lru_cache(maxsize=256)
+def _reset(text: str) -> _Named | None:
     if text.lstrip().startswith("-"):
         return None
     seconds = read_duration(text)
-    if seconds is None:
-        seconds = _moment_or_seconds(text, now)
+    named = _named(text) if seconds is None else _Named(seconds, is_moment=False)
+    if named is None or not _WHOLE_SECOND.search(text):
+        return named
     # The moment may be any within its second, and early is worse than late.
-    return seconds + 1.0 if seconds is not None and _WHOLE_SECOND.search(text) else seconds
+    return named._replace(seconds=named.seconds + 1.0)
 
 
 def _candidates(
@@ -85,7 +105,7 @@ def _candidates(
     if spoken := _SPOKEN.search(message):
         yield read_duration(spoken[1])
     if regained := _REGAIN.search(message):
-        yield _until(f"{regained[1]}T{regained[2] or '00:00'}", now)
+        yield _moment_or_seconds(f"{regained[1]}T{regained[2] or '00:00'}", now)
     yield max(_resets(headers, now), default=None)
 
 
@@ -101,24 +121,29 @@ def _resets(headers: Mapping[str, str], now: float) -> Iterator[float]:
 
 
 def _moment_or_seconds(text: str, now: float) -> float | None:
+    named = _named(text)
+    return None if named is None else named.after(now)
+
+
+def _named(text: str) -> _Named | None:
     number = _number(text)
     if number is None:
-        return _until(text, now) if text else None
+        return _moment(text) if text else None
     if number >= _EPOCH_MS:
-        return number / 1000 - now
-    return number - now if number >= _EPOCH_S else number
+        return _Named(number / 1000, is_moment=True)
+    return _Named(number, is_moment=number >= _EPOCH_S)
 
 
 def _number(text: str) -> float | None:
     return float(text) if _NUMBER.fullmatch(text.strip()) else None
 
 
-def _until(text: str, now: float) -> float | None:
+def _moment(text: str) -> _Named | None:
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = read(text.strip())
             aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            return aware.timestamp() - now
+            return _Named(aware.timestamp(), is_moment=True)
         except (ValueError, OverflowError):
             continue
     return None

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 from .told import KINDS, Kind, WindowTold
 
@@ -39,10 +39,12 @@ OVERTAKING: Final = 1.0
 class LearnedWindowStats:
     """One window: *remaining* of *limit* (None: untold), all of them again in *reset_after* s.
 
-    *refill* is what comes back each second before that, 0.0 for a fixed window.
+    *refill* is what comes back each second before that, 0.0 for a fixed window. *key* is the
+    place of the key that has it; None: there is only one.
     """
 
     model: str
+    key: int | None
     name: str
     kind: Kind
     limit: int | None
@@ -57,8 +59,7 @@ class LearnedWindowStats:
         return f"{int(self.remaining)}{of} {self.name} are left at the service"
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """A call: its *number*, moment and *weight*; *first_near* is the oldest it may overtake."""
 
     number: int
@@ -67,8 +68,7 @@ class Sent:
     first_near: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Reference:
+class _Reference(NamedTuple):
     """An earlier answer, to compare with: so much was used, all of it back in *wait*."""
 
     at: float
@@ -184,11 +184,17 @@ class LearnedWindow:
         """*amount*, or the whole limit: an estimate above it would never fit."""
         return amount if self.limit is None else min(amount, self.limit)
 
-    def stats(self, model: str, now: float) -> LearnedWindowStats:
+    def stats(self, model: str, key: int | None, now: float) -> LearnedWindowStats:
         """A photograph."""
-        reset = max(0.0, self._resets_at - now)
         return LearnedWindowStats(
-            model, self.name, self.kind, self.limit, max(0.0, self.free(now)), reset, self._refill
+            model=model,
+            key=key,
+            name=self.name,
+            kind=self.kind,
+            limit=self.limit,
+            remaining=max(0.0, self.free(now)),
+            reset_after=max(0.0, self._resets_at - now),
+            refill=self._refill,
         )
 
     def _filled(self, now: float) -> float:

@@ -327,7 +327,7 @@ class HTTPProvider:
 async def _read(response: ClientResponse) -> object:
     """The document in the body; None if there is none, or it is absurdly large."""
     kept = bytearray()
-    async for chunk in response.content.iter_any():
+    while chunk := await response.content.readany():
         kept += chunk
         if len(kept) > LARGEST_ANSWER:
             return None

@@ -127,7 +127,11 @@ class OpenAI:
 
     def usage(self, usage: object) -> Usage | None:
         """Cached and reasoning tokens are part of the whole."""
-        if not isinstance(usage, dict) or not {"prompt_tokens", "completion_tokens"} <= set(usage):
+        if (
+            not isinstance(usage, dict)
+            or "prompt_tokens" not in usage
+            or "completion_tokens" not in usage
+        ):
             return None
         taken, given = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
         try:

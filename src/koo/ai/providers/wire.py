@@ -161,12 +161,15 @@ def usage_of(
     taken: int, given: int, *parts: tuple[str, int], nanousd: int | None = None
 ) -> Usage | None:
     """The usage, without empty parts; None if a part is larger than its whole."""
-    kept = tuple(part for part in parts if part[1])
-    named = dict(kept)
-    cached = named.get("cache_read_tokens", 0) + named.get("cache_write_tokens", 0)
-    if cached > taken or named.get("output_reasoning_tokens", 0) > given:
+    kept = tuple([part for part in parts if part[1]])
+    if kept and not _is_within(dict(kept), taken, given):
         return None
     return Usage(taken, given, kept, nanousd)
+
+
+def _is_within(parts: Mapping[str, int], taken: int, given: int) -> bool:
+    cached = parts.get("cache_read_tokens", 0) + parts.get("cache_write_tokens", 0)
+    return cached <= taken and parts.get("output_reasoning_tokens", 0) <= given
 
 
 def nanousd_of(usd: object) -> int | None:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self
 
 from ...errors import (
     DeadlineExceeded,
@@ -38,8 +38,6 @@ from .estimate import Estimate
 from .exceptions import Answered, Broken, lowered, read_exception
 
 __all__ = ["Guard", "SDKCall"]
-
-T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -74,16 +72,14 @@ class Guard:
 
     def told(self, headers: Mapping[str, str]) -> Told:
         """What the *headers* of an answer say of the vendor's limits."""
-        return self._true_of_all_keys(self.reader.told(lowered(headers)))
+        return self.reader.told(lowered(headers))
 
     def error_in(self, error: Exception) -> ExternalServiceError | None:
         """What *error* means; None if it says nothing about the service."""
         name = self.config.name
         match read_exception(error):
             case Answered(status, document, headers):
-                found = self.reader.understood(status, document, headers)
-                found.told = self._true_of_all_keys(found.told)
-                return found
+                return self.reader.understood(status, document, headers)
             case Broken(in_time=False) as broken:
                 what = "no answer in time; try again, or allow more"
                 return ServiceTimeoutError(name, what, usage=_owed(broken))
@@ -92,12 +88,6 @@ class Guard:
                 return ServiceConnectionError(name, what, usage=_owed(broken))
             case _:
                 return None
-
-    def _true_of_all_keys(self, told: T) -> T | Told:
-        """A window is one key's; with several, the next call may have another."""
-        if isinstance(told, Told) and len(self.config.api_keys) > 1:
-            return told.without_windows()
-        return told
 
 
 class SDKCall:

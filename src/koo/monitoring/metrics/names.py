@@ -201,6 +201,12 @@ _SPREADS: Final[Mapping[tuple[str, str], Name]] = MappingProxyType(
         ("ai", "response_time"): _called(
             "koo_ai_response_seconds", "How long attempts took.", "seconds", bounds=_SLOW
         ),
+        ("ai", "first_token_time"): _called(
+            "koo_ai_first_token_seconds",
+            "How long streamed answers took to begin.",
+            "seconds",
+            bounds=_SLOW,
+        ),
         ("ai", "token_usage"): _called(
             "koo_ai_answer_tokens",
             "Tokens of an answer, by model and type.",

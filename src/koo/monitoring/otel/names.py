@@ -78,6 +78,9 @@ _SEMCONV_0_66: Final = MappingProxyType(
         "koo_ai_response_seconds": Instrument(
             "gen_ai.client.operation.duration", "s", _MODEL, _CHAT
         ),
+        "koo_ai_first_token_seconds": Instrument(
+            "gen_ai.client.operation.time_to_first_chunk", "s", _MODEL, _CHAT
+        ),
         "koo_ai_answer_tokens": Instrument("gen_ai.client.token.usage", "{token}", _MODEL, _CHAT),
     }
 )

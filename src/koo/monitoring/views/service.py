@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...resilience import Health, LastError, Report
 from ..naming import is_configured, service_name
-from .circuit import HEALTH_NAMES, CircuitBreakerView, circuit_view, latency_view
+from .circuit import HEALTH_NAMES, CircuitBreakerView, LatencyView, circuit_view, latency_view
 from .database import error_counts
 from .shape import dollars, instant, moment, told
 
@@ -43,6 +43,7 @@ class ServiceMetrics:
     p50_ms: float | None = told("Half of the answers were not slower.")
     p95_ms: float | None = told("95 of 100 were not slower.")
     p99_ms: float | None = told("99 of 100 were not slower.")
+    first_token: LatencyView = told("How long streamed answers took to begin.")
     error_counts: Mapping[str, int] = told("Errors by kind, since the last reset.")
     retries_total: int = told("Attempts beyond the first.")
     last_error: LastErrorView | None = told("The last error, null before any.")
@@ -64,6 +65,7 @@ class VendorLimitView:
     """One limit of the vendor's own, as its last answer told it."""
 
     model: str = told("The model it is for.")
+    key: int | None = told("The number of the key it is for; null if there is one key.")
     name: str = told("What it is of.")
     limit: int | None = told("How much it is; null if the vendor does not say.")
     remaining: int = told("What is left.")
@@ -146,6 +148,7 @@ def _metrics(report: Report) -> ServiceMetrics:
         p50_ms=latency.p50_ms,
         p95_ms=latency.p95_ms,
         p99_ms=latency.p99_ms,
+        first_token=latency_view(report.distribution("first_token_time")),
         error_counts=error_counts(report),
         retries_total=int(report.value("retries_total") or 0),
         last_error=_last_error(report),
@@ -178,6 +181,7 @@ def _vendor_limits(report: Report) -> Iterator[VendorLimitView]:
             labels = dict(reading.labels)
             yield VendorLimitView(
                 model=labels["model"],
+                key=int(labels["key"]) if "key" in labels else None,
                 name=labels["window"],
                 limit=_whole(reading.limit),
                 remaining=int(reading.value),

@@ -22,12 +22,19 @@ from typing import Final, Protocol
 from ...errors import DeadlineExceeded, Rejected
 from ..classifier import leaves_of, refusal_in
 from ..deadline import CURRENT, Progress
-from ..gate import Gate, Permit
+from ..gate import Gate, Issuer, Permit
 from ..outcome import ABANDONED, Ask, Outcome
 from .stats import Memory
 from .timers import SLACK, AnyTask, Lane, running_loop
 
-__all__ = ["Call", "Terms", "admit_all", "begin", "comes_from_a_cancellation"]
+__all__ = [
+    "Call",
+    "Terms",
+    "admit_all",
+    "begin",
+    "comes_from_a_cancellation",
+    "current_permit",
+]
 
 _LINKS: Final = 16
 _running_call = CURRENT.get
@@ -339,6 +346,13 @@ def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] |
         left = call.deadline_at - began
         call.is_late = not left > 0 or policy.memory.is_too_short(left, began)
     return call
+
+
+def current_permit(gate: Issuer) -> Permit | None:
+    """The permit of *gate* that the running call holds; None if it holds none."""
+    call = _running_call()
+    held = call.permits if isinstance(call, Call) else ()
+    return next((permit for permit in held if permit.gate is gate), None)
 
 
 def comes_from_a_cancellation(error: BaseException) -> bool:
