@@ -11,7 +11,7 @@ from typing import Final
 
 from core.ai_error_handling import AIErrorHandler, ExternalServiceError, ai_error_handler
 from core.answers import ServiceHealth
-from koo.ai import AIManager, AIStream
+from koo.ai import AIManager, AIStream, Prompt, Times
 from koo.resilience import SYSTEM_CLOCK, Clock
 
 __all__ = [
@@ -62,16 +62,8 @@ async def query_ai(
     If it fails, the services in *fallback* are asked in turn. *timeout* bounds the whole
     query in seconds: waiting, attempts, backoff and every fallback.
     """
-    return await hybrid_ai_manager.query(
-        service,
-        prompt,
-        fallback=fallback,
-        system=system,
-        model=model,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        timeout=timeout,
-    )
+    asked = Prompt(prompt, system, model, max_tokens, temperature)
+    return await hybrid_ai_manager.query(service, asked, fallback=fallback, timeout=timeout)
 
 
 def stream_ai(
@@ -94,18 +86,9 @@ def stream_ai(
     that was cut off is one too (StreamTruncatedError). *timeout* bounds the whole in
     seconds, *first_token_timeout* the time until the first text, *idle_timeout* each gap.
     """
-    return hybrid_ai_manager.stream(
-        service,
-        prompt,
-        fallback=fallback,
-        system=system,
-        model=model,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        timeout=timeout,
-        first_token_timeout=first_token_timeout,
-        idle_timeout=idle_timeout,
-    )
+    asked = Prompt(prompt, system, model, max_tokens, temperature)
+    times = Times(timeout, first_token_timeout, idle_timeout)
+    return hybrid_ai_manager.stream(service, asked, fallback=fallback, times=times)
 
 
 def get_ai_service_health(service: str) -> ServiceHealth:

@@ -107,7 +107,7 @@ class Vendor:
         if passes:
             half = self._scene.tokens // 2
             usage = Usage(half, self._scene.tokens - half)
-            return Completion("x", request.prompt.model, "stop", usage, None, told)
+            return Completion("x", request.question.model, "stop", usage, None, told)
         self.refused.append(now)
         error = RateLimitError("lab", "too many requests; wait", usage=NOTHING)
         error.told = told

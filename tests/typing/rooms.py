@@ -5,7 +5,7 @@ from typing import assert_type
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from koo.ai import AIManager
+from koo.ai import AIManager, Prompt
 from koo.database import DatabaseConfig, DatabaseManager, DatabaseStats
 from koo.errors import ExternalServiceError, Rejected
 from koo.resilience import (
@@ -56,7 +56,7 @@ async def every_room_is_a_component(ai: AIManager) -> None:
 
 
 async def an_answer_is_text(ai: AIManager) -> None:
-    assert_type(await ai.query("claude", "hello", temperature=0.2), str)
+    assert_type(await ai.query("claude", Prompt("hello", temperature=0.2)), str)
     await ai.query("claude", 5)  # type: ignore[arg-type]
 
 

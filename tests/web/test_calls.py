@@ -135,8 +135,12 @@ def test_a_query_answers_with_the_text(door):
     answer = ask(stage, QUERY, system="Be brief.", max_tokens=7, temperature=0.5, timeout=5)
     assert answer.json["text"] == "It is."
     assert answer.json.keys() == {"text", "service", "timestamp"}
-    prompt = stage.providers[0].requests[0].prompt
-    assert (prompt.system, prompt.max_tokens, prompt.temperature) == ("Be brief.", 7, 0.5)
+    asked = stage.providers[0].requests[0].question
+    assert (asked.prompt.system, asked.max_tokens, asked.prompt.temperature) == (
+        "Be brief.",
+        7,
+        0.5,
+    )
 
 
 def test_a_query_may_be_answered_by_another_service(door):

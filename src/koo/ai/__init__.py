@@ -9,12 +9,13 @@ from .config import VENDORS, ServiceConfig, Vendor
 from .manager import AIManager
 from .pacing import PacedAsk, PacedSpent, Pacer, PacerStats, Told, Urge, WindowTold, read_windows
 from .pricing import Price, PriceTable, TokenPrice
-from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request, Usage
+from .prompts import Prompt, Question
+from .provider import NOTHING, Completion, Heard, Provider, Request, Usage
 from .providers import HTTPProvider, Sessions, Wire, connect
 from .rotation import Rotation
 from .sdk import Estimate, SDKCall
 from .service import AIService
-from .streaming import AIStream
+from .streaming import AIStream, Times
 from .verdicts import Phase, Rule, Surface, Verdict, billed, classify, judge
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "PriceTable",
     "Prompt",
     "Provider",
+    "Question",
     "Request",
     "Response",
     "Rotation",
@@ -44,6 +46,7 @@ __all__ = [
     "ServiceConfig",
     "Sessions",
     "Surface",
+    "Times",
     "TokenPrice",
     "Told",
     "Urge",

@@ -1,8 +1,8 @@
 """What an AI provider is asked, what it answers, and the protocol of one.
 
-    Prompt --prepare--> Request --complete--> Completion(text, finish, usage)
-                               +--stream----> text, text, ... Completion
-                                              or an ExternalServiceError
+    Question --prepare--> Request --complete--> Completion(text, finish, usage)
+                                 +--stream----> text, text, ... Completion
+                                                or an ExternalServiceError
 
 A provider knows one vendor's wire format and nothing of policies: it sends
 once. Its request says how large its body is, because a body's UTF-8 bytes are an
@@ -16,23 +16,9 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from .pacing import Told
+from .prompts import Question
 
-__all__ = ["NOTHING", "Completion", "Heard", "Prompt", "Provider", "Request", "Usage"]
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """One question: *text* to *model*, which may answer with at most *max_tokens*.
-
-    *streams*: the answer is to come piece by piece.
-    """
-
-    text: str
-    model: str
-    max_tokens: int
-    system: str | None = None
-    temperature: float | None = None
-    streams: bool = False
+__all__ = ["NOTHING", "Completion", "Heard", "Provider", "Request", "Usage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +85,9 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A prompt in its vendor's words, ready to be sent as often as needed."""
+    """A question in its vendor's words, ready to be sent as often as needed."""
 
-    prompt: Prompt
+    question: Question
     path: str
     body: bytes
 
@@ -109,8 +95,8 @@ class Request:
 class Provider(Protocol):
     """One vendor, spoken to. Raises only :class:`~koo.errors.ExternalServiceError`."""
 
-    def prepare(self, prompt: Prompt) -> Request:
-        """The request for *prompt*; InvalidRequestError if the wire can't carry it."""
+    def prepare(self, question: Question) -> Request:
+        """The request for *question*; InvalidRequestError if the wire can't carry it."""
         ...
 
     async def complete(self, request: Request) -> Completion:

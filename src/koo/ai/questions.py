@@ -1,21 +1,21 @@
-"""What is asked, and what no service could answer, found before anything is sent or counted.
+"""To whom a prompt is put, and what is wrong with it, found before anything is sent or counted.
 
-    Question --to(a service's settings)--> Prompt --complaint--> a sentence, or nothing
+    Prompt --put, for a service's settings--> Question --complaint--> a sentence, or nothing
 
 Most callers' types are checked by nobody, so the types are looked at too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import isfinite
 from typing import Final, Protocol, TypeVar
 
 from .config import ServiceConfig
-from .provider import Prompt
+from .prompts import Prompt, Question
 
-__all__ = ["Question", "complaint"]
+__all__ = ["complaint", "put", "put_to_each"]
 
 
 class Configured(Protocol):
@@ -27,33 +27,24 @@ class Configured(Protocol):
 ServiceT = TypeVar("ServiceT", bound=Configured)
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A prompt before it is known who answers it; None: as the service's settings say."""
+def put(prompt: str | Prompt, config: ServiceConfig) -> Question:
+    """*prompt* as it is put to the service of *config*."""
+    asked = prompt if isinstance(prompt, Prompt) else Prompt(prompt)
+    most = config.max_tokens if asked.max_tokens is None else asked.max_tokens
+    return Question(asked, asked.model or config.model, most)
 
-    text: str
-    system: str | None = None
-    model: str | None = None
-    max_tokens: int | None = None
-    temperature: float | None = None
 
-    def to(self, config: ServiceConfig) -> Prompt:
-        """As it is put to the service of *config*."""
-        return Prompt(
-            self.text,
-            self.model or config.model,
-            config.max_tokens if self.max_tokens is None else self.max_tokens,
-            self.system,
-            self.temperature,
-        )
-
-    def among(self, first: ServiceT, others: Iterable[ServiceT]) -> list[tuple[ServiceT, Prompt]]:
-        """As it is put to each of several; the model is *first*'s, each other has its own."""
-        again = replace(self, model=None)
-        return [
-            (first, self.to(first.config)),
-            *((other, again.to(other.config)) for other in others),
-        ]
+def put_to_each(
+    prompt: str | Prompt, services: Sequence[ServiceT]
+) -> list[tuple[ServiceT, Question]]:
+    """*prompt* as it is put to each of several; its model is the first's, others have their own."""
+    first, *others = services
+    asked = prompt if isinstance(prompt, Prompt) else Prompt(prompt)
+    again = replace(asked, model=None)
+    return [
+        (first, put(asked, first.config)),
+        *((other, put(again, other.config)) for other in others),
+    ]
 
 
 def _is_text(value: object) -> bool:
@@ -68,23 +59,27 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and value >= 1
 
 
-_RULES: Final[tuple[tuple[Callable[[Prompt], bool], str], ...]] = (
-    (lambda asked: _is_text(asked.text), "the prompt must be text"),
-    (lambda asked: bool(asked.text.strip()), "the prompt is empty; send some text"),
-    (lambda asked: asked.system is None or _is_text(asked.system), "system must be text"),
+_RULES: Final[tuple[tuple[Callable[[Question], bool], str], ...]] = (
+    (lambda asked: _is_text(asked.prompt.text), "the prompt must be text"),
+    (lambda asked: bool(asked.prompt.text.strip()), "the prompt is empty; send some text"),
+    (
+        lambda asked: asked.prompt.system is None or _is_text(asked.prompt.system),
+        "system must be text",
+    ),
     (lambda asked: _is_text(asked.model), "model must be the name of one"),
     (lambda asked: _is_count(asked.max_tokens), "max_tokens must be a whole number from 1 on"),
     (
         lambda asked: (
-            asked.temperature is None or (_is_number(asked.temperature) and asked.temperature >= 0)
+            asked.prompt.temperature is None
+            or (_is_number(asked.prompt.temperature) and asked.prompt.temperature >= 0)
         ),
         "temperature must be 0 or more",
     ),
 )
 
 
-def complaint(prompt: Prompt, *timeouts: float | None) -> str | None:
-    """What is wrong with *prompt* or a timeout in seconds; None if nothing is."""
+def complaint(question: Question, *timeouts: float | None) -> str | None:
+    """What is wrong with *question* or a timeout in seconds; None if nothing is."""
     if not all(timeout is None or (_is_number(timeout) and timeout > 0) for timeout in timeouts):
         return "timeout must be above 0 seconds"
-    return next((what for is_right, what in _RULES if not is_right(prompt)), None)
+    return next((what for is_right, what in _RULES if not is_right(question)), None)

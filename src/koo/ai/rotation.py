@@ -21,7 +21,8 @@ from typing import Final, NoReturn
 from ..errors import AccessDeniedError, ApiKeyError, ExternalServiceError, QuotaExceededError
 from ..resilience import SYSTEM_CLOCK, Clock
 from .pacing import Told
-from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request
+from .prompts import Question
+from .provider import NOTHING, Completion, Heard, Provider, Request
 
 __all__ = ["Rotation"]
 
@@ -55,20 +56,20 @@ class Rotation:
         """How many keys are not known to be dead for every model."""
         return sum(self._death(place, _FOR_ALL_MODELS) is None for place in range(self.size))
 
-    def prepare(self, prompt: Prompt) -> Request:
-        """The request for *prompt*, whatever the key."""
-        return self._providers[0].prepare(prompt)
+    def prepare(self, question: Question) -> Request:
+        """The request for *question*, whatever the key."""
+        return self._providers[0].prepare(question)
 
     async def complete(self, request: Request) -> Completion:
         """The answer to *request*, which is sent once, with the key whose turn it is."""
-        with self._next(request.prompt.model) as provider:
+        with self._next(request.question.model) as provider:
             return _without_windows(await provider.complete(request))
 
     async def stream(
         self, request: Request, heard: Heard
     ) -> AsyncGenerator[str | Completion, None]:
         """The pieces of the answer to *request*, sent once, with the key whose turn it is."""
-        with self._next(request.prompt.model) as provider:
+        with self._next(request.question.model) as provider:
             async with aclosing(provider.stream(request, heard)) as items:
                 async for item in items:
                     yield item if isinstance(item, str) else _without_windows(item)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from ..provider import Prompt, Usage
+from ..prompts import Question
+from ..provider import Usage
 from ..verdicts import (
     BAD_KEY,
     BAD_REQUEST,
@@ -68,23 +69,23 @@ class Anthropic:
         """The key as Bearer, as the official SDK sends it, and the version."""
         return {"Authorization": f"Bearer {api_key}", "anthropic-version": VERSION}
 
-    def path(self, prompt: Prompt) -> str:
+    def path(self, question: Question) -> str:
         """One path for all models."""
-        del prompt
+        del question
         return "/v1/messages"
 
-    def document(self, prompt: Prompt) -> Document:
+    def document(self, question: Question) -> Document:
         """The body of a message."""
         document: dict[str, object] = {
-            "model": prompt.model,
-            "max_tokens": prompt.max_tokens,
-            "messages": [{"role": "user", "content": prompt.text}],
+            "model": question.model,
+            "max_tokens": question.max_tokens,
+            "messages": [{"role": "user", "content": question.prompt.text}],
         }
-        if prompt.system is not None:
-            document["system"] = prompt.system
-        if prompt.temperature is not None:
-            document["temperature"] = prompt.temperature
-        if prompt.streams:
+        if question.prompt.system is not None:
+            document["system"] = question.prompt.system
+        if question.prompt.temperature is not None:
+            document["temperature"] = question.prompt.temperature
+        if question.streams:
             document["stream"] = True
         return document
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 from urllib.parse import quote
 
-from ..provider import Prompt, Usage
+from ..prompts import Question
+from ..provider import Usage
 from ..verdicts import (
     BAD_KEY,
     BROKEN,
@@ -59,22 +60,22 @@ class Gemini:
         """The key in a header, so that it is in no address."""
         return {"x-goog-api-key": api_key}
 
-    def path(self, prompt: Prompt) -> str:
+    def path(self, question: Question) -> str:
         """A path for each model; without ``alt=sse`` a stream would be one long array."""
-        method = "streamGenerateContent?alt=sse" if prompt.streams else "generateContent"
-        return f"/v1/models/{quote(prompt.model, safe='')}:{method}"
+        method = "streamGenerateContent?alt=sse" if question.streams else "generateContent"
+        return f"/v1/models/{quote(question.model, safe='')}:{method}"
 
-    def document(self, prompt: Prompt) -> Document:
+    def document(self, question: Question) -> Document:
         """The body of a generation."""
-        limits: dict[str, object] = {"maxOutputTokens": prompt.max_tokens}
-        if prompt.temperature is not None:
-            limits["temperature"] = prompt.temperature
+        limits: dict[str, object] = {"maxOutputTokens": question.max_tokens}
+        if question.prompt.temperature is not None:
+            limits["temperature"] = question.prompt.temperature
         document: dict[str, object] = {
-            "contents": [{"role": "user", "parts": [{"text": prompt.text}]}],
+            "contents": [{"role": "user", "parts": [{"text": question.prompt.text}]}],
             "generationConfig": limits,
         }
-        if prompt.system is not None:
-            document["systemInstruction"] = {"parts": [{"text": prompt.system}]}
+        if question.prompt.system is not None:
+            document["systemInstruction"] = {"parts": [{"text": question.prompt.system}]}
         return document
 
     def hear(self, hearing: Hearing, document: object) -> str:

@@ -32,7 +32,8 @@ from ...errors import (
 from ...resilience import SYSTEM_CLOCK, Clock, trace_headers
 from ..config import ServiceConfig, trust_in
 from ..pacing import Told, Urge, named_wait, read_windows, their_time, without_windows
-from ..provider import NOTHING, Completion, Heard, Prompt, Request, Usage
+from ..prompts import Question
+from ..provider import NOTHING, Completion, Heard, Request, Usage
 from ..verdicts import Phase, Surface, Verdict, billed, judge
 from .breaks import broken
 from .events import LARGEST_ANSWER, CutOff, ErrorInside, Listener, drain
@@ -117,15 +118,15 @@ class HTTPProvider:
         }
         self._headers_of_stream = {**self._headers, **_AS_EVENTS}
 
-    def prepare(self, prompt: Prompt) -> Request:
-        """The request for *prompt*; InvalidRequestError if the wire can't carry it."""
-        if not _MODEL.fullmatch(prompt.model):
+    def prepare(self, question: Question) -> Request:
+        """The request for *question*; InvalidRequestError if the wire can't carry it."""
+        if not _MODEL.fullmatch(question.model):
             raise self._invalid("the model's name is not one; correct it")
         try:
-            body = _written(self._wire.document(prompt)).encode()
+            body = _written(self._wire.document(question)).encode()
         except UnicodeEncodeError:
             raise self._invalid("the prompt holds half a character; send valid text") from None
-        return Request(prompt, self._wire.path(prompt), body)
+        return Request(question, self._wire.path(question), body)
 
     async def complete(self, request: Request) -> Completion:
         """The answer to *request*, which is sent once."""
@@ -257,7 +258,7 @@ class HTTPProvider:
             raise self._refusal(answer, reply)
         return Completion(
             answer.text,
-            request.prompt.model,
+            request.question.model,
             answer.finish,
             answer.usage,
             reply.request_id,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
-from ..provider import Prompt, Usage
+from ..prompts import Question
+from ..provider import Usage
 from ..verdicts import (
     BAD_KEY,
     BROKEN,
@@ -81,24 +82,24 @@ class OpenAI:
         """The key as Bearer."""
         return {"Authorization": f"Bearer {api_key}"}
 
-    def path(self, prompt: Prompt) -> str:
+    def path(self, question: Question) -> str:
         """One path for all models."""
-        del prompt
+        del question
         return "/chat/completions"
 
-    def document(self, prompt: Prompt) -> Document:
+    def document(self, question: Question) -> Document:
         """The body of a chat."""
-        messages = [{"role": "user", "content": prompt.text}]
-        if prompt.system is not None:
-            messages.insert(0, {"role": "system", "content": prompt.system})
+        messages = [{"role": "user", "content": question.prompt.text}]
+        if question.prompt.system is not None:
+            messages.insert(0, {"role": "system", "content": question.prompt.system})
         document: dict[str, object] = {
-            "model": prompt.model,
-            self.limit_field: prompt.max_tokens,
+            "model": question.model,
+            self.limit_field: question.max_tokens,
             "messages": messages,
         }
-        if prompt.temperature is not None:
-            document["temperature"] = prompt.temperature
-        if prompt.streams:
+        if question.prompt.temperature is not None:
+            document["temperature"] = question.prompt.temperature
+        if question.streams:
             document |= {"stream": True, **self.stream_options}
         return document
 
@@ -172,24 +173,24 @@ class OpenAI:
 class Responses(OpenAI):
     """The Responses API; what is asked is not kept by the vendor."""
 
-    def path(self, prompt: Prompt) -> str:
+    def path(self, question: Question) -> str:
         """One path for all models."""
-        del prompt
+        del question
         return "/responses"
 
-    def document(self, prompt: Prompt) -> Document:
+    def document(self, question: Question) -> Document:
         """The body of a response."""
         document: dict[str, object] = {
-            "model": prompt.model,
-            "max_output_tokens": prompt.max_tokens,
-            "input": prompt.text,
+            "model": question.model,
+            "max_output_tokens": question.max_tokens,
+            "input": question.prompt.text,
             "store": False,
         }
-        if prompt.system is not None:
-            document["instructions"] = prompt.system
-        if prompt.temperature is not None:
-            document["temperature"] = prompt.temperature
-        if prompt.streams:
+        if question.prompt.system is not None:
+            document["instructions"] = question.prompt.system
+        if question.prompt.temperature is not None:
+            document["temperature"] = question.prompt.temperature
+        if question.streams:
             document["stream"] = True
         return document
 

@@ -1,6 +1,6 @@
 """One vendor's words: how it is asked and how its answers read. No I/O, no state.
 
-    Prompt --path, document--> [HTTP] --document--> read() -> Answer
+    Question --path, document--> [HTTP] --document--> read() -> Answer
                                       --error-----> surface() + rules -> judge
                             [stream] --document--> hear() -> text, and a Hearing that grows
 
@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 from typing import ClassVar, Final, Protocol, TypeAlias
 
-from ..provider import Prompt, Usage
+from ..prompts import Question
+from ..provider import Usage
 from ..verdicts import Rule, Surface
 
 __all__ = [
@@ -84,12 +85,12 @@ class Wire(Protocol):
         """What every request carries."""
         ...
 
-    def path(self, prompt: Prompt) -> str:
-        """Where *prompt* is sent, below the base URL."""
+    def path(self, question: Question) -> str:
+        """Where *question* is sent, below the base URL."""
         ...
 
-    def document(self, prompt: Prompt) -> Document:
-        """The body that asks *prompt*."""
+    def document(self, question: Question) -> Document:
+        """The body that asks *question*."""
         ...
 
     def read(self, document: object) -> Answer | None:

@@ -30,7 +30,7 @@ from ..problems import Problem, answer_problem, problem_body
 from .texts import CALLING, TELLING, body_of
 
 if TYPE_CHECKING:  # who has no AI services need not have what they need
-    from ...ai import AIManager, AIStream, Usage
+    from ...ai import AIManager, AIStream, Prompt, Times, Usage
 
 __all__ = ["BODY_LIMITS", "call_router"]
 
@@ -78,6 +78,12 @@ class _Query:
     timeout: float | None = None
     fallback: Annotated[tuple[_Name, ...], "asked in turn, until one answers"] = ()
 
+    def asked(self) -> Prompt:
+        """What the services are asked."""
+        from ...ai import Prompt  # noqa: PLC0415 - who has no AI services need not have it
+
+        return Prompt(self.prompt, self.system, self.model, self.max_tokens, self.temperature)
+
 
 @dataclass(frozen=True, slots=True)
 class _Stream(_Query):
@@ -85,6 +91,12 @@ class _Stream(_Query):
 
     first_token_timeout: float | None = None
     idle_timeout: float | None = None
+
+    def times(self) -> Times:
+        """How long it may take."""
+        from ...ai import Times  # noqa: PLC0415 - as above
+
+        return Times(self.timeout, self.first_token_timeout, self.idle_timeout)
 
 
 _QUERY: Final = TypeAdapter(_Query)
@@ -115,7 +127,9 @@ class _Calls:
         asked = await _read(request, _QUERY)
         self._check_names(asked.service, *asked.fallback)
         try:
-            response = await self.answers.ask(**asdict(asked))
+            response = await self.answers.ask(
+                asked.service, asked.asked(), fallback=asked.fallback, timeout=asked.timeout
+            )
         except ExternalServiceError as error:
             return answer_problem(_problem(error), _more(error))
         answer = TextAnswer(response.text, response.service, self.desk.now())
@@ -126,7 +140,9 @@ class _Calls:
         asked = await _read(request, _STREAM)
         self._check_names(asked.service, *asked.fallback)
         try:
-            stream = self.answers.stream(**asdict(asked))
+            stream = self.answers.stream(
+                asked.service, asked.asked(), fallback=asked.fallback, times=asked.times()
+            )
             first = await anext(aiter(stream), "")
         except ExternalServiceError as error:
             return answer_problem(_problem(error), _more(error))
