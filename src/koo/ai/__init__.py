@@ -5,11 +5,11 @@ daily budget that is reserved before a call and settled after it.
 """
 
 from .answering import Response, is_worth_another
+from .asking import Image, Message, Prompt, Question, Tool, ToolCall, ToolResult
 from .config import VENDORS, ServiceConfig, Vendor
 from .manager import AIManager
 from .pacing import PacedAsk, PacedSpent, Pacer, PacerStats, Told, Urge, WindowTold, read_windows
 from .pricing import Price, PriceTable, TokenPrice
-from .prompts import Prompt, Question
 from .provider import NOTHING, Completion, Heard, Provider, Request, Usage
 from .providers import HTTPProvider, Sessions, Wire, connect
 from .rotation import Rotation
@@ -28,6 +28,8 @@ __all__ = [
     "Estimate",
     "HTTPProvider",
     "Heard",
+    "Image",
+    "Message",
     "PacedAsk",
     "PacedSpent",
     "Pacer",
@@ -49,6 +51,9 @@ __all__ = [
     "Times",
     "TokenPrice",
     "Told",
+    "Tool",
+    "ToolCall",
+    "ToolResult",
     "Urge",
     "Usage",
     "Vendor",

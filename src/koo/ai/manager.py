@@ -16,9 +16,9 @@ from typing import Final
 from ..errors import ExternalServiceError
 from ..resilience import RANDOM, SYSTEM_CLOCK, Clock, Listener, Random, Store, detached, ignore
 from .answering import Response, Worth, ask_in_turn, is_worth_another
+from .asking import Prompt
 from .config import ServiceConfig
 from .pricing import PriceTable
-from .prompts import Prompt
 from .providers import Sessions, connect
 from .questions import complaint, put_to_each
 from .sdk import Estimate, SDKCall

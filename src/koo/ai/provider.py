@@ -5,8 +5,7 @@
                                                 or an ExternalServiceError
 
 A provider knows one vendor's wire format and nothing of policies: it sends
-once. Its request says how large its body is, because a body's UTF-8 bytes are an
-upper bound of its input tokens.
+once. Its request says how many input tokens can be billed for it at most.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from .asking import Message, Question, ToolCall, said
 from .pacing import Told
-from .prompts import Question
 
 __all__ = ["NOTHING", "Completion", "Heard", "Provider", "Request", "Usage"]
 
@@ -56,7 +55,8 @@ NOTHING: Final = Usage(nanousd=0)
 class Completion:
     """One answer: its *text*, why it ended (*finish*), its *usage* (None: unknown).
 
-    *told* is what its headers say of the vendor's limits.
+    *told* is what its headers say of the vendor's limits, *calls* what it asks to be called,
+    *raw* the vendor's own document, numbers with a point as Decimal; of a stream nothing is kept.
     """
 
     text: str
@@ -65,6 +65,13 @@ class Completion:
     usage: Usage | None = None
     request_id: str | None = None
     told: Told | None = None
+    calls: tuple[ToolCall, ...] = ()
+    raw: object = field(default=None, repr=False, compare=False)
+
+    @property
+    def message(self) -> Message:
+        """It as what the model said, to go on with. ValueError if it said nothing."""
+        return said(self.text, self.calls)
 
 
 @dataclass(slots=True)
@@ -85,11 +92,16 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A question in its vendor's words, ready to be sent as often as needed."""
+    """A question in its vendor's words, ready to be sent as often as needed.
+
+    *input_tokens* is the most that can be billed as input, but for what is *unbounded*.
+    """
 
     question: Question
     path: str
     body: bytes
+    input_tokens: int
+    unbounded: tuple[str, ...] = ()
 
 
 class Provider(Protocol):

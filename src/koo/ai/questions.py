@@ -7,13 +7,14 @@ Most callers' types are checked by nobody, so the types are looked at too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Final, Protocol, TypeVar
 
+from .asking import Message, Prompt, Purse, Question, Tool, ToolCall
+from .asking.purse import WRONG_COST, is_cost
 from .config import ServiceConfig
-from .prompts import Prompt, Question
 
 __all__ = ["complaint", "put", "put_to_each"]
 
@@ -28,23 +29,30 @@ ServiceT = TypeVar("ServiceT", bound=Configured)
 
 
 def put(prompt: str | Prompt, config: ServiceConfig) -> Question:
-    """*prompt* as it is put to the service of *config*."""
+    """*prompt* as it is put to the service of *config* alone."""
     asked = prompt if isinstance(prompt, Prompt) else Prompt(prompt)
-    most = config.max_tokens if asked.max_tokens is None else asked.max_tokens
-    return Question(asked, asked.model or config.model, most)
+    return _put(asked, config, Purse.of(asked.max_cost))
 
 
 def put_to_each(
     prompt: str | Prompt, services: Sequence[ServiceT]
 ) -> list[tuple[ServiceT, Question]]:
-    """*prompt* as it is put to each of several; its model is the first's, others have their own."""
+    """*prompt* as it is put to each of several, who are paid from one purse.
+
+    Its model is the first's, each other has its own.
+    """
     first, *others = services
     asked = prompt if isinstance(prompt, Prompt) else Prompt(prompt)
-    again = replace(asked, model=None)
+    purse, again = Purse.of(asked.max_cost), replace(asked, model=None)
     return [
-        (first, put(asked, first.config)),
-        *((other, put(again, other.config)) for other in others),
+        (first, _put(asked, first.config, purse)),
+        *((other, _put(again, other.config, purse)) for other in others),
     ]
+
+
+def _put(asked: Prompt, config: ServiceConfig, purse: Purse | None) -> Question:
+    most = config.max_tokens if asked.max_tokens is None else asked.max_tokens
+    return Question(asked, asked.model or config.model, most, purse)
 
 
 def _is_text(value: object) -> bool:
@@ -59,22 +67,64 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and value >= 1
 
 
-_RULES: Final[tuple[tuple[Callable[[Question], bool], str], ...]] = (
-    (lambda asked: _is_text(asked.prompt.text), "the prompt must be text"),
-    (lambda asked: bool(asked.prompt.text.strip()), "the prompt is empty; send some text"),
+def _is_list_of(kind: type, values: object) -> bool:
+    return isinstance(values, list | tuple) and all(isinstance(one, kind) for one in values)
+
+
+def _is_told(prompt: Prompt) -> bool:
+    return _is_text(prompt.messages) or _is_list_of(Message, prompt.messages)
+
+
+def _says_something(prompt: Prompt) -> bool:
+    told = prompt.messages
+    return bool(told.strip() if isinstance(told, str) else told)
+
+
+def _is_answerable(prompt: Prompt) -> bool:
+    told = prompt.messages
+    return isinstance(told, str) or told[-1].role == "user"
+
+
+def _is_every_call_answered(prompt: Prompt) -> bool:
+    """Vendors refuse a conversation in which one is not, at once and by whoever asked for it."""
+    if isinstance(prompt.messages, str):
+        return True
+    open_calls: list[ToolCall] = []
+    for message in prompt.messages:
+        answered = [result.call for result in message.results]
+        if sorted(map(repr, answered)) != sorted(map(repr, open_calls)):
+            return False
+        open_calls = list(message.calls)
+    return True
+
+
+def _are_tools(prompt: Prompt) -> bool:
+    tools = prompt.tools
+    return _is_list_of(Tool, tools) and len({tool.name for tool in tools}) == len(tools)
+
+
+def _is_warmth(prompt: Prompt) -> bool:
+    warmth = prompt.temperature
+    return warmth is None or (_is_number(warmth) and warmth >= 0)
+
+
+_OF_A_PROMPT: Final[tuple[tuple[Callable[[Prompt], bool], str], ...]] = (
+    (_is_told, "the prompt must be text, or a list of Message"),
+    (_says_something, "the prompt is empty; send some text"),
+    (_is_answerable, "the last message must be the user's; what the model said comes before it"),
+    (_is_every_call_answered, "each ToolCall needs its ToolResult in the very next message"),
+    (lambda prompt: prompt.system is None or _is_text(prompt.system), "system must be text"),
+    (_is_warmth, "temperature must be 0 or more"),
+    (_are_tools, "tools must be a list of Tool, each with a name of its own"),
     (
-        lambda asked: asked.prompt.system is None or _is_text(asked.prompt.system),
-        "system must be text",
+        lambda prompt: prompt.schema is None or isinstance(prompt.schema, Mapping),
+        "schema must be a JSON schema as a mapping",
     ),
+    (lambda prompt: is_cost(prompt.max_cost), WRONG_COST),
+)
+_OF_A_QUESTION: Final[tuple[tuple[Callable[[Question], bool], str], ...]] = (
     (lambda asked: _is_text(asked.model), "model must be the name of one"),
     (lambda asked: _is_count(asked.max_tokens), "max_tokens must be a whole number from 1 on"),
-    (
-        lambda asked: (
-            asked.prompt.temperature is None
-            or (_is_number(asked.prompt.temperature) and asked.prompt.temperature >= 0)
-        ),
-        "temperature must be 0 or more",
-    ),
 )
 
 
@@ -82,4 +132,8 @@ def complaint(question: Question, *timeouts: float | None) -> str | None:
     """What is wrong with *question* or a timeout in seconds; None if nothing is."""
     if not all(timeout is None or (_is_number(timeout) and timeout > 0) for timeout in timeouts):
         return "timeout must be above 0 seconds"
-    return next((what for is_right, what in _RULES if not is_right(question)), None)
+    prompt = question.prompt
+    wrong = (what for is_right, what in _OF_A_PROMPT if not is_right(prompt))
+    return next(wrong, None) or next(
+        (what for is_right, what in _OF_A_QUESTION if not is_right(question)), None
+    )

@@ -20,8 +20,8 @@ from typing import Final, NoReturn
 
 from ..errors import AccessDeniedError, ApiKeyError, ExternalServiceError, QuotaExceededError
 from ..resilience import SYSTEM_CLOCK, Clock
+from .asking import Question
 from .pacing import Told
-from .prompts import Question
 from .provider import NOTHING, Completion, Heard, Provider, Request
 
 __all__ = ["Rotation"]

@@ -1,7 +1,7 @@
 """One AI service: a provider, its policy, its money and its memory.
 
     query --> configured? key alive? prompt and price known? --> Ask (the most it can cost)
-          --> Policy: CircuitBreaker -> Limits (ours, the vendor's) -> DailyBudget
+          --> Policy: CostLimit -> CircuitBreaker -> Limits (ours, the vendor's) -> DailyBudget
           --> provider, once per attempt --> usage priced --> settled
           --> the text, or an ExternalServiceError
     stream --> the same way, with the text as it comes
@@ -42,6 +42,7 @@ from ..resilience import (
     traced,
 )
 from .answering import Response, response_of
+from .asking import CostLimit, Prompt, Question
 from .config import ServiceConfig
 from .health import (
     Checks,
@@ -56,7 +57,6 @@ from .health import (
 )
 from .pacing import PacedAsk
 from .pricing import Price, PriceTable
-from .prompts import Prompt, Question
 from .provider import NOTHING, Completion, Heard, Provider, Request
 from .providers import connect, read_for
 from .questions import complaint, put
@@ -112,7 +112,7 @@ class AIService:
         self._budget = store.budget(self.name, budget)
         self._policy = Policy(
             self.name,
-            gates=(self._breaker, *self._limits.gates, self._budget),
+            gates=(CostLimit(self.name), self._breaker, *self._limits.gates, self._budget),
             classify=classify,
             appraise=appraise,
             retry=config.retry,
@@ -341,13 +341,27 @@ class AIService:
     def _billed(self, completion: Completion, price: Price) -> Completion:
         usage = self._till.bill(price, completion.model, completion.usage)
         # Not `replace`, which costs more than all the rest of it.
-        text, model, finish = completion.text, completion.model, completion.finish
-        return Completion(text, model, finish, usage, completion.request_id, completion.told)
+        return Completion(
+            completion.text,
+            completion.model,
+            completion.finish,
+            usage,
+            completion.request_id,
+            completion.told,
+            completion.calls,
+            completion.raw,
+        )
 
     def _most_it_can_take(self, request: Request, price: Price, timeout: float | None) -> PacedAsk:
-        asked, taken = request.question, len(request.body)
+        asked = request.question
         return self._till.ask(
-            price, asked.model, taken=taken, given=asked.max_tokens, timeout=timeout
+            price,
+            asked.model,
+            taken=request.input_tokens,
+            given=asked.max_tokens,
+            timeout=timeout,
+            purse=asked.purse,
+            unbounded=request.unbounded,
         )
 
     # -- a failure -----------------------------------------------------------------------

@@ -75,7 +75,8 @@ class ScriptedProvider:
 
     def prepare(self, question: Question) -> Request:
         """A request whose body is the prompt's text."""
-        return Request(question, "/scripted", question.prompt.text.encode())
+        body = question.prompt.text.encode()
+        return Request(question, "/scripted", body, len(body))
 
     async def complete(self, request: Request) -> Completion:
         """The next line."""

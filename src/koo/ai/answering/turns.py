@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 
 from ...errors import ExternalServiceError, InvalidRequestError
 from ...resilience import Clock
-from ..prompts import Question
+from ..asking import Question
 from .response import Response
 
 __all__ = ["Worth", "ask_in_turn", "is_worth_another", "last_of"]

@@ -19,7 +19,7 @@ from typing import Protocol
 from ...errors import ExternalServiceError
 from ...resilience import Clock
 from ..answering import Worth, last_of
-from ..prompts import Question
+from ..asking import Question
 from .answers import Telling, Times
 
 __all__ = ["Part", "Teller", "relay"]

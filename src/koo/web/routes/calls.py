@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, TypeVar
 
@@ -75,6 +76,7 @@ class _Query:
     model: str | None = None
     max_tokens: int | None = None
     temperature: float | None = None
+    max_cost: Annotated[Decimal | None, "in USD; what could cost more is refused unsent"] = None
     timeout: float | None = None
     fallback: Annotated[tuple[_Name, ...], "asked in turn, until one answers"] = ()
 
@@ -82,7 +84,14 @@ class _Query:
         """What the services are asked."""
         from ...ai import Prompt  # noqa: PLC0415 - who has no AI services need not have it
 
-        return Prompt(self.prompt, self.system, self.model, self.max_tokens, self.temperature)
+        return Prompt(
+            self.prompt,
+            self.system,
+            self.model,
+            self.max_tokens,
+            self.temperature,
+            self.max_cost,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,6 @@
+"""What a prompt carries, in each vendor's own form, and how much of it can be billed."""
+
+from . import anthropic, chat, gemini, responses
+from .form import CannotCarry, most_input, written
+
+__all__ = ["CannotCarry", "anthropic", "chat", "gemini", "most_input", "responses", "written"]
