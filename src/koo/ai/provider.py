@@ -116,7 +116,9 @@ class Provider(Protocol):
         ...
 
     def stream(self, request: Request, heard: Heard) -> AsyncGenerator[str | Completion, None]:
-        """The pieces of the answer to *request*, never empty ones, and the whole at the end.
+        """The pieces of the answer to *request*, and the whole at the end.
+
+        A piece is empty if it is not one of the text, but of a call: the answer goes on.
 
         *heard* is kept up to date. Without the vendor's own word that the answer is
         whole, it ends with StreamTruncatedError.

@@ -177,10 +177,10 @@ class AIService:
         try:
             async with aclosing(await self._open(telling, question, times)) as items:
                 async for item in items:
-                    if isinstance(item, str):
-                        yield item
-                    else:
+                    if not isinstance(item, str):
                         telling.completion = item
+                    elif item:
+                        yield item
         except Exception as error:
             failure = as_service_error(self.config.name, error, telling.heard)
             self._tally.failed(failure, error)

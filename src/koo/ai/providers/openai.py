@@ -213,6 +213,9 @@ class Responses(OpenAI):
                 return text_at(document, "delta")
             case "response.refusal.delta":
                 hearing.refused = True
+            case "response.function_call_arguments.delta":
+                # The call itself stands in the response.
+                hearing.call_pieces += 1
             case "response.completed" | "response.incomplete" | "response.failed":
                 hearing.is_over = True
                 if (answer := self.read(dig(document, "response"))) is not None:

@@ -59,7 +59,8 @@ class Hearing:
 
     *is_whole*: what the vendor ends every whole answer with has come; *is_over*:
     nothing follows any more. *usage* is final, *at_least* what was counted so far,
-    *counts* the vendor's own words for it; *called* are the calls so far, by their place.
+    *counts* the vendor's own words for it; *called* are the calls so far, by their
+    place, which have come in so many *call_pieces*.
     """
 
     finish: str = ""
@@ -68,6 +69,7 @@ class Hearing:
     at_least: Usage | None = None
     counts: dict[str, object] = field(default_factory=dict)
     called: dict[int, ToolCall] = field(default_factory=dict)
+    call_pieces: int = 0
     has_begun: bool = False
     is_whole: bool = False
     is_over: bool = False
@@ -80,6 +82,7 @@ class Hearing:
 
     def call(self, place: int, told: ToolCall) -> None:
         """Take what is *told* of the call at *place*: arguments in pieces, all else once."""
+        self.call_pieces += 1
         known = self.called.get(place, _NO_CALL)
         self.called[place] = ToolCall(
             known.id or told.id,

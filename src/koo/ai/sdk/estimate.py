@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Self
 
 from ..asking.purse import WRONG_COST, is_cost
+from ..providers.bodies import UNSEEN
 
 __all__ = ["Estimate"]
 
@@ -43,13 +44,13 @@ class Estimate:
     ) -> Self:
         """That of the arguments of an SDK's method, whose answer has at most *max_tokens*.
 
-        No token is shorter than a byte, so the bytes of the arguments as JSON bound the input; of
-        files that they only name, nothing is known.
+        No token is shorter than a byte, so the bytes of the arguments as JSON bound the input, with
+        what a vendor writes around tools; of files that they only name, nothing is known.
         """
         text = json.dumps(asked, ensure_ascii=False, default=repr)
-        model = asked.get("model")
+        model, around = asked.get("model"), UNSEEN if asked.get("tools") else 0
         return cls(
-            input_tokens=len(text.encode(errors="surrogatepass")),
+            input_tokens=len(text.encode(errors="surrogatepass")) + around,
             output_tokens=max_tokens,
             model=model if isinstance(model, str) else None,
             max_cost=max_cost,

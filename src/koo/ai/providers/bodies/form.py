@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 from ...asking import Image, Prompt, ToolCall
 
 __all__ = [
+    "UNSEEN",
     "Body",
     "CannotCarry",
     "arguments_of",
@@ -28,7 +29,7 @@ __all__ = [
 Body: TypeAlias = dict[str, object]
 
 #: Anthropic writes up to 530 tokens around tools; nobody says more of the others, or of schemas.
-_UNSEEN: Final = 2_000
+UNSEEN: Final = 2_000
 _written: Final = json.JSONEncoder(ensure_ascii=False, default=float).encode
 
 
@@ -73,7 +74,7 @@ def written(arguments: object) -> str:
 
 def most_input(prompt: Prompt, length: int, per_image: int | None) -> tuple[int, tuple[str, ...]]:
     """The most input tokens of *prompt* in a body of *length* bytes, and what nobody can bound."""
-    most = length + (_UNSEEN if prompt.tools or prompt.schema is not None else 0)
+    most = length + (UNSEEN if prompt.tools or prompt.schema is not None else 0)
     images = prompt.images
     if not images:
         return most, ()
