@@ -26,6 +26,7 @@ class Configured(Protocol):
 
 
 ServiceT = TypeVar("ServiceT", bound=Configured)
+T = TypeVar("T")
 
 
 def put(prompt: str | Prompt, config: ServiceConfig) -> Question:
@@ -43,10 +44,10 @@ def put_to_each(
     """
     first, *others = services
     asked = prompt if isinstance(prompt, Prompt) else Prompt(prompt)
-    purse, again = Purse.of(asked.max_cost), replace(asked, model=None)
+    purse = Purse.of(asked.max_cost)
     return [
         (first, _put(asked, first.config, purse)),
-        *((other, _put(again, other.config, purse)) for other in others),
+        *((other, _put(replace(asked, model=None), other.config, purse)) for other in others),
     ]
 
 
@@ -132,8 +133,11 @@ def complaint(question: Question, *timeouts: float | None) -> str | None:
     """What is wrong with *question* or a timeout in seconds; None if nothing is."""
     if not all(timeout is None or (_is_number(timeout) and timeout > 0) for timeout in timeouts):
         return "timeout must be above 0 seconds"
-    prompt = question.prompt
-    wrong = (what for is_right, what in _OF_A_PROMPT if not is_right(prompt))
-    return next(wrong, None) or next(
-        (what for is_right, what in _OF_A_QUESTION if not is_right(question)), None
-    )
+    return _first_wrong(_OF_A_PROMPT, question.prompt) or _first_wrong(_OF_A_QUESTION, question)
+
+
+def _first_wrong(rules: Sequence[tuple[Callable[[T], bool], str]], asked: T) -> str | None:
+    for is_right, what in rules:
+        if not is_right(asked):
+            return what
+    return None
