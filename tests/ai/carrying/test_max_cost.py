@@ -154,6 +154,13 @@ async def test_all_of_them_are_paid_from_one_purse(among):
     assert (response.service, sent(providers)) == ("cheap", [1, 0, 1])
 
 
+async def test_what_another_gate_refuses_has_cost_nothing(among):
+    manager, providers = among([], [answer(1, 1)], [])
+    manager.find("dear")._breaker.isolate("by hand")
+    response = await manager.ask("dear", asked("0.2"), fallback=["fair", "cheap"])
+    assert (response.service, sent(providers)) == ("fair", [0, 1, 0])
+
+
 async def test_a_stream_that_is_too_dear_is_replaced_too(among):
     manager, providers = among([], ["fine words"], [])
     stream = manager.stream("dear", asked("0.02"), fallback=["fair", "cheap"])

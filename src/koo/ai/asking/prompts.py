@@ -34,12 +34,6 @@ class Prompt:
     schema: Mapping[str, object] | None = None
 
     @property
-    def turns(self) -> Sequence[Message]:
-        """The conversation, also if it is but one text."""
-        told = self.messages
-        return (Message.user(told),) if isinstance(told, str) else told
-
-    @property
     def images(self) -> tuple[Image, ...]:
         """All pictures in it."""
         if isinstance(self.messages, str):

@@ -13,7 +13,8 @@ def conversation(prompt: Prompt) -> list[Body]:
     if isinstance(prompt.messages, str):
         return [{"role": "user", "content": prompt.messages}]
     return [
-        {"role": turn.role, "content": [*map(_block, turn.results_first)]} for turn in prompt.turns
+        {"role": turn.role, "content": [*map(_block, turn.results_first)]}
+        for turn in prompt.messages
     ]
 
 
@@ -51,4 +52,4 @@ def _block(part: Part) -> Body:
 def _source(image: Image) -> Body:
     if isinstance(image.source, str):
         return {"type": "url", "url": image.source}
-    return {"type": "base64", "media_type": image.media_type, "data": base64_of(image)}
+    return {"type": "base64", "media_type": image.media_type, "data": base64_of(image.source)}

@@ -17,7 +17,7 @@ def conversation(prompt: Prompt, detail: Body) -> list[Body]:
         told.append({"role": "system", "content": prompt.system})
     if isinstance(prompt.messages, str):
         return [*told, {"role": "user", "content": prompt.messages}]
-    for turn in prompt.turns:
+    for turn in prompt.messages:
         told += _of_user(turn, detail) if turn.role == "user" else _of_assistant(turn)
     return told
 

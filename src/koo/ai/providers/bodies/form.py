@@ -37,22 +37,22 @@ class CannotCarry(Exception):
     """A vendor does not know such a thing; the text says which, and what to do."""
 
 
-def base64_of(image: Image) -> str:
-    """The picture's bytes as text."""
-    return "" if isinstance(image.source, str) else b64encode(image.source).decode()
+def base64_of(picture: bytes) -> str:
+    """A picture as text."""
+    return b64encode(picture).decode()
 
 
 def data_url(image: Image) -> str:
     """The picture's address, or all of it as one."""
     if isinstance(image.source, str):
         return image.source
-    return f"data:{image.media_type};base64,{base64_of(image)}"
+    return f"data:{image.media_type};base64,{base64_of(image.source)}"
 
 
 def id_of(call: ToolCall) -> str:
     """The id of *call*, for vendors that know calls by it."""
     if not call.id:
-        raise CannotCarry("a ToolCall has no id, as only gemini gives none; give it one")
+        raise CannotCarry("a ToolCall has no id, which only gemini does without; give it one")
     return call.id
 
 

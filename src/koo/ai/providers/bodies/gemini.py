@@ -20,10 +20,10 @@ def conversation(prompt: Prompt) -> list[Body]:
         return [{"role": "user", "parts": [{"text": prompt.messages}]}]
     return [
         {
-            "role": "user" if turn.role == "user" else "model",
+            "role": _ROLES[turn.role],
             "parts": [*map(_part, turn.results_first)],
         }
-        for turn in prompt.turns
+        for turn in prompt.messages
     ]
 
 
@@ -71,7 +71,7 @@ def _data(image: Image) -> Body:
         raise CannotCarry("gemini takes no picture by its address; send its bytes")
     if image.media_type == "image/gif":
         raise CannotCarry("gemini takes no GIF; send a PNG, JPEG or WebP")
-    return {"mimeType": image.media_type, "data": base64_of(image)}
+    return {"mimeType": image.media_type, "data": base64_of(image.source)}
 
 
 def _named(call: ToolCall) -> Body:

@@ -14,7 +14,7 @@ def conversation(prompt: Prompt, detail: Body) -> str | list[Body]:
     """The input; *detail* is said with each picture."""
     if isinstance(prompt.messages, str):
         return prompt.messages
-    return [item for turn in prompt.turns for item in _items(turn, detail)]
+    return [item for turn in prompt.messages for item in _items(turn, detail)]
 
 
 def extras(prompt: Prompt, strictness: Body) -> Body:
