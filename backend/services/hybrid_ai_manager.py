@@ -7,11 +7,12 @@ async for text in stream_ai("claude", "Your prompt here"): ...
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 
 from core.ai_error_handling import AIErrorHandler, ExternalServiceError, ai_error_handler
 from core.answers import ServiceHealth
-from koo.ai import AIManager, AIStream
+from koo.ai import AIManager, AIStream, Prompt, Times
 from koo.resilience import SYSTEM_CLOCK, Clock
 
 __all__ = [
@@ -53,6 +54,7 @@ async def query_ai(
     model: str | None = None,
     max_tokens: int | None = None,
     temperature: float | None = None,
+    max_cost: Decimal | None = None,
     timeout: float | None = None,
 ) -> str:
     """The text that *service* answers to *prompt*.
@@ -60,21 +62,14 @@ async def query_ai(
     Every failure is an ExternalServiceError: an unknown service, a missing key
     (ApiKeyError naming the variable), a refusal of our own limits, a vendor in trouble.
     If it fails, the services in *fallback* are asked in turn. *timeout* bounds the whole
-    query in seconds: waiting, attempts, backoff and every fallback.
+    query in seconds: waiting, attempts, backoff and every fallback; *max_cost* its cost in USD.
+    Pictures, several messages, tools and a schema are for `hybrid_ai_manager.ask`.
     """
-    return await hybrid_ai_manager.query(
-        service,
-        prompt,
-        fallback=fallback,
-        system=system,
-        model=model,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        timeout=timeout,
-    )
+    asked = Prompt(prompt, system, model, max_tokens, temperature, max_cost)
+    return await hybrid_ai_manager.query(service, asked, fallback=fallback, timeout=timeout)
 
 
-def stream_ai(
+def stream_ai(  # noqa: PLR0913 - the documented arguments, and what it may cost
     service: str,
     prompt: str,
     *,
@@ -83,6 +78,7 @@ def stream_ai(
     model: str | None = None,
     max_tokens: int | None = None,
     temperature: float | None = None,
+    max_cost: Decimal | None = None,
     timeout: float | None = None,
     first_token_timeout: float | None = None,
     idle_timeout: float | None = None,
@@ -93,19 +89,11 @@ def stream_ai(
     failure is an ExternalServiceError; its `partial` is the text that had come. An answer
     that was cut off is one too (StreamTruncatedError). *timeout* bounds the whole in
     seconds, *first_token_timeout* the time until the first text, *idle_timeout* each gap.
+    *max_cost* bounds its cost in USD.
     """
-    return hybrid_ai_manager.stream(
-        service,
-        prompt,
-        fallback=fallback,
-        system=system,
-        model=model,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        timeout=timeout,
-        first_token_timeout=first_token_timeout,
-        idle_timeout=idle_timeout,
-    )
+    asked = Prompt(prompt, system, model, max_tokens, temperature, max_cost)
+    times = Times(timeout, first_token_timeout, idle_timeout)
+    return hybrid_ai_manager.stream(service, asked, fallback=fallback, times=times)
 
 
 def get_ai_service_health(service: str) -> ServiceHealth:

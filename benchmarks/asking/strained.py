@@ -12,7 +12,7 @@ import litellm
 import openai
 from google import genai
 
-from koo.ai import AIManager, ServiceConfig
+from koo.ai import AIManager, ServiceConfig, Times
 
 # It says on standard output, for each error, where help is to be had.
 litellm.suppress_debug_info = True
@@ -76,7 +76,7 @@ async def _koo(managers: dict[str, AIManager], way: _Way, service: str, url: str
         managers[url] = AIManager.from_configs([config])
     if not way.stream:
         return await managers[url].query(service, _QUESTION, timeout=way.timeout)
-    stream = managers[url].stream(service, _QUESTION, timeout=way.timeout)
+    stream = managers[url].stream(service, _QUESTION, times=Times(way.timeout))
     return "".join([piece async for piece in stream])
 
 

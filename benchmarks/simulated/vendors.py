@@ -20,7 +20,7 @@ from koo.ai import (
     AIService,
     Completion,
     Heard,
-    Prompt,
+    Question,
     Request,
     ServiceConfig,
     TokenPrice,
@@ -88,9 +88,10 @@ class Vendor:
         self._clock = clock
         self._chance = chance
 
-    def prepare(self, prompt: Prompt) -> Request:
+    def prepare(self, question: Question) -> Request:
         """A request whose body is the prompt's text."""
-        return Request(prompt, "/", prompt.text.encode())
+        body = question.prompt.text.encode()
+        return Request(question, "/", body, len(body))
 
     async def complete(self, request: Request) -> Completion:
         """An answer, or a 429."""
@@ -107,7 +108,7 @@ class Vendor:
         if passes:
             half = self._scene.tokens // 2
             usage = Usage(half, self._scene.tokens - half)
-            return Completion("x", request.prompt.model, "stop", usage, None, told)
+            return Completion("x", request.question.model, "stop", usage, None, told)
         self.refused.append(now)
         error = RateLimitError("lab", "too many requests; wait", usage=NOTHING)
         error.told = told

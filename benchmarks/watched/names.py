@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.figures import Figure, Section
 
-from koo.ai import PriceTable
+from koo.ai import PriceTable, Prompt
 from koo.monitoring import Journal
 
 from .services import Silent, application, service, visit
@@ -25,7 +25,7 @@ async def made_up_names() -> Section:
 
     async def ask(first: int, last: int) -> tuple[int, int]:
         for number in range(first, last):
-            await asked.query("hi", model=f"made-up-{number}")
+            await asked.query(Prompt("hi", model=f"made-up-{number}"))
             await visit(app, "GET", f"/made-up/{number}")
             if number % 10 == 0:
                 await visit(app, "GET", f"/api/v1/monitoring/ai-services/made-up-{number}/metrics")

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from koo.ai import AIManager, ServiceConfig
+from koo.ai import AIManager, Prompt, ServiceConfig
 from koo.errors import (
     AccessDeniedError,
     ApiKeyError,
@@ -32,6 +32,7 @@ SERVICES = ("claude", "openai", "openai-responses", "gemini", "perplexity", "gro
 QUICK = RetryConfig(max_retries=3, backoff=Backoff(base_delay=0.01, max_delay=0.02))
 KEY = "test-key-that-must-not-be-seen"
 PROMPT = "prompt that must not be seen"
+ASKED = Prompt(PROMPT, system="Be brief.", max_tokens=50, temperature=0.5)
 
 
 @asynccontextmanager
@@ -56,7 +57,7 @@ def _config(name, simulator, settings):
 @pytest.mark.parametrize("name", SERVICES)
 async def test_a_question_is_answered_counted_and_paid(name):
     async with _manager() as (manager, simulator):
-        text = await manager.query(name, PROMPT, system="Be brief.", max_tokens=50, temperature=0.5)
+        text = await manager.query(name, ASKED)
         report = manager.services[name].report()
     assert text
     [received] = simulator.completions(name)

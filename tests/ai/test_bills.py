@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from koo.ai import NOTHING, Completion, Usage
+from koo.ai import NOTHING, Completion, Prompt, Usage
 from koo.errors import ContentRefusedError, InvalidRequestError
 from koo.testing import ScriptedProvider
 
@@ -22,7 +22,7 @@ def by_model(service, name, **labels):
 async def test_tokens_and_money_are_counted_by_model(serve, own_price):
     service = serve(ScriptedProvider(then="x"), **own_price)
     for model in ("m", "m", "n"):
-        await service.query("Why?", model=model)
+        await service.query(Prompt("Why?", model=model))
     assert by_model(service, "answers_total") == {"m": 2, "n": 1}
     assert by_model(service, "tokens_total", type="input") == {"m": 20, "n": 10}
     assert by_model(service, "tokens_total", type="output") == {"m": 10, "n": 5}
@@ -46,7 +46,7 @@ async def test_an_error_that_is_billed_counts_and_one_that_is_not_does_not(serve
     with pytest.raises(ContentRefusedError):
         await service.query("Why?")
     with pytest.raises(InvalidRequestError):
-        await service.query("Why?", model="mistyped")
+        await service.query(Prompt("Why?", model="mistyped"))
     assert by_model(service, "answers_total") == {"m": 1}
 
 
@@ -63,7 +63,7 @@ async def test_beyond_sixteen_models_the_others_count_together(serve, own_price)
         ScriptedProvider(then="x"), **own_price, requests_per_minute=1000, requests_per_hour=1000
     )
     for number in range(20):
-        await service.query("Why?", model=f"model-{number}")
+        await service.query(Prompt("Why?", model=f"model-{number}"))
     await service.query("Why?")
     answers = by_model(service, "answers_total")
     assert len(answers) == 18
@@ -81,7 +81,7 @@ async def test_names_that_are_made_up_cost_no_series_and_no_memory(serve, own_pr
 
     async def ask(first, last):
         for number in range(first, last):
-            await service.query("Why?", model=f"made-up-{number}")
+            await service.query(Prompt("Why?", model=f"made-up-{number}"))
         # asyncio lets go of a cancelled timer when it would have been due.
         await asyncio.sleep(2 * service.config.timeout)
         return len(service.report().readings), tracemalloc.get_traced_memory()[0]

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from koo.ai import NOTHING, AIManager, Completion, Response, Usage, is_worth_another
+from koo.ai import NOTHING, AIManager, Completion, Prompt, Response, Usage, is_worth_another
 from koo.errors import (
     ContentRefusedError,
     ContextTooLongError,
@@ -49,7 +49,8 @@ def sent(providers):
 
 
 async def ask(manager, **more):
-    return await manager.ask("claude", "Why?", **{"fallback": NAMES[1:], **more})
+    asked = {name: more.pop(name) for name in ("model", "system", "max_tokens") if name in more}
+    return await manager.ask("claude", Prompt("Why?", **asked), **{"fallback": NAMES[1:], **more})
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ async def test_what_fails_is_replaced_by_the_next(among, line):
     assert (response.text, response.service) == ("fine", "openai")
     assert response.model == manager.services["openai"].config.model
     assert sent(providers) == [1, 1, 0]
-    assert providers[0].requests[0].prompt.model == "claude-opus-5"
+    assert providers[0].requests[0].question.model == "claude-opus-5"
 
 
 async def test_a_query_falls_back_too(among):

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from aiohttp import web
 
-from koo.ai import NOTHING, Prompt, Sessions, Usage, connect
+from koo.ai import NOTHING, Sessions, Usage, connect
 from koo.ai.config import ServiceConfig
 from koo.errors import (
     ApiKeyError,
@@ -20,11 +20,12 @@ from koo.errors import (
 )
 from koo.testing import FakeClock
 
+from .asking import question
 from .surfaces import CANARY, NOW
 
 pytestmark = pytest.mark.integration
 
-PROMPT = Prompt(CANARY, "model-x", 7)
+PROMPT = question(CANARY, "model-x", 7)
 GOOD = {
     "content": [{"type": "text", "text": "Because."}],
     "stop_reason": "end_turn",
@@ -222,18 +223,18 @@ async def test_a_redirect_is_not_followed_with_the_key():
 @pytest.mark.parametrize("model", ["", "two words", "x" * 201, "a\r\nb", "gpt?x"])
 def test_what_is_no_model_name_is_refused_before_anything_is_sent(model):
     with pytest.raises(InvalidRequestError, match="model's name") as caught:
-        _provider("http://127.0.0.1:1").prepare(Prompt("x", model, 1))
+        _provider("http://127.0.0.1:1").prepare(question("x", model, 1))
     assert caught.value.usage is NOTHING
 
 
 def test_half_a_character_is_refused_before_anything_is_sent():
     with pytest.raises(InvalidRequestError, match="half a character"):
-        _provider("http://127.0.0.1:1").prepare(Prompt("\ud800", "m", 1))
+        _provider("http://127.0.0.1:1").prepare(question("\ud800", "m", 1))
 
 
 def test_the_body_is_at_least_as_long_as_the_prompt_in_utf8():
     text = '\u00e4\U0001f600\n"' * 50
-    request = _provider("http://127.0.0.1:1").prepare(Prompt(text, "m", 1))
+    request = _provider("http://127.0.0.1:1").prepare(question(text, "m", 1))
     assert len(request.body) >= len(text.encode())
     assert json.loads(request.body)["messages"][0]["content"] == text
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from koo.ai import NOTHING, AIManager, ServiceConfig
+from koo.ai import NOTHING, AIManager, Prompt, ServiceConfig
 from koo.errors import ApiKeyError, ExternalServiceError
 from koo.testing import ScriptedProvider, run, running_clock
 
@@ -16,9 +16,9 @@ def _manager(*services):
 async def test_a_query_goes_to_the_service_of_that_name(serve):
     claude, gemini = ScriptedProvider(then="c"), ScriptedProvider(then="g")
     manager = _manager(serve(claude), serve(gemini, name="gemini"))
-    assert await manager.query("gemini", "Why?", system="s", max_tokens=3) == "g"
+    assert await manager.query("gemini", Prompt("Why?", system="s", max_tokens=3)) == "g"
     assert claude.requests == []
-    assert gemini.requests[0].prompt.max_tokens == 3
+    assert gemini.requests[0].question.max_tokens == 3
 
 
 @pytest.mark.parametrize("name", ["grok", "", "x" * 99, "a\nb", None])

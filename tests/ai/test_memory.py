@@ -2,7 +2,7 @@
 
 import pytest
 
-from koo.ai import AIManager, Completion, ServiceConfig, Usage
+from koo.ai import AIManager, Completion, Prompt, ServiceConfig, Usage
 from koo.errors import ServiceRejected, StoreUnavailable
 from koo.resilience import Health
 from koo.stores import SQLiteStore
@@ -29,7 +29,7 @@ async def test_spend_and_windows_survive_a_restart(serve, own_price, open_store)
     for calls in (1, 2):
         store = open_store()
         service = serve(ScriptedProvider(then=ANSWER), **own_price, store=store)
-        await service.query("ten bytes.", max_tokens=10)
+        await service.query(Prompt("ten bytes.", max_tokens=10))
         report = service.report()
         assert report.value("budget.spent") == calls * COST
         for window in ("minute", "hour", "day"):
@@ -44,7 +44,7 @@ async def test_a_store_that_cant_be_had_refuses_before_anything_is_sent(
     provider = ScriptedProvider(then=ANSWER)
     service = serve(provider, **own_price, store=open_store())
     with pytest.raises(ServiceRejected, match=r"store unavailable \(state\.db is") as caught:
-        await service.query("a", max_tokens=1)
+        await service.query(Prompt("a", max_tokens=1))
     assert isinstance(caught.value.__cause__, StoreUnavailable)
     assert provider.requests == []
     report = service.report()

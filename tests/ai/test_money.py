@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from koo.ai import NOTHING, Completion, Usage
+from koo.ai import NOTHING, Completion, Prompt, Usage
 from koo.errors import (
     BudgetExhausted,
     ExternalServiceError,
@@ -39,7 +39,9 @@ async def test_two_hundred_calls_at_once_cannot_pass_the_budget(serve, own_price
         requests_per_minute=10_000,
         requests_per_hour=10_000,
     )
-    calls = (_tell(service.query("ten bytes.", max_tokens=10, timeout=5)) for _ in range(200))
+    calls = (
+        _tell(service.query(Prompt("ten bytes.", max_tokens=10), timeout=5)) for _ in range(200)
+    )
     answers = await asyncio.gather(*calls)
     spent = service.report().value("budget.spent")
     assert spent == len(provider.requests) * 24 * 10**6
@@ -54,10 +56,10 @@ async def test_two_hundred_calls_at_once_cannot_pass_the_budget(serve, own_price
 async def test_a_call_waits_for_money_in_flight(serve, own_price):
     provider = ScriptedProvider(After(2.0, _answer(1, 1)), then=_answer(1, 1))
     service = serve(provider, **own_price, daily_budget_nanousd=25 * 10**6)
-    first = asyncio.create_task(service.query("a", max_tokens=10))
+    first = asyncio.create_task(service.query(Prompt("a", max_tokens=10)))
     await asyncio.sleep(0)
     assert service.report().value("budget.reserved") == 21 * 10**6
-    assert await service.query("b", max_tokens=10) == "x"
+    assert await service.query(Prompt("b", max_tokens=10)) == "x"
     assert running_clock().monotonic() == pytest.approx(2.0)
     await first
 
@@ -74,14 +76,14 @@ async def test_a_call_larger_than_the_budget_is_refused_at_once(serve, own_price
 async def test_a_spent_day_is_rate_limited_until_midnight(serve, own_price):
     provider = ScriptedProvider(then=_answer(1, 0))
     service = serve(provider, **own_price, daily_budget_nanousd=3 * 10**6)
-    await service.query("a", max_tokens=1)
+    await service.query(Prompt("a", max_tokens=1))
     assert service.report().state is Health.HEALTHY
     with pytest.raises(ServiceRejected) as caught:
-        await service.query("a", max_tokens=1)
+        await service.query(Prompt("a", max_tokens=1))
     midnight = service.report().value("budget.resets_at") - running_clock().time()
     assert caught.value.retry_after == pytest.approx(midnight)
     await asyncio.sleep(midnight + 1)
-    assert await service.query("a", max_tokens=1) == "x"
+    assert await service.query(Prompt("a", max_tokens=1)) == "x"
     assert service.report().value("budget.spent") == 10**6
 
 
@@ -100,14 +102,14 @@ async def test_an_error_answer_costs_nothing_and_a_broken_one_the_worst_case(ser
     service = serve(ScriptedProvider(refused, broken), **settings)
     for spent in (0, 1 * 10**6 + 10 * 2 * 10**6):
         with pytest.raises(ServiceUnavailableError):
-            await service.query("a", max_tokens=10)
+            await service.query(Prompt("a", max_tokens=10))
         assert service.report().value("budget.spent") == spent
 
 
 async def test_every_attempt_pays_for_itself(serve, own_price):
     broken = ServiceUnavailableError("lab", "unreadable; wait")
     service = serve(ScriptedProvider(broken, _answer(1, 0)), **own_price)
-    await service.query("a", max_tokens=10)
+    await service.query(Prompt("a", max_tokens=10))
     assert service.report().value("budget.spent") == 21 * 10**6 + 10**6
 
 
@@ -115,7 +117,7 @@ async def test_a_call_given_up_after_it_was_sent_costs_the_worst_case(serve, own
     service = serve(ScriptedProvider(then=After(9.0, "x")), **own_price)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(1):
-            await service.query("a", max_tokens=10)
+            await service.query(Prompt("a", max_tokens=10))
     assert service.report().value("budget.spent") == 21 * 10**6
     assert service.report().value("budget.reserved") == 0
 
@@ -131,7 +133,7 @@ def test_wherever_a_call_is_cancelled_its_money_is_counted_once(serve, own_price
         service = serve(provider, **settings, timeout=90.0)
         made.append((service, provider))
         for _ in range(3):
-            await service.query("a", max_tokens=10)
+            await service.query(Prompt("a", max_tokens=10))
 
     def check(_):
         service, provider = made[-1]

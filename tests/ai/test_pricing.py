@@ -35,6 +35,7 @@ def _usages(rng):
             "output_reasoning_tokens": rng.randint(0, given_),
             "web_searches": rng.randint(0, 3),
         }
+        yield {"input_tokens": size, "output_tokens": 7, "input_image_tokens": rng.randint(0, size)}
 
 
 def _ours(usage):
@@ -77,11 +78,13 @@ def test_no_bill_passes_its_bound(data):
     read = data.draw(st.integers(0, taken))
     written = data.draw(st.integers(0, taken - read))
     one_hour = data.draw(st.integers(0, written))
+    pictured = data.draw(st.integers(0, taken - read - written))
     given_ = data.draw(st.integers(0, most))
     since = NOW + data.draw(st.integers(-(10**7), 10**7))
     at = since + data.draw(st.floats(0, 60))
     parts = [("cache_read_tokens", read), ("cache_write_tokens", written)]
     parts += [("cache_write_1h_tokens", one_hour), ("cache_write_5m_tokens", written - one_hour)]
+    parts += [("input_image_tokens", pictured)]
     bill = price.bill(Usage(taken, given_, tuple(parts)), at).nanousd
     assert bill is not None
     assert bill <= price.bound(size, most, since, since + 60)
@@ -118,6 +121,13 @@ def test_a_fee_per_request_is_in_the_bill_and_in_the_bound():
     assert price is not None
     assert price.bill(Usage(0, 0), NOW).nanousd == 12_000_000
     assert price.bound(0, 0, NOW, NOW) == 12_000_000
+
+
+def test_pictures_that_cost_more_than_text_are_in_the_bill_and_in_the_bound():
+    price = compile_price("openai", "gpt-image-1", "")
+    bill = price.bill(Usage(100, 0, (("input_image_tokens", 80),)), NOW).nanousd
+    assert bill == 20 * 5_000 + 80 * 10_000
+    assert price.bound(100, 0, NOW, NOW) == 100 * 10_000
 
 
 def test_a_price_that_rises_before_the_deadline_is_reserved_for():

@@ -30,6 +30,7 @@ from koo.errors import (
 from koo.resilience import Health, RetryConfig
 from koo.testing import FakeClock, ScriptedProvider, Simulator, running_clock
 
+from .asking import question
 from .conftest import OWN_PRICE, PRICES
 
 
@@ -126,7 +127,7 @@ async def test_a_key_that_is_denied_a_model_still_answers_for_others(serve):
     denied, [good] = ScriptedProvider(_failed(AccessDeniedError), then="x"), _good()
     service = serve(_keys(good, denied))
     for _ in range(4):
-        await service.query("Why?", model="claude-opus-5")
+        await service.query(Prompt("Why?", model="claude-opus-5"))
     assert len(denied.requests) == 1
     for _ in range(4):
         await service.query("Why?")
@@ -139,11 +140,11 @@ async def test_no_more_than_a_hundred_denials_are_remembered():
     for number in range(60):
         for _ in keys:
             with pytest.raises(AccessDeniedError):
-                await rotation.complete(rotation.prepare(Prompt("x", f"m{number}", 1)))
+                await rotation.complete(rotation.prepare(question("x", f"m{number}", 1)))
     for name, sent in (("m0", 0), ("m59", 1)):
         before = sum(len(key.requests) for key in keys)
         with pytest.raises(AccessDeniedError):
-            await rotation.complete(rotation.prepare(Prompt("x", name, 1)))
+            await rotation.complete(rotation.prepare(question("x", name, 1)))
         assert sum(len(key.requests) for key in keys) == before + sent
 
 
@@ -153,7 +154,7 @@ async def test_an_error_that_is_not_the_keys_is_left_as_it_is(error):
     keys = [ScriptedProvider(mistake) for _ in range(2)]
     rotation = _keys(*keys)
     with pytest.raises(error) as caught:
-        await rotation.complete(rotation.prepare(Prompt("x", "m", 1)))
+        await rotation.complete(rotation.prepare(question("x", "m", 1)))
     assert caught.value is mistake
     assert rotation.living == 2
 

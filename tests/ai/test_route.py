@@ -9,9 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 import trustme
 
-from koo.ai import NOTHING, Prompt, ServiceConfig, connect
+from koo.ai import NOTHING, ServiceConfig, connect
 from koo.errors import InvalidRequestError, ServiceConnectionError
 from koo.testing import free_port
+
+from .asking import question
 
 PASSWORD = "password-that-must-not-be-seen"
 GOOD = {
@@ -46,7 +48,7 @@ async def _complete(**settings):
     config = ServiceConfig(name="claude", api_key="test-key", **settings)
     provider = connect(config)
     try:
-        return await provider.complete(provider.prepare(Prompt("x", "m", 1)))
+        return await provider.complete(provider.prepare(question("x", "m", 1)))
     finally:
         await provider.close()
 

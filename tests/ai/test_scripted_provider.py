@@ -2,11 +2,13 @@
 
 import pytest
 
-from koo.ai import Completion, Prompt, Provider, Usage
+from koo.ai import Completion, Provider, Usage
 from koo.errors import RateLimitError
 from koo.testing import After, ScriptedProvider, running_clock
 
-PROMPT = Prompt("Why?", "m", 5)
+from .asking import question
+
+PROMPT = question("Why?", "m", 5)
 
 
 async def test_lines_are_said_in_order_and_then_the_last_word_for_ever():

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from koo.ai import NOTHING
+from koo.ai import NOTHING, Prompt
 from koo.errors import (
     AccessDeniedError,
     ApiKeyError,
@@ -21,6 +21,8 @@ from koo.errors import (
 )
 from koo.resilience import BreakerConfig, Health, RetryConfig, RetryScheduled
 from koo.testing import After, ScriptedProvider, running_clock
+
+from .asking import prompt_of
 
 
 def _failed(error, **more):
@@ -40,11 +42,13 @@ async def test_everything_asked_for_reaches_the_provider(serve):
     provider = ScriptedProvider(then="x")
     service = serve(provider, max_tokens=99)
     await service.query("Why?")
-    await service.query("Why?", system="s", model="claude-opus-5", max_tokens=7, temperature=0.3)
-    first, second = (request.prompt for request in provider.requests)
-    assert (first.model, first.max_tokens, first.system) == ("claude-sonnet-5-5", 99, None)
+    await service.query(
+        Prompt("Why?", system="s", model="claude-opus-5", max_tokens=7, temperature=0.3)
+    )
+    first, second = (request.question for request in provider.requests)
+    assert (first.model, first.max_tokens, first.prompt.system) == ("claude-sonnet-5-5", 99, None)
     assert (second.model, second.max_tokens) == ("claude-opus-5", 7)
-    assert (second.system, second.temperature) == ("s", 0.3)
+    assert (second.prompt.system, second.prompt.temperature) == ("s", 0.3)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,7 @@ async def test_nonsense_is_refused_and_nothing_is_sent(serve, arguments, word):
     provider = ScriptedProvider()
     service = serve(provider)
     with pytest.raises(InvalidRequestError, match=word):
-        await service.query(**{"prompt": "x"} | arguments)
+        await service.query(prompt_of(arguments), timeout=arguments.get("timeout"))
     assert provider.requests == []
     assert service.report().value("limit.used", window="minute") == 0
     assert service.report().value("failures_total") == 1
@@ -93,14 +97,14 @@ async def test_without_a_key_the_error_names_the_variable_and_nothing_is_sent(se
 async def test_a_model_without_a_price_is_refused_naming_the_variable(serve):
     provider = ScriptedProvider()
     with pytest.raises(InvalidRequestError, match="AI_CLAUDE_PRICE"):
-        await serve(provider).query("Why?", model="claude-of-tomorrow")
+        await serve(provider).query(Prompt("Why?", model="claude-of-tomorrow"))
     assert provider.requests == []
 
 
 async def test_a_model_whose_bill_has_no_bound_is_refused(serve):
     provider = ScriptedProvider()
     with pytest.raises(InvalidRequestError, match=r"no upper bound \(output_citation_tokens"):
-        await serve(provider, name="perplexity").query("Why?", model="sonar-deep-research")
+        await serve(provider, name="perplexity").query(Prompt("Why?", model="sonar-deep-research"))
     assert provider.requests == []
 
 
@@ -236,11 +240,11 @@ async def test_a_model_that_is_denied_is_remembered_and_others_still_answer(serv
     service = serve(provider)
     for _ in range(2):
         with pytest.raises(AccessDeniedError):
-            await service.query("Why?", model="claude-opus-5")
+            await service.query(Prompt("Why?", model="claude-opus-5"))
     assert await service.query("Why?") == "x"
     assert len(provider.requests) == 2
     service.reset()
-    assert await service.query("Why?", model="claude-opus-5") == "x"
+    assert await service.query(Prompt("Why?", model="claude-opus-5")) == "x"
 
 
 async def test_the_denied_model_of_the_settings_opens_the_circuit(serve):
@@ -255,10 +259,10 @@ async def test_no_more_than_a_hundred_denied_models_are_remembered(serve):
     service = serve(provider, requests_per_minute=1000)
     for n in range(101):
         with pytest.raises(AccessDeniedError):
-            await service.query("Why?", model=f"claude-3-haiku-{n}")
+            await service.query(Prompt("Why?", model=f"claude-3-haiku-{n}"))
     for n in (0, 100):
         with pytest.raises(AccessDeniedError):
-            await service.query("Why?", model=f"claude-3-haiku-{n}")
+            await service.query(Prompt("Why?", model=f"claude-3-haiku-{n}"))
     assert len(provider.requests) == 102
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from koo.ai import NOTHING, Completion, Told, Urge, Usage, WindowTold
+from koo.ai import NOTHING, Completion, Prompt, Told, Urge, Usage, WindowTold
 from koo.errors import (
     ContentRefusedError,
     ExternalServiceError,
@@ -151,7 +151,7 @@ async def test_closing_a_service_closes_its_provider(serve):
 async def test_an_answer_without_usage_costs_the_whole_reservation(serve, own_price):
     provider = ScriptedProvider(Completion("x", "m", "stop"))
     service = serve(provider, **own_price)
-    await service.query("abc", max_tokens=10)
+    await service.query(Prompt("abc", max_tokens=10))
     assert service.report().value("budget.spent") == 3 * 10**6 + 10 * 2 * 10**6
     assert service.report().value("cost.last") is None
 

@@ -5,11 +5,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from koo.ai import VENDORS, AIService, Prompt, ServiceConfig, connect
+from koo.ai import VENDORS, AIService, ServiceConfig, connect
 from koo.errors import ContentRefusedError, ExternalServiceError, ServiceConnectionError
 from koo.resilience import Health, Mode, RetryConfig
 from koo.testing import SCENARIOS, FakeClock, Simulator
 
+from .asking import question
 from .conftest import OWN_PRICE, PRICES
 from .surfaces import CANARY, KEY, NOW, ROWS, SERVICES
 
@@ -229,7 +230,7 @@ async def _complete(service, surface):
 async def _complete_with(config):
     provider = connect(config, clock=FakeClock(epoch=NOW))
     try:
-        return await provider.complete(provider.prepare(Prompt(CANARY, config.model, 7)))
+        return await provider.complete(provider.prepare(question(CANARY, config.model, 7)))
     finally:
         await provider.close()
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from koo.ai import Prompt, Usage
+from koo.ai import Usage
 from koo.ai.providers import (
     Answer,
     Anthropic,
@@ -16,8 +16,10 @@ from koo.ai.providers import (
 )
 from koo.ai.providers.wire import dig, nanousd_of, number_at, text_at
 
-BARE = Prompt("Why?", "model-x", 77)
-FULL = Prompt("Why?", "model-x", 77, system="Be brief.", temperature=0.5)
+from .asking import question
+
+BARE = question("Why?", "model-x", 77)
+FULL = question("Why?", "model-x", 77, system="Be brief.", temperature=0.5)
 
 
 def test_anthropic_is_asked_in_messages():
@@ -76,7 +78,7 @@ def test_responses_are_asked_with_an_input_that_the_vendor_does_not_keep():
 
 def test_gemini_is_asked_in_contents_with_the_model_in_the_path_and_the_key_in_a_header():
     wire = Gemini()
-    assert wire.path(Prompt("x", "a/b c", 1)) == "/v1/models/a%2Fb%20c:generateContent"
+    assert wire.path(question("x", "a/b c", 1)) == "/v1/models/a%2Fb%20c:generateContent"
     assert wire.document(BARE) == {
         "contents": [{"role": "user", "parts": [{"text": "Why?"}]}],
         "generationConfig": {"maxOutputTokens": 77},

@@ -1,8 +1,12 @@
 """The documented functions return plain dicts, exactly as the contract and the types say."""
 
+import asyncio
+import inspect
 import json
 import re
 import typing
+from dataclasses import asdict
+from decimal import Decimal
 
 import pytest
 from pydantic import ConfigDict, TypeAdapter, with_config
@@ -20,6 +24,7 @@ from services.hybrid_ai_manager import (
     hybrid_ai_manager,
     query_ai,
     reset_ai_service_errors,
+    stream_ai,
 )
 
 CONTRACT = json.loads((ROOT / "tests/contract.json").read_text())
@@ -168,3 +173,37 @@ async def test_the_detailed_status_has_the_variables_without_secrets():
     status = await db_manager.get_detailed_status()
     assert status["configuration"]["DB_MAX_RETRIES"] == 3
     assert status["configuration"]["DATABASE_URL"].startswith("sqlite+aiosqlite:///")
+
+
+def test_query_ai_and_stream_ai_take_what_the_contract_names():
+    [documented] = [name for name in CONTRACT["functions"] if ".query_ai(" in name]
+    named = re.findall(r"\w+", documented.partition("(")[2].partition(")")[0])
+    for function in (query_ai, stream_ai):
+        parameters = inspect.signature(function).parameters
+        assert set(named) <= parameters.keys()
+        assert list(parameters)[:2] == ["service", "prompt"]
+
+
+@pytest.mark.parametrize(("name", "asking"), [("query", query_ai), ("stream", stream_ai)])
+async def test_each_argument_arrives_under_its_own_name(monkeypatch, name, asking):
+    told = {}
+
+    def taken(service, prompt, **more):
+        told.update(more, service=service, **asdict(prompt))
+        return asyncio.sleep(0)
+
+    monkeypatch.setattr(hybrid_ai_manager, name, taken)
+    asked = {
+        "system": "s",
+        "model": "m",
+        "max_tokens": 7,
+        "temperature": 0.5,
+        "max_cost": Decimal("0.1"),
+    }
+    times = {"timeout": 3.0}
+    if asking is stream_ai:
+        times |= {"first_token_timeout": 2.0, "idle_timeout": 1.0}
+    await asking("claude", "Why?", fallback=["openai"], **asked, **times)
+    assert {field: told[field] for field in asked} == asked
+    assert (told["service"], told["messages"], told["fallback"]) == ("claude", "Why?", ["openai"])
+    assert (told.get("times") or (told.get("timeout"),)) == tuple(times.values())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from koo.ai import Heard, Prompt, ServiceConfig, connect
+from koo.ai import Heard, Prompt, Question, ServiceConfig, connect
 from koo.errors import ServiceConnectionError
 from koo.testing import Simulator
 
@@ -17,7 +17,7 @@ async def test_no_cause_and_no_context_holds_the_key(surface):
         address = simulator.base_url("claude", surface)
         provider = connect(ServiceConfig(name="claude", api_key=KEY, base_url=address))
         with pytest.raises(ServiceConnectionError) as caught:
-            await provider.complete(provider.prepare(Prompt("x", "m", 1)))
+            await provider.complete(provider.prepare(Question(Prompt("x"), "m", 1)))
         await provider.close()
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
@@ -28,7 +28,7 @@ async def test_no_cause_and_no_context_of_a_stream_holds_it_either(surface):
     async with Simulator() as simulator:
         address = simulator.base_url("claude", surface)
         provider = connect(ServiceConfig(name="claude", api_key=KEY, base_url=address))
-        request = provider.prepare(Prompt("x", "m", 1, streams=True))
+        request = provider.prepare(Question(Prompt("x"), "m", 1, streams=True))
         with pytest.raises(ServiceConnectionError) as caught:
             await anext(provider.stream(request, Heard()))
         await provider.close()

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from koo.ai import AIService, PriceTable, ServiceConfig
+from koo.ai import AIService, PriceTable, ServiceConfig, Times
 from koo.errors import ServiceTimeoutError
 from koo.testing import After, ScriptedProvider, running_clock
 
@@ -43,11 +43,11 @@ async def test_a_query_ends_within_its_timeout_all_the_same(service, timeout, se
 
 @pytest.mark.parametrize(
     ("times", "seconds"),
-    [({"timeout": 10}, 10), ({}, 50), ({"first_token_timeout": 7}, 7), ({"timeout": 3}, 3)],
+    [({"timeout": 10}, 10), ({}, 50), ({"first_token": 7}, 7), ({"timeout": 3}, 3)],
 )
 async def test_a_stream_ends_within_its_timeout_all_the_same(service, times, seconds):
     with pytest.raises(ServiceTimeoutError):
-        await consume(service().stream("Why?", **times))
+        await consume(service().stream("Why?", times=Times(**times)))
     assert running_clock().monotonic() == pytest.approx(seconds, abs=0.02)
 
 

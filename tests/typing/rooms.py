@@ -5,7 +5,7 @@ from typing import assert_type
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from koo.ai import AIManager
+from koo.ai import AIManager, Image, Message, Prompt, Tool, ToolCall, ToolResult
 from koo.database import DatabaseConfig, DatabaseManager, DatabaseStats
 from koo.errors import ExternalServiceError, Rejected
 from koo.resilience import (
@@ -56,8 +56,18 @@ async def every_room_is_a_component(ai: AIManager) -> None:
 
 
 async def an_answer_is_text(ai: AIManager) -> None:
-    assert_type(await ai.query("claude", "hello", temperature=0.2), str)
+    assert_type(await ai.query("claude", Prompt("hello", temperature=0.2)), str)
     await ai.query("claude", 5)  # type: ignore[arg-type]
+
+
+async def an_answer_may_call_a_tool(ai: AIManager) -> None:
+    tool = Tool("get_time", "What time it is.")
+    asked = Prompt([Message.user("?", Image("https://example.com/cat.png"))], tools=[tool])
+    response = await ai.ask("claude", asked)
+    assert_type(response.calls, tuple[ToolCall, ...])
+    assert_type(response.message, Message)
+    Message.user(*(ToolResult(call, "noon") for call in response.calls))
+    Prompt("?", max_cost=0.05)  # type: ignore[arg-type]
 
 
 def an_error_says_what_to_do_with_it(error: ExternalServiceError, refusal: Rejected) -> None:

@@ -135,8 +135,12 @@ def test_a_query_answers_with_the_text(door):
     answer = ask(stage, QUERY, system="Be brief.", max_tokens=7, temperature=0.5, timeout=5)
     assert answer.json["text"] == "It is."
     assert answer.json.keys() == {"text", "service", "timestamp"}
-    prompt = stage.providers[0].requests[0].prompt
-    assert (prompt.system, prompt.max_tokens, prompt.temperature) == ("Be brief.", 7, 0.5)
+    asked = stage.providers[0].requests[0].question
+    assert (asked.prompt.system, asked.max_tokens, asked.prompt.temperature) == (
+        "Be brief.",
+        7,
+        0.5,
+    )
 
 
 def test_a_query_may_be_answered_by_another_service(door):
@@ -254,6 +258,7 @@ def test_an_unknown_fallback_is_404(door):
     [
         ({"prompt": 7}, "prompt"),
         ({"max_tokens": "many"}, "max_tokens"),
+        ({"max_cost": "much"}, "max_cost"),
         ({"service": "x" * 41}, "service"),
         ({"a field nobody knows": 1}, "a field"),
     ],
@@ -267,9 +272,26 @@ def test_a_body_that_is_not_as_documented_is_422_and_not_repeated(door, path, wr
     assert stage.providers[0].requests == []
 
 
-def test_what_no_service_takes_is_422(door):
-    answer = ask(door("x"), QUERY, max_tokens=0)
+@pytest.mark.parametrize("wrong", [{"max_tokens": 0}, {"max_cost": 0}, {"max_cost": "-1"}])
+def test_what_no_service_takes_is_422(door, wrong):
+    answer = ask(door("x"), QUERY, **wrong)
     assert (answer.status, answer.json["code"]) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize("path", [QUERY, STREAM])
+@pytest.mark.parametrize("cost", ["0.000001", 0.000001])
+def test_what_could_cost_more_than_its_caller_allows_is_429_and_not_sent(door, path, cost):
+    stage = door("x")
+    answer = ask(stage, path, max_cost=cost)
+    assert (answer.status, answer.json["code"]) == (429, "rejected")
+    assert "max_cost leaves 0.000001" in answer.json["detail"]
+    assert answer.json["retry_after"] is None
+    assert stage.providers[0].requests == []
+
+
+@pytest.mark.parametrize("path", [QUERY, STREAM])
+def test_what_can_not_cost_more_is_sent(door, path):
+    assert ask(door("x"), path, max_cost="999.5").status == 200
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"", 422), (b"[", 422), (b"7", 422)])

@@ -5,16 +5,17 @@ daily budget that is reserved before a call and settled after it.
 """
 
 from .answering import Response, is_worth_another
+from .asking import Image, Message, Prompt, Question, Tool, ToolCall, ToolResult
 from .config import VENDORS, ServiceConfig, Vendor
 from .manager import AIManager
 from .pacing import PacedAsk, PacedSpent, Pacer, PacerStats, Told, Urge, WindowTold, read_windows
 from .pricing import Price, PriceTable, TokenPrice
-from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request, Usage
+from .provider import NOTHING, Completion, Heard, Provider, Request, Usage
 from .providers import HTTPProvider, Sessions, Wire, connect
 from .rotation import Rotation
 from .sdk import Estimate, SDKCall
 from .service import AIService
-from .streaming import AIStream
+from .streaming import AIStream, Times
 from .verdicts import Phase, Rule, Surface, Verdict, billed, classify, judge
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "Estimate",
     "HTTPProvider",
     "Heard",
+    "Image",
+    "Message",
     "PacedAsk",
     "PacedSpent",
     "Pacer",
@@ -36,6 +39,7 @@ __all__ = [
     "PriceTable",
     "Prompt",
     "Provider",
+    "Question",
     "Request",
     "Response",
     "Rotation",
@@ -44,8 +48,12 @@ __all__ = [
     "ServiceConfig",
     "Sessions",
     "Surface",
+    "Times",
     "TokenPrice",
     "Told",
+    "Tool",
+    "ToolCall",
+    "ToolResult",
     "Urge",
     "Usage",
     "Vendor",

@@ -16,10 +16,11 @@ from typing import Final
 from ..errors import ExternalServiceError
 from ..resilience import RANDOM, SYSTEM_CLOCK, Clock, Listener, Random, Store, detached, ignore
 from .answering import Response, Worth, ask_in_turn, is_worth_another
+from .asking import Prompt
 from .config import ServiceConfig
 from .pricing import PriceTable
 from .providers import Sessions, connect
-from .questions import Question, complaint
+from .questions import complaint, put_to_each
 from .sdk import Estimate, SDKCall
 from .service import AIService
 from .streaming import AIStream, Telling, Times, relay
@@ -29,6 +30,8 @@ __all__ = ["AIManager"]
 #: Checks of several services are spread over this share of the interval.
 _SPREAD: Final = 0.1
 _LONGEST_NAME: Final = 40
+#: Every limit as the first service's settings say.
+_AS_SET: Final = Times()
 
 
 class AIManager:
@@ -80,41 +83,25 @@ class AIManager:
     async def query(
         self,
         service: str,
-        prompt: str,
+        prompt: str | Prompt,
         *,
         fallback: Sequence[str] = (),
         fallback_on: Worth = is_worth_another,
-        system: str | None = None,
-        model: str | None = None,
-        max_tokens: int | None = None,
-        temperature: float | None = None,
         timeout: float | None = None,
     ) -> str:
         """The text of :meth:`ask`."""
         response = await self.ask(
-            service,
-            prompt,
-            fallback=fallback,
-            fallback_on=fallback_on,
-            system=system,
-            model=model,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            timeout=timeout,
+            service, prompt, fallback=fallback, fallback_on=fallback_on, timeout=timeout
         )
         return response.text
 
     async def ask(
         self,
         service: str,
-        prompt: str,
+        prompt: str | Prompt,
         *,
         fallback: Sequence[str] = (),
         fallback_on: Worth = is_worth_another,
-        system: str | None = None,
-        model: str | None = None,
-        max_tokens: int | None = None,
-        temperature: float | None = None,
         timeout: float | None = None,
     ) -> Response:
         """What *service* answers to *prompt*: text, usage, cost, who it was, after what.
@@ -124,28 +111,21 @@ class AIManager:
         that is left, and from its own budget. If none will do, the last answer counts. Every
         failure, an unknown service too, is an :class:`~koo.errors.ExternalServiceError`.
         """
-        question = Question(prompt, system, model, max_tokens, temperature)
-        first, *others = [self.find(name) for name in (service, *fallback)]
-        if not others or complaint(question.to(first.config), timeout):
-            return await first.answer(question.to(first.config), timeout)
-        parts = question.among(first, others)
+        parts = put_to_each(prompt, [self.find(name) for name in (service, *fallback)])
+        first, question = parts[0]
+        if len(parts) == 1 or complaint(question, timeout):
+            return await first.answer(question, timeout)
         total = first.config.timeout if timeout is None else timeout
         return await ask_in_turn(parts, fallback_on, total=total, clock=self._clock)
 
-    def stream(  # noqa: PLR0913 - the documented arguments, and who else is asked
+    def stream(
         self,
         service: str,
-        prompt: str,
+        prompt: str | Prompt,
         *,
         fallback: Sequence[str] = (),
         fallback_on: Worth = is_worth_another,
-        system: str | None = None,
-        model: str | None = None,
-        max_tokens: int | None = None,
-        temperature: float | None = None,
-        timeout: float | None = None,
-        first_token_timeout: float | None = None,
-        idle_timeout: float | None = None,
+        times: Times = _AS_SET,
     ) -> AIStream:
         """The text that *service* answers to *prompt*, as it comes.
 
@@ -153,18 +133,13 @@ class AIManager:
         the services named in *fallback* are asked in turn, each for its own model; after it,
         the failure is raised. Every failure is an
         :class:`~koo.errors.ExternalServiceError`, and its ``partial`` is what had come.
-        *timeout* (seconds) bounds the whole, *first_token_timeout* the time until the
-        first text, *idle_timeout* each gap after it.
         """
-        times = Times(timeout, first_token_timeout, idle_timeout)
-        question = Question(prompt, system, model, max_tokens, temperature)
-        first, *others = [self.find(name) for name in (service, *fallback)]
-        asked = question.to(first.config)
-        telling = Telling(service, asked.model)
-        if not others or complaint(asked, *times):
-            return AIStream(telling, first.tell(telling, asked, times))
-        parts = question.among(first, others)
-        total = first.config.timeout if timeout is None else timeout
+        parts = put_to_each(prompt, [self.find(name) for name in (service, *fallback)])
+        first, question = parts[0]
+        telling = Telling(service, question.model)
+        if len(parts) == 1 or complaint(question, *times):
+            return AIStream(telling, first.tell(telling, question, times))
+        total = first.config.timeout if times.timeout is None else times.timeout
         times = times._replace(timeout=total)
         relayed = relay(telling, parts, times, worth=fallback_on, clock=self._clock)
         return AIStream(telling, relayed)

@@ -1,12 +1,11 @@
 """What an AI provider is asked, what it answers, and the protocol of one.
 
-    Prompt --prepare--> Request --complete--> Completion(text, finish, usage)
-                               +--stream----> text, text, ... Completion
-                                              or an ExternalServiceError
+    Question --prepare--> Request --complete--> Completion(text, finish, usage)
+                                 +--stream----> text, text, ... Completion
+                                                or an ExternalServiceError
 
 A provider knows one vendor's wire format and nothing of policies: it sends
-once. Its request says how large its body is, because a body's UTF-8 bytes are an
-upper bound of its input tokens.
+once. Its request says how many input tokens can be billed for it at most.
 """
 
 from __future__ import annotations
@@ -15,24 +14,10 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from .asking import Message, Question, ToolCall, said
 from .pacing import Told
 
-__all__ = ["NOTHING", "Completion", "Heard", "Prompt", "Provider", "Request", "Usage"]
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """One question: *text* to *model*, which may answer with at most *max_tokens*.
-
-    *streams*: the answer is to come piece by piece.
-    """
-
-    text: str
-    model: str
-    max_tokens: int
-    system: str | None = None
-    temperature: float | None = None
-    streams: bool = False
+__all__ = ["NOTHING", "Completion", "Heard", "Provider", "Request", "Usage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +55,8 @@ NOTHING: Final = Usage(nanousd=0)
 class Completion:
     """One answer: its *text*, why it ended (*finish*), its *usage* (None: unknown).
 
-    *told* is what its headers say of the vendor's limits.
+    *told* is what its headers say of the vendor's limits, *calls* what it asks to be called,
+    *raw* the vendor's own document, numbers with a point as Decimal; of a stream nothing is kept.
     """
 
     text: str
@@ -79,6 +65,13 @@ class Completion:
     usage: Usage | None = None
     request_id: str | None = None
     told: Told | None = None
+    calls: tuple[ToolCall, ...] = ()
+    raw: object = field(default=None, repr=False, compare=False)
+
+    @property
+    def message(self) -> Message:
+        """It as what the model said, to go on with. ValueError if it said nothing."""
+        return said(self.text, self.calls)
 
 
 @dataclass(slots=True)
@@ -99,22 +92,25 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A prompt in its vendor's words, ready to be sent as often as needed.
+    """A question in its vendor's words, ready to be sent as often as needed.
 
+    *input_tokens* is the most that can be billed as input, but for what is *unbounded*.
     *key* is the place of the key to send it with, if there are several; None: whose turn it is.
     """
 
-    prompt: Prompt
+    question: Question
     path: str
     body: bytes
+    input_tokens: int
+    unbounded: tuple[str, ...] = ()
     key: int | None = None
 
 
 class Provider(Protocol):
     """One vendor, spoken to. Raises only :class:`~koo.errors.ExternalServiceError`."""
 
-    def prepare(self, prompt: Prompt) -> Request:
-        """The request for *prompt*; InvalidRequestError if the wire can't carry it."""
+    def prepare(self, question: Question) -> Request:
+        """The request for *question*; InvalidRequestError if the wire can't carry it."""
         ...
 
     async def complete(self, request: Request) -> Completion:
@@ -122,7 +118,9 @@ class Provider(Protocol):
         ...
 
     def stream(self, request: Request, heard: Heard) -> AsyncGenerator[str | Completion, None]:
-        """The pieces of the answer to *request*, never empty ones, and the whole at the end.
+        """The pieces of the answer to *request*, and the whole at the end.
+
+        A piece is empty if it is not one of the text, but of a call: the answer goes on.
 
         *heard* is kept up to date. Without the vendor's own word that the answer is
         whole, it ends with StreamTruncatedError.

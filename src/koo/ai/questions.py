@@ -1,21 +1,22 @@
-"""What is asked, and what no service could answer, found before anything is sent or counted.
+"""To whom a prompt is put, and what is wrong with it, found before anything is sent or counted.
 
-    Question --to(a service's settings)--> Prompt --complaint--> a sentence, or nothing
+    Prompt --put, for a service's settings--> Question --complaint--> a sentence, or nothing
 
 Most callers' types are checked by nobody, so the types are looked at too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from typing import Final, Protocol, TypeVar
 
+from .asking import Message, Prompt, Purse, Question, Tool, ToolCall
+from .asking.purse import WRONG_COST, is_cost
 from .config import ServiceConfig
-from .provider import Prompt
 
-__all__ = ["Question", "complaint"]
+__all__ = ["complaint", "put", "put_to_each"]
 
 
 class Configured(Protocol):
@@ -25,35 +26,34 @@ class Configured(Protocol):
 
 
 ServiceT = TypeVar("ServiceT", bound=Configured)
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A prompt before it is known who answers it; None: as the service's settings say."""
+def put(prompt: str | Prompt, config: ServiceConfig) -> Question:
+    """*prompt* as it is put to the service of *config* alone."""
+    asked = prompt if isinstance(prompt, Prompt) else Prompt(prompt)
+    return _put(asked, config, Purse.of(asked.max_cost))
 
-    text: str
-    system: str | None = None
-    model: str | None = None
-    max_tokens: int | None = None
-    temperature: float | None = None
 
-    def to(self, config: ServiceConfig) -> Prompt:
-        """As it is put to the service of *config*."""
-        return Prompt(
-            self.text,
-            self.model or config.model,
-            config.max_tokens if self.max_tokens is None else self.max_tokens,
-            self.system,
-            self.temperature,
-        )
+def put_to_each(
+    prompt: str | Prompt, services: Sequence[ServiceT]
+) -> list[tuple[ServiceT, Question]]:
+    """*prompt* as it is put to each of several, who are paid from one purse.
 
-    def among(self, first: ServiceT, others: Iterable[ServiceT]) -> list[tuple[ServiceT, Prompt]]:
-        """As it is put to each of several; the model is *first*'s, each other has its own."""
-        again = replace(self, model=None)
-        return [
-            (first, self.to(first.config)),
-            *((other, again.to(other.config)) for other in others),
-        ]
+    Its model is the first's, each other has its own.
+    """
+    first, *others = services
+    asked = prompt if isinstance(prompt, Prompt) else Prompt(prompt)
+    purse = Purse.of(asked.max_cost)
+    return [
+        (first, _put(asked, first.config, purse)),
+        *((other, _put(replace(asked, model=None), other.config, purse)) for other in others),
+    ]
+
+
+def _put(asked: Prompt, config: ServiceConfig, purse: Purse | None) -> Question:
+    most = config.max_tokens if asked.max_tokens is None else asked.max_tokens
+    return Question(asked, asked.model or config.model, most, purse)
 
 
 def _is_text(value: object) -> bool:
@@ -68,23 +68,76 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and value >= 1
 
 
-_RULES: Final[tuple[tuple[Callable[[Prompt], bool], str], ...]] = (
-    (lambda asked: _is_text(asked.text), "the prompt must be text"),
-    (lambda asked: bool(asked.text.strip()), "the prompt is empty; send some text"),
-    (lambda asked: asked.system is None or _is_text(asked.system), "system must be text"),
+def _is_list_of(kind: type, values: object) -> bool:
+    return isinstance(values, list | tuple) and all(isinstance(one, kind) for one in values)
+
+
+def _is_told(prompt: Prompt) -> bool:
+    return _is_text(prompt.messages) or _is_list_of(Message, prompt.messages)
+
+
+def _says_something(prompt: Prompt) -> bool:
+    told = prompt.messages
+    return bool(told.strip() if isinstance(told, str) else told)
+
+
+def _is_answerable(prompt: Prompt) -> bool:
+    told = prompt.messages
+    return isinstance(told, str) or told[-1].role == "user"
+
+
+def _is_every_call_answered(prompt: Prompt) -> bool:
+    """Vendors refuse a conversation in which one is not, at once and by whoever asked for it."""
+    if isinstance(prompt.messages, str):
+        return True
+    open_calls: list[ToolCall] = []
+    for message in prompt.messages:
+        answered = [result.call for result in message.results]
+        if sorted(map(repr, answered)) != sorted(map(repr, open_calls)):
+            return False
+        open_calls = list(message.calls)
+    return True
+
+
+def _are_tools(prompt: Prompt) -> bool:
+    tools = prompt.tools
+    return _is_list_of(Tool, tools) and len({tool.name for tool in tools}) == len(tools)
+
+
+def _is_warmth(prompt: Prompt) -> bool:
+    warmth = prompt.temperature
+    return warmth is None or (_is_number(warmth) and warmth >= 0)
+
+
+_OF_A_PROMPT: Final[tuple[tuple[Callable[[Prompt], bool], str], ...]] = (
+    (_is_told, "the prompt must be text, or a list of Message"),
+    (_says_something, "the prompt is empty; send some text"),
+    (_is_answerable, "the last message must be the user's; what the model said comes before it"),
+    (_is_every_call_answered, "each ToolCall needs its ToolResult in the very next message"),
+    (lambda prompt: prompt.system is None or _is_text(prompt.system), "system must be text"),
+    (_is_warmth, "temperature must be 0 or more"),
+    (_are_tools, "tools must be a list of Tool, each with a name of its own"),
+    (
+        lambda prompt: prompt.schema is None or isinstance(prompt.schema, Mapping),
+        "schema must be a JSON schema as a mapping",
+    ),
+    (lambda prompt: is_cost(prompt.max_cost), WRONG_COST),
+)
+_OF_A_QUESTION: Final[tuple[tuple[Callable[[Question], bool], str], ...]] = (
     (lambda asked: _is_text(asked.model), "model must be the name of one"),
     (lambda asked: _is_count(asked.max_tokens), "max_tokens must be a whole number from 1 on"),
-    (
-        lambda asked: (
-            asked.temperature is None or (_is_number(asked.temperature) and asked.temperature >= 0)
-        ),
-        "temperature must be 0 or more",
-    ),
 )
 
 
-def complaint(prompt: Prompt, *timeouts: float | None) -> str | None:
-    """What is wrong with *prompt* or a timeout in seconds; None if nothing is."""
+def complaint(question: Question, *timeouts: float | None) -> str | None:
+    """What is wrong with *question* or a timeout in seconds; None if nothing is."""
     if not all(timeout is None or (_is_number(timeout) and timeout > 0) for timeout in timeouts):
         return "timeout must be above 0 seconds"
-    return next((what for is_right, what in _RULES if not is_right(prompt)), None)
+    return _first_wrong(_OF_A_PROMPT, question.prompt) or _first_wrong(_OF_A_QUESTION, question)
+
+
+def _first_wrong(rules: Sequence[tuple[Callable[[T], bool], str]], asked: T) -> str | None:
+    for is_right, what in rules:
+        if not is_right(asked):
+            return what
+    return None

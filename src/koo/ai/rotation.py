@@ -28,8 +28,9 @@ from ..errors import (
     RateLimitError,
 )
 from ..resilience import SYSTEM_CLOCK, Clock
+from .asking import Question
 from .pacing import Keys, Told, one_key
-from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request
+from .provider import NOTHING, Completion, Heard, Provider, Request
 
 __all__ = ["Rotation", "keys_of"]
 
@@ -67,20 +68,20 @@ class Rotation:
         """The places of the keys that *model* may be asked with."""
         return [place for place in range(self.size) if not self._deaths(place, model)]
 
-    def prepare(self, prompt: Prompt) -> Request:
-        """The request for *prompt*, whatever the key."""
-        return self._providers[0].prepare(prompt)
+    def prepare(self, question: Question) -> Request:
+        """The request for *question*, whatever the key."""
+        return self._providers[0].prepare(question)
 
     async def complete(self, request: Request) -> Completion:
         """The answer to *request*, which is sent once, with the key whose turn it is."""
-        with self._next(request.prompt.model, request.key) as (place, provider):
+        with self._next(request.question.model, request.key) as (place, provider):
             return _of_key(place, await provider.complete(request))
 
     async def stream(
         self, request: Request, heard: Heard
     ) -> AsyncGenerator[str | Completion, None]:
         """The pieces of the answer to *request*, sent once, with the key whose turn it is."""
-        with self._next(request.prompt.model, request.key) as (place, provider):
+        with self._next(request.question.model, request.key) as (place, provider):
             async with aclosing(provider.stream(request, heard)) as items:
                 async for item in items:
                     yield item if isinstance(item, str) else _of_key(place, item)

@@ -1,7 +1,7 @@
 """One AI service: a provider, its policy, its money and its memory.
 
     query --> configured? key alive? prompt and price known? --> Ask (the most it can cost)
-          --> Policy: CircuitBreaker -> Limits (ours, the vendor's) -> DailyBudget
+          --> Policy: CostLimit -> CircuitBreaker -> Limits (ours, the vendor's) -> DailyBudget
           --> provider, once per attempt --> usage priced --> settled
           --> the text, or an ExternalServiceError
     stream --> the same way, with the text as it comes
@@ -42,6 +42,7 @@ from ..resilience import (
     traced,
 )
 from .answering import Response, response_of
+from .asking import CostLimit, Prompt, Question
 from .config import ServiceConfig
 from .health import (
     Checks,
@@ -56,9 +57,9 @@ from .health import (
 )
 from .pacing import PacedAsk
 from .pricing import Price, PriceTable
-from .provider import NOTHING, Completion, Heard, Prompt, Provider, Request
+from .provider import NOTHING, Completion, Heard, Provider, Request
 from .providers import connect, read_for
-from .questions import Question, complaint
+from .questions import complaint, put
 from .rotation import Rotation, keys_of
 from .sdk import Estimate, Guard, SDKCall
 from .streaming import AIStream, Telling, Times
@@ -67,6 +68,8 @@ from .verdicts import appraise, as_service_error, classify
 
 __all__ = ["AIService"]
 
+#: Every limit as the settings say.
+_AS_SET: Final = Times()
 #: Seconds that are worth to be subtracted from a timeout.
 _NOTICEABLE: Final = 0.005
 
@@ -110,7 +113,7 @@ class AIService:
         self._budget = store.budget(self.name, budget)
         self._policy = Policy(
             self.name,
-            gates=(self._breaker, *self._limits.gates, self._budget),
+            gates=(CostLimit(self.name), self._breaker, *self._limits.gates, self._budget),
             classify=classify,
             appraise=appraise,
             retry=config.retry,
@@ -139,28 +142,18 @@ class AIService:
             on_event=on_event,
         )
 
-    async def query(
-        self,
-        prompt: str,
-        *,
-        system: str | None = None,
-        model: str | None = None,
-        max_tokens: int | None = None,
-        temperature: float | None = None,
-        timeout: float | None = None,
-    ) -> str:
+    async def query(self, prompt: str | Prompt, *, timeout: float | None = None) -> str:
         """The answer's text. Every failure is an :class:`~koo.errors.ExternalServiceError`.
 
         *timeout* (seconds) bounds the whole query: waiting, attempts and backoff.
         """
-        question = Question(prompt, system, model, max_tokens, temperature)
-        return (await self.answer(question.to(self.config), timeout)).text
+        return (await self.answer(put(prompt, self.config), timeout)).text
 
-    async def answer(self, prompt: Prompt, timeout: float | None) -> Response:
-        """The answer to *prompt*, and what is known of it; as :meth:`query` otherwise."""
+    async def answer(self, question: Question, timeout: float | None) -> Response:
+        """The answer to *question*, and what is known of it; as :meth:`query` otherwise."""
         self._tally.began()
         try:
-            outcome = await self._ask(prompt, timeout)
+            outcome = await self._ask(question, timeout)
         except Exception as error:
             failure = as_service_error(self.config.name, error)
             self._tally.failed(failure, error)
@@ -170,41 +163,25 @@ class AIService:
         self._tally.succeeded()
         return response_of(self.config.name, outcome)
 
-    def stream(
-        self,
-        prompt: str,
-        *,
-        system: str | None = None,
-        model: str | None = None,
-        max_tokens: int | None = None,
-        temperature: float | None = None,
-        timeout: float | None = None,
-        first_token_timeout: float | None = None,
-        idle_timeout: float | None = None,
-    ) -> AIStream:
-        """The answer's text as it comes. Every failure is an ExternalServiceError.
-
-        *timeout* (seconds) bounds the whole, *first_token_timeout* the time until the
-        first text, *idle_timeout* each gap after it.
-        """
-        asked = Question(prompt, system, model, max_tokens, temperature).to(self.config)
-        telling = Telling(self.config.name, asked.model)
-        times = Times(timeout, first_token_timeout, idle_timeout)
-        return AIStream(telling, self.tell(telling, asked, times))
+    def stream(self, prompt: str | Prompt, *, times: Times = _AS_SET) -> AIStream:
+        """The answer's text as it comes. Every failure is an ExternalServiceError."""
+        question = put(prompt, self.config)
+        telling = Telling(self.config.name, question.model)
+        return AIStream(telling, self.tell(telling, question, times))
 
     async def tell(
-        self, telling: Telling, prompt: Prompt, times: Times
+        self, telling: Telling, question: Question, times: Times
     ) -> AsyncGenerator[str, None]:
-        """The pieces of the answer to *prompt*; what is known of it goes into *telling*."""
-        telling.begin(self.config.name, prompt.model)
+        """The pieces of the answer to *question*; what is known of it goes into *telling*."""
+        telling.begin(self.config.name, question.model)
         self._tally.began()
         try:
-            async with aclosing(await self._open(telling, prompt, times)) as items:
+            async with aclosing(await self._open(telling, question, times)) as items:
                 async for item in items:
-                    if isinstance(item, str):
-                        yield item
-                    else:
+                    if not isinstance(item, str):
                         telling.completion = item
+                    elif item:
+                        yield item
         except Exception as error:
             failure = as_service_error(self.config.name, error, telling.heard)
             self._tally.failed(failure, error)
@@ -302,9 +279,9 @@ class AIService:
     # -- one call ----------------------------------------------------------------------
 
     @traced("call")
-    async def _ask(self, prompt: Prompt, timeout: float | None) -> CallOutcome[Completion]:
+    async def _ask(self, question: Question, timeout: float | None) -> CallOutcome[Completion]:
         began = self._clock.monotonic()
-        request, price = await self._prepared(prompt, Times(timeout))
+        request, price = await self._prepared(question, Times(timeout))
         outcome = await self._policy.outcome(
             partial(self._attempt, request, price),
             self._most_it_can_take(request, price, timeout),
@@ -315,16 +292,16 @@ class AIService:
         return outcome
 
     async def _open(
-        self, telling: Telling, prompt: Prompt, times: Times
+        self, telling: Telling, question: Question, times: Times
     ) -> AsyncGenerator[str | Completion, None]:
         began = self._clock.monotonic()
-        request, price = await self._prepared(replace(prompt, streams=True), times)
-        first = None if times.first is None else self._left_of(times.first, began)
+        request, price = await self._prepared(replace(question, streams=True), times)
+        first = times.first_token and self._left_of(times.first_token, began)
         return self._policy.stream(
             partial(self._listen, request, price, telling),
             self._most_it_can_take(request, price, times.timeout),
             timeout=self._left_of(times.timeout, began),
-            pace=Pace(gap=times.gap or self.config.idle_timeout, first=first),
+            pace=Pace(gap=times.idle or self.config.idle_timeout, first=first),
         )
 
     def _left_of(self, timeout: float | None, began: float) -> float | None:
@@ -334,12 +311,12 @@ class AIService:
             return timeout
         return max(_NOTICEABLE, (self.config.timeout if timeout is None else timeout) - spent)
 
-    async def _prepared(self, prompt: Prompt, times: Times) -> tuple[Request, Price]:
-        self._lessons.refuse_in_vain(prompt.model)
-        if wrong := complaint(prompt, *times):
+    async def _prepared(self, question: Question, times: Times) -> tuple[Request, Price]:
+        self._lessons.refuse_in_vain(question.model)
+        if wrong := complaint(question, *times):
             raise InvalidRequestError(self.config.name, wrong, usage=NOTHING)
         limit = times.until_text(self.config.timeout)
-        return self._provider.prepare(prompt), await self._till.price(prompt.model, limit)
+        return self._provider.prepare(question), await self._till.price(question.model, limit)
 
     @traced("attempt")
     async def _attempt(self, request: Request, price: Price) -> Completion:
@@ -370,20 +347,34 @@ class AIService:
     def _billed(self, completion: Completion, price: Price) -> Completion:
         usage = self._till.bill(price, completion.model, completion.usage)
         # Not `replace`, which costs more than all the rest of it.
-        text, model, finish = completion.text, completion.model, completion.finish
-        return Completion(text, model, finish, usage, completion.request_id, completion.told)
+        return Completion(
+            completion.text,
+            completion.model,
+            completion.finish,
+            usage,
+            completion.request_id,
+            completion.told,
+            completion.calls,
+            completion.raw,
+        )
 
     def _most_it_can_take(self, request: Request, price: Price, timeout: float | None) -> PacedAsk:
-        asked, taken = request.prompt, len(request.body)
+        asked = request.question
         return self._till.ask(
-            price, asked.model, taken=taken, given=asked.max_tokens, timeout=timeout
+            price,
+            asked.model,
+            taken=request.input_tokens,
+            given=asked.max_tokens,
+            timeout=timeout,
+            purse=asked.purse,
+            unbounded=request.unbounded,
         )
 
     # -- a failure -----------------------------------------------------------------------
 
     def _learn(self, error: ExternalServiceError, request: Request, price: Price) -> None:
-        self._till.bill_failure(price, request.prompt.model, error)
-        self._lessons.learn(error, request.prompt.model)
+        self._till.bill_failure(price, request.question.model, error)
+        self._lessons.learn(error, request.question.model)
 
     def _key_readings(self) -> Iterator[Reading]:
         if isinstance(keys := self._provider, Rotation):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ..errors import ExternalServiceError, InvalidRequestError, ServiceTimeoutError
 from ..resilience import Clock
+from .asking import Purse
 from .config import ServiceConfig
 from .health import Tally
 from .pacing import PacedAsk
@@ -30,7 +31,7 @@ class Till:
         self._clock = clock
 
     async def price(self, model: str, limit: float) -> Price:
-        """That of *model*; InvalidRequestError if nobody knows it, or it has no upper bound.
+        """That of *model*; InvalidRequestError if nobody knows it.
 
         The first of a process may take a while; after *limit* seconds, ServiceTimeoutError.
         """
@@ -47,24 +48,30 @@ class Till:
                 f"nobody knows the price of {model!r}; set {config.variable('PRICE')} to USD per"
                 " million tokens as input,output, or choose another model"
             )
-        if price.unbounded:
-            raise self._invalid(
-                f"the cost of {model!r} has no upper bound ({', '.join(price.unbounded)});"
-                " choose another model"
-            )
         return price
 
     def ask(
-        self, price: Price, model: str, *, taken: int, given: int, timeout: float | None
+        self,
+        price: Price,
+        model: str,
+        *,
+        taken: int,
+        given: int,
+        timeout: float | None,
+        purse: Purse | None = None,
+        unbounded: tuple[str, ...] = (),
     ) -> PacedAsk:
         """The most that a call can take: *taken* tokens in, *given* out, within *timeout*.
 
-        None: the service's own timeout.
+        None: the service's own timeout. Where something of it is *unbounded*, all that is in
+        *purse*; InvalidRequestError without one.
         """
         limit = self._config.timeout if timeout is None else timeout
         now = self._clock.time()
         cost = price.bound(taken, given, now, now + limit)
-        return PacedAsk(1, taken + given, cost, model=model, output_tokens=given)
+        if hidden := price.unbounded + unbounded:
+            cost = max(cost, self._all_in(purse, model, hidden))
+        return PacedAsk(1, taken + given, cost, purse=purse, model=model, output_tokens=given)
 
     def priced(self, price: Price, usage: Usage | None) -> Usage | None:
         """*usage* with its cost, which is not counted yet."""
@@ -83,6 +90,14 @@ class Till:
         error.usage = price.bill(error.usage, self._clock.time())
         if error.usage.tokens:
             self._tally.billed(model, error.usage)
+
+    def _all_in(self, purse: Purse | None, model: str, hidden: tuple[str, ...]) -> int:
+        if purse is None:
+            raise self._invalid(
+                f"the cost of {model!r} has no upper bound ({', '.join(hidden)}); say the most"
+                " that the call may cost as max_cost, or choose another model"
+            )
+        return purse.left
 
     def _invalid(self, detail: str) -> InvalidRequestError:
         return InvalidRequestError(self._config.name, detail, usage=NOTHING)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from ..ai import Completion, Heard, Prompt, Request, Usage
+from ..ai import Completion, Heard, Question, Request, Usage
 from ..resilience import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
@@ -71,11 +71,12 @@ class ScriptedProvider:
     @property
     def prompts(self) -> list[str]:
         """The texts that it was asked, in order."""
-        return [request.prompt.text for request in self.requests]
+        return [request.question.prompt.text for request in self.requests]
 
-    def prepare(self, prompt: Prompt) -> Request:
+    def prepare(self, question: Question) -> Request:
         """A request whose body is the prompt's text."""
-        return Request(prompt, "/scripted", prompt.text.encode())
+        body = question.prompt.text.encode()
+        return Request(question, "/scripted", body, len(body))
 
     async def complete(self, request: Request) -> Completion:
         """The next line."""
@@ -99,7 +100,7 @@ class ScriptedProvider:
             yield line
             return
         usage = line.usage if isinstance(line, Pieces) else USAGE
-        yield Completion(heard.text, request.prompt.model, "stop", usage)
+        yield Completion(heard.text, request.question.model, "stop", usage)
 
     async def list_models(self) -> tuple[str, ...] | None:
         """What ``models`` says."""

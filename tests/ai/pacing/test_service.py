@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from koo.ai import NOTHING, Completion, Told, Urge, Usage, WindowTold
+from koo.ai import NOTHING, Completion, Prompt, Told, Urge, Usage, WindowTold
 from koo.errors import RateLimited, RateLimitError, Saturated, ServiceRejected
 from koo.resilience import Health, LimitReached, PaceChanged, RetryConfig
 from koo.testing import After, ScriptedProvider, running_clock
@@ -69,7 +69,7 @@ async def test_another_model_is_not_held_back(serve):
     provider = ScriptedProvider(_said(0), then="x")
     service = serve(provider)
     await service.query("Why?")
-    await service.query("Why?", model="claude-opus-5")
+    await service.query(Prompt("Why?", model="claude-opus-5"))
     assert running_clock().monotonic() == 0.0
 
 

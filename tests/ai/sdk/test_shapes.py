@@ -93,6 +93,12 @@ def test_an_estimate_counts_every_byte_of_what_is_asked(text, max_tokens):
     assert (estimate.output_tokens, estimate.model) == (max_tokens, "m")
 
 
+def test_an_estimate_counts_what_a_vendor_writes_around_tools():
+    bare, tooled = {"tools": []}, {"tools": [{"name": "f"}]}
+    most = [Estimate.of(asked, max_tokens=1).input_tokens for asked in (bare, tooled)]
+    assert most[1] - most[0] == len('{"name": "f"}') + 2_000
+
+
 def test_an_estimate_of_things_that_are_no_json_counts_how_they_look():
     image = b"\xff" * 100
     assert Estimate.of({"contents": image}, max_tokens=1).input_tokens > 4 * len(image)

@@ -5,9 +5,11 @@ import time
 
 import pytest
 
+from koo.ai import Times
 from koo.errors import ServiceTimeoutError
 from koo.testing import Fault
 
+from ..asking import times_of
 from .conftest import PROMPT, SERVICES, is_silent, read
 
 pytestmark = pytest.mark.integration
@@ -38,7 +40,9 @@ async def all_at_once(connected, fault, how, limit):
     async with connected() as (manager, simulator):
         for name in SERVICES:
             simulator.fault(name, fault, **how)
-        streams = [manager.stream(name, PROMPT, **{limit: LIMIT}) for name in SERVICES]
+        streams = [
+            manager.stream(name, PROMPT, times=times_of({limit: LIMIT})) for name in SERVICES
+        ]
         told = await asyncio.gather(*map(timed, streams))
         reports = [manager.services[name].report() for name in SERVICES]
     for (pieces, error, took), report in zip(told, reports, strict=True):
@@ -68,7 +72,7 @@ async def test_a_stream_that_falls_silent_ends_in_time(connected, limit, fault, 
 
 async def test_a_consumer_that_takes_its_time_is_nobodys_fault(connected):
     async with connected() as (manager, _):
-        stream, pieces = manager.stream("claude", PROMPT, idle_timeout=1.0), []
+        stream, pieces = manager.stream("claude", PROMPT, times=Times(idle=1.0)), []
         async for piece in stream:
             pieces.append(piece)
             if len(pieces) == 1:

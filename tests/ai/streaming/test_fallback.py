@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from koo.ai import NOTHING, AIManager, Usage
+from koo.ai import NOTHING, AIManager, Times, Usage
 from koo.errors import (
     ContentRefusedError,
     ExternalServiceError,
@@ -17,6 +17,7 @@ from koo.errors import (
 )
 from koo.testing import After, Pieces, ScriptedProvider, cancel_at_every_await, running_clock
 
+from ..asking import prompt_of, times_of
 from .conftest import ONCE, read
 
 NAMES = ("claude", "openai", "gemini")
@@ -43,7 +44,9 @@ def _failed(error=ServiceUnavailableError, **more):
 
 
 def ask(manager, **more):
-    return manager.stream("claude", "Why?", **{"fallback": NAMES[1:], **more})
+    others = {name: more.pop(name) for name in ("fallback", "fallback_on") if name in more}
+    prompt, times = prompt_of(more, "Why?"), times_of(more)
+    return manager.stream("claude", prompt, times=times, **{"fallback": NAMES[1:], **others})
 
 
 FALLS = [
@@ -64,7 +67,7 @@ async def test_what_fails_before_its_first_text_is_replaced_unseen(among, line):
     assert (stream.service, stream.model) == ("openai", manager.services["openai"].config.model)
     assert stream.text == stream.completion.text == "fine words"
     assert [len(provider.requests) for provider in providers] == [1, 1, 0]
-    assert providers[0].requests[0].prompt.model == "claude-opus-5"
+    assert providers[0].requests[0].question.model == "claude-opus-5"
 
 
 async def test_a_service_that_refuses_by_itself_is_replaced_too(among):
@@ -161,7 +164,9 @@ async def test_a_chain_whose_time_is_over_asks_nobody_else(among, monkeypatch):
             yield piece
 
     monkeypatch.setattr(manager.services["claude"], "tell", told)
-    _, error = await read(manager.stream("claude", "Why?", fallback=["openai"], timeout=9))
+    _, error = await read(
+        manager.stream("claude", "Why?", fallback=["openai"], times=Times(timeout=9))
+    )
     assert type(error) is ServiceUnavailableError
     assert providers[1].requests == []
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from koo.ai import NOTHING, Rotation, Usage
+from koo.ai import NOTHING, Prompt, Rotation, Usage
 from koo.errors import ApiKeyError, QuotaExceededError
 from koo.testing import Pieces, ScriptedProvider, running_clock
 
@@ -37,7 +37,7 @@ async def test_what_a_key_that_died_amid_an_answer_has_cost_is_not_forgotten(key
     dead = refused(QuotaExceededError, usage=None)
     service, _ = keyed(Pieces("half", dead), Pieces("half", dead), **own_price)
     for asked in (1, 2):
-        pieces, error = await read(service.stream("?", max_tokens=10))
+        pieces, error = await read(service.stream(Prompt("?", max_tokens=10)))
         assert (pieces, type(error), error.partial) == (["half"], QuotaExceededError, "half")
         assert error.usage is None
         assert service.report().value("budget.spent") == asked * 21 * 10**6

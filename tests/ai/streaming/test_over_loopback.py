@@ -20,6 +20,7 @@ from koo.errors import (
 from koo.resilience import Backoff, RetryConfig
 from koo.testing import Fault
 
+from ..asking import question
 from .conftest import PROMPT, SERVICES, TEXT, is_silent, read
 
 pytestmark = pytest.mark.integration
@@ -30,7 +31,7 @@ QUICK = RetryConfig(max_retries=3, backoff=Backoff(base_delay=0.01, max_delay=0.
 @pytest.mark.parametrize("name", SERVICES)
 async def test_an_answer_comes_in_pieces_and_is_counted_and_paid(connected, name):
     async with connected() as (manager, simulator):
-        stream = manager.stream(name, PROMPT, system="Be brief.", max_tokens=50)
+        stream = manager.stream(name, Prompt(PROMPT, system="Be brief.", max_tokens=50))
         assert simulator.requests == ()
         pieces = [piece async for piece in stream]
         report = manager.services[name].report()
@@ -69,7 +70,7 @@ async def test_a_stream_byte_by_byte_is_the_same(connected, name):
 async def raw(service):
     """The bytes of a whole stream, as our own request asks for them."""
     provider = service._provider
-    request = provider.prepare(Prompt(PROMPT, service.config.model, 9999, streams=True))
+    request = provider.prepare(question(PROMPT, service.config.model, 9999, streams=True))
     url = service.config.base_url + request.path
     async with (
         aiohttp.ClientSession(headers=provider._headers) as session,

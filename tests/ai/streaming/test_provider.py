@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from koo.ai import NOTHING, Heard, Prompt, ServiceConfig, connect
+from koo.ai import NOTHING, Heard, ServiceConfig, connect
 from koo.errors import (
     ExternalServiceError,
     InvalidRequestError,
@@ -15,6 +15,7 @@ from koo.errors import (
     ServiceUnavailableError,
 )
 
+from ..asking import question
 from .conftest import KEY, PROMPT, is_silent
 
 pytestmark = pytest.mark.integration
@@ -61,7 +62,7 @@ async def _asking(body, name="openai", **how):
 async def heard_from(provider):
     """Everything that a stream gives, and the error that ended it."""
     items = []
-    request = provider.prepare(Prompt(PROMPT, "m", 7, streams=True))
+    request = provider.prepare(question(PROMPT, "m", 7, streams=True))
     try:
         async for item in provider.stream(request, Heard()):
             items += [item]
@@ -99,7 +100,7 @@ async def test_a_stream_is_asked_for_in_each_vendors_words(name, path, asked):
 )
 def test_who_refuses_unknown_fields_is_sent_none(address, options):
     config = ServiceConfig(name="lab", model="m", api_key=KEY, base_url=address)
-    body = json.loads(connect(config).prepare(Prompt(PROMPT, "m", 7, streams=True)).body)
+    body = json.loads(connect(config).prepare(question(PROMPT, "m", 7, streams=True)).body)
     assert body["stream"] is True
     assert ("stream_options" in body) is options
 

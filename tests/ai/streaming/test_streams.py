@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from koo.ai import NOTHING, Usage
+from koo.ai import NOTHING, Prompt, Times, Usage
 from koo.errors import (
     ApiKeyError,
     CircuitOpen,
@@ -19,6 +19,7 @@ from koo.errors import (
 from koo.resilience import BreakerConfig, Health, RetryConfig
 from koo.testing import After, Pieces, ScriptedProvider, cancel_at_every_await, running_clock
 
+from ..asking import prompt_of, times_of
 from .conftest import ONCE, read
 
 MICRO = 10**6
@@ -34,15 +35,15 @@ async def test_everything_asked_for_reaches_the_provider(serve):
     provider = ScriptedProvider(then="a b")
     service = serve(provider, max_tokens=99)
     stream = service.stream(
-        "Why?", system="s", model="claude-opus-5", max_tokens=7, temperature=0.3
+        Prompt("Why?", system="s", model="claude-opus-5", max_tokens=7, temperature=0.3)
     )
     assert await read(stream) == (["a", " b"], None)
-    prompt = provider.requests[0].prompt
-    assert (prompt.text, prompt.system, prompt.model) == ("Why?", "s", "claude-opus-5")
-    assert (prompt.max_tokens, prompt.temperature, prompt.streams) == (7, 0.3, True)
+    asked = provider.requests[0].question
+    assert (asked.prompt.text, asked.prompt.system, asked.model) == ("Why?", "s", "claude-opus-5")
+    assert (asked.max_tokens, asked.prompt.temperature, asked.streams) == (7, 0.3, True)
     assert (stream.service, stream.model) == ("claude", "claude-opus-5")
     assert await read(service.stream("Why?")) == (["a", " b"], None)
-    assert provider.requests[1].prompt.max_tokens == 99
+    assert provider.requests[1].question.max_tokens == 99
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ async def test_everything_asked_for_reaches_the_provider(serve):
 async def test_nonsense_is_refused_and_nothing_is_sent(serve, wrong):
     provider = ScriptedProvider()
     service = serve(provider)
-    _, error = await read(service.stream(**{"prompt": "x"} | wrong))
+    _, error = await read(service.stream(prompt_of(wrong), times=times_of(wrong)))
     assert type(error) is InvalidRequestError
     assert provider.requests == []
     assert service.report().value("failures_total") == 1
@@ -149,7 +150,7 @@ async def test_each_time_limit_ends_it_at_its_own_time(serve, times, seconds, pi
         then=Pieces(After(2, "a"), After(2, "b"), After(2, "c"), After(99, "d"))
     )
     service = serve(provider, retry=ONCE, idle_timeout=32, attempt_timeout=32)
-    told, error = await read(service.stream("Why?", **times))
+    told, error = await read(service.stream("Why?", times=times_of(times)))
     assert (told, type(error)) == (pieces, ServiceTimeoutError)
     assert error.partial == "".join(pieces)
     assert running_clock().monotonic() == pytest.approx(seconds, abs=0.02)
@@ -167,7 +168,7 @@ async def test_an_unexpected_exception_is_an_error_of_the_service(serve):
 
 async def test_a_whole_answer_is_billed_as_the_vendor_counts_it(serve, own_price):
     service = serve(ScriptedProvider(Pieces("a", "b", usage=Usage(3, 2))), **own_price)
-    stream = service.stream("?", max_tokens=10)
+    stream = service.stream(Prompt("?", max_tokens=10))
     assert await anext(stream) == "a"
     assert service.report().value("budget.reserved") == WORST
     await read(stream)
@@ -189,7 +190,7 @@ async def test_a_whole_answer_is_billed_as_the_vendor_counts_it(serve, own_price
 )
 async def test_what_nobody_counted_costs_all_that_was_reserved(serve, own_price, line):
     service = serve(ScriptedProvider(line), **own_price, retry=ONCE)
-    await read(service.stream("?", max_tokens=10))
+    await read(service.stream(Prompt("?", max_tokens=10)))
     assert service.report().value("budget.spent") == WORST
     assert service.report().value("budget.reserved") == 0
 
@@ -197,7 +198,7 @@ async def test_what_nobody_counted_costs_all_that_was_reserved(serve, own_price,
 async def test_every_attempt_pays_for_itself(serve, own_price):
     broken = Pieces(StreamTruncatedError("lab", "cut"))
     service = serve(ScriptedProvider(broken, Pieces("a", usage=Usage(1, 0))), **own_price)
-    await read(service.stream("?", max_tokens=10))
+    await read(service.stream(Prompt("?", max_tokens=10)))
     assert service.report().value("budget.spent") == WORST + MICRO
 
 
@@ -205,7 +206,9 @@ async def test_two_hundred_streams_cannot_pass_the_budget(serve, own_price):
     provider = ScriptedProvider(then=Pieces(After(0.1, "a"), After(0.1, "b"), usage=Usage(1, 7)))
     many = {"requests_per_minute": 9999, "requests_per_hour": 9999}
     service = serve(provider, **own_price, **many, daily_budget_nanousd=4 * WORST)
-    calls = [read(service.stream("?", max_tokens=10, timeout=5)) for _ in range(200)]
+    calls = [
+        read(service.stream(Prompt("?", max_tokens=10), times=Times(timeout=5))) for _ in range(200)
+    ]
     told = await asyncio.gather(*calls)
     whole = [pieces for pieces, error in told if error is None]
     assert service.report().value("budget.spent") == len(whole) * 15 * MICRO <= 4 * WORST
@@ -225,7 +228,7 @@ def test_wherever_a_stream_is_cancelled_it_is_settled_once(serve, own_price):
         service = serve(provider, **settings, timeout=90.0)
         made.append((service, provider))
         for _ in range(3):
-            async for _ in service.stream("?", max_tokens=10):
+            async for _ in service.stream(Prompt("?", max_tokens=10)):
                 await asyncio.sleep(0.1)
 
     def check(_):
@@ -246,7 +249,7 @@ def test_wherever_a_stream_that_was_begun_is_cancelled_it_costs_the_worst_case(s
     async def operation():
         provider = ScriptedProvider(then=Pieces(After(1, "a"), After(1, "b"), usage=Usage(1, 1)))
         made.append(serve(provider, **own_price))
-        async for _ in made[-1].stream("?", max_tokens=10):
+        async for _ in made[-1].stream(Prompt("?", max_tokens=10)):
             await asyncio.sleep(1)
 
     def check(k):
@@ -258,7 +261,7 @@ def test_wherever_a_stream_that_was_begun_is_cancelled_it_costs_the_worst_case(s
 
 async def test_a_forgotten_stream_is_given_up_at_once_without_a_collection(serve, own_price):
     service = serve(ScriptedProvider(Pieces("a", "b")), **own_price)
-    stream = service.stream("?", max_tokens=10)
+    stream = service.stream(Prompt("?", max_tokens=10))
     await anext(stream)
     del stream
     for _ in range(5):

@@ -70,7 +70,7 @@ async def test_an_error_inside_a_stream_has_no_frame(connected):
     ("asked", "text"),
     [
         ([{"role": "user", "content": "in one"}], "in one"),
-        ([{"content": [{"type": "input_text", "text": "in"}]}, {"content": "two"}, 7], "in\ntwo"),
+        ([{"content": [{"type": "input_text", "text": "in"}]}, {"content": "two"}], "in\ntwo"),
     ],
 )
 async def test_an_input_may_be_a_list_of_messages(connected, asked, text):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
 from ...resilience import CallOutcome
+from ..asking import Message, ToolCall, said
 from ..provider import Completion, Usage
 
 __all__ = ["Response", "response_of"]
@@ -23,6 +24,8 @@ class Response:
     """One answer. *waited* is the time in line and between *attempts*, in seconds.
 
     *usage* None means that the vendor did not say, and the most it could be was debited.
+    *calls* are what it asks you to call, *raw* is the vendor's own document, numbers with a
+    point as Decimal.
     """
 
     text: str
@@ -33,6 +36,13 @@ class Response:
     request_id: str | None
     attempts: int
     waited: float
+    calls: tuple[ToolCall, ...] = ()
+    raw: object = field(default=None, repr=False, compare=False)
+
+    @property
+    def message(self) -> Message:
+        """It as what the model said, to go on with. ValueError if it said nothing."""
+        return said(self.text, self.calls)
 
     @property
     def cost_usd(self) -> Decimal | None:
@@ -60,4 +70,6 @@ def response_of(service: str, outcome: CallOutcome[Completion]) -> Response:
         whole.request_id,
         outcome.attempts,
         outcome.waited,
+        whole.calls,
+        whole.raw,
     )

@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 
 from ...errors import ExternalServiceError, InvalidRequestError
 from ...resilience import Clock
-from ..provider import Prompt
+from ..asking import Question
 from .response import Response
 
 __all__ = ["Worth", "ask_in_turn", "is_worth_another", "last_of"]
@@ -29,8 +29,8 @@ Worth: TypeAlias = Callable[[ExternalServiceError | Response], bool]
 class Answerer(Protocol):
     """A service, as far as it answers in one piece."""
 
-    async def answer(self, prompt: Prompt, timeout: float | None) -> Response:
-        """Its answer to *prompt* within *timeout* seconds."""
+    async def answer(self, question: Question, timeout: float | None) -> Response:
+        """Its answer to *question* within *timeout* seconds."""
         ...
 
 
@@ -40,18 +40,18 @@ def is_worth_another(found: ExternalServiceError | Response) -> bool:
 
 
 async def ask_in_turn(
-    parts: Sequence[tuple[Answerer, Prompt]], worth: Worth, *, total: float, clock: Clock
+    parts: Sequence[tuple[Answerer, Question]], worth: Worth, *, total: float, clock: Clock
 ) -> Response:
     """The first answer of *parts* that is not *worth* another, all within *total* seconds."""
     began = clock.monotonic()
     failed: list[ExternalServiceError] = []
     kept: Response | None = None
-    for place, (service, prompt) in enumerate(parts):
+    for place, (service, question) in enumerate(parts):
         left = total - (clock.monotonic() - began)
         if place and left <= 0:
             break
         try:
-            kept = await service.answer(prompt, left / (len(parts) - place))
+            kept = await service.answer(question, left / (len(parts) - place))
         except ExternalServiceError as error:
             failed.append(error)
             if not worth(error):

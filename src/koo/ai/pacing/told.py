@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final, Literal, TypeAlias
 
 from ...resilience import Advice, Ask, Spent
+from ..asking.purse import CostlyAsk
 
 __all__ = [
     "KINDS",
@@ -40,7 +41,7 @@ class Urge(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class PacedAsk(Ask):
+class PacedAsk(CostlyAsk):
     """An ask for *model*, of whose tokens *output_tokens* are the answer's."""
 
     model: str = ""

@@ -34,6 +34,8 @@ _UNITS: Final = UnitRegistry(unit_data)
 _HIDDEN: Final = frozenset({"output_citation_tokens", "output_reasoning_tokens"})
 # Whose models search without being asked to.
 _SEARCHERS: Final = frozenset({"perplexity"})
+# What a prompt can hold.
+_PROMPTED: Final = frozenset({None, "text", "image"})
 _LITELLM: Final = "litellm"
 
 
@@ -123,7 +125,7 @@ def _tier(priced: Priced, start: int) -> Tier:
     return Tier(
         MappingProxyType(_weights(units, pico)),
         per_request,
-        max((pico[unit.usage_key] for unit in units if _is_text_input(unit)), default=0),
+        max((pico[unit.usage_key] for unit in units if _is_prompted(unit)), default=0),
         max((pico[unit.usage_key] for unit in units if _is_output(unit)), default=0),
     )
 
@@ -148,11 +150,9 @@ def _price_above(price: Decimal | TieredPrices, start: int) -> Decimal:
     return reached[-1] if reached else price.base
 
 
-def _is_text_input(unit: UnitDef) -> bool:
+def _is_prompted(unit: UnitDef) -> bool:
     of = unit.dimensions
-    return (
-        _is_token(unit) and of.get("direction") == "input" and of.get("modality") in {None, "text"}
-    )
+    return _is_token(unit) and of.get("direction") == "input" and of.get("modality") in _PROMPTED
 
 
 def _is_output(unit: UnitDef) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
-from ..provider import Prompt, Usage
+from ..asking import Question, ToolCall
+from ..provider import Usage
 from ..verdicts import (
     BAD_KEY,
     BAD_REQUEST,
@@ -22,7 +23,8 @@ from ..verdicts import (
     Rule,
     Surface,
 )
-from .wire import Answer, Document, Hearing, dig, number_at, text_at, usage_of
+from .bodies import anthropic, written
+from .wire import Answer, Document, Hearing, dig, number_at, place_at, text_at, usage_of
 
 __all__ = ["Anthropic"]
 
@@ -68,23 +70,24 @@ class Anthropic:
         """The key as Bearer, as the official SDK sends it, and the version."""
         return {"Authorization": f"Bearer {api_key}", "anthropic-version": VERSION}
 
-    def path(self, prompt: Prompt) -> str:
+    def path(self, question: Question) -> str:
         """One path for all models."""
-        del prompt
+        del question
         return "/v1/messages"
 
-    def document(self, prompt: Prompt) -> Document:
+    def document(self, question: Question) -> Document:
         """The body of a message."""
         document: dict[str, object] = {
-            "model": prompt.model,
-            "max_tokens": prompt.max_tokens,
-            "messages": [{"role": "user", "content": prompt.text}],
+            "model": question.model,
+            "max_tokens": question.max_tokens,
+            "messages": anthropic.conversation(question.prompt),
+            **anthropic.extras(question.prompt),
         }
-        if prompt.system is not None:
-            document["system"] = prompt.system
-        if prompt.temperature is not None:
-            document["temperature"] = prompt.temperature
-        if prompt.streams:
+        if question.prompt.system is not None:
+            document["system"] = question.prompt.system
+        if question.prompt.temperature is not None:
+            document["temperature"] = question.prompt.temperature
+        if question.streams:
             document["stream"] = True
         return document
 
@@ -94,7 +97,8 @@ class Anthropic:
         if not isinstance(blocks, list) or not finish:
             return None
         text = "".join(text_at(block, "text") for block in blocks)
-        return Answer(text, finish, self.usage(dig(document, "usage")), finish == "refusal")
+        usage, calls = self.usage(dig(document, "usage")), tuple(_calls(blocks))
+        return Answer(text, finish, usage, finish == "refusal", calls)
 
     def hear(self, hearing: Hearing, document: object) -> str:
         """From ``message_start``, which counts the input, to ``message_stop``."""
@@ -105,8 +109,12 @@ class Anthropic:
                 # What of the output was counted so early is never the whole of it.
                 hearing.counts = {name: told[name] for name in told if name != "output_tokens"}
             case "content_block_start":
+                if text_at(document, "content_block", "type") == "tool_use":
+                    self._hear_call(hearing, document)
                 return text_at(document, "content_block", "text")
             case "content_block_delta":
+                if text_at(document, "delta", "type") == "input_json_delta":
+                    self._hear_call(hearing, document)
                 return text_at(document, "delta", "text")
             case "message_delta":
                 hearing.finish = text_at(document, "delta", "stop_reason") or hearing.finish
@@ -117,6 +125,17 @@ class Anthropic:
                 hearing.is_over, hearing.is_whole = True, bool(hearing.finish)
                 hearing.count(self.usage(hearing.counts))
         return ""
+
+    def _hear_call(self, hearing: Hearing, document: object) -> None:
+        """The call's name is in the block that begins, its arguments in what follows."""
+        block, piece = dig(document, "content_block"), text_at(document, "delta", "partial_json")
+        told = ToolCall(text_at(block, "id"), text_at(block, "name"), piece)
+        hearing.call(place_at(document, 0), told)
+
+    def most_per_image(self, model: str) -> int | None:
+        """The models that look closest scale it down to 4,784 tokens."""
+        del model
+        return 5_000
 
     def usage(self, usage: object) -> Usage | None:
         """Cached input is counted apart by the vendor, and joined to the input here."""
@@ -170,6 +189,13 @@ class Anthropic:
         """The ids of ``data``."""
         listed = dig(document, "data")
         return tuple(text_at(one, "id") for one in listed) if isinstance(listed, list) else ()
+
+
+def _calls(blocks: list[object]) -> Iterator[ToolCall]:
+    for block in blocks:
+        if text_at(block, "type") == "tool_use":
+            arguments = written(dig(block, "input"))
+            yield ToolCall(text_at(block, "id"), text_at(block, "name"), arguments)
 
 
 def _counted(usage: object) -> dict[str, object]:

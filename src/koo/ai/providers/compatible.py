@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar, Final
 
+from ..asking import Question
 from ..provider import Usage
 from ..verdicts import (
     NO_ACCESS,
@@ -19,6 +20,7 @@ from ..verdicts import (
     Rule,
     Surface,
 )
+from .bodies import CannotCarry
 from .openai import RULES, OpenAI
 from .wire import Document, dig, nanousd_of, number_at, text_at, usage_of
 
@@ -61,6 +63,13 @@ class Compatible(OpenAI):
 
     rules: ClassVar[tuple[Rule, ...]] = COMPATIBLE_RULES
     limit_field: ClassVar[str] = "max_tokens"
+    image_detail: ClassVar[dict[str, object]] = {}
+    schema_options: ClassVar[dict[str, object]] = {}
+
+    def most_per_image(self, model: str) -> int | None:
+        """Each server counts as it likes."""
+        del model
+        return None
 
     def usage(self, usage: object) -> Usage | None:
         """As OpenAI's; what the server itself says it charges (OpenRouter) is believed."""
@@ -88,9 +97,15 @@ class Plain(Compatible):
 
 
 class Perplexity(Plain):
-    """Perplexity: no list of models, and a bill of its own in every answer."""
+    """Perplexity: no tools, no list of models, and a bill of its own in every answer."""
 
     models_path: ClassVar[str | None] = None
+
+    def document(self, question: Question) -> Document:
+        """As a chat, but its models call nobody."""
+        if question.prompt.tools:
+            raise CannotCarry("perplexity knows no tools; ask another service")
+        return super().document(question)
 
     def usage(self, usage: object) -> Usage | None:
         """Reasoning and citations come beside the completion; ``cost`` is the real charge."""

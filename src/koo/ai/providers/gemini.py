@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 from urllib.parse import quote
 
-from ..provider import Prompt, Usage
+from ..asking import Question, ToolCall
+from ..provider import Usage
 from ..verdicts import (
     BAD_KEY,
     BROKEN,
@@ -21,6 +22,7 @@ from ..verdicts import (
     Rule,
     Surface,
 )
+from .bodies import gemini, written
 from .wire import Answer, Document, Hearing, dig, number_at, text_at, usage_of
 
 __all__ = ["Gemini"]
@@ -59,22 +61,23 @@ class Gemini:
         """The key in a header, so that it is in no address."""
         return {"x-goog-api-key": api_key}
 
-    def path(self, prompt: Prompt) -> str:
+    def path(self, question: Question) -> str:
         """A path for each model; without ``alt=sse`` a stream would be one long array."""
-        method = "streamGenerateContent?alt=sse" if prompt.streams else "generateContent"
-        return f"/v1/models/{quote(prompt.model, safe='')}:{method}"
+        method = "streamGenerateContent?alt=sse" if question.streams else "generateContent"
+        return f"/v1/models/{quote(question.model, safe='')}:{method}"
 
-    def document(self, prompt: Prompt) -> Document:
+    def document(self, question: Question) -> Document:
         """The body of a generation."""
-        limits: dict[str, object] = {"maxOutputTokens": prompt.max_tokens}
-        if prompt.temperature is not None:
-            limits["temperature"] = prompt.temperature
+        limits: dict[str, object] = {"maxOutputTokens": question.max_tokens}
+        if question.prompt.temperature is not None:
+            limits["temperature"] = question.prompt.temperature
         document: dict[str, object] = {
-            "contents": [{"role": "user", "parts": [{"text": prompt.text}]}],
-            "generationConfig": limits,
+            "contents": gemini.conversation(question.prompt),
+            "generationConfig": {**limits, **gemini.format_of(question.prompt)},
+            **gemini.extras(question.prompt),
         }
-        if prompt.system is not None:
-            document["systemInstruction"] = {"parts": [{"text": prompt.system}]}
+        if question.prompt.system is not None:
+            document["systemInstruction"] = {"parts": [{"text": question.prompt.system}]}
         return document
 
     def hear(self, hearing: Hearing, document: object) -> str:
@@ -85,7 +88,10 @@ class Gemini:
             hearing.finish, hearing.is_whole = blocked or finish, True
             hearing.refused = bool(blocked) or finish not in _ANSWERED
         hearing.count(self.usage(dig(document, "usageMetadata")))
-        return "".join(_spoken(dig(document, "candidates", 0, "content", "parts")))
+        parts = dig(document, "candidates", 0, "content", "parts")
+        for call in _calls(parts):
+            hearing.call(len(hearing.called), call)
+        return "".join(_spoken(parts))
 
     def read(self, document: object) -> Answer | None:
         """The first candidate's text without its thoughts; a block is a refusal."""
@@ -96,7 +102,13 @@ class Gemini:
         if not finish:
             return None
         parts = dig(document, "candidates", 0, "content", "parts")
-        return Answer("".join(_spoken(parts)), finish, usage, finish not in _ANSWERED)
+        text, calls = "".join(_spoken(parts)), tuple(_calls(parts))
+        return Answer(text, finish, usage, finish not in _ANSWERED, calls)
+
+    def most_per_image(self, model: str) -> int | None:
+        """The older models cut it into at most 24 tiles of 258 tokens, the newer bill 1,120."""
+        del model
+        return 10_000
 
     def usage(self, usage: object) -> Usage | None:
         """Thoughts are counted beside the candidates, tool results beside the prompt."""
@@ -110,7 +122,8 @@ class Gemini:
                 number_at(usage, "candidatesTokenCount") + thoughts,
                 ("cache_read_tokens", number_at(usage, "cachedContentTokenCount")),
                 ("output_reasoning_tokens", thoughts),
-                *_modal(dig(usage, "candidatesTokensDetails")),
+                *_modal("input", dig(usage, "promptTokensDetails")),
+                *_modal("output", dig(usage, "candidatesTokensDetails")),
             )
         except ValueError:
             return None
@@ -148,6 +161,14 @@ def _spoken(parts: object) -> Iterator[str]:
             yield text_at(part, "text")
 
 
+def _calls(parts: object) -> Iterator[ToolCall]:
+    for part in parts if isinstance(parts, list) else ():
+        if name := text_at(part, "functionCall", "name"):
+            arguments = written(dig(part, "functionCall", "args"))
+            id_, signature = text_at(part, "functionCall", "id"), text_at(part, "thoughtSignature")
+            yield ToolCall(id_, name, arguments, signature)
+
+
 def _alone(document: object) -> object:
     return dig(document, 0) if isinstance(document, list) else document
 
@@ -167,8 +188,8 @@ def _reasons(document: object) -> Iterator[str]:
                 yield "PER_DAY"
 
 
-def _modal(details: object) -> Iterator[tuple[str, int]]:
+def _modal(side: str, details: object) -> Iterator[tuple[str, int]]:
     for detail in details if isinstance(details, list) else ():
         modality = text_at(detail, "modality")
         if modality in _MODALITIES:
-            yield f"output_{modality.lower()}_tokens", number_at(detail, "tokenCount")
+            yield f"{side}_{modality.lower()}_tokens", number_at(detail, "tokenCount")

@@ -30,10 +30,12 @@ from ...errors import (
     StreamTruncatedError,
 )
 from ...resilience import SYSTEM_CLOCK, Clock, trace_headers
+from ..asking import Question
 from ..config import ServiceConfig, trust_in
 from ..pacing import Told, Urge, named_wait, read_windows, their_time, without_windows
-from ..provider import NOTHING, Completion, Heard, Prompt, Request, Usage
+from ..provider import NOTHING, Completion, Heard, Request, Usage
 from ..verdicts import Phase, Surface, Verdict, billed, judge
+from .bodies import CannotCarry, most_input
 from .breaks import broken
 from .events import LARGEST_ANSWER, CutOff, ErrorInside, Listener, drain
 from .sessions import Sessions
@@ -117,15 +119,21 @@ class HTTPProvider:
         }
         self._headers_of_stream = {**self._headers, **_AS_EVENTS}
 
-    def prepare(self, prompt: Prompt) -> Request:
-        """The request for *prompt*; InvalidRequestError if the wire can't carry it."""
-        if not _MODEL.fullmatch(prompt.model):
+    def prepare(self, question: Question) -> Request:
+        """The request for *question*; InvalidRequestError if the wire can't carry it."""
+        if not _MODEL.fullmatch(question.model):
             raise self._invalid("the model's name is not one; correct it")
         try:
-            body = _written(self._wire.document(prompt)).encode()
+            body = _written(self._wire.document(question)).encode()
+        except CannotCarry as error:
+            raise self._invalid(str(error)) from None
         except UnicodeEncodeError:
             raise self._invalid("the prompt holds half a character; send valid text") from None
-        return Request(prompt, self._wire.path(prompt), body)
+        except (TypeError, ValueError):
+            raise self._invalid("a schema holds what JSON can't; correct it") from None
+        per_image = self._wire.most_per_image(question.model)
+        most, unbounded = most_input(question.prompt, len(body), per_image)
+        return Request(question, self._wire.path(question), body, most, unbounded)
 
     async def complete(self, request: Request) -> Completion:
         """The answer to *request*, which is sent once."""
@@ -249,7 +257,8 @@ class HTTPProvider:
         return self._concluded(request, answer, reply)
 
     def _heard(self, request: Request, heard: Heard, hearing: Hearing, reply: _Reply) -> Completion:
-        answer = Answer(heard.text, hearing.finish, hearing.usage, hearing.refused)
+        calls = hearing.calls
+        answer = Answer(heard.text, hearing.finish, hearing.usage, hearing.refused, calls)
         return self._concluded(request, answer, reply)
 
     def _concluded(self, request: Request, answer: Answer, reply: _Reply) -> Completion:
@@ -257,11 +266,13 @@ class HTTPProvider:
             raise self._refusal(answer, reply)
         return Completion(
             answer.text,
-            request.prompt.model,
+            request.question.model,
             answer.finish,
             answer.usage,
             reply.request_id,
             reply.told(),
+            answer.calls,
+            reply.document,
         )
 
     def _error(self, reply: _Reply) -> ExternalServiceError:

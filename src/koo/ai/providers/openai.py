@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import ClassVar, Final
 
-from ..provider import Prompt, Usage
+from ..asking import Question, ToolCall
+from ..provider import Usage
 from ..verdicts import (
     BAD_KEY,
     BROKEN,
@@ -22,7 +24,8 @@ from ..verdicts import (
     Rule,
     Surface,
 )
-from .wire import Answer, Document, Hearing, dig, number_at, text_at, usage_of
+from .bodies import chat, responses, written
+from .wire import Answer, Document, Hearing, dig, number_at, place_at, text_at, usage_of
 
 __all__ = ["RULES", "OpenAI", "Responses"]
 
@@ -76,29 +79,31 @@ class OpenAI:
     limit_field: ClassVar[str] = "max_completion_tokens"
     #: What a body asks for beside the answer when it is to be streamed.
     stream_options: ClassVar[Document] = {"stream_options": {"include_usage": True}}
+    #: Beside each picture: left to the vendor, it may be billed as many times as much.
+    image_detail: ClassVar[dict[str, object]] = {"detail": "high"}
+    #: Beside a schema: without it the schema is but a hint.
+    schema_options: ClassVar[dict[str, object]] = {"strict": True}
 
     def headers(self, api_key: str) -> Mapping[str, str]:
         """The key as Bearer."""
         return {"Authorization": f"Bearer {api_key}"}
 
-    def path(self, prompt: Prompt) -> str:
+    def path(self, question: Question) -> str:
         """One path for all models."""
-        del prompt
+        del question
         return "/chat/completions"
 
-    def document(self, prompt: Prompt) -> Document:
+    def document(self, question: Question) -> Document:
         """The body of a chat."""
-        messages = [{"role": "user", "content": prompt.text}]
-        if prompt.system is not None:
-            messages.insert(0, {"role": "system", "content": prompt.system})
         document: dict[str, object] = {
-            "model": prompt.model,
-            self.limit_field: prompt.max_tokens,
-            "messages": messages,
+            "model": question.model,
+            self.limit_field: question.max_tokens,
+            "messages": chat.conversation(question.prompt, self.image_detail),
+            **chat.extras(question.prompt, self.schema_options),
         }
-        if prompt.temperature is not None:
-            document["temperature"] = prompt.temperature
-        if prompt.streams:
+        if question.prompt.temperature is not None:
+            document["temperature"] = question.prompt.temperature
+        if question.streams:
             document |= {"stream": True, **self.stream_options}
         return document
 
@@ -109,8 +114,8 @@ class OpenAI:
         if not isinstance(message, dict) or finish == "error" or dig(document, "error"):
             return None
         refused = bool(message.get("refusal")) or finish == "content_filter"
-        usage = self.usage(dig(document, "usage"))
-        return Answer(_content(message.get("content")), finish, usage, refused)
+        usage, calls = self.usage(dig(document, "usage")), tuple(_calls(message.get("tool_calls")))
+        return Answer(_content(message.get("content")), finish, usage, refused, calls)
 
     def hear(self, hearing: Hearing, document: object) -> str:
         """A chunk of the first choice; its ``finish_reason`` says that the text is whole.
@@ -122,8 +127,14 @@ class OpenAI:
             hearing.finish, hearing.is_whole = finish, finish != "error"
         if dig(delta, "refusal") or finish == "content_filter":
             hearing.refused = True
+        for place, call in enumerate(_listed(dig(delta, "tool_calls"))):
+            hearing.call(place_at(call, place), _call(call))
         hearing.count(self.usage(dig(document, "usage")))
         return _content(dig(delta, "content"))
+
+    def most_per_image(self, model: str) -> int | None:
+        """In high detail: 8 tiles of 5,667 tokens and 2,833, or 2,500 patches of up to 2.46."""
+        return 50_000 if "4o-mini" in model else 10_000
 
     def usage(self, usage: object) -> Usage | None:
         """Cached and reasoning tokens are part of the whole."""
@@ -140,6 +151,7 @@ class OpenAI:
                 number_at(usage, "completion_tokens"),
                 ("cache_read_tokens", number_at(taken, "cached_tokens")),
                 ("cache_write_tokens", number_at(taken, "cache_write_tokens")),
+                ("input_image_tokens", number_at(taken, "image_tokens")),
                 ("output_reasoning_tokens", number_at(given, "reasoning_tokens")),
                 ("output_audio_tokens", number_at(given, "audio_tokens")),
             )
@@ -176,24 +188,25 @@ class OpenAI:
 class Responses(OpenAI):
     """The Responses API; what is asked is not kept by the vendor."""
 
-    def path(self, prompt: Prompt) -> str:
+    def path(self, question: Question) -> str:
         """One path for all models."""
-        del prompt
+        del question
         return "/responses"
 
-    def document(self, prompt: Prompt) -> Document:
+    def document(self, question: Question) -> Document:
         """The body of a response."""
         document: dict[str, object] = {
-            "model": prompt.model,
-            "max_output_tokens": prompt.max_tokens,
-            "input": prompt.text,
+            "model": question.model,
+            "max_output_tokens": question.max_tokens,
+            "input": responses.conversation(question.prompt, self.image_detail),
             "store": False,
+            **responses.extras(question.prompt, self.schema_options),
         }
-        if prompt.system is not None:
-            document["instructions"] = prompt.system
-        if prompt.temperature is not None:
-            document["temperature"] = prompt.temperature
-        if prompt.streams:
+        if question.prompt.system is not None:
+            document["instructions"] = question.prompt.system
+        if question.prompt.temperature is not None:
+            document["temperature"] = question.prompt.temperature
+        if question.streams:
             document["stream"] = True
         return document
 
@@ -204,12 +217,17 @@ class Responses(OpenAI):
                 return text_at(document, "delta")
             case "response.refusal.delta":
                 hearing.refused = True
+            case "response.function_call_arguments.delta":
+                # The call itself stands in the response.
+                hearing.call_pieces += 1
             case "response.completed" | "response.incomplete" | "response.failed":
                 hearing.is_over = True
                 if (answer := self.read(dig(document, "response"))) is not None:
                     hearing.is_whole, hearing.finish = True, answer.finish
                     hearing.refused |= answer.refused
                     hearing.count(answer.usage)
+                    for place, call in enumerate(answer.calls):
+                        hearing.call(place, call)
         return ""
 
     def read(self, document: object) -> Answer | None:
@@ -225,6 +243,7 @@ class Responses(OpenAI):
             "refusal" if refused else finish,
             self.usage(dig(document, "usage")),
             refused or finish == "content_filter",
+            tuple(_called(dig(document, "output"))),
         )
 
     def usage(self, usage: object) -> Usage | None:
@@ -244,8 +263,31 @@ class Responses(OpenAI):
             return None
 
 
+def _listed(found: object) -> list[object]:
+    return found if isinstance(found, list) else []
+
+
+def _calls(calls: object) -> Iterator[ToolCall]:
+    for call in map(_call, _listed(calls)):
+        yield replace(call, arguments=call.arguments or "{}")
+
+
+def _call(call: object) -> ToolCall:
+    """What is told of a call; some servers write its arguments as an object."""
+    arguments = dig(call, "function", "arguments")
+    told = "" if arguments is None else written(arguments)
+    return ToolCall(text_at(call, "id"), text_at(call, "function", "name"), told)
+
+
+def _called(output: object) -> Iterator[ToolCall]:
+    for item in _listed(output):
+        if text_at(item, "type") == "function_call":
+            arguments = text_at(item, "arguments")
+            yield ToolCall(text_at(item, "call_id"), text_at(item, "name"), arguments)
+
+
 def _parts(output: object) -> Iterator[object]:
-    for item in output if isinstance(output, list) else ():
+    for item in _listed(output):
         content = dig(item, "content")
         if text_at(item, "type") == "message" and isinstance(content, list):
             yield from content

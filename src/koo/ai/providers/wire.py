@@ -1,6 +1,6 @@
 """One vendor's words: how it is asked and how its answers read. No I/O, no state.
 
-    Prompt --path, document--> [HTTP] --document--> read() -> Answer
+    Question --path, document--> [HTTP] --document--> read() -> Answer
                                       --error-----> surface() + rules -> judge
                             [stream] --document--> hear() -> text, and a Hearing that grows
 
@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import ClassVar, Final, Protocol, TypeAlias
 
-from ..provider import Prompt, Usage
+from ..asking import Question, ToolCall
+from ..provider import Usage
 from ..verdicts import Rule, Surface
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "nanousd_of",
     "number_at",
     "parse",
+    "place_at",
     "text_at",
     "usage_of",
 ]
@@ -35,6 +37,7 @@ __all__ = [
 Document: TypeAlias = Mapping[str, object]
 
 _NANO: Final = 10**9
+_NO_CALL: Final = ToolCall("", "", "")
 # Made once: `json.loads` with an argument makes a decoder for each document.
 _read: Final = json.JSONDecoder(parse_float=Decimal).decode
 
@@ -47,6 +50,7 @@ class Answer:
     finish: str
     usage: Usage | None
     refused: bool = False
+    calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(slots=True)
@@ -55,7 +59,8 @@ class Hearing:
 
     *is_whole*: what the vendor ends every whole answer with has come; *is_over*:
     nothing follows any more. *usage* is final, *at_least* what was counted so far,
-    *counts* the vendor's own words for it.
+    *counts* the vendor's own words for it; *called* are the calls so far, by their
+    place, which have come in so many *call_pieces*.
     """
 
     finish: str = ""
@@ -63,9 +68,28 @@ class Hearing:
     usage: Usage | None = None
     at_least: Usage | None = None
     counts: dict[str, object] = field(default_factory=dict)
+    called: dict[int, ToolCall] = field(default_factory=dict)
+    call_pieces: int = 0
     has_begun: bool = False
     is_whole: bool = False
     is_over: bool = False
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The calls that were told, in their order."""
+        found = (self.called[place] for place in sorted(self.called))
+        return tuple(replace(one, arguments=one.arguments or "{}") for one in found)
+
+    def call(self, place: int, told: ToolCall) -> None:
+        """Take what is *told* of the call at *place*: arguments in pieces, all else once."""
+        self.call_pieces += 1
+        known = self.called.get(place, _NO_CALL)
+        self.called[place] = ToolCall(
+            known.id or told.id,
+            known.name or told.name,
+            known.arguments + told.arguments,
+            known.signature or told.signature,
+        )
 
     def count(self, usage: Usage | None) -> None:
         """Take *usage* as final if the answer is whole, else as a lower bound; None is nothing."""
@@ -84,12 +108,16 @@ class Wire(Protocol):
         """What every request carries."""
         ...
 
-    def path(self, prompt: Prompt) -> str:
-        """Where *prompt* is sent, below the base URL."""
+    def path(self, question: Question) -> str:
+        """Where *question* is sent, below the base URL."""
         ...
 
-    def document(self, prompt: Prompt) -> Document:
-        """The body that asks *prompt*."""
+    def document(self, question: Question) -> Document:
+        """The body that asks *question*; CannotCarry if the vendor knows no such thing."""
+        ...
+
+    def most_per_image(self, model: str) -> int | None:
+        """The most input tokens that a picture can be billed as; None if nobody knows."""
         ...
 
     def read(self, document: object) -> Answer | None:
@@ -145,6 +173,12 @@ def text_at(document: object, *path: str | int) -> str:
     if isinstance(found, str):
         return found
     return str(found) if isinstance(found, int) and not isinstance(found, bool) else ""
+
+
+def place_at(document: object, otherwise: int) -> int:
+    """The ``index`` in *document*, as events of a stream have one."""
+    found = dig(document, "index")
+    return found if isinstance(found, int) else otherwise
 
 
 def number_at(document: object, *path: str | int) -> int:

@@ -26,6 +26,7 @@ from ...errors import (
     ServiceTimeoutError,
 )
 from ...resilience import Abandoned, Attempt, Clock, Policy, Success
+from ..asking import Purse
 from ..config import ServiceConfig
 from ..health import Lessons, Tally
 from ..pacing import Told
@@ -153,6 +154,7 @@ class SDKCall:
             taken=estimate.input_tokens,
             given=estimate.output_tokens,
             timeout=limit,
+            purse=Purse.of(estimate.max_cost),
         )
         left = limit - (guard.clock.monotonic() - began)
         return await guard.policy.permit(ask, timeout=left).__aenter__()

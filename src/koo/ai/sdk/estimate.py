@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Self
+
+from ..asking.purse import WRONG_COST, is_cost
+from ..providers.bodies import UNSEEN
 
 __all__ = ["Estimate"]
 
@@ -15,12 +19,14 @@ class Estimate:
     """At most so many tokens go in and come out; *model* is who is asked, None: the service's own.
 
     Too much only keeps others waiting until the call is settled; too little is debited all the
-    same, but may pass the day's budget.
+    same, but may pass the day's budget. *max_cost* (USD) is the most that the call may cost:
+    what could cost more is refused, and what has no upper bound is refused without it.
     """
 
     input_tokens: int
     output_tokens: int
     model: str | None = None
+    max_cost: Decimal | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would reserve nothing."""
@@ -29,18 +35,23 @@ class Estimate:
                 "Estimate: input_tokens must be 0 or more and output_tokens at least 1;"
                 " say the most that the call can take"
             )
+        if not is_cost(self.max_cost):
+            raise ValueError(f"Estimate: {WRONG_COST}")
 
     @classmethod
-    def of(cls, asked: Mapping[str, object], *, max_tokens: int) -> Self:
+    def of(
+        cls, asked: Mapping[str, object], *, max_tokens: int, max_cost: Decimal | None = None
+    ) -> Self:
         """That of the arguments of an SDK's method, whose answer has at most *max_tokens*.
 
-        No token is shorter than a byte, so the bytes of the arguments as JSON bound the input; of
-        files that they only name, nothing is known.
+        No token is shorter than a byte, so the bytes of the arguments as JSON bound the input, with
+        what a vendor writes around tools; of files that they only name, nothing is known.
         """
         text = json.dumps(asked, ensure_ascii=False, default=repr)
-        model = asked.get("model")
+        model, around = asked.get("model"), UNSEEN if asked.get("tools") else 0
         return cls(
-            input_tokens=len(text.encode(errors="surrogatepass")),
+            input_tokens=len(text.encode(errors="surrogatepass")) + around,
             output_tokens=max_tokens,
             model=model if isinstance(model, str) else None,
+            max_cost=max_cost,
         )

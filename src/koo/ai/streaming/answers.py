@@ -21,17 +21,19 @@ __all__ = ["AIStream", "Telling", "Times"]
 class Times(NamedTuple):
     """How long a stream may take, in seconds; None: as the service's settings say.
 
-    *timeout* is for the whole, *first* until its first text (None: no sooner than
-    the whole), *gap* between two pieces.
+    *timeout* is for the whole, *first_token* until its first text (None: no sooner than
+    the whole), *idle* each gap between two pieces.
     """
 
     timeout: float | None = None
-    first: float | None = None
-    gap: float | None = None
+    first_token: float | None = None
+    idle: float | None = None
 
     def until_text(self, default: float) -> float:
         """The seconds until there must be a text; *default* if none are set."""
-        return min((one for one in (self.timeout, self.first) if one is not None), default=default)
+        return min(
+            (one for one in (self.timeout, self.first_token) if one is not None), default=default
+        )
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from typing import Protocol
 from ...errors import ExternalServiceError
 from ...resilience import Clock
 from ..answering import Worth, last_of
-from ..provider import Prompt
+from ..asking import Question
 from .answers import Telling, Times
 
 __all__ = ["Part", "Teller", "relay"]
@@ -28,13 +28,13 @@ __all__ = ["Part", "Teller", "relay"]
 class Teller(Protocol):
     """A service, as far as it answers in pieces."""
 
-    def tell(self, telling: Telling, prompt: Prompt, times: Times) -> AsyncGenerator[str, None]:
-        """The pieces of its answer to *prompt*."""
+    def tell(self, telling: Telling, question: Question, times: Times) -> AsyncGenerator[str, None]:
+        """The pieces of its answer to *question*."""
         ...
 
 
-#: A service, and the prompt as it is put to it.
-Part = tuple[Teller, Prompt]
+#: A service, and what it is asked.
+Part = tuple[Teller, Question]
 
 
 async def relay(
@@ -47,14 +47,14 @@ async def relay(
     total = times.timeout or 0.0
     began = clock.monotonic()
     failed: list[ExternalServiceError] = []
-    for place, (service, prompt) in enumerate(parts):
+    for place, (service, question) in enumerate(parts):
         spent = clock.monotonic() - began
-        first = (min(times.first or total, total) - spent) / (len(parts) - place)
+        first = (min(times.first_token or total, total) - spent) / (len(parts) - place)
         if failed and first <= 0:
             break
-        share = Times(total - spent, first, times.gap)
+        share = Times(total - spent, first, times.idle)
         try:
-            async with aclosing(service.tell(telling, prompt, share)) as pieces:
+            async with aclosing(service.tell(telling, question, share)) as pieces:
                 async for piece in pieces:
                     yield piece
         except ExternalServiceError as error:

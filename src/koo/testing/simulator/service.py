@@ -19,6 +19,7 @@ from ...resilience import Clock
 from .delivery import Delivery, hang, hang_up, in_halves, send_raw
 from .dialects import (
     Asked,
+    Call,
     Dialect,
     Document,
     Limits,
@@ -29,6 +30,7 @@ from .dialects import (
     count_tokens,
     first_tokens,
     page,
+    sample,
 )
 from .faults import Endpoint, Fault, FaultScript, Strike
 from .meter import Metering
@@ -189,7 +191,10 @@ class Service:
     def _asked(self, exchange: _Exchange) -> Asked:
         document = _parsed(exchange.body)
         path = {**exchange.request.query, **exchange.request.match_info}
-        asked = self.dialect.read(document, path)
+        try:
+            asked = self.dialect.read(document, path)
+        except (AttributeError, KeyError, TypeError):
+            raise Unreadable("The request body is not as documented.") from None
         received = exchange.received
         received.document, received.model, received.streams = document, asked.model, asked.streams
         return asked
@@ -258,19 +263,37 @@ class Service:
         return Delivery(in_halves(body), "application/json", self._headers(exchange))
 
     def _reply(self, exchange: _Exchange, asked: Asked, strike: Strike | None) -> Reply:
-        text = self._terms.answer(asked.prompt)
+        text, calls = self._said(exchange, asked)
         tokens = count_tokens(text)
         is_cut_off = tokens > asked.max_tokens
         return Reply(
             exchange.request_id,
             asked.model,
             first_tokens(text, asked.max_tokens) if is_cut_off else text,
-            count_tokens(asked.prompt),
+            self._input_tokens(asked),
             min(tokens, asked.max_tokens),
             self._terms.clock.time(),
             is_cut_off,
             strike is not None and strike.fault is Fault.REFUSED,
+            () if is_cut_off else calls,
         )
+
+    def _said(self, exchange: _Exchange, asked: Asked) -> tuple[str, tuple[Call, ...]]:
+        """The text that is answered; with calls it is what they are billed as."""
+        carried = asked.carried
+        if carried.wants_call:
+            offer = carried.offers[0]
+            call = Call(f"call_{exchange.request_id}", offer.name, sample(offer.schema))
+            return call.text, (call,)
+        if carried.schema is not None:
+            return json.dumps(sample(carried.schema)), ()
+        return self._terms.answer(asked.prompt), ()
+
+    def _input_tokens(self, asked: Asked) -> int:
+        carried, dialect = asked.carried, self.dialect
+        around = dialect.tokens_of_tools if carried.offers else 0
+        told = count_tokens(asked.prompt + carried.text)
+        return told + around + carried.images * dialect.tokens_per_image
 
     def _headers(self, exchange: _Exchange, strike: Strike | None = None) -> Mapping[str, str]:
         limits = self._limits()

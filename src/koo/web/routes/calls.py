@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, TypeVar
 
@@ -30,7 +31,7 @@ from ..problems import Problem, answer_problem, problem_body
 from .texts import CALLING, TELLING, body_of
 
 if TYPE_CHECKING:  # who has no AI services need not have what they need
-    from ...ai import AIManager, AIStream, Usage
+    from ...ai import AIManager, AIStream, Prompt, Times, Usage
 
 __all__ = ["BODY_LIMITS", "call_router"]
 
@@ -75,8 +76,22 @@ class _Query:
     model: str | None = None
     max_tokens: int | None = None
     temperature: float | None = None
+    max_cost: Annotated[Decimal | None, "in USD; what could cost more is refused unsent"] = None
     timeout: float | None = None
     fallback: Annotated[tuple[_Name, ...], "asked in turn, until one answers"] = ()
+
+    def asked(self) -> Prompt:
+        """What the services are asked."""
+        from ...ai import Prompt  # noqa: PLC0415 - who has no AI services need not have it
+
+        return Prompt(
+            self.prompt,
+            self.system,
+            self.model,
+            self.max_tokens,
+            self.temperature,
+            self.max_cost,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,12 @@ class _Stream(_Query):
 
     first_token_timeout: float | None = None
     idle_timeout: float | None = None
+
+    def times(self) -> Times:
+        """How long it may take."""
+        from ...ai import Times  # noqa: PLC0415 - as above
+
+        return Times(self.timeout, self.first_token_timeout, self.idle_timeout)
 
 
 _QUERY: Final = TypeAdapter(_Query)
@@ -115,7 +136,9 @@ class _Calls:
         asked = await _read(request, _QUERY)
         self._check_names(asked.service, *asked.fallback)
         try:
-            response = await self.answers.ask(**asdict(asked))
+            response = await self.answers.ask(
+                asked.service, asked.asked(), fallback=asked.fallback, timeout=asked.timeout
+            )
         except ExternalServiceError as error:
             return answer_problem(_problem(error), _more(error))
         answer = TextAnswer(response.text, response.service, self.desk.now())
@@ -126,7 +149,9 @@ class _Calls:
         asked = await _read(request, _STREAM)
         self._check_names(asked.service, *asked.fallback)
         try:
-            stream = self.answers.stream(**asdict(asked))
+            stream = self.answers.stream(
+                asked.service, asked.asked(), fallback=asked.fallback, times=asked.times()
+            )
             first = await anext(aiter(stream), "")
         except ExternalServiceError as error:
             return answer_problem(_problem(error), _more(error))

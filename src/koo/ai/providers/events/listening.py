@@ -74,9 +74,10 @@ class Listener:
         return found
 
     def hear(self, chunk: bytes) -> Iterator[str]:
-        """The text in *chunk*, piece by piece."""
+        """The text in *chunk*, piece by piece; an empty one for each piece of a call."""
         for event in self._events(chunk):
-            if text := self._hear(event):
+            pieces_before = self.hearing.call_pieces
+            if (text := self._hear(event)) or self.hearing.call_pieces > pieces_before:
                 yield text
             if self.hearing.is_over:
                 return
@@ -101,6 +102,7 @@ class Listener:
         hearing.has_begun = True
         if text := self._wire.hear(hearing, document):
             self._heard.pieces.append(text)
+        if text or hearing.call_pieces:
             hearing.at_least = hearing.at_least or _A_TOKEN
         self._heard.at_least = hearing.at_least
         return text

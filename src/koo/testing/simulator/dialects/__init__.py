@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from .anthropic import Anthropic
+from .content import Call, Unreadable, sample
 from .form import (
     Asked,
     Dialect,
@@ -15,7 +16,6 @@ from .form import (
     Limits,
     Reply,
     Trouble,
-    Unreadable,
     Wrong,
     count_tokens,
     first_tokens,
@@ -30,6 +30,7 @@ __all__ = [
     "DIALECTS",
     "Anthropic",
     "Asked",
+    "Call",
     "Dialect",
     "Document",
     "Gemini",
@@ -45,6 +46,7 @@ __all__ = [
     "count_tokens",
     "first_tokens",
     "page",
+    "sample",
 ]
 
 DIALECTS: Final[Mapping[str, type[Dialect]]] = MappingProxyType(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..faults import Fault
+from .content import Call, Unreadable, anthropic
 from .form import (
     Asked,
     Document,
@@ -14,7 +15,6 @@ from .form import (
     Reply,
     Surface,
     Trouble,
-    Unreadable,
     Wrong,
     read_messages,
     read_model,
@@ -68,6 +68,8 @@ class Anthropic:
     base_path = ""
     completion_paths: tuple[str, ...] = ("/v1/messages",)
     models_paths: tuple[str, ...] = ("/v1/models",)
+    tokens_per_image = 4_784
+    tokens_of_tools = 530
 
     def key(self, headers: Mapping[str, str], query: Mapping[str, str]) -> str:
         """Either header counts."""
@@ -80,8 +82,14 @@ class Anthropic:
         max_tokens = document.get("max_tokens")
         if not isinstance(max_tokens, int) or max_tokens < 1:
             raise Unreadable("max_tokens: Field required")
-        streams = document.get("stream") is True
-        return Asked(read_model(document), read_messages(document), max_tokens, streams)
+        prompt = read_messages(document)
+        return Asked(
+            read_model(document),
+            prompt,
+            max_tokens,
+            document.get("stream") is True,
+            carried=anthropic.read(document),
+        )
 
     def headers(self, request_id: str, limits: Limits) -> dict[str, str]:
         """The requests and tokens of this minute; resets are moments."""
@@ -99,24 +107,18 @@ class Anthropic:
         """A message."""
         stop_reason = _stop_reason(reply)
         content = [] if reply.is_refused else [{"type": "text", "text": reply.text}]
+        if reply.calls:
+            content = [_block(call, call.arguments) for call in reply.calls]
         return {**_message(reply), "content": content, "stop_reason": stop_reason}
 
     def events(self, reply: Reply, asked: Asked) -> list[bytes]:
         """From message_start to message_stop, which tells that it is whole."""
         del asked
-        block: Document = {"type": "text", "text": ""}
         ending: Document = {"stop_reason": _stop_reason(reply), "stop_sequence": None}
         used = {"output_tokens": reply.output_tokens}
-        pieces = [] if reply.is_refused else reply.pieces()
         return [
             _event("message_start", message=_message(replace(reply, output_tokens=1))),
-            _event("content_block_start", index=0, content_block=block),
-            _event("ping"),
-            *(
-                _event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
-                for text in pieces
-            ),
-            _event("content_block_stop", index=0),
+            *(_called(reply.calls) if reply.calls else _said(reply)),
             _event("message_delta", delta=ending, usage=used),
             _event("message_stop"),
         ]
@@ -150,6 +152,27 @@ class Anthropic:
         return {"data": data, "has_more": False, "first_id": names[0], "last_id": names[-1]}
 
 
+def _said(reply: Reply) -> Iterator[bytes]:
+    yield _event("content_block_start", index=0, content_block={"type": "text", "text": ""})
+    yield _event("ping")
+    for text in [] if reply.is_refused else reply.pieces():
+        yield _event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
+    yield _event("content_block_stop", index=0)
+
+
+def _called(calls: tuple[Call, ...]) -> Iterator[bytes]:
+    for place, call in enumerate(calls):
+        yield _event("content_block_start", index=place, content_block=_block(call, {}))
+        for piece in call.pieces():
+            delta = {"type": "input_json_delta", "partial_json": piece}
+            yield _event("content_block_delta", index=place, delta=delta)
+        yield _event("content_block_stop", index=place)
+
+
+def _block(call: Call, arguments: object) -> Document:
+    return {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
+
+
 def bearer(headers: Mapping[str, str]) -> str:
     """The key of an Authorization header, empty if there is none."""
     authorization = headers.get("authorization", "")
@@ -181,6 +204,8 @@ def _message(reply: Reply) -> Document:
 def _stop_reason(reply: Reply) -> str:
     if reply.is_refused:
         return "refusal"
+    if reply.calls:
+        return "tool_use"
     return "max_tokens" if reply.is_cut_off else "end_turn"
 
 

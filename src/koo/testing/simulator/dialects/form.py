@@ -8,16 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from ..faults import Fault, Strike
+from .content import NOTHING_ELSE, Call, Carried, Unreadable
 
 Document: TypeAlias = dict[str, Any]
 
 CHARACTERS_PER_TOKEN = 4
 WORDS_PER_EVENT = 4
 PAGE = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
-
-
-class Unreadable(Exception):
-    """The request is not of the vendor's form; the text says where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +28,8 @@ class Asked:
     wants_usage: bool = False
     """OpenAI: whether the stream is to end with the usage."""
     stream_type: str = "text/event-stream"
+    carried: Carried = NOTHING_ELSE
+    """Pictures, tools and a schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,8 @@ class Reply:
     is_cut_off: bool = False
     """Whether ``max_tokens`` ended it."""
     is_refused: bool = False
+    calls: tuple[Call, ...] = ()
+    """What it asks to be called, instead of a text."""
 
     def pieces(self) -> list[str]:
         """The text in the pieces in which a stream brings it."""
@@ -142,6 +143,10 @@ class Dialect(Protocol):
     completion_paths: tuple[str, ...]
     """Below the base path; ``{model}`` and ``{method}`` when they are in the path."""
     models_paths: tuple[str, ...]
+    tokens_per_image: int
+    """What each picture is billed as."""
+    tokens_of_tools: int
+    """What the vendor writes around tools, and bills."""
 
     def key(self, headers: Mapping[str, str], query: Mapping[str, str]) -> str:
         """The API key, empty if there is none."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 
 from ..faults import Fault
+from .content import Unreadable, gemini
 from .form import (
     Asked,
     Document,
@@ -13,7 +15,6 @@ from .form import (
     Reply,
     Surface,
     Trouble,
-    Unreadable,
     Wrong,
     seconds,
     sse,
@@ -74,6 +75,8 @@ class Gemini:
         "/{version:v1|v1beta}/models/{model:[^/:]+}:{method:generateContent|streamGenerateContent}",
     )
     models_paths: tuple[str, ...] = ("/{version:v1|v1beta}/models",)
+    tokens_per_image = 6_192
+    tokens_of_tools = 50
 
     def key(self, headers: Mapping[str, str], query: Mapping[str, str]) -> str:
         """Either counts."""
@@ -93,6 +96,7 @@ class Gemini:
             limit if isinstance(limit, int) else UNLIMITED_TOKENS,
             path["method"].startswith("stream"),
             stream_type="text/event-stream" if path.get("alt") == "sse" else "application/json",
+            carried=gemini.read(document),
         )
 
     def headers(self, request_id: str, limits: Limits) -> dict[str, str]:
@@ -105,7 +109,7 @@ class Gemini:
         frame = _frame(reply)
         if reply.is_refused:
             return {**frame, "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
-        return {**frame, "candidates": [_candidate(reply.text, _finish(reply))]}
+        return {**frame, "candidates": [_candidate(_parts(reply), _finish(reply))]}
 
     def events(self, reply: Reply, asked: Asked) -> list[bytes]:
         """Chunks, each of the form of an answer; the last has a finishReason."""
@@ -140,9 +144,22 @@ class Gemini:
 
 
 def _chunks(reply: Reply) -> list[Document]:
-    *begun, last = reply.pieces()
-    chunks = [{**_frame(reply), "candidates": [_candidate(text, None)]} for text in begun]
+    told = [[{"text": text}] for text in reply.pieces()]
+    *begun, last = [_parts(reply)] if reply.calls else told
+    chunks = [{**_frame(reply), "candidates": [_candidate(parts, None)]} for parts in begun]
     return [*chunks, {**_frame(reply), "candidates": [_candidate(last, _finish(reply))]}]
+
+
+def _parts(reply: Reply) -> list[Document]:
+    if not reply.calls:
+        return [{"text": reply.text}]
+    return [
+        {
+            "functionCall": {"id": call.id, "name": call.name, "args": call.arguments},
+            "thoughtSignature": b64encode(call.id.encode()).decode(),
+        }
+        for call in reply.calls
+    ]
 
 
 def _as_array(chunks: list[Document]) -> list[bytes]:
@@ -164,9 +181,9 @@ def _frame(reply: Reply) -> Document:
     }
 
 
-def _candidate(text: str, finish: str | None) -> Document:
+def _candidate(parts: list[Document], finish: str | None) -> Document:
     ended = {} if finish is None else {"finishReason": finish}
-    return {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0, **ended}
+    return {"content": {"parts": parts, "role": "model"}, "index": 0, **ended}
 
 
 def _finish(reply: Reply) -> str:

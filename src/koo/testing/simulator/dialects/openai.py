@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ..faults import Fault
 from .anthropic import bearer
+from .content import Call, openai
 from .form import (
     Asked,
     Document,
@@ -86,6 +87,8 @@ class OpenAI:
     base_path = "/v1"
     completion_paths: tuple[str, ...] = ("/chat/completions",)
     models_paths: tuple[str, ...] = ("/models",)
+    tokens_per_image = 6_150
+    tokens_of_tools = 20
 
     def key(self, headers: Mapping[str, str], query: Mapping[str, str]) -> str:
         """Bearer only."""
@@ -103,6 +106,7 @@ class OpenAI:
             limit if isinstance(limit, int) else UNLIMITED_TOKENS,
             document.get("stream") is True,
             isinstance(options, dict) and options.get("include_usage") is True,
+            carried=openai.read_chat(document),
         )
 
     def headers(self, request_id: str, limits: Limits) -> dict[str, str]:
@@ -120,8 +124,9 @@ class OpenAI:
         """A chat completion."""
         message = {
             "role": "assistant",
-            "content": None if reply.is_refused else reply.text,
+            "content": None if reply.is_refused or reply.calls else reply.text,
             "refusal": reply.text if reply.is_refused else None,
+            **({"tool_calls": [_call(call) for call in reply.calls]} if reply.calls else {}),
         }
         choice = {"index": 0, "message": message, "finish_reason": finish_of(reply)}
         return {**self._frame(reply, ""), "choices": [choice], "usage": self.usage(reply)}
@@ -130,7 +135,7 @@ class OpenAI:
         """Chunks up to ``[DONE]``; the one with a finish_reason tells that it is whole."""
         frame = self._frame(reply, ".chunk")
         deltas: list[Document] = [{"role": "assistant", "content": ""}]
-        deltas += [{"content": piece} for piece in reply.pieces()]
+        deltas += _called(reply.calls) if reply.calls else _said(reply)
         chunks = [{**frame, "choices": [_choice(delta, None)]} for delta in deltas]
         chunks.append({**frame, "choices": [_choice({}, finish_of(reply))]})
         if asked.wants_usage:
@@ -191,7 +196,27 @@ def finish_of(reply: Reply) -> str:
     """Why it ended, in OpenAI's words."""
     if reply.is_refused:
         return "content_filter"
+    if reply.calls:
+        return "tool_calls"
     return "length" if reply.is_cut_off else "stop"
+
+
+def _said(reply: Reply) -> list[Document]:
+    return [{"content": piece} for piece in reply.pieces()]
+
+
+def _called(calls: tuple[Call, ...]) -> Iterator[Document]:
+    for place, call in enumerate(calls):
+        named = _call(call)
+        named["function"]["arguments"] = ""
+        yield {"tool_calls": [{"index": place, **named}]}
+        for piece in call.pieces():
+            yield {"tool_calls": [{"index": place, "function": {"arguments": piece}}]}
+
+
+def _call(call: Call) -> Document:
+    function = {"name": call.name, "arguments": call.text}
+    return {"id": call.id, "type": "function", "function": function}
 
 
 def _choice(delta: Document, finish: str | None) -> Document:

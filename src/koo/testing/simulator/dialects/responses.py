@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .form import Asked, Document, Reply, Trouble, Unreadable, read_model, sse, texts_of
+from .content import Unreadable, openai
+from .form import Asked, Document, Reply, Trouble, read_model, sse, texts_of
 from .openai import OVERLOADED, UNLIMITED_TOKENS, OpenAI
 
 
@@ -22,22 +23,26 @@ class Responses(OpenAI):
             _read_input(document),
             limit if isinstance(limit, int) else UNLIMITED_TOKENS,
             document.get("stream") is True,
+            carried=openai.read_responses(document),
         )
 
     def answer(self, reply: Reply) -> Document:
         """A response with one message."""
-        return {**self._response(reply, _status(reply)), "output": [_message(reply)]}
+        return {**self._response(reply, _status(reply)), "output": _output(reply)}
 
     def events(self, reply: Reply, asked: Asked) -> list[bytes]:
         """From response.created to response.completed or .incomplete; there is no ``[DONE]``."""
         del asked
         begun, status = self._response(reply, "in_progress"), _status(reply)
         kind = "refusal" if reply.is_refused else "output_text"
+        pieces = reply.pieces()
+        if reply.calls:
+            kind, pieces = "function_call_arguments", reply.calls[0].pieces()
         return [
             _event("response.created", 0, response=begun),
             *(
                 _event(f"response.{kind}.delta", place, output_index=0, delta=piece)
-                for place, piece in enumerate(reply.pieces(), 1)
+                for place, piece in enumerate(pieces, 1)
             ),
             _event(f"response.{status}", 1_000, response=self.answer(reply)),
         ]
@@ -74,6 +79,22 @@ class Responses(OpenAI):
 
 def _status(reply: Reply) -> str:
     return "incomplete" if reply.is_cut_off else "completed"
+
+
+def _output(reply: Reply) -> list[Document]:
+    if not reply.calls:
+        return [_message(reply)]
+    return [
+        {
+            "type": "function_call",
+            "id": f"fc_{call.id}",
+            "call_id": call.id,
+            "name": call.name,
+            "arguments": call.text,
+            "status": "completed",
+        }
+        for call in reply.calls
+    ]
 
 
 def _message(reply: Reply) -> Document:

@@ -1,0 +1,78 @@
+"""Gemini: contents of parts; calls and results know each other by the tool's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ...asking import Image, Part, Prompt, Role, ToolCall, ToolResult
+from .form import Body, CannotCarry, arguments_of, base64_of
+
+__all__ = ["conversation", "extras", "format_of"]
+
+_ROLES: Final[Mapping[Role, str]] = MappingProxyType({"user": "user", "assistant": "model"})
+
+
+def conversation(prompt: Prompt) -> list[Body]:
+    """The contents."""
+    if isinstance(prompt.messages, str):
+        return [{"role": "user", "parts": [{"text": prompt.messages}]}]
+    return [
+        {
+            "role": _ROLES[turn.role],
+            "parts": [*map(_part, turn.results_first)],
+        }
+        for turn in prompt.messages
+    ]
+
+
+def extras(prompt: Prompt) -> Body:
+    """What else the body holds."""
+    if not prompt.tools:
+        return {}
+    declared = [
+        {
+            "name": tool.name,
+            "description": tool.description,
+            "parametersJsonSchema": dict(tool.parameters),
+        }
+        for tool in prompt.tools
+    ]
+    return {"tools": [{"functionDeclarations": declared}]}
+
+
+def format_of(prompt: Prompt) -> Body:
+    """What its configuration says of the answer's form."""
+    if prompt.schema is None:
+        return {}
+    return {
+        "responseMimeType": "application/json",
+        "responseJsonSchema": dict(prompt.schema),
+    }
+
+
+def _part(part: Part) -> Body:
+    match part:
+        case Image():
+            return {"inlineData": _data(part)}
+        case ToolCall():
+            seen = {"thoughtSignature": part.signature} if part.signature else {}
+            return {"functionCall": {**_named(part), "args": arguments_of(part)}, **seen}
+        case ToolResult():
+            told = {"response": {"output": part.content}}
+            return {"functionResponse": {**_named(part.call), **told}}
+        case _:
+            return {"text": part}
+
+
+def _data(image: Image) -> Body:
+    if isinstance(image.source, str):
+        raise CannotCarry("gemini takes no picture by its address; send its bytes")
+    if image.media_type == "image/gif":
+        raise CannotCarry("gemini takes no GIF; send a PNG, JPEG or WebP")
+    return {"mimeType": image.media_type, "data": base64_of(image.source)}
+
+
+def _named(call: ToolCall) -> Body:
+    return {"name": call.name, **({"id": call.id} if call.id else {})}

@@ -1,0 +1,58 @@
+"""Gemini's parts, function declarations and response schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .form import Carried, Offer, Unreadable, check_picture
+
+__all__ = ["read"]
+
+_PLAIN = str.maketrans("-_", "+/")
+_KINDS = ("image/png", "image/jpeg", "image/webp")
+_KNOWN = {"text", "inlineData", "functionCall", "functionResponse", "thoughtSignature"}
+
+
+def read(document: dict[str, Any]) -> Carried:
+    """What *document* carries; Unreadable if a part is not as documented or answers nothing."""
+    images, asked = 0, 0
+    parts: list[Any] = []
+    for content in document["contents"]:
+        parts = content.get("parts") or []
+        for part in parts:
+            _check(part)
+        images += sum("inlineData" in part for part in parts)
+        if asked != sum("functionResponse" in part for part in parts):
+            raise Unreadable(
+                "Please ensure that the number of function response parts is equal to the number"
+                " of function call parts of the function call turn."
+            )
+        asked = sum("functionCall" in part for part in parts)
+    config = document.get("generationConfig") or {}
+    offers = tuple(
+        Offer(
+            declared["name"],
+            _either(declared, "parametersJsonSchema", "parameters_json_schema") or {},
+        )
+        for tool in document.get("tools", ())
+        for declared in tool["functionDeclarations"]
+    )
+    has_results = any("functionResponse" in part for part in parts)
+    return Carried(images, offers, config.get("responseJsonSchema"), has_results)
+
+
+def _check(part: Any) -> None:
+    if unknown := set(part) - _KNOWN:
+        raise Unreadable(f'Invalid JSON payload received. Unknown name "{min(unknown)}"')
+    if "inlineData" in part:
+        data = part["inlineData"]
+        # Either alphabet of base64 will do; the official SDK writes the one for addresses.
+        text = str(data.get("data")).translate(_PLAIN)
+        check_picture(_either(data, "mimeType", "mime_type"), text, _KINDS)
+    if "functionCall" in part and "thoughtSignature" not in part:
+        raise Unreadable("Function call is missing a thought_signature in functionCall parts.")
+
+
+def _either(found: Any, name: str, other: str) -> Any:
+    """Fields have two names each; the official SDK mixes them."""
+    return found.get(name, found.get(other))

@@ -1,0 +1,177 @@
+"""Pictures, tools and schemas over real HTTP: carried, answered, billed within the bound."""
+
+import json
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from koo.ai import AIManager, Image, Message, Prompt, ServiceConfig, Tool, ToolResult, connect
+from koo.ai.questions import put
+from koo.errors import InvalidRequestError, StreamTruncatedError
+from koo.resilience import RetryConfig
+from koo.testing import Fault, Simulator
+
+from ..conftest import OWN_PRICE, PRICES
+from ..streaming.conftest import read
+from .conftest import ADDRESS, PICTURE, PLACE, TIME, WEATHER
+
+pytestmark = pytest.mark.integration
+
+#: Those who know tools.
+CALLERS = ("claude", "openai", "openai-responses", "gemini", "groq")
+ALL = (*CALLERS, "perplexity")
+#: Who says what a picture is billed as at most.
+BOUNDED = ("claude", "openai", "openai-responses", "gemini")
+EXPECTED = {"place": "simulated", "days": 1}
+
+
+@asynccontextmanager
+async def connected(**terms):
+    limits = {"requests_per_minute": 10**6, "tokens_per_minute": 10**9}
+    async with Simulator(ALL, **limits, **terms) as simulator:
+        manager = AIManager.from_configs(_config(name, simulator) for name in ALL)
+        try:
+            yield manager, simulator
+        finally:
+            await manager.close()
+
+
+def _config(name, simulator):
+    own = {"model": "groq-model", "price": OWN_PRICE} if name == "groq" else {}
+    return ServiceConfig(
+        name=name,
+        api_key="test-key",
+        base_url=simulator.base_url(name),
+        retry=RetryConfig(max_retries=0),
+        daily_budget_nanousd=10**13,
+        **own,
+    )
+
+
+@pytest.mark.parametrize("name", CALLERS)
+async def test_a_tool_is_called_and_its_result_answered(name):
+    async with connected() as (manager, simulator):
+        prompt = Prompt("How is it in Bern?", tools=[WEATHER, TIME])
+        first = await manager.ask(name, prompt)
+        [call] = first.calls
+        assert (call.name, json.loads(call.arguments)) == ("get_weather", EXPECTED)
+        assert first.raw["usage" if "usage" in first.raw else "usageMetadata"]
+        told = [Message.user("How is it in Bern?"), first.message]
+        told.append(Message.user(ToolResult(call, "18 degrees")))
+        second = await manager.ask(name, replace(prompt, messages=told))
+    assert (second.calls, second.text[:7]) == ((), "This is")
+    assert [request.status for request in simulator.completions(name)] == [200, 200]
+
+
+@pytest.mark.parametrize("name", CALLERS)
+async def test_a_stream_brings_the_same_calls(name):
+    prompt = Prompt("How is it in Bern?", tools=[WEATHER])
+    async with connected() as (manager, _):
+        response = await manager.ask(name, prompt)
+        stream = manager.stream(name, prompt)
+        assert await read(stream) == ([], None)
+    [streamed], [whole] = stream.completion.calls, response.calls
+    assert (streamed.name, streamed.arguments) == (whole.name, whole.arguments)
+    assert stream.completion.usage == response.usage
+    assert stream.completion.finish == response.finish
+    assert bool(streamed.signature) is (name == "gemini")
+
+
+@pytest.mark.parametrize("name", CALLERS)
+async def test_a_call_that_breaks_off_is_no_call(name):
+    prompt = Prompt("How is it in Bern?", tools=[WEATHER])
+    async with connected() as (manager, simulator):
+        frames = 1 if name == "gemini" else 3
+        for fault in (Fault.CUT, Fault.EARLY_END):
+            simulator.fault(name, fault, after=frames - 1, count=1)
+            stream = manager.stream(name, prompt)
+            _, error = await read(stream)
+            assert isinstance(error, StreamTruncatedError), fault
+            assert stream.completion is None
+
+
+@pytest.mark.parametrize("name", ALL)
+async def test_an_answer_of_a_schema_is_json_of_it(name):
+    async with connected() as (manager, _):
+        prompt = Prompt("Where?", schema=PLACE)
+        response = await manager.ask(name, prompt)
+        assert json.loads(response.text) == EXPECTED
+        pieces, error = await read(manager.stream(name, prompt))
+    assert (json.loads("".join(pieces)), error) == (EXPECTED, None)
+
+
+@pytest.mark.parametrize("name", ALL)
+async def test_several_messages_reach_it_in_their_order(name):
+    told = [Message.user("one"), Message.assistant("two"), Message.user("three", "four")]
+    async with connected(answer=str.upper) as (manager, _):
+        answer = await manager.query(name, Prompt(told))
+    assert answer.split() == ["ONE", "TWO", "THREE", "FOUR"]
+
+
+LARGE = Image(PICTURE.source + bytes(300_000))
+CONTENTS = [
+    Prompt([Message.user("?", PICTURE)]),
+    Prompt([Message.user(LARGE, LARGE, "?")], tools=[Tool("f", "")]),
+    Prompt("?", tools=[WEATHER, TIME]),
+    Prompt("?", schema=PLACE),
+]
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+@pytest.mark.parametrize("prompt", CONTENTS)
+async def test_no_bill_is_above_what_was_reserved(name, prompt):
+    """The simulator bills each picture and each tool as the vendor's documents say at most."""
+    async with connected() as (manager, simulator):
+        service = manager.find(name)
+        request = connect(service.config).prepare(put(prompt, service.config))
+        await manager.ask(name, prompt)
+        [received] = simulator.completions(name)
+        assert 0 < received.input_tokens <= request.input_tokens
+        assert request.unbounded == ()
+        spent = service.report().value("budget.spent")
+    price = PRICES.find(service.config.price_list, service.config.model, "")
+    assert 0 < spent <= price.bound(request.input_tokens, 1024, 0.0, 4e9)
+
+
+async def test_the_bytes_of_a_picture_are_not_taken_for_tokens():
+    async with connected() as (manager, _):
+        config = manager.find("claude").config
+        small, large = (
+            connect(config).prepare(put(Prompt([Message.user(picture)]), config))
+            for picture in (PICTURE, LARGE)
+        )
+    assert len(large.body) >= len(small.body) + 400_000
+    assert large.input_tokens == small.input_tokens < 6_000
+
+
+@pytest.mark.parametrize("name", ["groq", "perplexity"])
+async def test_who_says_no_bound_for_pictures_is_asked_within_a_max_cost(name):
+    async with connected() as (manager, simulator):
+        prompt = Prompt([Message.user("?", ADDRESS)])
+        with pytest.raises(InvalidRequestError, match=r"no upper bound \(images\)"):
+            await manager.query(name, prompt)
+        assert simulator.completions(name) == ()
+        assert await manager.query(name, replace(prompt, max_cost=Decimal(100)))
+
+
+async def test_a_vendor_that_knows_no_tools_is_not_asked():
+    async with connected() as (manager, simulator):
+        with pytest.raises(InvalidRequestError, match="perplexity knows no tools"):
+            await manager.query("perplexity", Prompt("?", tools=[TIME]))
+    assert simulator.completions("perplexity") == ()
+
+
+async def test_nothing_that_is_carried_shows_in_what_is_told(capsys, caplog):
+    secret = "words that must not be seen"
+    picture = Image(PICTURE.source + secret.encode())
+    tool = Tool("f", secret, {"type": "object", "description": secret})
+    told = Prompt([Message.user(secret, picture)], tools=[tool], schema={"const": secret})
+    async with connected() as (manager, simulator):
+        simulator.fault("claude", Fault.INVALID_REQUEST)
+        with pytest.raises(InvalidRequestError) as caught:
+            await manager.ask("claude", told)
+        report = manager.find("claude").report()
+    for text in (str(caught.value), repr(caught.value), repr(report), caplog.text):
+        assert secret not in text
