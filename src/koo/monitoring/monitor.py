@@ -146,6 +146,7 @@ class Monitor:
         judgement = self._judge(reports)
         self._memory = judgement.memory
         for event in judgement.events:
+            self.journal.record_alert(event)
             self._tell(event)
         return judgement.alerts
 
