@@ -3,9 +3,10 @@
     record(event) --> the last 500 entries --entries()--> newest first, for the page
                                            --read(cursor)--> oldest first, what is new to a reader
 
-A listener of events and of alerts. Of the many things that components tell it keeps those that change
-what a person sees: transitions, modes, pauses, limits, actions, settings, a check whose
-answer differs from the one before, and alerts that fire or are over. Retries and refused calls are counters.
+A listener of events and of alerts. Of the many things that components tell it keeps those that
+change what a person sees: transitions, modes, pauses, limits, actions, settings, a check whose
+answer differs from the one before, and alerts that fire or are over. Retries and refused calls
+are counters.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class Journal:
             self._keep(entry)
 
     def record_alert(self, event: AlertEvent) -> None:
-        """Keep that an alert fires or is over; a pending one may be nothing, news is kept anyway."""
+        """Keep that an alert fires or is over; news are kept as the events that they are."""
         alert = event.alert
         if alert.severity is not Severity.INFO and alert.state is not AlertState.PENDING:
             self._keep(_alert(alert, event.at))
