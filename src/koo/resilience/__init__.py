@@ -67,7 +67,7 @@ from .outcome import (
 from .policy import Asking, Attempt, CallOutcome, Pace, Policy, PolicyStats
 from .retry import Backoff, RetryBudget, RetryBudgetConfig, RetryBudgetStats, RetryConfig
 from .store import MemoryStore, Store
-from .tracing import TRACER, Tracer, trace_headers, traced
+from .tracing import TRACER, Tracer, following, trace_headers, traced
 from .window import OutcomeWindow, Tally, WindowConfig
 
 __all__ = [
@@ -162,6 +162,7 @@ __all__ = [
     "derive_health",
     "detached",
     "fan_out",
+    "following",
     "ignore",
     "tell",
     "trace_headers",
