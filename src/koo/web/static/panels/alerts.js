@@ -40,7 +40,7 @@ export function Changes({ data }) {
   return html`<section class="card changes" aria-labelledby="changes">
     <h2 id="changes">What changed</h2>
     ${data.events.length === 0 && html`<p class="calm">Nothing yet.</p>`}
-    <ul tabindex="0" aria-labelledby="changes">${data.events.slice(0, 12).map((it) => html`<${Change} key=${it.at + it.component + it.what + it.cause} it=${it} />`)}</ul>
+    <ul tabindex="0" aria-labelledby="changes">${data.events.slice(0, 12).map((it) => html`<${Change} key=${it.at + it.component + it.what + it.to} it=${it} />`)}</ul>
   </section>`;
 }
 
