@@ -130,13 +130,13 @@ class Page:
 
 
 @asynccontextmanager
-async def chromium(folder, base):
+async def chromium(folder, base, *flags):
     """A tab of a fresh Chromium that ends with this block."""
     program = next((found for name in NAMES if (found := shutil.which(name))), None)
     if program is None:
         pytest.skip("Chromium is not installed here; apt-get install chromium brings it")
     process = subprocess.Popen(
-        [program, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
+        [program, *FLAGS, *flags, f"--user-data-dir={folder}", "about:blank"],
         # Besides its profile it writes into the home of whoever runs it.
         env=os.environ | {"HOME": folder, "XDG_CONFIG_HOME": folder, "XDG_CACHE_HOME": folder},
         stdout=subprocess.DEVNULL,
@@ -228,7 +228,7 @@ def serve():
 @pytest.fixture
 def browse(tmp_path):
     """The way to a tab."""
-    return lambda base: chromium(str(tmp_path / "profile"), base)
+    return lambda base, *flags: chromium(str(tmp_path / "profile"), base, *flags)
 
 
 @pytest.fixture
