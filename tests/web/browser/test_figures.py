@@ -43,8 +43,8 @@ globalThis.fetch = async (url, options) => {
 };
 """
 
-# What V8 compiles while it warms up would be an eighth of the heap, and hide what the page keeps.
-UNCOMPILED = "--js-flags=--no-opt,--no-maglev,--no-sparkplug"
+# What V8 compiles anew while it warms up would be an eighth of the heap, and hide what we keep.
+UNCOMPILED = "--js-flags=--no-opt,--no-maglev,--always-sparkplug"
 
 MARK = """
 new MutationObserver((_, watch) => {
