@@ -33,6 +33,8 @@ from .window import OutcomeWindow
 __all__ = ["BreakerConfig", "BreakerStats", "CircuitBreaker", "Mode", "State"]
 
 _NO_EVIDENCE: Final = -1
+#: How many of the last outcomes a photograph shows one by one.
+_SHOWN: Final = 20
 _NOBODY: Final[dict[int, float]] = {}
 #: The modes in which a closed breaker never opens.
 _UNBOUND: Final = frozenset({Mode.FORCED_CLOSED, Mode.DISABLED})
@@ -162,6 +164,7 @@ class CircuitBreaker:
             would_reject_total=self._would_reject_total,
             opened_total=self._opened_total,
             double_settled_total=self.double_settled_total,
+            latest=self._window.latest(min(_SHOWN, tally.outcomes)),
         )
 
     # -- what a person or a probe in the background may do ---------------------------

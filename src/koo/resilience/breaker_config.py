@@ -132,6 +132,7 @@ class BreakerStats:
     *failures*, *slow* and *outcomes* are those in the window; *retry_after* the
     seconds until the next probe, 0 when calls pass, None when only a person can
     release it; *since* the epoch second of the last transition, None before any.
+    *latest* are the last outcomes in the window, oldest first, True for no failure.
     """
 
     name: str
@@ -151,3 +152,4 @@ class BreakerStats:
     would_reject_total: int
     opened_total: int
     double_settled_total: int
+    latest: tuple[bool, ...] = ()
