@@ -163,8 +163,11 @@ class OutcomeWindow:
 
     def latest(self, most: int) -> tuple[bool, ...]:
         """Whether the last outcomes were no failures, oldest first; at most *most* and the size."""
-        oldest = self.outcomes - min(most, self._config.size, self.outcomes)
+        count = min(most, self._config.size, self.outcomes)
+        oldest = self.outcomes - count
         failed = self._failures.numbers_after(oldest)
+        if not failed:
+            return (True,) * count
         return tuple(number not in failed for number in range(oldest + 1, self.outcomes + 1))
 
     def _how_many(self, counts: RollingCount, now: float) -> int:
