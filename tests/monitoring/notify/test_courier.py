@@ -318,3 +318,24 @@ async def test_of_two_processes_one_tells_an_alertmanager_what_both_see(station,
             await asyncio.sleep(5)
     assert first.bodies[1:] == [["database:circuit-open", "ai:a:circuit-open"]] * 3
     assert second.bodies[1:] == []
+
+
+async def test_who_follows_tells_an_alertmanager_while_nobody_knows_who_leads(
+    station, post, monkeypatch
+):
+    def fail(*_):
+        raise StoreError("the disk is gone")
+
+    one, other, alertmanager = station(), station(), Told()
+    other.alerts = [post.alert()]
+    other.retellings = [Retelling(lambda: other.alerts, alertmanager, clock=running_clock())]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(one.work(150))
+        await asyncio.sleep(3)
+        group.create_task(other.work(140))
+        await asyncio.sleep(70)
+        quiet = len(alertmanager.bodies)
+        monkeypatch.setattr(other.outbox, "attend", fail)
+        await asyncio.sleep(60)
+        assert len(alertmanager.bodies) == quiet + 2
+        assert other.courier.stats().last_error == "outbox: the disk is gone"
