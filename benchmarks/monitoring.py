@@ -15,6 +15,7 @@ from lab.figures import environment, publish, write_page
 from watched.events import events
 from watched.looking import looking
 from watched.names import made_up_names
+from watched.page import keeping, showing
 from watched.scrapes import scrapes
 from watched.serving import living, stopping
 
@@ -25,6 +26,8 @@ _ROWS = {
     "stopping": stopping,
     "living": living,
     "names": made_up_names,
+    "page": showing,
+    "day": keeping,
 }
 _PEERS = ("prometheus-client", "opentelemetry-sdk", "uvicorn", "granian")
 

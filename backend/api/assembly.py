@@ -37,7 +37,7 @@ __all__ = ["access_of", "assemble", "tell_of_changes"]
 
 _FINGERPRINT: Final = VAR / "settings.json"
 _RUNBOOKS: Final = ROOT / "docs/runbooks.md"
-_PROBES: Final = {"/livez", "/readyz"}
+_PROBES: Final = {"/livez", "/startupz", "/readyz"}
 _WILDCARDS: Final = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not listened on
 
 

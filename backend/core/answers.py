@@ -44,6 +44,7 @@ class CircuitBreaker(TypedDict):
     mode: str
     rejected_total: int
     opened_total: int
+    latest: list[bool]
     generation: str
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from koo.monitoring import REQUEST_ID, Journal
+from koo.monitoring import REQUEST_ID, Alert, AlertEvent, AlertState, Journal, Severity
 from koo.resilience import (
     CallRejected,
     ConfigurationChanged,
@@ -198,3 +198,31 @@ def test_an_entry_is_redacted_and_names_its_request(journal):
     without, with_reason = journal.entries()
     assert (with_reason.cause, with_reason.request_id) == ("password=***", "req-42")
     assert (without.cause, without.request_id) == (None, None)
+
+
+# -- alerts ---------------------------------------------------------------------------------------
+
+
+def alert(state=AlertState.FIRING, severity=Severity.CRITICAL, cause="password=of-the-test"):
+    return AlertEvent(
+        Alert(
+            id="database:x", severity=severity, component="database", title="Gone", message="m",
+            cause=cause, state=state, since=1.0, runbook="r",
+        ),
+        at=7.0,
+    )  # fmt: skip
+
+
+def test_an_alert_that_fires_and_is_over_is_kept_redacted(journal):
+    journal.record_alert(alert())
+    journal.record_alert(alert(AlertState.RESOLVED, Severity.WARNING, cause=None))
+    over, firing = journal.entries()
+    assert (firing.at, firing.component, firing.what) == (7.0, "database", "critical alert")
+    assert (firing.before, firing.after, firing.cause) == (None, "firing", "Gone: password=***")
+    assert (over.what, over.after, over.cause) == ("warning alert", "resolved", "Gone")
+
+
+def test_an_alert_that_may_be_nothing_or_is_news_is_not_kept(journal):
+    journal.record_alert(alert(AlertState.PENDING))
+    journal.record_alert(alert(severity=Severity.INFO))
+    assert journal.entries() == ()

@@ -108,6 +108,8 @@ def test_who_listens_hears_of_each_change_once(database, made, clock):
         ("database:circuit-open", "firing"),
         ("database:circuit-open", "resolved"),
     ]
+    told = [(entry.what, entry.after) for entry in monitor.journal.entries()]
+    assert told == [("critical alert", "resolved"), ("critical alert", "firing")]
 
 
 def test_a_listener_that_fails_ends_no_watch(database, made, clock):

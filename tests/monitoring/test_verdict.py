@@ -127,7 +127,7 @@ def test_an_exhausted_pool_costs_waiting_tasks(made):
 
 def test_a_nearly_spent_budget_costs_money(judge, made):
     readings = tuple(
-        replace(it, value=1.0) if it.name == "success_rate" else it
+        it._replace(value=1.0) if it.name == "success_rate" else it
         for it in made.service(spent=8_240_000_000).readings
     )
     view = judge(replace(made.service(), readings=readings))

@@ -280,3 +280,58 @@ async def test_an_application_without_records_runs_all_the_same(make_stage):
     async with console.running():
         await asyncio.sleep(1.5)
         assert [alert.id for alert in stage.monitor.standing()] == ["database:circuit-open"]
+
+
+# -- the same wish, sent again ----------------------------------------------------------------
+
+
+def wish(stage, path, key, token="test-key-for-operating", **more):
+    headers = {"idempotency-key": key} | more
+    return stage.ask("POST", path, token=token, headers=headers)
+
+
+def test_a_wish_that_is_sent_again_moves_nothing_and_gets_the_first_answer(stage):
+    stage.database.fail()
+    generation = stage.get(DATABASE).json["database_monitoring"]["circuit_breaker"]["generation"]
+    terms = {"if-match": f'"{generation}"'}
+    first = wish(stage, f"{DATABASE}/half-open", '"a-1"', **terms)
+    stage.database.breaker.isolate("by hand")
+    again = wish(stage, f"{DATABASE}/half-open", "a-1", **terms)
+    assert (first.status, again.status) == (200, 200)
+    assert first.json | {"timestamp": ""} == again.json | {"timestamp": ""}
+    assert stage.database.breaker.stats().state == "open"
+    assert len(audit(stage)["actions"]) == 1
+
+
+def test_another_key_is_another_wish(stage):
+    wish(stage, f"{DATABASE}/reset-circuit-breaker", "a-1")
+    wish(stage, f"{DATABASE}/reset-circuit-breaker", "a-2")
+    assert stage.database.resets == 2
+
+
+def test_a_refused_wish_is_not_remembered(stage):
+    stage.database.fail()
+    refused = wish(stage, f"{DATABASE}/half-open", "a-1", **{"if-match": '"of-yesterday"'})
+    assert refused.status == 412
+    assert wish(stage, f"{DATABASE}/half-open", "a-1").json["new_state"] == "degraded"
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "code"),
+    [(f"{CLAUDE}/half-open", "a-1", "key_used"), (f"{DATABASE}/half-open", "a 1", "invalid_key")],
+)
+def test_a_key_that_can_not_be_right_moves_nothing(stage, path, key, code):
+    stage.services["claude"].fail()
+    wish(stage, f"{DATABASE}/half-open", "a-1")
+    answer = wish(stage, path, key)
+    assert (answer.status, answer.json["code"]) == (422, code)
+    assert stage.services["claude"].breaker.stats().state == "open"
+
+
+def test_the_oldest_wish_is_forgotten_first(stage, monkeypatch):
+    monkeypatch.setattr("koo.web.desk._MOST_KEYS", 2)
+    for key in ("a-1", "a-2", "a-3", "a-2"):
+        wish(stage, f"{DATABASE}/reset-circuit-breaker", key)
+    assert stage.database.resets == 3
+    wish(stage, f"{DATABASE}/reset-circuit-breaker", "a-1")
+    assert stage.database.resets == 4

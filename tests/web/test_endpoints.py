@@ -69,7 +69,7 @@ ENDLESS = "/api/v1/monitoring/stream"  # a stream never ends by itself; see test
 @pytest.mark.parametrize("role", ["anonymous", "read", "operate"])
 def test_every_endpoint_answers_each_role_as_documented(stage, tokens, role):
     for endpoint in OURS:
-        if endpoint["path"] in {ENDLESS, "/readyz"}:
+        if endpoint["path"] in {ENDLESS, "/startupz", "/readyz"}:
             continue
         answer = ask(stage, endpoint, tokens[role])
         assert answer.status == endpoint.get(role, 200), name(endpoint)
@@ -79,7 +79,7 @@ def test_every_endpoint_answers_each_role_as_documented(stage, tokens, role):
 
 def test_on_loopback_without_tokens_looking_is_free_and_acting_is_not(open_stage):
     for endpoint in OURS:
-        if endpoint["path"] not in {"/readyz", ENDLESS}:
+        if endpoint["path"] not in {"/startupz", "/readyz", ENDLESS}:
             answer = ask(open_stage, endpoint)
             expected = 200 if endpoint["method"] == "GET" else 401
             assert answer.status == expected, name(endpoint)
@@ -259,6 +259,33 @@ def test_the_probes_say_one_word_and_need_no_token_and_no_known_host(stage):
     assert answer.status == 503
 
 
+STANDARD = {
+    "accept": "application/health+json, application/json;q=0.5",
+    "authorization": "Bearer test-key-for-reading",
+}
+
+
+def test_who_wants_the_standard_form_of_health_gets_it(stage):
+    answer = stage.ask("GET", "/api/v1/monitoring/health", headers=STANDARD)
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/health+json")
+    assert (answer.json["status"], answer.json["output"]) == ("pass", None)
+    [database] = answer.json["checks"]["database"]
+    assert (database["componentType"], database["status"]) == ("database", "pass")
+    assert "gemini" not in answer.json["checks"]
+
+
+def test_in_the_standard_form_what_can_not_be_had_is_an_error(stage):
+    stage.services["claude"].fail()
+    answer = stage.ask("GET", "/api/v1/monitoring/health", headers=STANDARD)
+    assert (answer.status, answer.json["status"]) == (200, "warn")
+    assert answer.json["checks"]["claude"][0]["status"] == "fail"
+    assert answer.json["output"] == "claude is circuit open"
+    stage.database.fail()
+    answer = stage.ask("GET", "/api/v1/monitoring/health", headers=STANDARD)
+    assert (answer.status, answer.json["status"]) == (503, "fail")
+    assert stage.get("/api/v1/monitoring/health").status == 200
+
+
 def test_the_openapi_document_describes_every_endpoint_and_its_errors(stage):
     document = stage.get("/openapi.json").json
     for endpoint in OURS:
@@ -266,7 +293,7 @@ def test_the_openapi_document_describes_every_endpoint_and_its_errors(stage):
             continue
         operation = document["paths"][endpoint["path"]][endpoint["method"].lower()]
         assert len(operation["description"]) > 20, endpoint["path"]
-        if endpoint["path"] not in {"/livez", "/readyz"}:
+        if endpoint["path"] not in {"/livez", "/startupz", "/readyz"}:
             assert "application/problem+json" in operation["responses"]["401"]["content"]
             assert operation["security"] == [{"token": []}]
     event = document["components"]["schemas"]["EventView"]

@@ -112,6 +112,8 @@ def test_a_stream_before_the_start_is_503(stage):
 async def test_an_application_is_ready_inside_running_and_draining_after(stage):
     console = stage.console
     assert console.lifecycle.phase is Phase.STARTING
+    answer = await stage.visit("GET", "/startupz")
+    assert (answer.status, answer.body, answer.headers["retry-after"]) == (503, b"starting", "1")
     async with console.running():
         assert console.lifecycle.phase is Phase.READY
         answer = await stage.visit("GET", "/readyz")
@@ -119,6 +121,8 @@ async def test_an_application_is_ready_inside_running_and_draining_after(stage):
     assert console.lifecycle.phase is Phase.DRAINING
     answer = await stage.visit("GET", "/readyz")
     assert (answer.status, answer.body) == (503, b"draining")
+    answer = await stage.visit("GET", "/startupz")
+    assert (answer.status, answer.body) == (200, b"started")
 
 
 def test_a_gate_that_is_lost_is_not_ready(make_stage):

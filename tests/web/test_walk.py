@@ -10,7 +10,7 @@ from koo.monitoring.notify import Silence
 
 CONTRACT = json.loads((Path(__file__).parent.parent / "contract.json").read_text())
 KNOWN = {"{service}": "claude", "{alert}": "database:circuit-open", "{silence}": "s1"}
-PROBES = {"/livez", "/readyz"}
+PROBES = {"/livez", "/startupz", "/readyz"}
 DOOR = "/api/v1/session"
 PAGE = {"content-type": "application/json", "sec-fetch-site": "same-origin"}
 WISH = b'{"reason": "moving house"}'

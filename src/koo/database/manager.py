@@ -38,6 +38,7 @@ from ..resilience import (
     Report,
     State,
     StateChanged,
+    following,
     ignore,
     tell,
 )
@@ -163,7 +164,8 @@ class DatabaseManager:
                 return await self._attempt(fn, scope, patience=number)
 
         try:
-            return await self._policy(max_retries).run(once)
+            with following("call", self.name):
+                return await self._policy(max_retries).run(once)
         except CircuitOpen as refusal:
             if refusal.gate != self.name:
                 raise
@@ -316,13 +318,14 @@ class DatabaseManager:
 
     async def _counted(self, fn: Callable[[AsyncSession], Awaitable[T]], scope: Scope) -> T:
         try:
-            value = await attempt(
-                fn,
-                scope,
-                self._transaction(scope, eager=True),
-                witnesses=self._engines.witnesses,
-                timeout=self.config.attempt_timeout,
-            )
+            with following("attempt", self.name):
+                value = await attempt(
+                    fn,
+                    scope,
+                    self._transaction(scope, eager=True),
+                    witnesses=self._engines.witnesses,
+                    timeout=self.config.attempt_timeout,
+                )
         except Exception as error:
             if scope.is_partly_done:
                 seal(error)

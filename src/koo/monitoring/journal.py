@@ -3,9 +3,10 @@
     record(event) --> the last 500 entries --entries()--> newest first, for the page
                                            --read(cursor)--> oldest first, what is new to a reader
 
-A listener. Of the many things that components tell it keeps those that change
-what a person sees: transitions, modes, pauses, limits, actions, settings, and a check whose
-answer differs from the one before. Retries and refused calls are counters.
+A listener of events and of alerts. Of the many things that components tell it keeps those that
+change what a person sees: transitions, modes, pauses, limits, actions, settings, a check whose
+answer differs from the one before, and alerts that fire or are over. Retries and refused calls
+are counters.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ..resilience import (
     SchemaChanged,
     StateChanged,
 )
-from .alerts import Notice
+from .alerts import Alert, AlertEvent, AlertState, Notice, Severity
 from .correlation import REQUEST_ID
 from .redaction import Redact, redact
 
@@ -83,15 +84,13 @@ class Journal:
         """Keep *event* if it changes what a person sees; a listener."""
         entry = self._entry(event, self._clock.time())
         if entry is not None:
-            self._last += 1
-            self._entries.append(
-                replace(
-                    entry,
-                    cause=entry.cause and self._redact(entry.cause),
-                    request_id=REQUEST_ID.get(),
-                    number=self._last,
-                )
-            )
+            self._keep(entry)
+
+    def record_alert(self, event: AlertEvent) -> None:
+        """Keep that an alert fires or is over; news are kept as the events that they are."""
+        alert = event.alert
+        if alert.severity is not Severity.INFO and alert.state is not AlertState.PENDING:
+            self._keep(_alert(alert, event.at))
 
     def entries(self, most: int = _KEPT) -> tuple[Entry, ...]:
         """At most *most* entries, newest first."""
@@ -113,6 +112,17 @@ class Journal:
     def notices(self) -> tuple[Notice, ...]:
         """The last change of settings of each component."""
         return tuple(self._notices.values())
+
+    def _keep(self, entry: Entry) -> None:
+        self._last += 1
+        self._entries.append(
+            replace(
+                entry,
+                cause=entry.cause and self._redact(entry.cause),
+                request_id=REQUEST_ID.get(),
+                number=self._last,
+            )
+        )
 
     def _cursor(self, number: int) -> str:
         return f"{self._birth}-{number}"
@@ -187,3 +197,9 @@ def _action(event: OperatorAction, at: float) -> Entry:
         cause=event.reason,
         actor=event.actor,
     )
+
+
+def _alert(alert: Alert, at: float) -> Entry:
+    words = alert.title if alert.cause is None else f"{alert.title}: {alert.cause}"
+    what, state = f"{alert.severity} alert", alert.state.value
+    return Entry(at=at, component=alert.component, what=what, after=state, cause=words)

@@ -26,6 +26,7 @@ from .views import (
     Dashboard,
     DatabaseHealth,
     DetailedStatus,
+    HealthDocument,
     Past,
     PoolMetrics,
     ServiceHealth,
@@ -35,6 +36,7 @@ from .views import (
     dashboard,
     database_health,
     detailed_status,
+    health_document,
     pool_metrics,
     service_health,
     service_healths,
@@ -146,6 +148,7 @@ class Monitor:
         judgement = self._judge(reports)
         self._memory = judgement.memory
         for event in judgement.events:
+            self.journal.record_alert(event)
             self._tell(event)
         return judgement.alerts
 
@@ -186,6 +189,10 @@ class Monitor:
         """The health of everything."""
         reports = self.reports()
         return system_health(reports, self._judge(reports).alerts, self._clock.time())
+
+    def health_document(self) -> HealthDocument:
+        """The health of everything, in the form of ``application/health+json``."""
+        return health_document(self.reports(), self._clock.time())
 
     def dashboard(self) -> Dashboard:
         """All that the page shows."""

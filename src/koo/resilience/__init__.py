@@ -75,7 +75,7 @@ from .policy import (
 )
 from .retry import Backoff, RetryBudget, RetryBudgetConfig, RetryBudgetStats, RetryConfig
 from .store import MemoryStore, Store
-from .tracing import TRACER, Tracer, trace_headers, traced
+from .tracing import TRACER, Tracer, following, trace_headers, traced
 from .window import OutcomeWindow, Tally, WindowConfig
 
 __all__ = [
@@ -171,6 +171,7 @@ __all__ = [
     "derive_health",
     "detached",
     "fan_out",
+    "following",
     "ignore",
     "tell",
     "trace_headers",

@@ -24,7 +24,7 @@ from functools import partial
 from typing import Final
 
 from ..errors import CircuitOpen
-from .breaker_config import BreakerConfig, BreakerStats, Mode, State, believed, configured
+from .breaker_config import SHOWN, BreakerConfig, BreakerStats, Mode, State, believed, configured
 from .breaker_leases import NO_LEASES, Leases
 from .breaker_ramp import Ramp
 from .breaker_rules import check_wait, why_failing, why_probe_failed, why_slow
@@ -135,7 +135,8 @@ class CircuitBreaker:
         if outcome is SUCCESS and self._plain:
             self._window.add_success(now)
             return
-        self._return_slot(permit)
+        self._leases.drop(permit)
+        self._flying.end(id(permit))
         if self._state is State.HALF_OPEN:
             self._judge_probe(permit, outcome, now)
         else:
@@ -143,7 +144,8 @@ class CircuitBreaker:
 
     def cancelled(self, permit: Permit) -> None:
         """Take a slot back that was not used."""
-        self._return_slot(permit)
+        self._leases.drop(permit)
+        self._flying.end(id(permit))
 
     def answered(self, permit: TimedPermit) -> None:
         """Know how long the first item of a stream took; what follows is a matter of length."""
@@ -180,6 +182,7 @@ class CircuitBreaker:
             would_reject_total=self._would_reject_total,
             opened_total=self._opened_total,
             double_settled_total=self.double_settled_total,
+            latest=self._window.latest(min(SHOWN, tally.outcomes)),
         )
 
     # -- what a person or a probe in the background may do ---------------------------
@@ -279,10 +282,6 @@ class CircuitBreaker:
                 self._flying = Flights()
             self._flying.begin(id(permit), now)
         return permit
-
-    def _return_slot(self, permit: Permit) -> None:
-        self._leases.drop(permit)
-        self._flying.end(id(permit))
 
     # -- judgement -------------------------------------------------------------------
 

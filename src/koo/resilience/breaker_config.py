@@ -9,8 +9,10 @@ from typing import Final
 from .checking import check_finite, check_part, check_whole
 from .window import WindowConfig
 
-__all__ = ["BreakerConfig", "BreakerStats", "Mode", "State", "believed", "configured"]
+__all__ = ["SHOWN", "BreakerConfig", "BreakerStats", "Mode", "State", "believed", "configured"]
 
+#: How many of the last outcomes a photograph shows one by one.
+SHOWN: Final = 20
 _JITTER: Final = 0.1
 _LONGEST_WAIT: Final = 5.0
 _DOUBLINGS: Final = 3
@@ -139,6 +141,7 @@ class BreakerStats:
     *failures*, *slow* and *outcomes* are those in the window; *retry_after* the
     seconds until the next probe, 0 when calls pass, None when only a person can
     release it; *since* the epoch second of the last transition, None before any.
+    *latest* are the last outcomes in the window, oldest first, True for no failure.
     """
 
     name: str
@@ -158,3 +161,4 @@ class BreakerStats:
     would_reject_total: int
     opened_total: int
     double_settled_total: int
+    latest: tuple[bool, ...] = ()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from .breaker import BreakerStats, State
 from .measure import HistogramStats
@@ -58,9 +58,11 @@ class CheckStats:
     interval: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One number, and the limit that it must stay under, if there is one."""
+class Reading(NamedTuple):
+    """One number, and the limit that it must stay under, if there is one.
+
+    A tuple, because a look makes thousands.
+    """
 
     name: str
     value: float

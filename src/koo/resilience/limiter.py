@@ -210,13 +210,16 @@ class _Meter:
         ]
 
     def _photograph(self, limit: Limit, window: RollingCount, now: float) -> LimitStats:
-        copy = window.copy()
-        if pending := self.pending:
-            copy.add(self.since, pending)
-        copy.forget(now)
-        remaining = max(0, limit.limit - copy.kept)
-        reset = max(0.0, copy.leaves_at(copy.kept) - now)
-        return LimitStats(limit.limit, limit.per, limit.weight, copy.kept, remaining, reset)
+        pending = self.pending if window.keeps(self.since, now) else 0
+        used, empty_at = window.total(now) + pending, now
+        if pending > 0:
+            # It is the youngest, so it is the last to leave.
+            empty_at = window.gone_at(self.since)
+        elif used:
+            # Below zero: what was taken back has come into the youngest bucket before.
+            empty_at = window.leaves_at(window.kept + pending)
+        remaining, reset = max(0, limit.limit - used), max(0.0, empty_at - now)
+        return LimitStats(limit.limit, limit.per, limit.weight, used, remaining, reset)
 
     def _free(self) -> int:
         return min(

@@ -186,13 +186,6 @@ class RollingCount:
         """Whether at *now* what was counted at *stamp* is still in the span."""
         return self._tick(now) - self._tick(stamp) <= self.ticks
 
-    def copy(self) -> RollingCount:
-        """A photograph that can be counted on without touching the original."""
-        copy = RollingCount(self.span, self.ticks)
-        copy.kept, copy._latest, copy._fresh = self.kept, self._latest, self._fresh
-        copy._ring = self._ring[:] if self._ring else _NO_COUNTS
-        return copy
-
     def per_second(self, now: float) -> float:
         """The mean rate over the span."""
         return self.total(now) / self.span
@@ -203,9 +196,11 @@ class RollingCount:
             return 0.0
         _, amounts = self.buckets()
         place = min(bisect_left(list(accumulate(amounts)), amount), self.ticks)
-        tick = self._latest - self.ticks + place
-        # A hair more than the bucket's end, so that rounding can't wake a waiter too early.
-        return (tick + self.ticks + 1) * self.span / self.ticks * (1 + 1e-12)
+        return self._left_at(self._latest - self.ticks + place)
+
+    def gone_at(self, stamp: float) -> float:
+        """The moment when what was counted at *stamp* will have left."""
+        return self._left_at(self._tick(stamp))
 
     def buckets(self) -> tuple[int, list[int]]:
         """The latest bucket's number, and what all buckets up to it hold, oldest first."""
@@ -227,6 +222,10 @@ class RollingCount:
 
     def _tick(self, moment: float) -> int:
         return int(moment * self.ticks / self.span)
+
+    def _left_at(self, tick: int) -> float:
+        # A hair more than the bucket's end, so that rounding can't wake a waiter too early.
+        return (tick + self.ticks + 1) * self.span / self.ticks * (1 + 1e-12)
 
     def _counted(self, tick: int) -> int:
         """What bucket *tick* holds: the latest one, or one of the ``ticks`` before it."""

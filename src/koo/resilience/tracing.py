@@ -1,7 +1,7 @@
 """Who follows a call through its steps, if anybody does.
 
     call --+-- attempt --> what is sent, with the headers that continue the trace
-           +-- attempt --> ...
+           +-- attempt -- checkout, commit (of a database)
 
 A tracer is a matter of the context, like a deadline: set it for a program or a request, and
 what is called from there is followed. Without one a step costs a look at a context variable.
@@ -10,15 +10,16 @@ what is called from there is followed. Without one a step costs a look at a cont
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from functools import wraps
 from types import MappingProxyType
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
-__all__ = ["TRACER", "Tracer", "trace_headers", "traced"]
+__all__ = ["TRACER", "Tracer", "following", "trace_headers", "traced"]
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
+_NOBODY: Final = nullcontext()
 
 
 class Tracer(Protocol):
@@ -35,6 +36,12 @@ class Tracer(Protocol):
 
 #: The tracer of the running context; None: nobody follows.
 TRACER: Final[ContextVar[Tracer | None]] = ContextVar("koo_tracer", default=None)
+
+
+def following(step: str, component: str) -> AbstractContextManager[object]:
+    """A block that is one *step* of *component*; nothing more if nobody follows."""
+    tracer = TRACER.get()
+    return _NOBODY if tracer is None else tracer.span(step, component)
 
 
 class Named(Protocol):
@@ -61,10 +68,7 @@ def traced(
     ) -> Callable[Concatenate[Self_, P], Coroutine[Any, Any, T]]:
         @wraps(method)
         async def followed(self: Self_, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            tracer = TRACER.get()
-            if tracer is None:
-                return await method(self, *args, **kwargs)
-            with tracer.span(step, self.name):
+            with following(step, self.name):
                 return await method(self, *args, **kwargs)
 
         return followed

@@ -80,6 +80,9 @@ class _Kind:
     def after(self, number: int) -> int:
         return len(self._numbers) - bisect_right(self._numbers, number)
 
+    def numbers_after(self, number: int) -> frozenset[int]:
+        return frozenset(self._numbers[bisect_right(self._numbers, number) :])
+
 
 #: What has not happened yet; never written to.
 _NOTHING: Final = _Kind(0, RollingCount(1.0))
@@ -157,6 +160,15 @@ class OutcomeWindow:
             return Tally(recent, failures.recent.total(now), slow.recent.total(now))
         oldest = self.outcomes - counted
         return Tally(counted, failures.after(oldest), slow.after(oldest))
+
+    def latest(self, most: int) -> tuple[bool, ...]:
+        """Whether the last outcomes were no failures, oldest first; at most *most* and the size."""
+        count = min(most, self._config.size, self.outcomes)
+        oldest = self.outcomes - count
+        failed = self._failures.numbers_after(oldest)
+        if not failed:
+            return (True,) * count
+        return tuple(number not in failed for number in range(oldest + 1, self.outcomes + 1))
 
     def _how_many(self, counts: RollingCount, now: float) -> int:
         latest = self.outcomes - self._counted

@@ -1,6 +1,7 @@
 """What every route shares: whom it watches, who may pass, and how an action is told.
 
     act: who? --> why? --> has it moved? (412) --> do it --> tell the journal --> add to the audit
+             +--asked before, with this key: what it came to then
 
 An action is not refused because the audit can't be written: that would make an outage worse.
 It is told that the line is missing.
@@ -8,8 +9,10 @@ It is told that the line is missing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
 
 from fastapi import Request
 
@@ -31,6 +34,37 @@ from .problems import Problem
 
 __all__ = ["Desk"]
 
+_MOST_KEYS: Final = 1000
+_KEY: Final = re.compile(r'"?([A-Za-z0-9._:-]{1,64})"?')
+
+
+class _Wish(NamedTuple):
+    """One wish of somebody, however often it is sent."""
+
+    who: str
+    key: str
+
+
+class _Moves:
+    """What the last thousand moves came to, of those whose wishes had a key."""
+
+    def __init__(self) -> None:
+        self._moves: dict[_Wish, tuple[str, tuple[str, str]]] = {}
+
+    def find(self, wish: _Wish, path: str) -> tuple[str, str] | None:
+        """The states before and after the first time; raises the 422 if that was another button."""
+        first, states = self._moves.get(wish, (path, None))
+        if first != path:
+            detail = "this Idempotency-Key was sent to another address; make a new one"
+            raise Problem(422, "key_used", detail)
+        return states
+
+    def keep(self, wish: _Wish, path: str, states: tuple[str, str]) -> None:
+        """Remember *states*; the oldest wish is forgotten."""
+        self._moves[wish] = path, states
+        if len(self._moves) > _MOST_KEYS:
+            del self._moves[next(iter(self._moves))]
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -41,6 +75,7 @@ class Desk:
     on_event: Listener
     clock: Clock
     records: Records | None = None
+    _moves: _Moves = field(default_factory=_Moves, init=False, repr=False)
 
     def now(self) -> str:
         """The time of an answer."""
@@ -92,14 +127,27 @@ class Desk:
     async def _move(
         self, component: Component, action: str, request: Request, work: Callable[[], None]
     ) -> tuple[str, str]:
-        reason = await reason_of(request)
+        reason, wish = await reason_of(request), self._wish(request)
+        if wish and (known := self._moves.find(wish, request.url.path)):
+            return known
         before = component.report()
         _check_generation(before, request)
         work()
         states = before.state.value, component.report().state.value
+        if wish:
+            self._moves.keep(wish, request.url.path, states)
         event = self._action(component.name, action, reason, request)
         await self._tell(replace(event, before=states[0], after=states[1]), request)
         return states
+
+    def _wish(self, request: Request) -> _Wish | None:
+        key = request.headers.get("idempotency-key")
+        if key is None:
+            return None
+        if not (found := _KEY.fullmatch(key)):
+            detail = "Idempotency-Key must be 1 to 64 letters, digits or . _ : -; a UUID is one"
+            raise Problem(422, "invalid_key", detail)
+        return _Wish(self.doors.principal(request).key, found[1])
 
     def _action(
         self, component: str, action: str, reason: str | None, request: Request

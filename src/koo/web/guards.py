@@ -36,7 +36,7 @@ _DIGITS: Final = 12
 _PORT_DIGITS: Final = 5
 _LAST_PORT: Final = 65535
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-_EXEMPT: Final = frozenset({"/livez", "/readyz"})
+_EXEMPT: Final = frozenset({"/livez", "/startupz", "/readyz"})
 _SOURCES: Final = (
     ("default-src", "'none'"),
     ("script-src", "'self'"),

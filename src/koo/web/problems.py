@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -34,6 +34,8 @@ __all__ = [
 PROBLEM_TYPE: Final = "application/problem+json"
 
 _SERVER_ERROR: Final = 500
+#: What a handler is registered for; starlette's own type knows Exception alone.
+_Raised: TypeAlias = Any
 _DETAILS: Final = {
     401: "sign in, or send a token as Authorization: Bearer",
     403: "this needs the operate token",
@@ -104,30 +106,30 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(_SERVER_ERROR, _on_unexpected)
 
 
-async def _on_problem(_: Request, error: Any) -> Response:  # noqa: ANN401 - as starlette's handlers
+async def _on_problem(_: Request, error: _Raised) -> Response:
     return answer_problem(error)
 
 
-async def _on_http(_: Request, error: Any) -> Response:  # noqa: ANN401
+async def _on_http(_: Request, error: _Raised) -> Response:
     status = HTTPStatus(error.status_code)
     detail = _DETAILS.get(status, status.description or status.phrase)
     return answer_problem(Problem(status, _code(status), detail, dict(error.headers or {})))
 
 
-async def _on_invalid(_: Request, error: Any) -> Response:  # noqa: ANN401
+async def _on_invalid(_: Request, error: _Raised) -> Response:
     detail = "the request is not as documented; see errors"
     return answer_problem(
         Problem(422, "invalid_request", detail), {"errors": _places(error.errors())}
     )
 
 
-async def _on_rejected(_: Request, error: Any) -> Response:  # noqa: ANN401
+async def _on_rejected(_: Request, error: _Raised) -> Response:
     """Refused by a gate: come back later."""
     detail = f"{error.gate} refuses for now; try again after the time that Retry-After says"
     return answer_problem(Problem.retry(503, "unavailable", detail, error.retry_after or 1))
 
 
-async def _on_store(_: Request, error: Any) -> Response:  # noqa: ANN401
+async def _on_store(_: Request, error: _Raised) -> Response:
     """The file of the records can't be had."""
     detail = f"{error.cause}; what is asked for is kept there, try again"
     return answer_problem(Problem.retry(503, "records_unavailable", detail, 1))

@@ -14,7 +14,7 @@ def burning(made, minutes, **more):
     for minute in range(minutes + 1):
         report = made.service(**more)
         numbers = {"requests_total": minute * 100.0, "failures_total": minute * 100.0}
-        readings = [replace(one, value=numbers.get(one.name, one.value)) for one in report.readings]
+        readings = [one._replace(value=numbers.get(one.name, one.value)) for one in report.readings]
         judgement = watch.look(replace(report, readings=tuple(readings)), after=60)
         watch.see(replace(report, readings=tuple(readings)), after=60)
     return watch, judgement
@@ -50,7 +50,7 @@ def test_what_burns_after_the_circuit_has_closed_is_shown_though_the_outage_is_n
     closed = made.service(state=Health.UNHEALTHY)
     numbers = {"requests_total": 4100.0, "failures_total": 4100.0}
     readings = tuple(
-        replace(one, value=numbers.get(one.name, one.value)) for one in closed.readings
+        one._replace(value=numbers.get(one.name, one.value)) for one in closed.readings
     )
     judgement = watch.look(replace(closed, readings=readings), after=1)
     assert names(judgement.alerts) == ["budget-burn-fast"]

@@ -14,7 +14,7 @@ def table(made):
     """Every rule that needs no past, with a report that it finds something in."""
     spent = replace(made.service(state=Health.RATE_LIMITED), cause="budget")
     full = tuple(
-        replace(reading, value=0) if reading.name == "budget.remaining" else reading
+        reading._replace(value=0) if reading.name == "budget.remaining" else reading
         for reading in spent.readings
     )
     return {
@@ -216,7 +216,7 @@ def calls(made, requests, failures, spent=2_500_000_000):
     report = made.service(spent=spent)
     numbers = {"requests_total": requests, "failures_total": failures}
     readings = (
-        replace(reading, value=numbers.get(reading.name, reading.value))
+        reading._replace(value=numbers.get(reading.name, reading.value))
         for reading in report.readings
     )
     return replace(report, readings=tuple(readings))
@@ -309,7 +309,7 @@ def spending(made, minutes, nanousd_a_minute, *, resets_in):
     for minute in range(minutes + 1):
         report = calls(made, 0, 0, spent=minute * nanousd_a_minute)
         readings = (
-            replace(reading, value=made.NOW + resets_in)
+            reading._replace(value=made.NOW + resets_in)
             if reading.name == "budget.resets_at"
             else reading
             for reading in report.readings

@@ -39,7 +39,7 @@ async def main(port, path):
         Outbox(Archive(Path(path))),
         [hook],
         routing=RoutingConfig(wait=0, interval=0.01, repeat=60),
-        config=CourierConfig(every=0.01, timeout=0.3, lease=0.4, longest_pause=0.1),
+        config=CourierConfig(every=0.01, timeout=0.3, lease=0.4, longest_pause=0.1, absence=0.2),
     )
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -209,11 +209,12 @@ async def test_what_stands_again_is_no_longer_over(post):
     assert shape(receiver.bodies[2]) == shape(receiver.bodies[0])
 
 
-async def test_an_alertmanager_that_is_away_is_told_later(post):
+async def test_an_alertmanager_that_is_away_is_told_later(tmp_path, post):
     async with receiving(b"HTTP/1.1 500 x\r\n\r\n") as receiver:
         address = Address(f"http://127.0.0.1:{receiver.port}/api/v2/alerts")
         teller = Retelling(lambda: [post.alert()], Alertmanager(address), every=0.01)
-        running = asyncio.create_task(teller.run())
+        outbox = Outbox(Archive(tmp_path / "state.db"))
+        running = asyncio.create_task(Courier(list, outbox, (), retellings=[teller]).run())
         while teller.failed_total < 3:
             await asyncio.sleep(0.01)
         running.cancel()
@@ -241,7 +242,8 @@ async def test_an_alertmanager_that_is_away_is_known_to_the_courier_until_it_is_
         assert courier.report().state is Health.HEALTHY
 
 
-async def test_a_courier_of_alertmanagers_alone_tells_them_and_touches_no_file(tmp_path, post):
+async def test_alertmanagers_are_told_although_the_file_can_not_be_had(tmp_path, post):
+    (tmp_path / "state.db").mkdir()
     async with receiving() as receiver:
         address = Address(f"http://127.0.0.1:{receiver.port}/api/v2/alerts")
         teller = Retelling(lambda: [post.alert()], Alertmanager(address))
@@ -251,7 +253,18 @@ async def test_a_courier_of_alertmanagers_alone_tells_them_and_touches_no_file(t
             await asyncio.sleep(0.01)
         running.cancel()
         await asyncio.wait([running])
-    assert not (tmp_path / "state.db").exists()
+
+
+async def test_an_alertmanager_is_told_what_stands_elsewhere_too(post):
+    clock = FakeClock()
+    async with receiving() as receiver:
+        address = Address(f"http://127.0.0.1:{receiver.port}/api/v2/alerts")
+        teller = Retelling(lambda: [post.alert()], Alertmanager(address), clock=clock)
+        await teller.tell([post.alert(since=post.START + 5), post.alert("ai:a:circuit-open")])
+        await teller.tell()
+    first, second = receiver.bodies
+    assert sorted(shape(first)) == [("circuit-open", "22:15:20")] * 2
+    assert sorted(shape(second)) == [("circuit-open", "22:13:20"), ("circuit-open", "22:15:20")]
 
 
 # -- Apprise ----------------------------------------------------------------------------------

@@ -5,7 +5,14 @@ import asyncio
 import pytest
 
 from koo.monitoring import Monitor
-from koo.monitoring.notify import Courier, CourierConfig, DeliveryError, Outbox, RoutingConfig
+from koo.monitoring.notify import (
+    Courier,
+    CourierConfig,
+    DeliveryError,
+    Outbox,
+    Retelling,
+    RoutingConfig,
+)
 from koo.resilience import Health
 from koo.stores import Archive, StoreError
 from koo.testing import running_clock
@@ -43,6 +50,7 @@ class Station:
         self.alerts = []
         self.outbox = Outbox(Archive(path))
         self.channels = channels
+        self.retellings = []
         self.config = config
         self.courier = None
 
@@ -52,6 +60,7 @@ class Station:
             lambda: self.alerts,
             self.outbox,
             self.channels,
+            retellings=self.retellings,
             routing=RoutingConfig(wait=5, interval=60),
             config=CourierConfig(**self.config),
             clock=running_clock(),
@@ -146,10 +155,10 @@ async def test_a_file_that_cannot_be_written_loses_nothing(station, post, monkey
     place = station(hook)
     real, failing = place.outbox.post, [StoreError("the disk is full")] * 3
 
-    def post_or_fail(*terms):
+    def post_or_fail(*terms, courier):
         if failing:
             raise failing.pop()
-        real(*terms)
+        return real(*terms, courier=courier)
 
     monkeypatch.setattr(place.outbox, "post", post_or_fail)
     place.alerts = [post.alert()]
@@ -197,6 +206,7 @@ async def test_nothing_is_delivered_before_it_is_known_what_was_told(station):
         ({"every": 0}, "CourierConfig: every must be a number of seconds above 0"),
         ({"give_up": float("inf")}, "CourierConfig: give_up must be a number of seconds above 0"),
         ({"lease": 10}, "CourierConfig: lease must be longer than timeout"),
+        ({"absence": 1}, "CourierConfig: absence must be longer than every"),
     ],
 )
 def test_a_courier_that_cannot_be_right_says_so_in_a_sentence(config, sentence):
@@ -211,3 +221,121 @@ def test_a_courier_has_no_circuit_to_half_open(station):
     before = courier.report()
     courier.half_open()
     assert courier.report() == before
+
+
+# -- several processes on one file ----------------------------------------------------------------
+
+
+async def test_what_two_processes_see_is_told_once_and_over_when_neither_sees_it(station, post):
+    hook = Channel()
+    one, other = station(hook), station(hook)
+    one.alerts, other.alerts = [post.alert()], [post.alert(since=post.START + 1)]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(one.work(200))
+        group.create_task(other.work(200))
+        await asyncio.sleep(70)
+        one.alerts = []
+        await asyncio.sleep(70)
+        assert hook.marks == ["+database:circuit-open"]
+        other.alerts = []
+    assert hook.marks == ["+database:circuit-open", "-database:circuit-open"]
+    assert sorted((one.courier.stats().sent_total, other.courier.stats().sent_total)) == [0, 2]
+
+
+async def test_what_only_a_follower_sees_is_told(station, post):
+    hook = Channel()
+    one, other = station(hook), station(hook)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(one.work(30))
+        await asyncio.sleep(3)
+        other.alerts = [post.alert()]
+        group.create_task(other.work(20))
+        await asyncio.sleep(2)
+        assert one.courier.report().value("leads") == 1
+        assert other.courier.report().value("leads") == 0
+    assert hook.marks == ["+database:circuit-open"]
+
+
+async def test_who_follows_leads_when_the_first_is_gone_and_tells_nothing_again(station, post):
+    hook = Channel()
+    one, other = station(hook), station(hook)
+    one.alerts = other.alerts = [post.alert()]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(one.work(20))
+        await asyncio.sleep(3)
+        group.create_task(other.work(200))
+        await asyncio.sleep(20)
+        assert other.courier.report().value("leads") == 1
+        other.alerts = []
+    assert hook.marks == ["+database:circuit-open", "-database:circuit-open"]
+
+
+async def test_who_is_overtaken_in_the_midst_of_deciding_writes_nothing(station, post, monkeypatch):
+    hook = Channel()
+    one = station(hook)
+    one.alerts = [post.alert()]
+    real = one.outbox.post
+
+    def overtaken(*terms, courier):
+        monkeypatch.setattr(one.outbox, "post", real)
+        later = running_clock().time() + 60
+        one.outbox.attend("another", (), later, 10)
+        assert not real(*terms, courier=courier)
+        one.outbox.leave("another")
+        return False
+
+    monkeypatch.setattr(one.outbox, "post", overtaken)
+    await one.work(20)
+    assert hook.marks == ["+database:circuit-open"]
+
+
+class Told:
+    """An Alertmanager that remembers who was told to it."""
+
+    name = "alertmanager"
+
+    def __init__(self):
+        self.bodies = []
+
+    async def tell(self, standing, over, *, until):
+        del over, until
+        self.bodies.append([one.id for one in standing])
+
+
+async def test_of_two_processes_one_tells_an_alertmanager_what_both_see(station, post):
+    one, other = station(), station()
+    first, second = Told(), Told()
+    async with asyncio.TaskGroup() as group:
+        for place, alertmanager, identity in (
+            (one, first, "database:circuit-open"),
+            (other, second, "ai:a:circuit-open"),
+        ):
+            place.alerts = [post.alert(identity)]
+            place.retellings = [
+                Retelling(lambda p=place: p.alerts, alertmanager, clock=running_clock())
+            ]
+            group.create_task(place.work(100))
+            await asyncio.sleep(5)
+    assert first.bodies[1:] == [["database:circuit-open", "ai:a:circuit-open"]] * 3
+    assert second.bodies[1:] == []
+
+
+async def test_who_follows_tells_an_alertmanager_while_nobody_knows_who_leads(
+    station, post, monkeypatch
+):
+    def fail(*_):
+        raise StoreError("the disk is gone")
+
+    one, other, alertmanager = station(), station(), Told()
+    other.alerts = [post.alert()]
+    other.retellings = [Retelling(lambda: other.alerts, alertmanager, clock=running_clock())]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(one.work(150))
+        await asyncio.sleep(3)
+        group.create_task(other.work(140))
+        await asyncio.sleep(70)
+        quiet = len(alertmanager.bodies)
+        monkeypatch.setattr(other.outbox, "attend", fail)
+        await asyncio.sleep(60)
+        assert len(alertmanager.bodies) == quiet + 2
+        assert other.courier.stats().last_error == "outbox: the disk is gone"

@@ -76,7 +76,7 @@ async def test_a_process_killed_between_claim_and_send_loses_nothing(post, tmp_p
     outbox = Outbox(Archive(path))
     outbox.prepare()
     message = Message("database:critical", 1.0, (), (post.alert(),))
-    outbox.post(("hook",), (message,), Book(), Now(0.0, 0.0))
+    outbox.post(("hook",), (message,), Book(), Now(0.0, 0.0), courier="me")
     killing = [sys.executable, "-c", KILLED_BETWEEN_CLAIM_AND_SEND, path]
     killed = await asyncio.create_subprocess_exec(*killing)
     assert await killed.wait() == -signal.SIGKILL
@@ -96,22 +96,24 @@ async def test_a_process_killed_between_claim_and_send_loses_nothing(post, tmp_p
     assert arrived == [message]
 
 
-async def test_a_process_killed_at_any_moment_tells_every_beginning_and_every_end(tmp_path, seed):
+@pytest.mark.parametrize("side_by_side", [1, 2])
+async def test_a_process_killed_at_any_moment_tells_every_beginning_and_every_end(
+    tmp_path, seed, side_by_side
+):
     path, arrivals = tmp_path / "state.db", Arrivals()
     server = await asyncio.start_server(arrivals.serve, "127.0.0.1", 0)
     port = str(server.sockets[0].getsockname()[1])
+    living = [await begin(port, path) for _ in range(side_by_side - 1)]
     for life in range(6):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, PROGRAM, port, path, stdout=subprocess.PIPE
-        )
-        assert await process.stdout.readline() == b"ready\n"
+        living.append(await begin(port, path))
         before = arrivals.posts
         await asyncio.sleep(0.3 + (seed >> life) % 40 / 100)
         async with asyncio.timeout(30):
             while arrivals.posts == before:
                 await asyncio.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
-        await process.wait()
+        await kill(living.pop(0))
+    for process in living:
+        await kill(process)
     promised = letters(path)
     await deliver_the_rest(path, port)
     server.close()
@@ -121,6 +123,19 @@ async def test_a_process_killed_at_any_moment_tells_every_beginning_and_every_en
     assert promised <= firing | resolved
     # What was told and is not over is still known, so its end will be told.
     assert firing - resolved == told(path)
+
+
+async def begin(port, path):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, PROGRAM, port, path, stdout=subprocess.PIPE
+    )
+    assert await process.stdout.readline() == b"ready\n"
+    return process
+
+
+async def kill(process):
+    os.kill(process.pid, signal.SIGKILL)
+    await process.wait()
 
 
 def letters(path):

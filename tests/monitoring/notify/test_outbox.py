@@ -24,7 +24,7 @@ def message(post):
 
 
 def put(outbox, *messages, channels=("hook",)):
-    outbox.post(channels, messages, Book(), NOW)
+    assert outbox.post(channels, messages, Book(), NOW, courier="me")
 
 
 def test_a_letter_is_what_was_posted(outbox, message):
@@ -88,7 +88,7 @@ def test_a_dead_letter_is_kept_and_lets_others_pass(outbox, message):
 def test_what_was_told_is_known_after_a_restart(outbox, post, tmp_path):
     before = post.Postbox(wait=0, interval=300)
     before.stand(post.alert())
-    outbox.post((), (), before.book, Now(0.0, post.START))
+    outbox.post((), (), before.book, Now(0.0, post.START), courier="me")
     later = Now(7.0, post.START + 100)
     book = Outbox(Archive(tmp_path / "state.db")).book(later, 7.0 + 300)
     [group] = book.groups.values()
@@ -99,7 +99,7 @@ def test_what_was_told_is_known_after_a_restart(outbox, post, tmp_path):
 def test_a_wall_clock_that_was_set_back_keeps_nobody_waiting(outbox, post):
     before = post.Postbox(wait=0, interval=300)
     before.stand(post.alert())
-    outbox.post((), (), before.book, Now(0.0, post.START))
+    outbox.post((), (), before.book, Now(0.0, post.START), courier="me")
     [group] = outbox.book(Now(7.0, post.START - 86_400), 307.0).groups.values()
     assert (group.due, group.sent) == (307.0, 7.0)
 
@@ -107,7 +107,7 @@ def test_a_wall_clock_that_was_set_back_keeps_nobody_waiting(outbox, post):
 def test_a_group_that_was_only_heard_of_is_not_told(outbox, post):
     waiting = post.Postbox(wait=60)
     waiting.stand(post.alert())
-    outbox.post((), (), waiting.book, NOW)
+    outbox.post((), (), waiting.book, NOW, courier="me")
     assert outbox.book(NOW, 0.0).groups == {}
 
 
@@ -121,5 +121,50 @@ def test_what_can_not_be_written_is_not_told_either(outbox, message, tmp_path):
 
     book = Book({"g": Group(0.0, {"database:x": message.firing[0]}, 0.0)})
     with pytest.raises(StoreError):
-        outbox.post(("hook",), (message,), book, NOW)
+        outbox.post(("hook",), (message,), book, NOW, courier="me")
     assert outbox.stats().waiting == 1
+
+
+# -- several couriers -----------------------------------------------------------------------------
+
+
+def attend(outbox, courier, *standing, at=1000.0):
+    attendance = outbox.attend(courier, standing, at, 10.0)
+    return attendance.leads, [one.id for one in attendance.elsewhere]
+
+
+def test_who_came_first_leads_and_knows_what_the_others_see(outbox, post):
+    assert attend(outbox, "a", post.alert("database:x")) == (True, [])
+    assert attend(outbox, "b", post.alert("database:y")) == (False, ["database:x"])
+    assert attend(outbox, "a") == (True, ["database:y"])
+    assert attend(outbox, "b") == (False, [])
+
+
+def test_who_leaves_lets_the_next_lead(outbox):
+    attend(outbox, "a")
+    attend(outbox, "b")
+    outbox.leave("a")
+    assert attend(outbox, "b") == (True, [])
+    assert attend(outbox, "a") == (False, [])
+
+
+@pytest.mark.parametrize("away", [11, -3600])
+def test_who_was_away_leads_no_more_whichever_way_the_clock_was_set(outbox, post, away):
+    attend(outbox, "a", post.alert("database:x"))
+    attend(outbox, "b")
+    assert attend(outbox, "b", at=1000.0 + away) == (True, [])
+    assert attend(outbox, "a", at=1000.0 + away) == (False, [])
+
+
+def test_who_is_late_but_not_away_leads_on(outbox):
+    attend(outbox, "a")
+    attend(outbox, "b", at=1009)
+    assert attend(outbox, "a", at=1010) == (True, [])
+
+
+def test_who_leads_no_more_writes_nothing(outbox, message):
+    attend(outbox, "a")
+    attend(outbox, "b", at=1011)
+    assert not outbox.post(("hook",), (message,), Book(), NOW, courier="a")
+    assert outbox.stats().waiting == 0
+    assert outbox.post(("hook",), (message,), Book(), NOW, courier="b")

@@ -4,6 +4,7 @@ import pytest
 
 from koo.monitoring import AlertState, Severity
 from koo.monitoring.notify import Book, RoutingConfig
+from koo.monitoring.notify.routing import together
 
 
 def test_the_first_news_of_a_group_waits_for_what_breaks_with_it(post):
@@ -111,3 +112,10 @@ def test_a_routing_that_cannot_be_right_says_so_in_a_sentence(config, sentence):
     with pytest.raises(ValueError) as refused:
         RoutingConfig(**config)
     assert str(refused.value) == sentence
+
+
+def test_what_stands_in_several_processes_stands_once_since_it_began_first(post):
+    late, early = post.alert(since=post.START + 9), post.alert(since=post.START)
+    other = post.alert("ai:a:circuit-open")
+    assert together([late], [early, other]) == together([other, early], [late])
+    assert together([late], [early, other]) == (early, other)

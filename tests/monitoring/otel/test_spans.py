@@ -1,12 +1,15 @@
-"""A call and its attempts are spans, and what is sent continues the trace; nothing else is told."""
+"""A call and its steps are spans, and what is sent continues the trace; nothing else is told."""
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from koo.ai import AIManager, ServiceConfig
+from koo.database import DatabaseConfig, DatabaseManager
 from koo.errors import ApiKeyError, ServiceUnavailableError
 from koo.monitoring.otel import Spans
 from koo.resilience import TRACER, Backoff, RetryConfig
@@ -89,3 +92,74 @@ def test_of_an_error_a_span_holds_the_kind_and_never_the_words(told, error, kind
 
 def test_outside_of_a_span_there_is_nothing_to_continue(told):
     assert told[1].headers() == {}
+
+
+# -- a database -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def make_database(tmp_path):
+    url = f"sqlite+aiosqlite:///{tmp_path}/koo.db"
+    return lambda: DatabaseManager(DatabaseConfig(url=url, pool_size=1, max_overflow=0))
+
+
+def family(spans):
+    """Each span under its parent: names, and how deep."""
+    parents = {span.context.span_id: span.parent and span.parent.span_id for span in spans}
+
+    def depth(identity):
+        return 0 if identity is None else 1 + depth(parents.get(identity))
+
+    return [f"{'.' * depth(span.context.span_id)}{span.name}" for span in spans]
+
+
+@pytest.mark.integration
+async def test_a_transaction_has_spans_for_the_wait_for_a_connection_and_for_its_commit(
+    told, make_database
+):
+    finished, tracer = told
+    TRACER.set(tracer)
+    database = make_database()
+
+    async def pick(session):
+        await session.execute(text("SELECT :it"), {"it": KEY})
+
+    await database.transact(pick)
+    waited = finished()
+    await database.transact(pick)
+    await database.close()
+    assert family(waited) == [
+        "...checkout database", "...commit database", "..attempt database", ".call database",
+    ]  # fmt: skip
+    hot = finished()[len(waited) :]
+    assert family(hot) == ["...commit database", "..attempt database", ".call database"]
+    assert [span.kind for span in hot] == [SpanKind.CLIENT, SpanKind.CLIENT, SpanKind.INTERNAL]
+    assert not any(KEY in span.to_json() for span in finished())
+
+
+@pytest.mark.integration
+async def test_a_scope_has_spans_of_what_is_ours_in_it(told, make_database):
+    finished, tracer = told
+    TRACER.set(tracer)
+    database = make_database()
+    async with database.session_scope() as session:
+        await session.execute(text("SELECT 1"))
+    await database.close()
+    assert family(finished()) == [".checkout database", ".commit database"]
+
+
+@pytest.mark.integration
+async def test_a_transaction_that_fails_says_so_without_its_statement(told, make_database):
+    finished, tracer = told
+    TRACER.set(tracer)
+    database = make_database()
+
+    async def stumble(session):
+        await session.execute(text(f"SELECT '{KEY}' FROM nowhere"))
+
+    with pytest.raises(OperationalError):
+        await database.transact(stumble)
+    await database.close()
+    _, attempt, call = finished()
+    assert [span.attributes["error.type"] for span in (attempt, call)] == ["OperationalError"] * 2
+    assert not any(KEY in span.to_json() for span in finished())

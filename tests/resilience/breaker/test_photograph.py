@@ -98,6 +98,13 @@ def test_a_new_breaker_has_nothing_to_show(clock):
     )
 
 
+def test_the_last_twenty_outcomes_are_shown_one_by_one(clock):
+    gate = breaker(clock)
+    for number in range(30):
+        call(gate, SUCCESS if number % 10 else FAILED)
+    assert gate.stats().latest == (False, *[True] * 9) * 2
+
+
 def test_every_refusal_is_counted_whatever_the_reason(clock):
     gate = breaker(clock)
     trip(gate)

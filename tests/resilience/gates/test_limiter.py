@@ -244,6 +244,26 @@ def test_a_single_call_is_free_again_when_its_bucket_has_left(clock):
     assert MINUTE <= window.reset_after <= MINUTE * 65 / 64 + 1e-6
 
 
+def test_a_photograph_knows_of_a_refund_whose_bucket_has_been_counted_since(clock):
+    gate = limiter(clock, Limit(2, 1.0))
+    first, second = admitted(gate), admitted(gate)
+    refused(gate)
+    second.cancel()
+    [window] = gate.stats().windows
+    assert (window.used, window.remaining, window.reset_after) == (1, 1, pytest.approx(65 / 64))
+    first.cancel()
+    [window] = gate.stats().windows
+    assert (window.used, window.remaining, window.reset_after) == (0, 2, 0.0)
+
+
+def test_what_was_admitted_long_ago_is_in_no_photograph(clock):
+    gate = limiter(clock, Limit(2, 1.0))
+    call(gate, SUCCESS)
+    clock.advance(5)
+    [window] = gate.stats().windows
+    assert (window.used, window.remaining, window.reset_after) == (0, 2, 0.0)
+
+
 def test_a_photograph_names_the_gate(clock):
     assert limiter(clock, Limit(1, MINUTE)).stats().name == "dep"
 

@@ -237,13 +237,12 @@ def test_more_than_is_kept_has_left_when_all_has():
     assert count.leaves_at(99) == count.leaves_at(15) == pytest.approx(120)
 
 
-def test_a_copy_can_be_counted_on_without_touching_the_original():
+def test_what_was_counted_at_a_moment_is_gone_when_it_is_said_to_be():
     count = RollingCount(60, 60)
-    count.add(0.0, 5)
-    copy = count.copy()
-    copy.add(1.0, 2)
-    copy.forget(500)
-    assert (count.kept, count.total(1), copy.kept) == (5, 5, 0)
+    count.add(30.5, 2)
+    gone_at = count.gone_at(30.5)
+    assert gone_at == count.leaves_at(2) == pytest.approx(91)
+    assert (count.total(gone_at - 1e-6), count.total(gone_at)) == (2, 0)
 
 
 def test_the_bucket_of_a_moment_ends_after_it():

@@ -31,6 +31,20 @@ def test_exactly_the_last_hundred_count():
     assert window.tally(now) == Tally(100, 10, 0)
 
 
+def test_the_latest_outcomes_are_told_in_their_order():
+    window = filled(success=[1.0, 2.0], failure=[3.0])
+    assert window.latest(9) == (True, True, False)
+    window.add_success(4.0)
+    assert window.latest(2) == (False, True)
+    assert window.latest(0) == ()
+
+
+def test_no_more_of_the_latest_outcomes_are_told_than_the_window_has_numbers_of():
+    window = filled(WindowConfig(size=2), failure=[1.0, 2.0, 3.0])
+    assert window.latest(3) == (False, False)
+    assert filled(WindowConfig(size=0), failure=[1.0]).latest(3) == ()
+
+
 def test_a_burst_that_is_over_does_not_stretch_the_window():
     """More than a hundred in a second, then silence: the last hundred count again."""
     window = filled(success=[1.0 + number / 1000 for number in range(500)])

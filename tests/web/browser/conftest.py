@@ -151,14 +151,14 @@ class Page:
 
 
 @asynccontextmanager
-async def chromium(folder, base):
+async def chromium(folder, base, *flags):
     """A tab of a fresh Chromium that ends with this block."""
     program = next((found for name in NAMES if (found := shutil.which(name))), None)
     if program is None:
         pytest.skip("Chromium is not installed here; apt-get install chromium brings it")
     guard = DIE_WITH_PARENT if shutil.which("setpriv") else ()
     process = subprocess.Popen(
-        [*guard, program, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
+        [*guard, program, *FLAGS, *flags, f"--user-data-dir={folder}", "about:blank"],
         # Besides its profile it writes into the home of whoever runs it.
         env=os.environ | {"HOME": folder, "XDG_CONFIG_HOME": folder, "XDG_CACHE_HOME": folder},
         stdout=subprocess.DEVNULL,
@@ -250,7 +250,7 @@ def serve():
 @pytest.fixture
 def browse(tmp_path):
     """The way to a tab."""
-    return lambda base: chromium(str(tmp_path / "profile"), base)
+    return lambda base, *flags: chromium(str(tmp_path / "profile"), base, *flags)
 
 
 @pytest.fixture

@@ -43,6 +43,9 @@ globalThis.fetch = async (url, options) => {
 };
 """
 
+# What V8 compiles anew while it warms up would be an eighth of the heap, and hide what we keep.
+UNCOMPILED = "--js-flags=--no-opt,--no-maglev,--always-sparkplug"
+
 MARK = """
 new MutationObserver((_, watch) => {
   if (!document.querySelector("h1")) return;
@@ -67,19 +70,18 @@ async def heap(page):
 
 
 async def test_a_day_of_updates_leaves_the_heap_as_it_was(night, serve, browse, scale):
-    """From the second tenth on: until then the browser fills bounded caches of its own."""
     updates = max(900, int(DAY * scale**2))
     marks = [max(600, updates * part // 10) for part in range(1, 11)]
     stage = night()
     with serve(stage.app) as server:
-        async with browse(server.base) as page:
+        async with browse(server.base, UNCOMPILED) as page:
             source = "globalThis.wanted = 1;" + PLAY
             await page.call("Page.addScriptToEvaluateOnNewDocument", source=source)
             await page.open()
             await page.see("Database circuit open")
             heaps = [await heap_after(page, mark) for mark in sorted(set(marks))]
             print(json.dumps({"updates": updates, "heap_bytes_at_each_tenth": heaps}))
-            assert max(heaps[1:]) <= 1.1 * heaps[1]
+            assert max(heaps) <= 1.02 * heaps[0]
             assert page.complaints == []
 
 

@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, SessionTransaction
 
 from ...errors import CommitOutcomeUnknown
-from ...resilience import Permit
+from ...resilience import Permit, following
 from ..pool import slot_of
 from ..scope import Scope
 
@@ -96,7 +96,8 @@ class Transaction:
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if error is None:
-                await self._session.run_sync(_commit, self._scope)
+                with following("commit", "database"):
+                    await self._session.run_sync(_commit, self._scope)
         finally:
             await self._leave()
 

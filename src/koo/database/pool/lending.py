@@ -25,6 +25,7 @@ from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import await_
 
+from ...resilience import following
 from ..verdicts import judge
 from .counts import Terms
 from .keeper import Keeper
@@ -77,7 +78,8 @@ class WatchedPool(AsyncAdaptedQueuePool):
             keeper.doubt(borrowed, since)
         waiter = keeper.queue.enqueue(since)
         try:
-            answer = await_(waiter.answer)
+            with following("checkout", "database"):
+                answer = await_(waiter.answer)
         except BaseException:
             keeper.queue.withdraw(waiter)
             raise

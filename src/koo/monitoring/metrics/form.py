@@ -78,7 +78,7 @@ def _help(family: Family) -> str:
 
 def _samples(family: Family, name: str) -> Iterator[str]:
     lines = "".join([f"{name}{labels.text} {value!r}\n" for value, labels in family.points])
-    if "inf" in lines or "nan" in lines:  # as a number, or in a label: then look at each
+    if "inf\n" in lines or "nan\n" in lines:  # labels end in a brace, so this is a number
         points = family.points
         lines = "".join([f"{name}{labels.text} {_number(value)}\n" for value, labels in points])
     yield lines

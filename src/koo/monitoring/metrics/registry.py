@@ -89,14 +89,15 @@ class Registry:
     def _sort_in(self, points: _Points, report: Report) -> None:
         plans, component = self._plans, report.component
         for reading in report.readings:
-            plan = plans.get((component, reading.name, reading.labels))
-            name, labels, limit = plan or self._plan(report, reading)
+            word, value, limit, about = reading
+            plan = plans.get((component, word, about))
+            name, labels, limited = plan or self._plan(report, reading)
             if name is None:
                 continue
-            value = reading.value if name.scale == 1 else reading.value * name.scale
+            value = value if name.scale == 1 else value * name.scale
             points[name.name].append(_point(Point, (value, labels)))
-            if name.limit and reading.limit is not None:
-                points[name.limit].append(Point(name.scaled(reading.limit), limit))
+            if name.limit and limit is not None:
+                points[name.limit].append(Point(name.scaled(limit), limited))
 
     def _spread_out(self, spreads: _Spreads, report: Report) -> None:
         for item in report.distributions:

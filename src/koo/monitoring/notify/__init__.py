@@ -7,7 +7,7 @@ from .chat import Chat
 from .courier import Courier, CourierConfig, CourierStats
 from .mutebook import MuteBook
 from .mutes import Acknowledgement, Mutes, Silence
-from .outbox import Letter, Outbox, OutboxStats
+from .outbox import Attendance, Letter, Outbox, OutboxStats
 from .posting import Address, DeliveryError
 from .retelling import Retelling
 from .routing import Book, Group, Message, RoutingConfig, decide
@@ -16,6 +16,7 @@ __all__ = [
     "Acknowledgement",
     "Address",
     "Alertmanager",
+    "Attendance",
     "Book",
     "Channel",
     "Chat",

@@ -1,7 +1,10 @@
 """What decides, writes down, and delivers, without ever making the event loop wait.
 
-    every second: standing alerts --decide()--> outbox (in a thread)
+    every second: attend --leads?--> standing alerts, of all --decide()--> outbox (in a thread)
     each channel: claim --> send --> settle, or postpone: 1 s, 2 s, 4 s ... 15 min, for a day
+
+Of all processes that share the file one leads and tells; the others say what they see. While
+the file can't be had, nobody knows who leads, and Alertmanagers are told by each.
 
 A channel that hangs delays nobody but itself: each has a task of its own. The courier
 is a component as well: what cannot be delivered is an alert, on the page and by the
@@ -11,7 +14,10 @@ other channels.
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -22,10 +28,10 @@ from ..alerts import Alert, Now
 from ..naming import NOTIFICATIONS
 from .channels import Channel
 from .mutes import Mutes
-from .outbox import Letter, Outbox
+from .outbox import Attendance, Letter, Outbox
 from .posting import failure_of
 from .retelling import Retelling
-from .routing import Book, RoutingConfig, decide
+from .routing import Book, RoutingConfig, decide, together
 
 __all__ = ["Courier", "CourierConfig", "CourierStats"]
 
@@ -41,6 +47,7 @@ class CourierConfig:
     *every*: between two looks. *timeout*: for one attempt. *lease*: after which
     an attempt that nobody settled is made again; longer than the timeout.
     *longest_pause*: between two attempts. *give_up*: after which a letter is dead.
+    *absence*: after which a courier that shows no sign of life leads no more.
     """
 
     every: float = 1.0
@@ -48,13 +55,16 @@ class CourierConfig:
     lease: float = 30.0
     longest_pause: float = 900.0
     give_up: float = 86_400.0
+    absence: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("every", "timeout", "lease", "longest_pause", "give_up"):
+        for name in ("every", "timeout", "lease", "longest_pause", "give_up", "absence"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"CourierConfig: {name} must be a number of seconds above 0")
         if self.lease <= self.timeout:
             raise ValueError("CourierConfig: lease must be longer than timeout")
+        if self.absence <= self.every:
+            raise ValueError("CourierConfig: absence must be longer than every")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,9 @@ class Courier:
         self._mutes = mutes
         self._clock = clock
         self._random = random
+        self._token = secrets.token_hex(6)
+        self._is_prepared = self._follows = False
+        self._elsewhere: tuple[Alert, ...] = ()
         self._book: Book | None = None
         self._sent = self._failed = self._buried = self._outbox_errors = 0
         self._last_error: str | None = None
@@ -129,6 +142,7 @@ class Courier:
             cause=", ".join(trouble.error for trouble in troubles) or None,
             readings=(
                 Reading("failing_for", failing),
+                Reading("leads", int(self._book is not None)),
                 Reading("sent_total", self._sent),
                 Reading("failed_total", self._failed),
                 Reading("buried_total", self._buried),
@@ -148,36 +162,63 @@ class Courier:
         self._last_error = None
 
     async def run(self) -> None:
-        """Decide and deliver until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            if self._channels:
+        """Decide and deliver until cancelled; then let another lead."""
+        try:
+            async with asyncio.TaskGroup() as group:
                 group.create_task(self._repeat(self.decide))
-            for channel in self._channels.values():
-                group.create_task(self._repeat(partial(self.deliver, channel)))
-            for retelling in self._retellings:
-                group.create_task(retelling.run())
+                for channel in self._channels.values():
+                    group.create_task(self._repeat(partial(self.deliver, channel)))
+                for retelling in self._retellings:
+                    group.create_task(self._retell(retelling))
+        finally:
+            with suppress(StoreError):
+                await asyncio.to_thread(self._outbox.leave, self._me)
 
     async def decide(self) -> None:
-        """Write down what is to be told now; what was told before the start is known first."""
-        now = Now.of(self._clock)
-        if self._book is None:
-            self._book = await asyncio.to_thread(self._open, now)
-        standing, mutes = self._standing(), self._mutes()
-        book, messages = decide(self._routing, standing, mutes, self._book, now=now)
-        if messages:
-            await asyncio.to_thread(self._outbox.post, self._channels, messages, book, now)
-        self._book = book
+        """Attend; if this courier leads, write down what is to be told now of what all see."""
+        now, here = Now.of(self._clock), tuple(self._standing())
+        try:
+            attendance = await asyncio.to_thread(self._attend, here, now)
+        except StoreError:
+            self._follows = False
+            raise
+        self._follows, self._elsewhere = not attendance.leads, attendance.elsewhere
+        self._book = await self._decided(here, now) if attendance.leads else None
 
     async def deliver(self, channel: Channel) -> None:
-        """Send what is due for *channel*, one letter after the other."""
-        if self._book is None:
-            return
-        while letter := await self._claim(channel):
+        """Send what is due for *channel*, one letter after the other, if this courier leads."""
+        while self._book is not None and (letter := await self._claim(channel)):
             await self._send(channel, letter)
 
-    def _open(self, now: Now) -> Book:
-        self._outbox.prepare()
-        return self._outbox.book(now, now.monotonic + self._routing.interval)
+    @property
+    def _me(self) -> str:
+        # With the process, because a fork would lead beside its parent under one name.
+        return f"{os.getpid()}-{self._token}"
+
+    def _attend(self, here: Iterable[Alert], now: Now) -> Attendance:
+        if not self._is_prepared:
+            self._outbox.prepare()
+            self._is_prepared = True
+        return self._outbox.attend(self._me, here, now.wall, self._config.absence)
+
+    async def _decided(self, here: Iterable[Alert], now: Now) -> Book | None:
+        """What is told by now; None if another leads by now."""
+        told = self._book
+        if told is None:
+            ends_from = now.monotonic + self._routing.interval
+            told = await asyncio.to_thread(self._outbox.book, now, ends_from)
+        standing = together(here, self._elsewhere)
+        book, messages = decide(self._routing, standing, self._mutes(), told, now=now)
+        if not messages:
+            return book
+        post = partial(self._outbox.post, self._channels, messages, book, now, courier=self._me)
+        return book if await asyncio.to_thread(post) else None
+
+    async def _retell(self, retelling: Retelling) -> None:
+        while True:
+            if not self._follows:
+                await retelling.tell(self._elsewhere)
+            await self._clock.sleep(retelling.every)
 
     async def _claim(self, channel: Channel) -> Letter | None:
         now, lease = self._clock.time(), self._config.lease

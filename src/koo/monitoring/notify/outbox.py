@@ -11,6 +11,12 @@ crash between claim and settlement sends twice: at least once is what is promise
 Of one group to one channel only the oldest is on its way, so an end never
 overtakes its beginning. Times are epoch seconds: they outlive the process. Every
 call opens the file anew and may block: call from a thread.
+
+    couriers of several processes, first come first:  [leads]  [follows]  [follows]
+    every second each says what it sees --attend()--> who leads, and what the others see
+
+Only who leads decides, about what all of them see. Who has not attended for a while is
+taken off the list; who comes back is its last, and knows that it leads no more.
 """
 
 from __future__ import annotations
@@ -25,7 +31,7 @@ from ...stores import Archive
 from ..alerts import Alert, AlertState, Now, Severity
 from .routing import Book, Group, Message
 
-__all__ = ["Letter", "Outbox", "OutboxStats"]
+__all__ = ["Attendance", "Letter", "Outbox", "OutboxStats"]
 
 _DEAD_KEPT: Final = 1000
 
@@ -46,7 +52,18 @@ CREATE INDEX IF NOT EXISTS koo_letters_on_their_way
 CREATE TABLE IF NOT EXISTS koo_told (
     topic TEXT PRIMARY KEY, due REAL NOT NULL, sent REAL, alerts TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS koo_couriers (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE, seen REAL NOT NULL, standing TEXT NOT NULL
+);
 """
+#: A clock that was set back must not keep the dead on the list.
+_MISS: Final = "DELETE FROM koo_couriers WHERE abs(seen - ?) > ?"
+_ATTEND: Final = """
+INSERT INTO koo_couriers (name, seen, standing) VALUES (?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET seen = excluded.seen, standing = excluded.standing
+"""
+_COURIERS: Final = "SELECT name, standing FROM koo_couriers ORDER BY id"
 _CLAIM: Final = """
 UPDATE koo_letters SET due = ?, attempts = attempts + 1 WHERE id = (
     SELECT min(id) FROM koo_letters AS one
@@ -79,8 +96,16 @@ class OutboxStats:
     dead: int
 
 
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """Whether a courier *leads*, and what stands *elsewhere*, in the others' processes."""
+
+    leads: bool
+    elsewhere: tuple[Alert, ...]
+
+
 class Outbox:
-    """The letters in an *archive*."""
+    """The letters in an *archive*, and the couriers that share it."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
@@ -89,10 +114,37 @@ class Outbox:
         """Make the tables where they are missing."""
         self._archive.prepare(_SCHEMA)
 
+    def attend(
+        self, courier: str, standing: Iterable[Alert], now: float, absence: float
+    ) -> Attendance:
+        """Say that *courier* is here and what it sees *standing*; who leads, and what others see.
+
+        Who has not attended for *absence* seconds is taken off the list.
+        """
+        with self._archive.write() as transaction:
+            transaction.change(_MISS, now, absence)
+            transaction.change(_ATTEND, courier, now, _listed(standing))
+            (first, _), *_ = rows = transaction.read(_COURIERS)
+        others = [seen for name, seen in rows if name != courier]
+        return Attendance(first == courier, tuple(one for it in others for one in _alerts(it)))
+
+    def leave(self, courier: str) -> None:
+        """Take *courier* off the list: the next one leads at once."""
+        self._archive.change("DELETE FROM koo_couriers WHERE name = ?", courier)
+
     def post(
-        self, channels: Iterable[str], messages: Iterable[Message], book: Book, now: Now
-    ) -> None:
-        """Write *messages* for each of *channels*, and what is told once they are sent."""
+        self,
+        channels: Iterable[str],
+        messages: Iterable[Message],
+        book: Book,
+        now: Now,
+        *,
+        courier: str,
+    ) -> bool:
+        """Write *messages* for each of *channels*, and what is told once they are sent.
+
+        False, and nothing is written, if another *courier* leads by now.
+        """
         letters = [
             (channel, message.group, _packed(message), now.wall, now.wall)
             for message in messages
@@ -100,6 +152,9 @@ class Outbox:
         ]
         told = [(name, *_told(group, now)) for name, group in book.groups.items() if group.told]
         with self._archive.write() as transaction:
+            (first, _), *_ = transaction.read(_COURIERS) or [(courier, "")]
+            if first != courier:
+                return False
             transaction.change_all(
                 "INSERT INTO koo_letters (channel, topic, body, posted, due)"
                 " VALUES (?, ?, ?, ?, ?)",
@@ -107,6 +162,7 @@ class Outbox:
             )
             transaction.change("DELETE FROM koo_told")
             transaction.change_all("INSERT INTO koo_told VALUES (?, ?, ?, ?)", told)
+        return True
 
     def book(self, now: Now, ends_from: float) -> Book:
         """What was told until the last :meth:`post`; nothing is over before *ends_from*.
@@ -118,7 +174,7 @@ class Outbox:
         groups = {
             topic: Group(
                 due=min(due + shift, ends_from),
-                told=MappingProxyType({one.id: one for one in _alerts(json.loads(alerts))}),
+                told=MappingProxyType({one.id: one for one in _alerts(alerts)}),
                 sent=None if sent is None else min(sent + shift, now.monotonic),
             )
             for topic, due, sent, alerts in rows
@@ -172,17 +228,25 @@ def _packed(message: Message) -> str:
 
 def _unpacked(body: str) -> Message:
     fields: Mapping[str, Any] = json.loads(body)
-    firing, resolved = _alerts(fields["firing"]), _alerts(fields["resolved"])
+    firing, resolved = map(_found, (fields["firing"], fields["resolved"]))
     return Message(fields["group"], fields["at"], firing, resolved)
 
 
 def _told(group: Group, now: Now) -> tuple[float, float | None, str]:
     shift = now.wall - now.monotonic
-    alerts = json.dumps([asdict(alert) for alert in group.told.values()])
-    return group.due + shift, None if group.sent is None else group.sent + shift, alerts
+    sent = None if group.sent is None else group.sent + shift
+    return group.due + shift, sent, _listed(group.told.values())
 
 
-def _alerts(rows: Iterable[Mapping[str, Any]]) -> tuple[Alert, ...]:
+def _listed(alerts: Iterable[Alert]) -> str:
+    return json.dumps([asdict(alert) for alert in alerts])
+
+
+def _alerts(listed: str) -> tuple[Alert, ...]:
+    return _found(json.loads(listed))
+
+
+def _found(rows: Iterable[Mapping[str, Any]]) -> tuple[Alert, ...]:
     return tuple(
         Alert(**{**row, "severity": Severity(row["severity"]), "state": AlertState(row["state"])})
         for row in rows

@@ -3,7 +3,8 @@
     standing --every 30 s--> ends in two minutes, unless told again
     over ------every 30 s--> ended, for five minutes
 
-So nothing has to survive a crash: who falls silent is taken to be over by itself.
+So nothing has to survive a crash: who falls silent is taken to be over by itself. Of several
+processes one tells what all of them see: one that sees an end would end what others still see.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ...resilience import SYSTEM_CLOCK, Clock
 from ..alerts import Alert, Now
 from .channels import Alertmanager
 from .posting import failure_of
+from .routing import together
 
 __all__ = ["Retelling"]
 
@@ -24,7 +26,7 @@ _TIMEOUT: Final = 10.0
 
 
 class Retelling:
-    """Tells *alertmanager* what *standing* gives, *every* so many seconds."""
+    """Tells *alertmanager* what *standing* gives; a courier has it tell *every* so many seconds."""
 
     def __init__(
         self,
@@ -38,7 +40,7 @@ class Retelling:
             raise ValueError("Retelling: every must be a number of seconds above 0")
         self._standing = standing
         self._alertmanager = alertmanager
-        self._every = every
+        self.every = every
         self._clock = clock
         self._stood: dict[str, Alert] = {}
         self._over: dict[str, tuple[Alert, Now]] = {}
@@ -47,18 +49,12 @@ class Retelling:
         self.last_error: str | None = None
         self.failing_since: float | None = None
 
-    async def run(self) -> None:
-        """Tell until cancelled."""
-        while True:
-            await self.tell()
-            await self._clock.sleep(self._every)
-
-    async def tell(self) -> None:
-        """Tell once."""
+    async def tell(self, elsewhere: Iterable[Alert] = ()) -> None:
+        """Tell once, of what stands here and *elsewhere*."""
         now = Now.of(self._clock)
-        self._look(now)
+        self._look(together(self._standing(), elsewhere), now)
         over = [(alert, ended.wall) for alert, ended in self._over.values()]
-        until = now.wall + _LASTS * self._every
+        until = now.wall + _LASTS * self.every
         telling = self._alertmanager.tell(self._stood.values(), over, until=until)
         error = await failure_of(telling, _TIMEOUT)
         if error is None:
@@ -72,8 +68,8 @@ class Retelling:
         if self.failing_since is None:
             self.failing_since = now.monotonic
 
-    def _look(self, now: Now) -> None:
-        standing = {alert.id: alert for alert in self._standing()}
+    def _look(self, alerts: Iterable[Alert], now: Now) -> None:
+        standing = {alert.id: alert for alert in alerts}
         ended = {key: (one, now) for key, one in self._stood.items() if key not in standing}
         self._over = {
             key: (alert, at)

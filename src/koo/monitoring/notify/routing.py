@@ -24,7 +24,7 @@ from ..alerts import Alert, AlertState, Now
 from ..alerts.words import resolved, urgency
 from .mutes import Mutes
 
-__all__ = ["Book", "Group", "Message", "RoutingConfig", "decide"]
+__all__ = ["Book", "Group", "Message", "RoutingConfig", "decide", "together"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +145,16 @@ class _Desk:
             key in group.told and self.mutes.acknowledgement_of(alert) is None
             for key, alert in news.items()
         )
+
+
+def together(here: Iterable[Alert], elsewhere: Iterable[Alert]) -> tuple[Alert, ...]:
+    """What stands anywhere, each alert once: as it is where it began first."""
+    found: dict[str, Alert] = {}
+    for alert in (*here, *elsewhere):
+        known = found.setdefault(alert.id, alert)
+        if alert.since < known.since:
+            found[alert.id] = alert
+    return tuple(sorted(found.values(), key=urgency))
 
 
 def _by_group(alerts: Iterable[Alert]) -> dict[str, dict[str, Alert]]:

@@ -1,4 +1,4 @@
-"""Spans of calls and attempts, and the header that lets the other side continue the trace."""
+"""Spans of what is called, and the header that lets the other side continue the trace."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...resilience import current_attempt
 __all__ = ["Spans"]
 
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
-_KINDS: Final = {"attempt": SpanKind.CLIENT}
+_KINDS: Final = {"attempt": SpanKind.CLIENT, "commit": SpanKind.CLIENT}
 
 
 class Spans:

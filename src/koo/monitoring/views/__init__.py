@@ -55,6 +55,7 @@ from .service import (
 )
 from .shape import dollars, moment, plain
 from .spend import SpendView, spend_views
+from .standard import HealthCheckView, HealthDocument, health_document
 
 __all__ = [
     "ActionView",
@@ -69,6 +70,8 @@ __all__ = [
     "DatabaseHealth",
     "DetailedStatus",
     "EventView",
+    "HealthCheckView",
+    "HealthDocument",
     "HolderView",
     "LastErrorView",
     "LatencyView",
@@ -98,6 +101,7 @@ __all__ = [
     "dollars",
     "event_views",
     "generation_of",
+    "health_document",
     "moment",
     "overall_health",
     "plain",

@@ -36,6 +36,7 @@ class CircuitBreakerView:
     mode: str = told("normal, or what a person made of it.")
     rejected_total: int = told("Calls refused by this breaker since the process began.")
     opened_total: int = told("How often it opened since the process began.")
+    latest: tuple[bool, ...] = told("The last outcomes, oldest first; true: no failure.")
     generation: str = told("Changes with each transition; an action may demand it by If-Match.")
 
 
@@ -50,7 +51,7 @@ class LatencyView:
     p99_ms: float | None = told("99 of 100 were not longer.")
 
 
-_NO_BREAKER = CircuitBreakerView("closed", 0, 0, 0.0, None, None, 0, "normal", 0, 0, "0")
+_NO_BREAKER = CircuitBreakerView("closed", 0, 0, 0.0, None, None, 0, "normal", 0, 0, (), "0")
 
 
 def circuit_view(stats: BreakerStats | None) -> CircuitBreakerView:
@@ -68,6 +69,7 @@ def circuit_view(stats: BreakerStats | None) -> CircuitBreakerView:
         mode=stats.mode.value,
         rejected_total=stats.rejected_total,
         opened_total=stats.opened_total,
+        latest=stats.latest,
         generation=generation_of(stats),
     )
 

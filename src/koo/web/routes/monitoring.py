@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import StreamingResponse
+from pydantic import TypeAdapter
+from starlette.responses import Response, StreamingResponse
 
-from ...monitoring.views import Dashboard, SystemHealth
+from ...monitoring.views import Dashboard, HealthDocument, SystemHealth
 from ..answers import (
     AlertsAnswer,
     CheckAnswer,
@@ -23,14 +25,30 @@ from .texts import ACTING, FRAMES, LOOKING, MOVING, NOT_FOUND, REASON, half_open
 __all__ = ["monitoring_router"]
 
 
+_HEALTH_TYPE: Final = "application/health+json"
+_DOCUMENT: Final = TypeAdapter(HealthDocument)
+_CONTENT: Final = {_HEALTH_TYPE: {"schema": _DOCUMENT.json_schema(mode="serialization")}}
+_STANDARD: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The health of everything.", "content": _CONTENT},
+    503: {"description": "The status is fail.", "content": _CONTENT},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Monitoring:
     desk: Desk
     feed: Feed
 
-    async def health(self) -> SystemHealth:
-        """The health of the database and of every service with a key; 200 whatever it is."""
-        return self.desk.monitor.system_health()
+    async def health(self, request: Request) -> SystemHealth | Response:
+        """The health of the database and of every service with a key; 200 whatever it is.
+
+        Who accepts `application/health+json` gets that, with 503 when the status is `fail`.
+        """
+        if _HEALTH_TYPE not in request.headers.get("accept", "").lower():
+            return self.desk.monitor.system_health()
+        document = self.desk.monitor.health_document()
+        status = 503 if document.status == "fail" else 200
+        return Response(_DOCUMENT.dump_json(document, by_alias=True), status, None, _HEALTH_TYPE)
 
     async def dashboard(self) -> Dashboard:
         """Everything that the page shows, in one answer."""
@@ -93,7 +111,13 @@ def monitoring_router(desk: Desk, feed: Feed) -> APIRouter:
     routes = _Monitoring(desk, feed)
     looks = [Depends(desk.doors.looks)]
     add = router.add_api_route
-    add("/health", routes.health, dependencies=looks, responses=LOOKING)
+    add(
+        "/health",
+        routes.health,
+        dependencies=looks,
+        response_model=SystemHealth,
+        responses=LOOKING | _STANDARD,
+    )
     add("/dashboard", routes.dashboard, dependencies=looks, responses=LOOKING)
     add("/alerts", routes.alerts, dependencies=looks, responses=LOOKING)
     add("/database", routes.database, dependencies=looks, responses=LOOKING | NOT_FOUND)

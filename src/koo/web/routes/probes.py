@@ -1,4 +1,4 @@
-"""``/livez`` and ``/readyz``: one word each, for a machine. Neither does any I/O."""
+"""``/livez``, ``/startupz`` and ``/readyz``: one word each, for a machine, without any I/O."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ class _Probes:
         """200 as long as the event loop turns."""
         return PlainTextResponse("alive")
 
+    async def started(self) -> PlainTextResponse:
+        """503 until the application has started, then 200 to its end."""
+        if self.lifecycle.phase is Phase.STARTING:
+            return PlainTextResponse(self.lifecycle.phase, 503, _RETRY)
+        return PlainTextResponse("started")
+
     async def ready(self) -> PlainTextResponse:
         """503 while starting or draining, or while a dependency named as gate is lost."""
         if self.lifecycle.phase is not Phase.READY:
@@ -44,10 +50,11 @@ class _Probes:
 
 
 def probe_router(monitor: Monitor, lifecycle: Lifecycle, gates: Iterable[str] = ()) -> APIRouter:
-    """The two probes; *gates* are the components without which this process is not ready."""
+    """The three probes; *gates* are the components without which this process is not ready."""
     router = APIRouter(tags=["probes"])
     probes = _Probes(monitor, lifecycle, tuple(gates))
-    for path, probe in (("/livez", probes.live), ("/readyz", probes.ready)):
+    answers = {"/livez": probes.live, "/startupz": probes.started, "/readyz": probes.ready}
+    for path, probe in answers.items():
         router.add_api_route(path, probe, response_class=PlainTextResponse)
         router.add_api_route(path, probe, methods=["HEAD"], include_in_schema=False)
     return router

@@ -45,7 +45,7 @@ ACTING: Final[dict[int | str, dict[str, Any]]] = {
     412: _problem("The circuit has moved since the generation in If-Match."),
     413: _problem("The body is larger than 16 KiB."),
     415: _problem("The body is not JSON."),
-    422: _problem("The body is not as documented."),
+    422: _problem("The body is not as documented, or the Idempotency-Key."),
     429: _problem("Too many POSTs in the last minute; Retry-After says when."),
 }
 FRAMES: Final[dict[int | str, dict[str, Any]]] = {
@@ -90,6 +90,13 @@ _IF_MATCH: Final = {
     "description": "The generation of the circuit on which the decision rests.",
     "schema": {"type": "string", "maxLength": 200},
 }
+_IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Who sends it again, because no answer came, moves nothing a second time.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"},
+}
 REASON: Final[dict[str, Any]] = {
     "requestBody": {
         "required": False,
@@ -105,7 +112,7 @@ REASON: Final[dict[str, Any]] = {
     }
 }
 #: As REASON, for what moves a circuit.
-MOVING: Final[dict[str, Any]] = REASON | {"parameters": [_IF_MATCH]}
+MOVING: Final[dict[str, Any]] = REASON | {"parameters": [_IF_MATCH, _IDEMPOTENCY_KEY]}
 
 
 def body_of(schema: dict[str, Any]) -> dict[str, Any]:

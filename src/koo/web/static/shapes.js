@@ -36,17 +36,14 @@ export const Bar = ({ share, mark, state, label }) => html`
     ${mark === undefined ? null : html`<em style=${{ left: `${Math.min(100, mark * 100)}%` }}></em>`}
   </div>`;
 
-const TICKS = 20;
-
-/** The outcomes in a breaker's window: tall failures, then short successes. */
+/** The last outcomes of a breaker, newest at the right: tall failures, short successes. */
 export const Outcomes = ({ breaker }) => {
-  const { failures, outcomes } = breaker;
+  const { failures, outcomes, latest } = breaker;
   if (!outcomes) return html`<small class="none">no calls in the window</small>`;
-  const ticks = Math.min(TICKS, outcomes);
-  const failed = failures ? Math.max(1, Math.round((failures / outcomes) * ticks)) : 0;
   const words = `${failures} of ${outcomes} failed`;
-  return html`<span class="window" role="img" aria-label=${`in the window: ${words}`}>
-      ${Array.from({ length: ticks }, (_, i) => html`<i class=${i < failed ? "fail" : "pass"}></i>`)}
+  const newest = latest.length ? `, the newest ${latest.at(-1) ? "did not" : "did"}` : "";
+  return html`<span class="window" role="img" aria-label=${`in the window: ${words}${newest}`}>
+      ${latest.map((passed) => html`<i class=${passed ? "pass" : "fail"}></i>`)}
     </span><small>${words}</small>`;
 };
 

@@ -40,13 +40,13 @@ export function Changes({ data }) {
   return html`<section class="card changes" aria-labelledby="changes">
     <h2 id="changes">What changed</h2>
     ${data.events.length === 0 && html`<p class="calm">Nothing yet.</p>`}
-    <ul tabindex="0" aria-labelledby="changes">${data.events.slice(0, 12).map((it) => html`<${Change} key=${it.at + it.component + it.what} it=${it} />`)}</ul>
+    <ul tabindex="0" aria-labelledby="changes">${data.events.slice(0, 12).map((it) => html`<${Change} key=${it.at + it.component + it.what + it.to} it=${it} />`)}</ul>
   </section>`;
 }
 
 function Change({ it }) {
   return html`<li><time datetime=${it.at}>${at(it.at)}</time>
-    <span><b>${short(it.component)}</b> ${it.what}${it.to ? html` <span class="move">${it.from !== it.to ? `${plain(it.from)} → ` : ""}${plain(it.to)}</span>` : ""}
+    <span><b>${short(it.component)}</b> ${it.what}${it.to ? html` <span class="move">${it.from && it.from !== it.to ? `${plain(it.from)} → ` : ""}${plain(it.to)}</span>` : ""}
       ${it.actor && html` by <b>${it.actor}</b>`}
       ${it.cause && html`<small class="under">${it.actor ? `“${it.cause}”` : it.cause}</small>`}</span></li>`;
 }
