@@ -37,8 +37,8 @@ class PromptConnection(asyncpg.Connection):
 
     @property
     def backend_pid(self) -> int:
-        """The number of the server's process, also when the connection is closed."""
-        return self.get_server_pid()
+        """The number of the server's process, also when the connection is closed; 0 if unknown."""
+        return self.get_server_pid() if self.is_pinned else 0
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ANN401
         """Execute; a BEGIN or a COMMIT with what belongs to it, in one round trip."""

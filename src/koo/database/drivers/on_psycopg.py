@@ -35,12 +35,12 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
     """A connection whose waits end as soon as they are cancelled, together with it.
 
     *opening* is said together with each BEGIN, *riding* together with the next COMMIT. No wait
-    takes longer than *limit* seconds. *backend_pid* is the number of the server's process.
+    takes longer than *limit* seconds.
     """
 
     opening = ""
     riding = ""
-    backend_pid = 0
+    _pid = 0
     limit: float | None = None
 
     @classmethod
@@ -58,8 +58,13 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
             traceback.clear_frames(error.__traceback__)
             raise
         connection.limit = limit
-        connection.backend_pid = connection.pgconn.backend_pid
+        connection._pid = connection.pgconn.backend_pid
         return connection
+
+    @property
+    def backend_pid(self) -> int:
+        """The number of the server's process, also when the connection is closed; 0 if unknown."""
+        return self._pid if self.is_pinned else 0
 
     @property
     def is_pinned(self) -> bool:
@@ -105,6 +110,8 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
     def _commit_gen(self) -> PQGen[None]:
         riding, self.riding = self.riding, ""
         if self._ends_in_another_way:
+            if riding and self._pipeline:
+                yield from self._exec_command(riding.encode())
             yield from super()._commit_gen()
             return
         try:

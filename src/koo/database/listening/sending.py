@@ -42,6 +42,7 @@ class Sending:
         self._statements = Deadlined[ExecutionContext](config.timeout, _tear_off, now)
         self._endings = Deadlined[PoolProxiedConnection](config.attempt_timeout, _abort, now)
         self._response_time = terms.counts.response_time
+        self._may_commit_unasked = dialect.driver == "asyncmy"
 
     def execute(
         self,
@@ -106,9 +107,13 @@ class Sending:
         except TimeoutError as error:
             raise self._late() from error
         self._response_time.record(self._now() - began)
-        scope = scope_of(context.root_connection.connection)
+        connection = context.root_connection.connection
+        scope = scope_of(connection)
         if scope is not None:
             scope.note_answer(args[0])
+            if self._may_commit_unasked and not context.cursor.server_side:
+                driver: Any = connection.driver_connection
+                scope.note_transaction(is_open=driver.is_in_transaction)
         if context.cursor.server_side:
             context.cursor = _Stream(context, self)
 
