@@ -22,8 +22,9 @@ async def load(manager, numbers, tellings, seed):
 
 
 async def test_a_server_that_is_killed_under_load_loses_and_doubles_nothing(
-    victim, driver, scale, seed
+    fragile_vault, scale, seed
 ):
+    victim, driver = fragile_vault
     draw, tellings, numbers = random.Random(seed), {}, count()
     manager = manager_for(
         victim.url(driver),

@@ -6,7 +6,7 @@ choosing     which witness a database has: tokens or numbers (PostgreSQL), rows 
 """
 
 from .attempts import attempt
-from .certainty import Certainty
+from .certainty import Certainty, translated
 from .choosing import Witnesses
 from .resolving import Resolver
 from .sessions import Sessions, SessionScope, Transaction, commit_outcome_unknown
@@ -20,4 +20,5 @@ __all__ = [
     "Witnesses",
     "attempt",
     "commit_outcome_unknown",
+    "translated",
 ]

@@ -12,7 +12,7 @@ error --the server said it-----> rolled back: no
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
@@ -25,7 +25,7 @@ from ..verdicts import error_code, proves_rollback
 from .choosing import Witnesses
 from .resolving import Resolver
 
-__all__ = ["Certainty"]
+__all__ = ["Certainty", "translated"]
 
 #: No such function, table or schema, no right to use it.
 _GONE: Final = {"42883", "42P01", "3F000", "42501"}
@@ -49,7 +49,7 @@ class Certainty:
         self, error: Exception, connection: PoolProxiedConnection, scope: Scope, trace: Trace
     ) -> bool:
         """Whether *scope*, which left *trace*, has committed all the same; blocks the greenlet."""
-        failed = self._translated(error, connection)
+        failed = translated(error, self._dialect, connection)
         if proves_rollback(failed):
             if error_code(failed) in _GONE:
                 self._witnesses.doubt()
@@ -63,10 +63,11 @@ class Certainty:
         scope.is_absent = fate is Fate.ABSENT
         return fate is Fate.COMMITTED
 
-    def _translated(self, error: Exception, connection: PoolProxiedConnection) -> Exception:
-        """*error* as SQLAlchemy would raise it, so that it can be judged."""
-        theirs = self._dialect.loaded_dbapi.Error
-        if not isinstance(error, theirs):
-            return error
-        lost = self._dialect.is_disconnect(error, connection, None)
-        return DBAPIError(None, None, error, connection_invalidated=lost)
+
+def translated(error: Exception, dialect: Dialect, connection: Any) -> Exception:  # noqa: ANN401
+    """*error*, from a driver's *connection*, as SQLAlchemy would raise it: it can be judged."""
+    theirs = dialect.loaded_dbapi.Error
+    if not isinstance(error, theirs):
+        return error
+    lost = dialect.is_disconnect(error, connection, None)
+    return DBAPIError(None, None, error, connection_invalidated=lost)

@@ -46,6 +46,7 @@ class PromptConnection(Connection):
     _transport: asyncio.Transport | None
     _stream_broken: bool
     _result: Any
+    server_status: int
 
     def __init__(self, limit: float, **terms: Any) -> None:  # noqa: ANN401
         super().__init__(**terms)  # type: ignore[no-untyped-call]
@@ -83,7 +84,7 @@ class PromptConnection(Connection):
     def is_in_transaction(self) -> bool:
         """What the server has said with its last answer: asyncmy's own forgets when it says no."""
         # Rows of a prepared statement leave no result behind, and never end a transaction.
-        said = (self._result or self).server_status
+        said = self.server_status if self._result is None else self._result.server_status
         return bool(said & SERVER_STATUS_IN_TRANS)
 
     def is_closed(self) -> bool:

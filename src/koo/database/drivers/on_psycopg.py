@@ -22,6 +22,7 @@ from .goodbye import say_in_background
 
 if TYPE_CHECKING:
     from psycopg.abc import PQGen
+    from psycopg.pq.abc import PGconn
 
 __all__ = ["PromptConnection", "abort", "arguments", "is_straight", "through_pooler"]
 
@@ -40,8 +41,12 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
 
     opening = ""
     riding = ""
-    _pid = 0
     limit: float | None = None
+
+    def __init__(self, pgconn: PGconn, *args: Any) -> None:  # noqa: ANN401
+        super().__init__(pgconn, *args)
+        # Kept, because one that is closed forgets it.
+        self._pid = pgconn.backend_pid
 
     @classmethod
     async def connect(  # type: ignore[override] # a keyword more than psycopg's
@@ -58,7 +63,6 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
             traceback.clear_frames(error.__traceback__)
             raise
         connection.limit = limit
-        connection._pid = connection.pgconn.backend_pid
         return connection
 
     @property
