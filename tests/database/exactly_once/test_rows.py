@@ -55,6 +55,17 @@ async def test_the_table_is_made_by_the_first_transaction(sqlite_url, opened, le
         assert await scalar(manager, TOKENS) == 2
 
 
+async def test_a_table_that_is_dropped_meanwhile_is_made_again(sqlite_url, opened, ledger_in):
+    async with opened(sqlite_url) as manager:
+        await ledger_in(manager)
+        await manager.transact(write)
+        async with manager.session_scope() as session:
+            await session.execute(text("DROP TABLE koo_commit_tokens"))
+        assert await manager.transact(write, max_retries=1) == "written"
+        assert await scalar(manager, "SELECT count(*) FROM ledger") == 2
+        assert await scalar(manager, TOKENS) == 1
+
+
 @pytest.mark.parametrize("before", [True, False])
 async def test_a_lost_commit_is_found_out(sqlite_url, opened, ledger_in, before):
     async with opened(sqlite_url) as manager:

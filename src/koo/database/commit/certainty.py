@@ -27,8 +27,8 @@ from .resolving import Resolver
 
 __all__ = ["Certainty", "translated"]
 
-#: No such function, table or schema, no right to use it.
-_GONE: Final = {"42883", "42P01", "3F000", "42501"}
+#: No such function, table or schema, no right to use it; on MySQL and SQLite, no such table.
+_GONE: Final = {"42883", "42P01", "3F000", "42501", 1146, 1}
 
 
 class Certainty:
@@ -43,7 +43,11 @@ class Certainty:
         """Let the witness of *scope*, if it has one, be there at the COMMIT that follows."""
         if scope.witness is None or scope.autocommits:
             return None
-        return scope.witness.attend(connection, scope)
+        try:
+            return scope.witness.attend(connection, scope)
+        except Exception as error:
+            self._learn(translated(error, self._dialect, connection), scope)
+            raise
 
     def is_committed(
         self, error: Exception, connection: PoolProxiedConnection, scope: Scope, trace: Trace
@@ -51,9 +55,7 @@ class Certainty:
         """Whether *scope*, which left *trace*, has committed all the same; blocks the greenlet."""
         failed = translated(error, self._dialect, connection)
         if proves_rollback(failed):
-            if error_code(failed) in _GONE:
-                self._witnesses.doubt()
-                scope.is_absent = True
+            self._learn(failed, scope)
             return False
         abort(connection.driver_connection)
         with suppress(Exception):
@@ -62,6 +64,12 @@ class Certainty:
         fate = await_(self._resolver.fate_of(trace))
         scope.is_absent = fate is Fate.ABSENT
         return fate is Fate.COMMITTED
+
+    def _learn(self, failed: Exception, scope: Scope) -> None:
+        """If the witness itself has *failed* for good, look for one anew, and repeat it all."""
+        if error_code(failed) in _GONE:
+            self._witnesses.doubt()
+            scope.is_absent = True
 
 
 def translated(error: Exception, dialect: Dialect, connection: Any) -> Exception:  # noqa: ANN401

@@ -41,6 +41,8 @@ class PromptConnection(Connection):
     *limit*: after so many seconds, and a little, a MariaDB gives a statement up by itself.
     """
 
+    is_pinned = True
+
     # What asyncmy has and its stubs have not.
     _loop: asyncio.AbstractEventLoop
     _transport: asyncio.Transport | None

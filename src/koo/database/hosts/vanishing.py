@@ -8,12 +8,14 @@ Both TCP limits are needed: keepalives say nothing while an answer is unacknowle
 the other limit says nothing while none is. The server's defaults are hours, never and never.
 What the role, the database or the URL sets stays; what a server doesn't know is left out.
 Through a pooler nothing is said: its backends are other clients' as well.
+
+MariaDB knows only the second (``idle_transaction_timeout``), so that it stands for all; MySQL none.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from math import isinf
+from math import ceil, isinf
 from typing import Any, Final
 
 from sqlalchemy import event
@@ -37,14 +39,19 @@ _SETTING: Final = (
     " FROM (VALUES {rows}) AS koo (name, wanted) JOIN pg_settings USING (name)"
     " WHERE source NOT IN ('user', 'database', 'database user', 'client')"
 )
+_ON_MARIADB: Final = (
+    "SET idle_transaction_timeout ="
+    " IF(@@idle_transaction_timeout = 0, {seconds}, @@idle_transaction_timeout)"
+)
 
 
 def watch_for_vanished_clients(engine: Engine, idle_in_transaction_timeout: float) -> None:
     """Tell the server, on each new connection of *engine*, when its client counts as gone."""
-    statement = _statement(idle_in_transaction_timeout)
+    is_postgresql = engine.dialect.name == "postgresql"
+    statement = (_statement if is_postgresql else _mariadb)(idle_in_transaction_timeout)
 
     def tell(connection: Any, _record: object) -> None:  # noqa: ANN401
-        if not connection.driver_connection.is_pinned:
+        if not (statement and connection.driver_connection.is_pinned):
             return
         # A fork may know nothing of all this, and is used without.
         with suppress(Exception):
@@ -54,14 +61,25 @@ def watch_for_vanished_clients(engine: Engine, idle_in_transaction_timeout: floa
 
 
 async def _say(driver_connection: Any, statement: str) -> None:  # noqa: ANN401
-    if name_of(driver_connection) == "asyncpg":
-        await driver_connection.execute(statement)
-        return
+    match name_of(driver_connection):
+        case "asyncpg":
+            await driver_connection.execute(statement)
+        case "asyncmy":
+            await driver_connection.query(statement)
+        case _:  # psycopg
+            await _say_alone(driver_connection, statement)
+
+
+async def _say_alone(driver_connection: Any, statement: str) -> None:  # noqa: ANN401
     await driver_connection.set_autocommit(True)
     try:
         await driver_connection.execute(statement)
     finally:
         await driver_connection.set_autocommit(False)
+
+
+def _mariadb(idle: float) -> str:
+    return "" if isinf(idle) else _ON_MARIADB.format(seconds=ceil(idle))
 
 
 def _statement(idle: float) -> str:

@@ -55,6 +55,7 @@ def _prepare(engine: Engine, dialect: Any, terms: Terms) -> None:  # noqa: ANN40
             dialect.do_begin = _begin_sqlite
             _offer_readonly(dialect, "PRAGMA query_only = 1", "PRAGMA query_only = 0")
         case _:  # mysql, mariadb
+            watch_for_vanished_clients(engine, terms.config.idle_in_transaction_timeout)
             dialect.set_isolation_level = _judged(dialect, dialect.set_isolation_level)
             _offer_readonly(dialect, "SET TRANSACTION READ ONLY", "")
 

@@ -10,6 +10,7 @@ connection build its listeners anew: that costs as much as all of this.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -71,15 +72,22 @@ class Sending:
     def commit(self, connection: PoolProxiedConnection) -> None:
         """Send COMMIT: the one place from which it is."""
         scope = scope_of(connection)
-        if scope is None or scope.readonly:
-            self._send_commit(connection)
-        else:
-            self._commit_for(scope, connection)
+        try:
+            if scope is None or scope.readonly:
+                self._send_commit(connection)
+            else:
+                self._commit_for(scope, connection)
+        except Exception:
+            # SQLAlchemy takes a COMMIT that failed for an end, and would lend what is still open.
+            with suppress(Exception):
+                self.rollback(connection)
+            raise
 
     def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
+        trace = self._certainty.attend(connection, scope)
+        # Asked after the witness, who may have waited for the server, and just before COMMIT.
         if scope.is_late:
             raise StatementTimedOut("database: no time is left for COMMIT; make it shorter")
-        trace = self._certainty.attend(connection, scope)
         scope.commit_by(connection.driver_connection)
         try:
             self._send_commit(connection)
