@@ -36,7 +36,8 @@ async def test_what_only_the_primary_has_is_not_called_committed(driver, user, w
         await prepare(primary)
         url = primary.url(driver).replace("postgres@", f"{user}@")
         async with closing(managed(url)) as manager:
-            await manager.transact(write)
+            await manager.transact(count, readonly=True, max_retries=10)
+            await manager.transact(write, max_retries=10)
             assert isinstance(manager._engines.witnesses._witness, witness)
             await asyncio.to_thread(standby.kill)
             with pytest.raises(CommitOutcomeUnknown):
@@ -51,9 +52,9 @@ async def test_what_only_the_primary_has_is_not_called_committed(driver, user, w
 def managed(url):
     config = DatabaseConfig(
         url=url,
-        timeout=4,
-        attempt_timeout=1,
-        check_timeout=1,
+        timeout=6,
+        attempt_timeout=2,
+        check_timeout=2,
         retry=RetryConfig(max_retries=0),
     )
     return DatabaseManager(config)

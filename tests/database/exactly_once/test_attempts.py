@@ -58,13 +58,20 @@ async def test_a_commit_on_its_way_is_torn_off_and_not_cancelled():
     assert await attempt(work, scope, opening(), witnesses=Nobody(), timeout=1) == 7
 
 
-def test_no_commit_is_sent_when_the_time_is_over():
-    scope = Scope("here", is_late=True)
+def test_no_commit_is_sent_if_the_time_is_over_while_a_token_is_written(monkeypatch):
+    scope, said = Scope("here"), []
     lent = SimpleNamespace(record_info={HOLDING: SimpleNamespace(scope=scope)})
     sending = object.__new__(Sending)
+
+    def attend(*_):
+        scope.is_late = True
+
+    sending._certainty = SimpleNamespace(attend=attend)
+    monkeypatch.setattr(sending, "rollback", lambda _: said.append("ROLLBACK"), raising=False)
     with pytest.raises(StatementTimedOut, match="no time is left for COMMIT"):
         sending.commit(lent)
     assert not scope.committing
+    assert said == ["ROLLBACK"]
 
 
 async def test_a_server_that_cannot_be_reached_leaves_it_unknown():
