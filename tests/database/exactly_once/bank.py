@@ -125,6 +125,7 @@ async def told(manager, number, draw, **options):
         traceback.print_exc()
         return Told.UNKNOWN
     except Exception as error:  # noqa: BLE001
+        traceback.print_exc(limit=1)
         return Told.FAILED if not isinstance(error, AssertionError) else error
     assert value == number
     return Told.DONE
