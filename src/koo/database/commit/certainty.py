@@ -7,11 +7,19 @@ error --the server said it-----> rolled back: no
                                      +--COMMITTED--> yes
                                      +--ABSENT-----> no, and the scope knows: all may be repeated
                                      +--UNKNOWN----> nobody knows
+
+trace --fresh connection--> judge --> COMMITTED, ABSENT
+  ^                           |
+  +--backoff--- not yet, or no answer
+                              |
+                  time is over: UNKNOWN
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
+from sys import maxsize
 from typing import Any, Final
 
 from sqlalchemy.engine import Dialect
@@ -19,16 +27,59 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import await_
 
+from ...resilience import Backoff, Failure, Policy, RetryConfig
 from ..drivers import abort
+from ..pool import Terms
 from ..scope import Fate, Scope, Trace
 from ..verdicts import error_code, proves_rollback
-from .choosing import Witnesses
-from .resolving import Resolver
+from .choosing import Connect, Witnesses
 
-__all__ = ["Certainty", "translated"]
+__all__ = ["Certainty", "Resolver", "translated"]
 
 #: No such function, table or schema, no right to use it; on MySQL and SQLite, no such table.
 _GONE: Final = {"42883", "42P01", "3F000", "42501", 1146, 1}
+
+_AGAIN: Final = Failure(retryable=True, trips=False)
+_RETRY: Final = RetryConfig(max_retries=maxsize, backoff=Backoff(base_delay=0.02, max_delay=0.5))
+
+
+class _NotYet(Exception):
+    """The transaction is still open."""
+
+
+class Resolver:
+    """Asks the witness of a lost COMMIT, by fresh connections from *connect*, until it knows.
+
+    Or until the caller's deadline, or as long as a whole call may take.
+    """
+
+    def __init__(self, terms: Terms, connect: Connect) -> None:
+        config = terms.config
+        self._connect = connect
+        self._policy = Policy(
+            "database: lost COMMIT",
+            classify=lambda _: _AGAIN,
+            retry=_RETRY,
+            retry_budget=None,
+            timeout=config.timeout,
+            attempt_timeout=min(config.check_timeout, config.timeout),
+            clock=terms.clock,
+            random=terms.random,
+        )
+
+    async def fate_of(self, trace: Trace) -> Fate:
+        """What became of the transaction that left *trace*; UNKNOWN when the time is over."""
+        try:
+            return await self._policy.run(partial(self._ask, trace))
+        except Exception:  # noqa: BLE001 - whatever it was, nobody knows
+            return Fate.UNKNOWN
+
+    async def _ask(self, trace: Trace) -> Fate:
+        async with self._connect() as connection:
+            fate = await trace.judge(connection)
+        if fate is None:
+            raise _NotYet
+        return fate
 
 
 class Certainty:
