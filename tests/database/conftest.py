@@ -52,6 +52,14 @@ def mariadb(papers):
         yield server
 
 
+@pytest.fixture
+def mariadb_victim():
+    """A serializable MariaDB of one's own, to be killed; what it has committed it finds again."""
+    settings = "--innodb-flush-log-at-trx-commit=2", "--transaction-isolation=SERIALIZABLE"
+    with MariadbServer(*settings) as server:
+        yield server
+
+
 @pytest.fixture(params=["asyncpg", "psycopg"])
 def driver(request):
     return request.param

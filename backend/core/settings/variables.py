@@ -100,7 +100,7 @@ class DatabaseVariables(Variables):
     db_attempt_timeout: Seconds = 30
     """Seconds for one attempt of a `transactional_with_retry`."""
     db_idle_in_transaction_timeout: Seconds = 60
-    """Seconds after which PostgreSQL ends a transaction in which nothing happens."""
+    """Seconds after which PostgreSQL or MariaDB ends a transaction in which nothing happens."""
     db_retry_budget: Switch = "on"
     """Whether retries must be earned by successes: on or off."""
     db_commit_tokens: Literal["auto", "off"] = "auto"

@@ -61,11 +61,12 @@ class DatabaseConfig:
     by all transactions; None turns it off. *commit_tokens* is how a lost COMMIT is
     found out: "auto" by the best witness that the database offers, "off" not at all.
 
-    A PostgreSQL URL may name several hosts (``one:5432,two:5433``); the one that can be
-    written to is taken, or what ``target_session_attrs`` asks for. *credentials* says who
+    A URL may name several hosts (``one:5432,two:5433``); the one that can be written to
+    is taken, or what ``target_session_attrs`` asks for. *credentials* says who
     logs in, instead of the URL. *replicas* is a URL with the standbys that read-only
     sessions may use as long as they are at most *replica_staleness* seconds behind.
-    PostgreSQL ends a transaction that is idle for *idle_in_transaction_timeout* seconds.
+    PostgreSQL and MariaDB end a transaction that is idle for *idle_in_transaction_timeout*
+    seconds.
 
     Raises ValueError with a sentence that names the field and never the URL.
     """
@@ -222,8 +223,9 @@ def _check_servers(url: URL, name: str) -> None:
         known = ", ".join(Role)
         words = f"has target_session_attrs that we don't know; use one of {known}"
         raise ValueError(_message(name, words)) from None
-    if not _is_postgresql(url) and (len(addresses) > 1 or role is not Role.ANY):
-        words = "names several servers, which only PostgreSQL's may; name one"
+    is_file = url.get_backend_name() == "sqlite"
+    if is_file and (len(addresses) > 1 or role is not Role.ANY):
+        words = "names servers, and SQLite has none; name a file"
         raise ValueError(_message(name, words))
 
 

@@ -26,7 +26,8 @@ from sqlalchemy.pool import NullPool
 from .commit import Certainty, Resolver, Sessions, Witnesses
 from .config import DatabaseConfig
 from .contention import Contention
-from .drivers.goodbye import finish_saying
+from .drivers import abort
+from .drivers.goodbye import finish_saying, say
 from .hosts.credentials import CredentialsCache
 from .hosts.seeking import Hosts
 from .listening import Destination, connect_arguments, listen_to_dialing, listen_to_driver
@@ -114,11 +115,10 @@ class Engines:
 
     async def ask(self) -> None:
         """A question to the server on a connection of its own. Raises what comes of it."""
-        engine = self.current().asker
-        question = text(_QUESTIONS.get(engine.dialect.name, "SELECT 1"))
         try:
-            async with engine.connect() as connection:
-                await connection.execute(question)
+            async with self._fresh() as connection:
+                question = _QUESTIONS.get(connection.dialect.name, "SELECT 1")
+                await connection.execute(text(question))
         except BaseException:
             self.doubt()
             raise
@@ -192,8 +192,18 @@ class Engines:
                 keeper.tear_off()
             await finish_saying()
 
-    def _fresh(self) -> AsyncConnection:
-        return self.current().asker.connect()
+    @asynccontextmanager
+    async def _fresh(self) -> AsyncIterator[AsyncConnection]:
+        """A connection of its own. What was asked is known, whatever becomes of its goodbye."""
+        connection = await self.current().asker.connect()
+        driver_connection = (await connection.get_raw_connection()).driver_connection
+        try:
+            yield connection
+        except BaseException:
+            abort(driver_connection)
+            raise
+        finally:
+            await say(partial(_left, connection, driver_connection))
 
     def _retire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Other credentials are in force: what was opened with the old ones is replaced."""
@@ -204,6 +214,14 @@ class Engines:
         for loop in [loop for loop in self._by_loop if loop.is_closed()]:
             for keeper in self._by_loop.pop(loop).keepers():
                 keeper.tear_off()
+
+
+async def _left(connection: AsyncConnection, driver_connection: object) -> None:
+    try:
+        await connection.close()
+    except BaseException:
+        abort(driver_connection)
+        raise
 
 
 def _credentials(terms: Terms, changed: Callable[[], None]) -> CredentialsCache | None:

@@ -62,6 +62,8 @@ class Scope:
     *ending*: the caller's code is through, with *value*; *partial*: it had
     committed something by itself.
 
+    *is_open*: the server had said that a transaction has begun, where it says so.
+
     *witness* is asked if a COMMIT is lost. *wrote*: something else than SELECT was said.
     *sender* is the driver's connection by which COMMIT is on its way. *is_absent*: it was
     found out that nothing was committed, nor will be. *conflicted*: another was in the way.
@@ -73,6 +75,7 @@ class Scope:
     isolation_level: str | None = None
     touched: bool = False
     autocommits: bool = False
+    is_open: bool = False
     committing: bool = False
     committed: bool = False
     in_doubt: bool = False
@@ -112,6 +115,15 @@ class Scope:
             self.wrote = statement.lstrip()[:6].upper() != "SELECT"
         if self.autocommits:
             self.committed = self.committed or self.may_commit
+
+    def note_transaction(self, *, is_open: bool) -> None:
+        """After a statement the server says whether a transaction is open.
+
+        One that is gone, unasked, was committed by the statement: MySQL does so before a
+        ``CREATE`` or a ``TRUNCATE``.
+        """
+        self.committed = self.committed or (self.is_open and not is_open)
+        self.is_open = is_open
 
     def commit_by(self, sender: object) -> None:
         """A COMMIT is on its way by the driver's connection *sender*."""

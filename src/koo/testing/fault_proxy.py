@@ -31,6 +31,9 @@ __all__ = [
 ]
 
 
+_TURNS_TO_ACCEPT = 5
+
+
 class FaultProxy(Conditions):
     """A proxy before ``host:port`` that can be told to misbehave.
 
@@ -87,6 +90,9 @@ class FaultProxy(Conditions):
     async def stop(self) -> None:
         """Refuse, reset every connection, and wait until the last is gone."""
         self.refuse()
+        # Who has just been accepted is known a few turns of the loop later.
+        for _ in range(_TURNS_TO_ACCEPT):
+            await asyncio.sleep(0)
         links = tuple(self._links)
         self.reset_all()
         await asyncio.gather(*(link.ended.wait() for link in links))

@@ -326,6 +326,25 @@ async def test_a_function_s_lost_commit_is_found_out(mariadb, opened, ask, lost)
     assert await ask(mariadb, f"SELECT count(*) FROM {lost}s") == [1]
 
 
+@pytest.mark.parametrize(
+    "statement", ["TRUNCATE TABLE booking", "CREATE TABLE IF NOT EXISTS t (n INT)"]
+)
+async def test_what_the_server_commits_by_itself_is_not_repeated(managed, mariadb, ask, statement):
+    async with managed(retry=RetryConfig(max_retries=3)) as manager:
+        await prepare(manager)
+
+        async def work(session):
+            await session.execute(text(ADD.format(1)))
+            await session.execute(text(statement))
+            await ask(mariadb, f"KILL {await connection_id(session)}")
+            await session.execute(text(ADD.format(2)))
+
+        with pytest.raises(exc.DBAPIError) as caught:
+            await manager.transact(work)
+        assert "a part of it was committed before" in caught.value.__notes__[0]
+        assert await run(manager, "SELECT sum(amount) FROM account") == 1
+
+
 # -- a server that changes -----------------------------------------------------------------
 
 

@@ -247,3 +247,10 @@ async def test_a_pooler_that_is_gone_is_told_and_found_again(bouncer, bounced):
                     assert await run(manager, "SELECT 2") == 2
                     return
                 await asyncio.sleep(0.02)
+
+
+async def test_nobody_is_known_by_the_number_that_a_pooler_has_invented(bounced):
+    """By it a lost COMMIT would end somebody else."""
+    async with bounced() as manager, manager.session_scope() as session:
+        raw = await (await session.connection()).get_raw_connection()
+        assert raw.driver_connection.backend_pid == 0

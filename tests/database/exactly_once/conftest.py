@@ -10,6 +10,23 @@ from sqlalchemy.ext.asyncio import create_async_engine
 _NUMBERS = itertools.count(1)
 
 
+EVERY_DRIVER = ["asyncpg", "psycopg", "asyncmy"]
+
+
+@pytest.fixture(params=EVERY_DRIVER)
+def vault(request):
+    """A server for the bank, and a driver for it."""
+    name = "mariadb_victim" if request.param == "asyncmy" else "postgres"
+    return request.getfixturevalue(name), request.param
+
+
+@pytest.fixture(params=EVERY_DRIVER)
+def fragile_vault(request):
+    """A server of one's own, to be killed, and a driver for it."""
+    name = "mariadb_victim" if request.param == "asyncmy" else "victim"
+    return request.getfixturevalue(name), request.param
+
+
 @pytest.fixture
 def database(postgres):
     """`async with database(driver) as (url, administrator)`: nobody has been here."""

@@ -10,7 +10,8 @@ from sqlalchemy import exc
 from koo import errors
 from koo.database import DatabaseConfig, StatementTimedOut
 from koo.database.commit import Resolver, attempt, numbers
-from koo.database.commit.tokens import _Trace
+from koo.database.commit.fence import new_token
+from koo.database.commit.tokens import Tokens, _Trace
 from koo.database.listening.sending import Sending
 from koo.database.pool import HOLDING, PoolCounts, Terms
 from koo.database.scope import Fate, Scope
@@ -57,13 +58,20 @@ async def test_a_commit_on_its_way_is_torn_off_and_not_cancelled():
     assert await attempt(work, scope, opening(), witnesses=Nobody(), timeout=1) == 7
 
 
-def test_no_commit_is_sent_when_the_time_is_over():
-    scope = Scope("here", is_late=True)
+def test_no_commit_is_sent_if_the_time_is_over_while_a_token_is_written(monkeypatch):
+    scope, said = Scope("here"), []
     lent = SimpleNamespace(record_info={HOLDING: SimpleNamespace(scope=scope)})
     sending = object.__new__(Sending)
+
+    def attend(*_):
+        scope.is_late = True
+
+    sending._certainty = SimpleNamespace(attend=attend)
+    monkeypatch.setattr(sending, "rollback", lambda _: said.append("ROLLBACK"), raising=False)
     with pytest.raises(StatementTimedOut, match="no time is left for COMMIT"):
         sending.commit(lent)
     assert not scope.committing
+    assert said == ["ROLLBACK"]
 
 
 async def test_a_server_that_cannot_be_reached_leaves_it_unknown():
@@ -95,10 +103,10 @@ async def test_another_error_about_a_number_is_no_answer():
 
 
 class Server:
-    """A connection to a server on which the token's row is what *fenced* says, one by one."""
+    """A connection to a server on which the token's row is what *fenced* says."""
 
-    def __init__(self, *fenced, refusing=()):
-        self.fenced = list(fenced)
+    def __init__(self, fenced, refusing=()):
+        self.fenced = fenced
         self.refusing = refusing
         self.riding = ""
         self.said = []
@@ -110,8 +118,9 @@ class Server:
     async def get_raw_connection(self):
         return self
 
-    async def execute(self, statement, _):
-        what = "end" if "pg_terminate_backend" in str(statement) else "look"
+    async def execute(self, statement, _=None):
+        known = {"terminate_backend": "end", "emit_message": "write", "SELECT fenced": "look"}
+        what = next(name for words, name in known.items() if words in str(statement))
         self.said.append(what)
         if what in self.refusing:
             raise exc.ProgrammingError(None, None, Exception("permission denied"))
@@ -121,40 +130,47 @@ class Server:
         self.said.append(f"{self.riding.partition(' ')[0]};COMMIT")
 
     def scalar_one_or_none(self):
-        return self.fenced.pop(0)
+        return self.fenced
 
 
-TRACE = _Trace("0" * 32, 1, 0.0, FakeClock())
+HOUR = 3600.0
 
 
-async def test_a_row_that_is_there_says_that_it_has_committed():
-    server = Server(False)
-    assert await TRACE.judge(server) is Fate.COMMITTED
-    assert server.said == ["look"]
+def lost():
+    """The trace of a transaction whose COMMIT was lost just now, and its clock."""
+    clock = FakeClock()
+    return _Trace(Tokens(clock, kept=4 * HOUR), new_token(clock), 1, 0.0), clock
 
 
-async def test_a_fence_that_is_there_already_says_that_it_has_not():
+async def test_a_fence_that_is_there_says_that_it_has_not_committed_and_its_backend_is_ended():
+    trace, _ = lost()
     server = Server(True)
-    assert await TRACE.judge(server) is Fate.ABSENT
-    assert server.said == ["look", "end"]
+    assert await trace.judge(server) is Fate.ABSENT
+    assert server.said == ["write", "INSERT;COMMIT", "look", "end"]
 
 
-async def test_without_a_row_a_fence_is_set_in_one_message():
-    server = Server(None, True)
-    assert await TRACE.judge(server) is Fate.ABSENT
-    assert server.said == ["look", "INSERT;COMMIT", "look", "end"]
-
-
-async def test_a_commit_that_came_before_the_fence_is_one():
-    server = Server(None, False)
-    assert await TRACE.judge(server) is Fate.COMMITTED
-    assert server.said == ["look", "INSERT;COMMIT", "look"]
+async def test_a_row_in_the_way_of_the_fence_says_that_it_has_committed():
+    trace, _ = lost()
+    server = Server(False)
+    assert await trace.judge(server) is Fate.COMMITTED
+    assert server.said == ["write", "INSERT;COMMIT", "look"]
 
 
 async def test_a_fence_that_has_vanished_says_nothing():
-    assert await TRACE.judge(Server(None, None)) is None
+    trace, _ = lost()
+    assert await trace.judge(Server(None)) is None
 
 
 async def test_a_fence_stands_although_the_backend_may_not_be_ended():
-    server = Server(None, True, refusing={"end"})
-    assert await TRACE.judge(server) is Fate.ABSENT
+    trace, _ = lost()
+    server = Server(True, refusing={"end"})
+    assert await trace.judge(server) is Fate.ABSENT
+
+
+@pytest.mark.parametrize(("hours", "fate"), [(1.9, Fate.ABSENT), (2.1, Fate.UNKNOWN)])
+async def test_who_has_slept_while_others_cleaned_believes_no_fence(hours, fate):
+    """A suspended machine's monotonic clock stands still, and the token may be gone."""
+    trace, clock = lost()
+    clock.step_wall(hours * HOUR)
+    assert await trace.judge(Server(True)) is fate
+    assert await trace.judge(Server(False)) is Fate.COMMITTED

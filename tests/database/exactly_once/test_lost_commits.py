@@ -15,14 +15,15 @@ pytestmark = [pytest.mark.integration, pytest.mark.properties, pytest.mark.timeo
 OPERATIONS = 1000
 
 
-async def test_a_transfer_whose_commit_is_cut_happens_exactly_once(postgres, driver, scale, seed):
+async def test_a_transfer_whose_commit_is_cut_happens_exactly_once(vault, scale, seed):
+    server, driver = vault
     operations = round(OPERATIONS * scale)
-    bank = manager_for(postgres.url(driver), attempt_timeout=30)
+    bank = manager_for(server.url(driver), attempt_timeout=30)
     try:
         await open_bank(bank)
         results = await asyncio.gather(
             *(
-                worker(postgres, driver, range(first, operations, WORKERS), seed + first)
+                worker(server, driver, range(first, operations, WORKERS), seed + first)
                 for first in range(WORKERS)
             )
         )

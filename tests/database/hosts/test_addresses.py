@@ -59,12 +59,17 @@ def test_a_port_that_is_none_is_refused_for_each_host(port):
         config(f"postgres://u@one:5432,two:{port}/d")
 
 
-@pytest.mark.parametrize(
-    "url", ["mysql://u@one,two/d", "mysql://u@one/d?target_session_attrs=primary"]
-)
-def test_only_postgresql_may_have_several_servers_or_a_role(url):
-    with pytest.raises(ValueError, match="names several servers, which only PostgreSQL"):
-        config(url)
+def test_a_file_has_no_servers_and_no_role():
+    with pytest.raises(ValueError, match="names servers, and SQLite has none; name a file"):
+        config("sqlite:///app.db?target_session_attrs=primary")
+
+
+def test_mysql_may_have_several_servers_too():
+    several = config("mysql://u:p@one:3307,two/d")
+    assert several.addresses == (Address("one", 3307), Address("two"))
+    assert several.role is Role.READ_WRITE
+    assert (several.dialed.host, several.dialed.port) == ("one", 3307)
+    assert several.dialed.query == {}
 
 
 def test_replicas_are_each_a_database_of_their_own():

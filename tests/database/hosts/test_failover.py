@@ -63,6 +63,9 @@ async def test_a_server_turned_read_only_loses_its_connections_to_the_next(
     postgres, pair, driver, opened
 ):
     first = pair[0]
+    async with opened(postgres.url(driver)) as next_one:
+        # A standby would have the table of tokens; this one must be given it.
+        await next_one.transact(write)
     async with opened(url_of(driver, first.port, postgres.port)) as manager:
         assert await manager.transact(write) == first.port
         try:

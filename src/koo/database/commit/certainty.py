@@ -7,28 +7,79 @@ error --the server said it-----> rolled back: no
                                      +--COMMITTED--> yes
                                      +--ABSENT-----> no, and the scope knows: all may be repeated
                                      +--UNKNOWN----> nobody knows
+
+trace --fresh connection--> judge --> COMMITTED, ABSENT
+  ^                           |
+  +--backoff--- not yet, or no answer
+                              |
+                  time is over: UNKNOWN
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Final
+from functools import partial
+from sys import maxsize
+from typing import Any, Final
 
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import await_
 
+from ...resilience import Backoff, Failure, Policy, RetryConfig
 from ..drivers import abort
+from ..pool import Terms
 from ..scope import Fate, Scope, Trace
 from ..verdicts import error_code, proves_rollback
-from .choosing import Witnesses
-from .resolving import Resolver
+from .choosing import Connect, Witnesses
 
-__all__ = ["Certainty"]
+__all__ = ["Certainty", "Resolver", "translated"]
 
-#: No such function, table or schema, no right to use it.
-_GONE: Final = {"42883", "42P01", "3F000", "42501"}
+#: No such function, table or schema, no right to use it; on MySQL and SQLite, no such table.
+_GONE: Final = {"42883", "42P01", "3F000", "42501", 1146, 1}
+
+_AGAIN: Final = Failure(retryable=True, trips=False)
+_RETRY: Final = RetryConfig(max_retries=maxsize, backoff=Backoff(base_delay=0.02, max_delay=0.5))
+
+
+class _NotYet(Exception):
+    """The transaction is still open."""
+
+
+class Resolver:
+    """Asks the witness of a lost COMMIT, by fresh connections from *connect*, until it knows.
+
+    Or until the caller's deadline, or as long as a whole call may take.
+    """
+
+    def __init__(self, terms: Terms, connect: Connect) -> None:
+        config = terms.config
+        self._connect = connect
+        self._policy = Policy(
+            "database: lost COMMIT",
+            classify=lambda _: _AGAIN,
+            retry=_RETRY,
+            retry_budget=None,
+            timeout=config.timeout,
+            attempt_timeout=min(config.check_timeout, config.timeout),
+            clock=terms.clock,
+            random=terms.random,
+        )
+
+    async def fate_of(self, trace: Trace) -> Fate:
+        """What became of the transaction that left *trace*; UNKNOWN when the time is over."""
+        try:
+            return await self._policy.run(partial(self._ask, trace))
+        except Exception:  # noqa: BLE001 - whatever it was, nobody knows
+            return Fate.UNKNOWN
+
+    async def _ask(self, trace: Trace) -> Fate:
+        async with self._connect() as connection:
+            fate = await trace.judge(connection)
+        if fate is None:
+            raise _NotYet
+        return fate
 
 
 class Certainty:
@@ -43,17 +94,19 @@ class Certainty:
         """Let the witness of *scope*, if it has one, be there at the COMMIT that follows."""
         if scope.witness is None or scope.autocommits:
             return None
-        return scope.witness.attend(connection, scope)
+        try:
+            return scope.witness.attend(connection, scope)
+        except Exception as error:
+            self._learn(translated(error, self._dialect, connection), scope)
+            raise
 
     def is_committed(
         self, error: Exception, connection: PoolProxiedConnection, scope: Scope, trace: Trace
     ) -> bool:
         """Whether *scope*, which left *trace*, has committed all the same; blocks the greenlet."""
-        failed = self._translated(error, connection)
+        failed = translated(error, self._dialect, connection)
         if proves_rollback(failed):
-            if error_code(failed) in _GONE:
-                self._witnesses.doubt()
-                scope.is_absent = True
+            self._learn(failed, scope)
             return False
         abort(connection.driver_connection)
         with suppress(Exception):
@@ -63,10 +116,17 @@ class Certainty:
         scope.is_absent = fate is Fate.ABSENT
         return fate is Fate.COMMITTED
 
-    def _translated(self, error: Exception, connection: PoolProxiedConnection) -> Exception:
-        """*error* as SQLAlchemy would raise it, so that it can be judged."""
-        theirs = self._dialect.loaded_dbapi.Error
-        if not isinstance(error, theirs):
-            return error
-        lost = self._dialect.is_disconnect(error, connection, None)
-        return DBAPIError(None, None, error, connection_invalidated=lost)
+    def _learn(self, failed: Exception, scope: Scope) -> None:
+        """If the witness itself has *failed* for good, look for one anew, and repeat it all."""
+        if error_code(failed) in _GONE:
+            self._witnesses.doubt()
+            scope.is_absent = True
+
+
+def translated(error: Exception, dialect: Dialect, connection: Any) -> Exception:  # noqa: ANN401
+    """*error*, from a driver's *connection*, as SQLAlchemy would raise it: it can be judged."""
+    theirs = dialect.loaded_dbapi.Error
+    if not isinstance(error, theirs):
+        return error
+    lost = dialect.is_disconnect(error, connection, None)
+    return DBAPIError(None, None, error, connection_invalidated=lost)

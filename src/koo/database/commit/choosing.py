@@ -43,7 +43,8 @@ class Witnesses:
     def __init__(self, terms: Terms, connect: Connect) -> None:
         config = terms.config
         is_off = config.commit_tokens == "off" or config.is_memory
-        self._ledger = ledger_of(config.location.get_backend_name(), terms.clock)
+        self._kept = max(_KEPT_AT_LEAST, 4 * config.timeout)
+        self._ledger = ledger_of(config.location.get_backend_name(), terms.clock, self._kept)
         self._connect = connect
         self._terms = terms
         self._now = terms.clock.monotonic
@@ -113,10 +114,9 @@ class Witnesses:
         return Found.READY
 
     async def _clean(self) -> None:
-        kept = max(_KEPT_AT_LEAST, 4 * self._terms.config.timeout)
         with suppress(*_IN_VAIN):
             async with self._briefly() as connection:
-                await connection.execute(text(self._ledger.clean), {"kept": kept})
+                await connection.execute(text(self._ledger.clean), {"kept": self._kept})
                 await connection.commit()
 
     @asynccontextmanager

@@ -162,14 +162,15 @@ _SQLITE_FENCE: Final = (
 _HURRY: Final = "SET SESSION innodb_lock_wait_timeout = 1"
 
 
-def ledger_of(backend: str, clock: Clock) -> Ledger:
-    """The ledger of a database that SQLAlchemy calls *backend*."""
+def ledger_of(backend: str, clock: Clock, kept: float) -> Ledger:
+    """The ledger of a database that SQLAlchemy calls *backend*; it is kept for *kept* seconds."""
     mine = partial(Ledger, "koo_commit_tokens")
     match backend:
         case "postgresql":
             statements = _POSTGRES_LOOK, _POSTGRES_MAKE, _POSTGRES_CLEAN
-            return Ledger("koo.commit_tokens", Tokens(clock), *statements)
+            return Ledger("koo.commit_tokens", Tokens(clock, kept), *statements)
         case "sqlite":
-            witness = Rows(_SQLITE_FENCE, "", clock)
+            witness = Rows(_SQLITE_FENCE, "", clock, kept)
             return mine(witness, _SQLITE_LOOK, (_SQLITE_MAKE,), _SQLITE_CLEAN)
-    return mine(Rows(_MYSQL_FENCE, _HURRY, clock), _MYSQL_LOOK, (_MYSQL_MAKE,), _MYSQL_CLEAN)
+    witness = Rows(_MYSQL_FENCE, _HURRY, clock, kept)
+    return mine(witness, _MYSQL_LOOK, (_MYSQL_MAKE,), _MYSQL_CLEAN)

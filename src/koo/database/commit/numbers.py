@@ -7,7 +7,7 @@
       aborted -------> ABSENT
       marks changed -> UNKNOWN
       in progress ---> its backend is ended, ask again
-      committed -----> COMMITTED
+      committed -----> COMMITTED, as soon as the synchronous standbys have it as well
       anything else -> UNKNOWN
 
 After a crash, and after a failover that lost something, numbers are given out again, so that
@@ -28,7 +28,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from ...resilience import Clock
 from ..scope import Fate, Scope
 from ..verdicts import error_code
-from .tokens import end_backend
+from .tokens import WRITE, end_backend
 
 __all__ = ["Numbers"]
 
@@ -81,6 +81,8 @@ class _Trace:
             return Fate.UNKNOWN
         match status:
             case "committed":
+                await connection.execute(WRITE)
+                await connection.commit()
                 return Fate.COMMITTED
             case "in progress":
                 await end_backend(connection, self.pid, self.clock.monotonic() - self.sent)

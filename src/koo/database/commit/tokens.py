@@ -2,16 +2,12 @@
 
     SELECT koo.commit_token('...'); COMMIT ------> one row, if the transaction has written
                        |
-               lost, a fresh connection: is the row there?
+               lost, a fresh connection: INSERT the same token, as a fence; COMMIT
+                       |
+               is it the fence that is there?
                        |
          +-------------+------------------+
-      COMMITTED                  INSERT the same token, as a fence; COMMIT
-                                          |
-                               is it the fence that is there?
-                                          |
-                                +---------+---------+
-                             COMMITTED      ABSENT: a COMMIT that
-                                            comes late dies of it
+      COMMITTED                  ABSENT: a COMMIT that comes late dies of it
 
 The fence waits for a transaction that is just committing. One that is still open holds its
 locks until its server notices that nobody is there, so its backend is ended. The fence goes
@@ -22,7 +18,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from secrets import token_hex
 from typing import Any, Final, cast
 
 from sqlalchemy import text
@@ -32,8 +27,13 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from ...resilience import Clock
 from ..scope import Fate, Scope
+from .fence import fate_by, new_token
 
-__all__ = ["Tokens", "end_backend", "new_token"]
+__all__ = ["WRITE", "Tokens", "end_backend"]
+
+#: Whose COMMIT waits for the synchronous standbys, as one that has written nothing does not: what
+#: had committed before is there as well. A COMMIT that was cancelled while it waited is not.
+WRITE: Final = text("SELECT pg_logical_emit_message(true, 'koo', 'a COMMIT was lost')")
 
 _FENCE: Final = (
     "INSERT INTO koo.commit_tokens (token, fenced) VALUES ('{}', true) ON CONFLICT DO NOTHING;"
@@ -49,51 +49,35 @@ _END: Final = text(
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The witness that remembers a token for each transaction that has written."""
+    """The witness that remembers a token, for *kept* seconds, of each transaction that wrote."""
 
     clock: Clock
+    kept: float
 
     def attend(self, connection: PoolProxiedConnection, _: Scope) -> _Trace:
         """Let a token ride with the next COMMIT of *connection*."""
         token, driver = new_token(self.clock), cast("Any", connection.driver_connection)
         driver.riding = f"SELECT koo.commit_token('{token}');"
-        return _Trace(token, driver.backend_pid, self.clock.monotonic(), self.clock)
+        return _Trace(self, token, driver.backend_pid, self.clock.monotonic())
 
 
 @dataclass(frozen=True, slots=True)
 class _Trace:
+    how: Tokens
     token: str
     pid: int
     sent: float
-    clock: Clock
 
     async def judge(self, connection: AsyncConnection) -> Fate | None:
-        fenced = await self._look(connection)
-        if fenced is None:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            driver.riding = _FENCE.format(self.token)
-            await connection.commit()
-            fenced = await self._look(connection)
-        match fenced:
-            case True:
-                await end_backend(connection, self.pid, self.clock.monotonic() - self.sent)
-                return Fate.ABSENT
-            case False:
-                return Fate.COMMITTED
-        return None
-
-    async def _look(self, connection: AsyncConnection) -> bool | None:
-        """Whether the token's row is a fence; None without one."""
-        return (await connection.execute(_LOOK, {"token": self.token})).scalar_one_or_none()
-
-
-def new_token(clock: Clock) -> str:
-    """32 hexadecimal digits that nobody else draws, in the order of their time.
-
-    In order, because a database writes neighbours together. Not of the random numbers that
-    tests may choose: two that are alike would be taken for one transaction.
-    """
-    return f"{int(clock.time() * 1000):012x}{token_hex(10)}"
+        clock = self.how.clock
+        await connection.execute(WRITE)
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        driver.riding = _FENCE.format(self.token)
+        await connection.commit()
+        fate = await fate_by(connection, _LOOK, self.token, kept=self.how.kept, clock=clock)
+        if fate is Fate.ABSENT:
+            await end_backend(connection, self.pid, clock.monotonic() - self.sent)
+        return fate
 
 
 async def end_backend(connection: AsyncConnection, pid: int, age: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ...resilience import detached
 
-__all__ = ["finish_saying", "say_in_background"]
+__all__ = ["finish_saying", "say", "say_in_background"]
 
 _PATIENCE: Final = 2.0
 _PATIENCE_AT_THE_END: Final = 0.5
@@ -26,6 +26,11 @@ def say_in_background(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
     except RuntimeError:
         return
     detached(_say(make), name=_NAME)
+
+
+async def say(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """The same, before our eyes if it takes half a second at most."""
+    await asyncio.wait({detached(_say(make), name=_NAME)}, timeout=_PATIENCE_AT_THE_END)
 
 
 async def finish_saying() -> None:

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Final
 
 from asyncmy.connection import Connection
+from asyncmy.constants.SERVER_STATUS import SERVER_STATUS_IN_TRANS
 from asyncmy.errors import MySQLError
 
 from .goodbye import say_in_background
@@ -40,11 +41,14 @@ class PromptConnection(Connection):
     *limit*: after so many seconds, and a little, a MariaDB gives a statement up by itself.
     """
 
+    is_pinned = True
+
     # What asyncmy has and its stubs have not.
     _loop: asyncio.AbstractEventLoop
     _transport: asyncio.Transport | None
     _stream_broken: bool
     _result: Any
+    server_status: int
 
     def __init__(self, limit: float, **terms: Any) -> None:  # noqa: ANN401
         super().__init__(**terms)  # type: ignore[no-untyped-call]
@@ -77,6 +81,13 @@ class PromptConnection(Connection):
         while self._result.has_next:
             await self.next_result()  # type: ignore[no-untyped-call]
         return tuple(map(str, self._result.rows[0]))
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """What the server has said with its last answer: asyncmy's own forgets when it says no."""
+        # Rows of a prepared statement leave no result behind, and never end a transaction.
+        said = self.server_status if self._result is None else self._result.server_status
+        return bool(said & SERVER_STATUS_IN_TRANS)
 
     def is_closed(self) -> bool:
         """Whether it is known to be gone: by us, by the server or by the network."""

@@ -38,8 +38,8 @@ class PromptConnection(asyncpg.Connection):
 
     @property
     def backend_pid(self) -> int:
-        """The number of the server's process, also when the connection is closed."""
-        return self.get_server_pid()
+        """The number of the server's process, also when the connection is closed; 0 if unknown."""
+        return self.get_server_pid() if self.is_pinned else 0
 
     def execute(
         self,

@@ -22,6 +22,7 @@ from .goodbye import say_in_background
 
 if TYPE_CHECKING:
     from psycopg.abc import PQGen
+    from psycopg.pq.abc import PGconn
 
 __all__ = ["PromptConnection", "abort", "arguments", "is_straight", "through_pooler"]
 
@@ -35,13 +36,17 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
     """A connection whose waits end as soon as they are cancelled, together with it.
 
     What *opening* returns is said together with a BEGIN, *riding* together with the next COMMIT.
-    No wait takes longer than *limit* seconds. *backend_pid* is the number of the server's process.
+    No wait takes longer than *limit* seconds.
     """
 
     opening = staticmethod(str)
     riding = ""
-    backend_pid = 0
     limit: float | None = None
+
+    def __init__(self, pgconn: PGconn, *args: Any) -> None:  # noqa: ANN401
+        super().__init__(pgconn, *args)
+        # Kept, because one that is closed forgets it.
+        self._pid = pgconn.backend_pid
 
     @classmethod
     async def connect(  # type: ignore[override] # a keyword more than psycopg's
@@ -58,8 +63,12 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
             traceback.clear_frames(error.__traceback__)
             raise
         connection.limit = limit
-        connection.backend_pid = connection.pgconn.backend_pid
         return connection
+
+    @property
+    def backend_pid(self) -> int:
+        """The number of the server's process, also when the connection is closed; 0 if unknown."""
+        return self._pid if self.is_pinned else 0
 
     @property
     def is_pinned(self) -> bool:
@@ -106,6 +115,8 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
     def _commit_gen(self) -> PQGen[None]:
         riding, self.riding = self.riding, ""
         if self._ends_in_another_way:
+            if riding and self._pipeline:
+                yield from self._exec_command(riding.encode())
             yield from super()._commit_gen()
             return
         try:

@@ -1,6 +1,7 @@
 """What a server says of itself: whether it replays another's log, whether it can be written to.
 
-PostgreSQL 14 and later report both with the login, so that usually nothing is asked.
+PostgreSQL 14 and later report both with the login, so that usually nothing is asked. MariaDB and
+MySQL know only the second, so that whoever is read-only counts as a standby.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ __all__ = ["has_role"]
 _STANDBY: Final = "in_hot_standby"
 _READ_ONLY: Final = "default_transaction_read_only"
 _QUESTION: Final = f"SELECT pg_is_in_recovery(), current_setting('{_READ_ONLY}') = 'on'"
+_MYSQL_QUESTION: Final = "SELECT @@read_only, @@read_only"
 
 
 class _Server(NamedTuple):
@@ -28,7 +30,7 @@ def has_role(connection: Any, role: Role) -> bool:  # noqa: ANN401
     """Whether the server of *connection* is what is wanted; inside of a greenlet."""
     if role is Role.ANY:
         return True
-    server = _reported(connection.driver_connection) or _asked(connection)
+    server = _of_mysql(connection) or _reported(connection.driver_connection) or _asked(connection)
     match role:
         case Role.PRIMARY:
             return not server.is_standby
@@ -37,6 +39,11 @@ def has_role(connection: Any, role: Role) -> bool:  # noqa: ANN401
         case Role.READ_WRITE:
             return not (server.is_standby or server.is_read_only)
     return server.is_standby or server.is_read_only
+
+
+def _of_mysql(connection: Any) -> _Server | None:  # noqa: ANN401
+    is_mysql = name_of(connection.driver_connection) == "asyncmy"
+    return _asked(connection, _MYSQL_QUESTION) if is_mysql else None
 
 
 def _reported(driver_connection: Any) -> _Server | None:  # noqa: ANN401
@@ -53,9 +60,9 @@ def _parameter(driver_connection: Any, name: str) -> str | None:  # noqa: ANN401
     return None if found is None else found.decode()
 
 
-def _asked(connection: DBAPIConnection) -> _Server:
+def _asked(connection: DBAPIConnection, question: str = _QUESTION) -> _Server:
     cursor = connection.cursor()
-    cursor.execute(_QUESTION)
+    cursor.execute(question)
     is_standby, is_read_only = cursor.fetchone()  # type: ignore[misc]
     cursor.close()
     connection.rollback()

@@ -9,13 +9,15 @@ the other limit says nothing while none is. The server's defaults are hours, nev
 What the role, the database or the URL sets stays; what a server doesn't know is left out.
 Through a pooler only the last is said, and for each transaction anew: its backends are other
 clients' as well, and it leaves a backend at once whose client has left in mid-statement.
+
+MariaDB knows only the second (``idle_transaction_timeout``), so that it stands for all; MySQL none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from math import isinf
+from math import ceil, isinf
 from typing import Any, Final
 
 from sqlalchemy import event
@@ -41,26 +43,45 @@ _SETTING: Final = (
     " FROM (VALUES {rows}) AS koo (name, wanted) JOIN pg_settings USING (name)"
     " WHERE source NOT IN ('user', 'database', 'database user', 'client')"
 )
+_MARIADB: Final = (
+    "SET idle_transaction_timeout ="
+    " IF(@@idle_transaction_timeout = 0, {seconds}, @@idle_transaction_timeout)"
+)
 
 
 def watch_for_vanished_clients(engine: Engine, idle_in_transaction_timeout: float) -> None:
     """Tell the server, on each new connection of *engine*, when its client counts as gone."""
-    limits = _ALWAYS
-    if not isinf(idle_in_transaction_timeout):
-        limits = {**_ALWAYS, _IDLE: str(int(idle_in_transaction_timeout * 1000))}
-    for_life, for_now = _setting(limits, _FOR_LIFE), _setting(dict([_CHECK]), _FOR_NOW)
+    is_postgresql = engine.dialect.name == "postgresql"
+    say = (_on_postgresql if is_postgresql else _on_mariadb)(idle_in_transaction_timeout)
 
     def tell(connection: Any, _record: object) -> None:  # noqa: ANN401
-        theirs = connection.driver_connection
         # A fork may know nothing of all this, and is used without.
         with suppress(Exception):
-            if theirs.is_pinned:
-                await_(_set_by(theirs, for_life))
-            elif await_(_set_by(theirs, for_now)):
-                # It may be set, so that a BEGIN does not fail of it.
-                theirs.opening = _with_check(theirs.opening)
+            await_(say(connection.driver_connection))
 
     event.listen(engine, "connect", tell)
+
+
+def _on_postgresql(idle: float) -> Callable[[Any], Coroutine[Any, Any, None]]:
+    limits = _ALWAYS if isinf(idle) else {**_ALWAYS, _IDLE: str(int(idle * 1000))}
+    for_life, for_now = _setting(limits, _FOR_LIFE), _setting(dict([_CHECK]), _FOR_NOW)
+
+    async def say(theirs: Any) -> None:  # noqa: ANN401
+        if theirs.is_pinned:
+            await _set_by(theirs, for_life)
+        elif await _set_by(theirs, for_now):
+            # It may be set, so that a BEGIN does not fail of it.
+            theirs.opening = _with_check(theirs.opening)
+
+    return say
+
+
+def _on_mariadb(idle: float) -> Callable[[Any], Coroutine[Any, Any, None]]:
+    async def say(theirs: Any) -> None:  # noqa: ANN401
+        if not isinf(idle):
+            await theirs.query(_MARIADB.format(seconds=ceil(idle)))
+
+    return say
 
 
 def _with_check(opening: Callable[[], str]) -> Callable[[], str]:

@@ -8,6 +8,7 @@ MySQL       -> read-only by a word before the transaction
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import event
@@ -15,7 +16,7 @@ from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import PoolProxiedConnection
 
-from ..commit import Certainty
+from ..commit import Certainty, translated
 from ..drivers.server_limit import limit_statements
 from ..hosts.vanishing import watch_for_vanished_clients
 from ..pool import Terms
@@ -54,6 +55,8 @@ def _prepare(engine: Engine, dialect: Any, terms: Terms) -> None:  # noqa: ANN40
             dialect.do_begin = _begin_sqlite
             _offer_readonly(dialect, "PRAGMA query_only = 1", "PRAGMA query_only = 0")
         case _:  # mysql, mariadb
+            watch_for_vanished_clients(engine, terms.config.idle_in_transaction_timeout)
+            dialect.set_isolation_level = _judged(dialect, dialect.set_isolation_level)
             _offer_readonly(dialect, "SET TRANSACTION READ ONLY", "")
 
 
@@ -85,13 +88,28 @@ class _Readonly:
         self._off = off
 
     def set_connection_characteristic(
-        self, _: Dialect, _connection: object, driver: DBAPIConnection, _value: object
+        self, dialect: Dialect, _connection: object, driver: DBAPIConnection, _value: object
     ) -> None:
-        _say(driver, self._on)
+        _judged(dialect, _say)(driver, self._on)
 
     def reset_characteristic(self, _: Dialect, driver: DBAPIConnection) -> None:
         if self._off:
             _say(driver, self._off)
+
+
+def _judged(dialect: Dialect, work: Callable[..., None]) -> Callable[..., None]:
+    """*work* on a driver's connection, where SQLAlchemy gives the driver's errors no name."""
+
+    def judged(connection: DBAPIConnection, *args: Any) -> None:  # noqa: ANN401
+        try:
+            work(connection, *args)
+        except Exception as error:
+            named = translated(error, dialect, connection)
+            if named is error:
+                raise
+            raise named from error
+
+    return judged
 
 
 def _say(connection: Any, *statements: str) -> None:  # noqa: ANN401

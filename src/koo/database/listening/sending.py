@@ -10,6 +10,7 @@ connection build its listeners anew: that costs as much as all of this.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -48,6 +49,7 @@ class Sending:
             config.attempt_timeout, _abort, now, TimeoutError
         )
         self._response_time = terms.counts.response_time
+        self._may_commit_unasked = dialect.driver == "asyncmy"
 
     def execute(
         self,
@@ -81,9 +83,13 @@ class Sending:
 
     def _answered(self, statement: str, context: ExecutionContext, began: float) -> None:
         self._response_time.record(self._now() - began)
-        scope = scope_of(context.root_connection.connection)
+        connection = context.root_connection.connection
+        scope = scope_of(connection)
         if scope is not None:
             scope.note_answer(statement)
+            if self._may_commit_unasked and not context.cursor.server_side:
+                driver: Any = connection.driver_connection
+                scope.note_transaction(is_open=driver.is_in_transaction)
         if context.cursor.server_side:
             context.cursor = _Stream(context, self)
 
@@ -94,15 +100,22 @@ class Sending:
     def commit(self, connection: PoolProxiedConnection) -> None:
         """Send COMMIT: the one place from which it is."""
         scope = scope_of(connection)
-        if scope is None or scope.readonly:
-            self._commits.run(connection, self._now(), self._commit, connection)
-        else:
-            self._commit_for(scope, connection)
+        try:
+            if scope is None or scope.readonly:
+                self._commits.run(connection, self._now(), self._commit, connection)
+            else:
+                self._commit_for(scope, connection)
+        except Exception:
+            # SQLAlchemy takes a COMMIT that failed for an end, and would lend what is still open.
+            with suppress(Exception):
+                self.rollback(connection)
+            raise
 
     def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
+        trace = self._certainty.attend(connection, scope)
+        # Asked after the witness, who may have waited for the server, and just before COMMIT.
         if scope.is_late:
             raise StatementTimedOut("database: no time is left for COMMIT; make it shorter")
-        trace = self._certainty.attend(connection, scope)
         scope.commit_by(connection.driver_connection)
         try:
             self._commits.run(connection, self._now(), self._commit, connection)

@@ -42,7 +42,7 @@ def understand(context: ExceptionContext) -> BaseException | None:
         lost.connection_invalidated = context.is_disconnect = True
     if _tells_of_failover(error) and not (scope and scope.readonly):
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
-    if scope is not None and scope.may_commit:
+    if scope is not None and (scope.may_commit or scope.is_absent):
         error = _doubt(error, scope)
     return None if error is known else error
 
