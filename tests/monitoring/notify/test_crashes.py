@@ -103,17 +103,20 @@ async def test_a_process_killed_at_any_moment_tells_every_beginning_and_every_en
     path, arrivals = tmp_path / "state.db", Arrivals()
     server = await asyncio.start_server(arrivals.serve, "127.0.0.1", 0)
     port = str(server.sockets[0].getsockname()[1])
-    living = [await begin(port, path) for _ in range(side_by_side - 1)]
-    for life in range(6):
-        living.append(await begin(port, path))
-        before = arrivals.posts
-        await asyncio.sleep(0.3 + (seed >> life) % 40 / 100)
-        async with asyncio.timeout(30):
-            while arrivals.posts == before:
-                await asyncio.sleep(0.01)
-        await kill(living.pop(0))
-    for process in living:
-        await kill(process)
+    living = []
+    try:
+        for life in range(5 + side_by_side):
+            living.append(await begin(port, path))
+            before = arrivals.posts
+            await asyncio.sleep(0.3 + (seed >> life) % 40 / 100)
+            async with asyncio.timeout(30):
+                while arrivals.posts == before:
+                    await asyncio.sleep(0.01)
+            if len(living) == side_by_side:
+                await kill(living.pop(0))
+    finally:
+        for process in living:
+            await kill(process)
     promised = letters(path)
     await deliver_the_rest(path, port)
     server.close()
