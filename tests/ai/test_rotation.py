@@ -301,7 +301,7 @@ async def test_a_key_that_waits_for_one_model_answers_for_others(serve):
     late = ScriptedProvider(_failed(RateLimitError, retry_after=20.0), then="late")
     service = serve(_keys(late, *_good()))
     await service.query("Why?")
-    assert await service.query("Why?", model="claude-opus-5") == "late"
+    assert await service.query(Prompt("Why?", model="claude-opus-5")) == "late"
 
 
 async def test_when_every_key_is_asked_to_wait_all_wait_for_the_first(serve):
@@ -326,7 +326,7 @@ async def test_a_dead_key_leaves_the_others_their_windows(serve):
 async def test_a_request_goes_with_its_key_as_long_as_that_lives():
     keys = [_telling(_told(1)), ScriptedProvider(_failed(ApiKeyError)), _telling(_told(3))]
     rotation = _keys(*keys)
-    request = rotation.prepare(Prompt("x", MODEL, 1))
+    request = rotation.prepare(question("x", MODEL, 1))
     with pytest.raises(ApiKeyError):
         await rotation.complete(replace(request, key=1))
     assert (await rotation.complete(replace(request, key=2))).told.key == 2

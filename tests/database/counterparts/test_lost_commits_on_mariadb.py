@@ -1,0 +1,43 @@
+"""A COMMIT to a real MariaDB that gets lost on its way, or whose answer does."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import text
+
+from koo.errors import CommitOutcomeUnknown
+from koo.testing import FaultProxy, LinkFault, Phase
+
+pytestmark = pytest.mark.integration
+
+
+@asynccontextmanager
+async def losing_a_commit(mariadb, opened, lost):
+    async with (
+        FaultProxy("127.0.0.1", mariadb.port) as proxy,
+        opened(mariadb.url(port=proxy.port), timeout=2.0) as manager,
+    ):
+        async with manager.session_scope() as session:
+            await session.execute(text("SELECT 2"))
+        phase = Phase.COMMIT_REQUEST if lost == "request" else Phase.COMMIT_REPLY
+        proxy.strike(LinkFault.RESET, phase)
+        yield manager
+
+
+@pytest.mark.parametrize(("lost", "rows"), [("request", 0), ("reply", 1)])
+async def test_a_scope_s_lost_commit_is_called_unknown(mariadb, opened, ask, lost, rows):
+    await ask(mariadb, f"CREATE OR REPLACE TABLE {lost}s (n INTEGER)")
+    async with losing_a_commit(mariadb, opened, lost) as manager:
+        with pytest.raises(CommitOutcomeUnknown):
+            async with manager.session_scope() as session:
+                await session.execute(text(f"INSERT INTO {lost}s VALUES (1)"))
+    assert await ask(mariadb, f"SELECT count(*) FROM {lost}s") == [rows]
+
+
+@pytest.mark.parametrize("lost", ["request", "reply"])
+async def test_a_function_s_lost_commit_is_found_out(mariadb, opened, ask, lost):
+    await ask(mariadb, f"CREATE OR REPLACE TABLE {lost}s (n INTEGER)")
+    async with losing_a_commit(mariadb, opened, lost) as manager:
+        insert = text(f"INSERT INTO {lost}s VALUES (1)")
+        await manager.transact(lambda session: session.execute(insert))
+    assert await ask(mariadb, f"SELECT count(*) FROM {lost}s") == [1]
