@@ -48,7 +48,7 @@ async def _manager(limit=4_000, **settings):
 
 def _config(name, simulator, settings):
     own = {"model": "groq-model", "price": OWN_PRICE} if name == "groq" else {}
-    common = {"api_key": KEY, "retry": QUICK, "timeout": 5.0, "attempt_timeout": 5.0}
+    common = {"api_key": KEY, "retry": QUICK, "timeout": 60.0, "attempt_timeout": 20.0}
     return ServiceConfig(
         name=name, base_url=simulator.base_url(name), **{**common, **own, **settings}
     )

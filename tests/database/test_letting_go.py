@@ -312,6 +312,15 @@ async def test_a_wait_with_a_time_of_its_own_ends_as_psycopg_ends_it(url_of):
 
 
 @pytest.mark.integration
+async def test_a_wait_without_one_ends_at_the_limit_together_with_the_connection(url_of):
+    made = driver("psycopg").PromptConnection
+    connection = await made.connect(url_of(), autocommit=True, limit=0.3)
+    with pytest.raises(TimeoutError, match=r"no answer in 0\.3 s"):
+        await connection.execute("SELECT pg_sleep(60)")
+    assert connection.closed
+
+
+@pytest.mark.integration
 async def test_sqlite_is_interrupted_in_the_middle_of_a_statement(sqlite_url, opened):
     endless = text(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
