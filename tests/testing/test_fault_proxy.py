@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import socket
 import time
 
 import pytest
@@ -306,3 +308,17 @@ async def until(condition):
     async with asyncio.timeout(30.0):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_who_has_just_been_accepted_is_not_left_open(turns):
+    proxy = FaultProxy("127.0.0.1", 9)
+    await proxy.listen()
+    with socket.create_connection(("127.0.0.1", proxy.port)) as client:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await proxy.stop()
+        client.setblocking(False)
+        with pytest.raises(ConnectionResetError):
+            await asyncio.get_running_loop().sock_recv(client, 1)
+    gc.collect()

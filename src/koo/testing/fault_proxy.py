@@ -89,13 +89,19 @@ class FaultProxy(Conditions):
 
     async def stop(self) -> None:
         """Refuse, reset every connection, and wait until the last is gone."""
-        self.refuse()
-        # Who has just been accepted is known a few turns of the loop later.
+        # An asyncio server that closes forgets who has just been accepted, and leaves him open.
+        self._stop_accepting()
         for _ in range(_TURNS_TO_ACCEPT):
             await asyncio.sleep(0)
+        self.refuse()
         links = tuple(self._links)
         self.reset_all()
         await asyncio.gather(*(link.ended.wait() for link in links))
+
+    def _stop_accepting(self) -> None:
+        loop = asyncio.get_running_loop()
+        for listening in self._server.sockets if self._server else ():
+            loop.remove_reader(listening.fileno())
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.traffic.accepted_total += 1
