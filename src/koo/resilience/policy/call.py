@@ -126,18 +126,6 @@ class Call:
             self.permits = answer
             self.refusal = None
 
-    def admit_beside(self, held: Permit, holder: Gate) -> Rejected | None:
-        """Take the permits of all gates but *holder*, whose permit is *held*."""
-        permits: list[Permit] = []
-        for gate in self.policy.gates:
-            answer = held if gate is holder else gate.admit(self.ask)
-            if isinstance(answer, Rejected):
-                _give_back([*permits, *([] if held in permits else [held])])
-                return answer
-            permits.append(answer)
-        self.permits = permits
-        return None
-
     # -- time ----------------------------------------------------------------------
 
     def arm(self) -> None:
