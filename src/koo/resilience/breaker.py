@@ -39,8 +39,6 @@ __all__ = ["BreakerConfig", "BreakerStats", "CircuitBreaker", "Mode", "State"]
 
 _NO_EVIDENCE: Final = -1
 _NO_FLIGHTS: Final = Flights()
-#: The modes in which a closed breaker never opens.
-_UNBOUND: Final = frozenset({Mode.FORCED_CLOSED, Mode.DISABLED})
 
 
 class CircuitBreaker:
@@ -152,6 +150,10 @@ class CircuitBreaker:
         permit.took = permit.seconds(self._monotonic())
         self._flying.end(id(permit))
 
+    def is_probe(self, permit: TimedPermit) -> bool:
+        """Whether what *permit* allowed is to show that the dependency is back."""
+        return self._state is State.HALF_OPEN and permit.generation == self._generation
+
     def lease_for(self, seconds: float) -> None:
         """Lease probes for so many *seconds*, or as long as was heard of another attempt."""
         self._lease = max(seconds, self._lease or 0.0)
@@ -245,9 +247,7 @@ class CircuitBreaker:
             return self._open_refusal(now)
         if self._state is State.HALF_OPEN:
             return self._half_open_refusal(now)
-        if self._mode in _UNBOUND:
-            return None
-        return self._closed_refusal(now)
+        return None if self._mode.never_opens else self._closed_refusal(now)
 
     def _closed_refusal(self, now: float) -> CircuitOpen | None:
         if self._overdue(now) and (cause := self._why_slow(now)):
@@ -340,7 +340,7 @@ class CircuitBreaker:
 
     def _close(self, cause: str) -> None:
         self._failed_probes = 0
-        self._ramp = None if self._mode in _UNBOUND else Ramp(self._config, self._monotonic())
+        self._ramp = None if self._mode.never_opens else Ramp(self._config, self._monotonic())
         self._window.clear()
         self._enter(State.CLOSED, cause)
 

@@ -36,6 +36,11 @@ class Mode(StrEnum):
     DISABLED = "disabled"
     SHADOW = "shadow"
 
+    @property
+    def never_opens(self) -> bool:
+        """Whether a closed breaker stays closed, whatever happens."""
+        return self in {Mode.FORCED_CLOSED, Mode.DISABLED}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerConfig:

@@ -34,6 +34,7 @@ __all__ = [
     "begin",
     "comes_from_a_cancellation",
     "current_permit",
+    "is_part_of_a_probe",
 ]
 
 _LINKS: Final = 16
@@ -363,11 +364,24 @@ def admit_all(gates: tuple[Gate, ...], ask: Ask) -> list[Permit] | Rejected:
     permits: list[Permit] = []
     for gate in gates:
         answer = gate.admit(ask)
-        if isinstance(answer, Rejected):
+        if not isinstance(answer, Rejected):
+            permits.append(answer)
+        elif not is_part_of_a_probe(gate, _running_call()):
             _give_back(permits)
             return answer
-        permits.append(answer)
     return permits
+
+
+def is_part_of_a_probe(gate: Gate, around: Progress | None) -> bool:
+    """Whether the call *around* this one, or one around that, is a probe of *gate*.
+
+    Its end will tell the gate how this one has ended, so this one needs no permit.
+    """
+    while isinstance(around, Call):
+        if any(permit.gate is gate and permit.is_probe for permit in around.permits):
+            return True
+        around = around.outer
+    return False
 
 
 def _give_back(permits: list[Permit] | tuple[()]) -> None:

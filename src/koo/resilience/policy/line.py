@@ -22,7 +22,7 @@ from typing import Final
 from ...errors import Rejected
 from ..gate import Gate, Permit
 from ..line import LinedGate
-from .call import Call
+from .call import Call, is_part_of_a_probe
 from .timers import SLACK, running_loop
 
 __all__ = ["LoopHome", "Place", "wait_for_permits"]
@@ -147,10 +147,11 @@ class Place:
             if gate is self._gate:
                 continue
             answer = self._ask_of(gate)
-            if isinstance(answer, Rejected):
+            if not isinstance(answer, Rejected):
+                permits.append(answer)
+            elif not is_part_of_a_probe(gate, call.outer):
                 call.give_back()
                 return answer
-            permits.append(answer)
         return None
 
     def _ask_of(self, gate: Gate) -> Permit | Rejected:
