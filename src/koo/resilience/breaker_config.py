@@ -28,7 +28,11 @@ class State(StrEnum):
 
 
 class Mode(StrEnum):
-    """Whether a breaker is in charge."""
+    """Whether a breaker is in charge.
+
+    NORMAL as its states say | ISOLATED refuses all | FORCED_CLOSED records, never opens
+    DISABLED admits all, records nothing | SHADOW moves as NORMAL, but admits all and counts
+    """
 
     NORMAL = "normal"
     ISOLATED = "isolated"
