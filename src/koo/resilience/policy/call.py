@@ -372,7 +372,7 @@ def admit_all(gates: tuple[Gate, ...], ask: Ask) -> list[Permit] | Rejected:
     return permits
 
 
-def is_part_of_a_probe(gate: Gate, around: Progress | None) -> bool:
+def is_part_of_a_probe(gate: object, around: Progress | None) -> bool:
     """Whether the call *around* this one, or one around that, is a probe of *gate*.
 
     Its end will tell the gate how this one has ended, so this one needs no permit.
