@@ -114,7 +114,7 @@ class Journey:
         _fix(self, lane_timeout=timeout if attempt_timeout is None else attempt_timeout)
         _fix(self, clock=clock, monotonic=clock.monotonic, _random=random, _on_event=on_event)
         _fix(self, _latency=Histogram(), memory=Memory())
-        for gate in gates:
+        for gate in self.gates:
             if self.lane_timeout is not None and isinstance(gate, LeasingGate):
                 gate.lease_for(self.lane_timeout)
 
