@@ -235,9 +235,14 @@ class LinedGate:
 
     def admit_waiter(self, waiter: Waiter) -> Permit | Rejected:
         """Let in who waits, here or elsewhere, or refuse it; it stands back for who came before."""
-        self._serving = self._line is None or not self._line.stands_before(waiter)
-        try:
+        if self._line is not None and self._line.stands_before(waiter):
             return self.admit(waiter.ask)
+        return self._admit_first(waiter.ask)
+
+    def _admit_first(self, ask: Ask) -> Permit | Rejected:
+        self._serving = True
+        try:
+            return self.admit(ask)
         finally:
             self._serving = False
 
@@ -270,7 +275,7 @@ class LinedGate:
         return False
 
     def _serve(self, head: Waiter, line: Line) -> bool:
-        answer = self.admit_waiter(head)
+        answer = self._admit_first(head.ask)
         if isinstance(answer, Permit):
             line.remove(head)
             if not head.grant(answer):

@@ -366,7 +366,7 @@ def admit_all(gates: tuple[Gate, ...], ask: Ask) -> list[Permit] | Rejected:
         answer = gate.admit(ask)
         if not isinstance(answer, Rejected):
             permits.append(answer)
-        elif not is_part_of_a_probe(gate, _running_call()):
+        elif (around := _running_call()) is None or not is_part_of_a_probe(gate, around):
             _give_back(permits)
             return answer
     return permits
