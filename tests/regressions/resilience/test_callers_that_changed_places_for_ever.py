@@ -102,6 +102,74 @@ def test_who_changes_lines_waits_behind_who_came_before():
     run(calls())
 
 
+class Crossing:
+    """A bulkhead that is full and a limiter with little room, and who waits for either."""
+
+    def __init__(self):
+        self.done = []
+        [self.narrow] = _bulkheads("narrow")
+        config = RateLimiterConfig((Limit(10, 60.0),))
+        self.limiter = RateLimiter("slow", config, clock=running_clock())
+        self.limiter.admit(Ask(5)).settle(SUCCESS)
+        self._held = self.narrow.admit(ONE_REQUEST)
+        self._calls = []
+
+    async def wait_for_the_bulkhead(self, name, limiter=None):
+        gates = [self.narrow, limiter or self.limiter]
+        await self._begin(_behind(*gates, timeout=999), name, ONE_REQUEST)
+
+    async def wait_for_the_limiter(self, name):
+        await self._begin(_behind(self.limiter, timeout=999), name, Ask(8))
+
+    async def _begin(self, policy, name, ask):
+        self._calls.append(asyncio.create_task(policy.run(partial(_work, self.done, name), ask)))
+        await asyncio.sleep(0.001)
+
+    async def end(self):
+        self._held.settle(SUCCESS)
+        await asyncio.gather(*self._calls)
+
+
+def test_who_is_called_stands_back_for_whom_another_gate_has_let_wait_longer():
+    async def calls():
+        crossing = Crossing()
+        await crossing.wait_for_the_limiter("large")
+        await crossing.wait_for_the_bulkhead("small")
+        await crossing.end()
+        assert crossing.done == ["large", "small"]
+
+    run(calls())
+
+
+def test_who_is_called_does_not_stand_back_for_whoever_came_later():
+    async def calls():
+        crossing = Crossing()
+        await crossing.wait_for_the_bulkhead("small")
+        await crossing.wait_for_the_limiter("large")
+        refused = crossing.limiter.stats().rejected_total
+        await crossing.end()
+        assert crossing.done == ["small", "large"]
+        assert crossing.limiter.stats().rejected_total == refused
+
+    run(calls())
+
+
+def test_as_many_as_fit_into_a_line_can_change_to_another():
+    async def calls():
+        crossing, [full] = Crossing(), _bulkheads("full")
+        held = full.admit(ONE_REQUEST)
+        for number in range(500):
+            await crossing.wait_for_the_bulkhead(number, full)
+        ending = asyncio.create_task(crossing.end())
+        await asyncio.sleep(0.001)
+        assert (crossing.narrow.waiting, full.waiting) == (0, 500)
+        held.settle(SUCCESS)
+        await ending
+        assert crossing.done == list(range(500))
+
+    run(calls())
+
+
 def test_what_is_wrong_with_another_line_is_told_to_who_waits_and_not_to_who_leaves():
     class Broken(Counted):
         is_broken = False

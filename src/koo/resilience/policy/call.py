@@ -284,7 +284,7 @@ class Call:
         if (spent, advice) != (outcome.spent, outcome.advice):
             outcome = replace(outcome, spent=spent, advice=advice)
         permits, self.permits = self.permits, ()
-        for permit in permits:
+        for permit in reversed(permits):
             permit.settle(outcome)
 
     def hand_back(self) -> None:

@@ -98,12 +98,10 @@ class Place:
         """Take *permit* and those of the other gates, or line up; False if the caller has gone."""
         if self._answer.done():
             return False
-        self._stop_timer()
         try:
             refusal = self._admit_beside(permit)
             standing = refusal and self.line_up(refusal)
         except Exception as error:  # noqa: BLE001 - the caller's own, not of whoever calls it
-            self._call.give_back()
             self._answer.set_exception(error)
             return True
         if refusal is None or standing is not None:
@@ -145,6 +143,8 @@ class Place:
         call.permits = permits = [held]
         for gate in call.policy.gates:
             if gate is self._gate:
+                # In the gates' order, as without a wait.
+                permits.append(permits.pop(0))
                 continue
             answer = self._ask_of(gate)
             if not isinstance(answer, Rejected):
