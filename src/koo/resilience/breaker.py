@@ -12,9 +12,6 @@ success between, spread over at least ``streak_span``. What is in flight for
 longer than ``slow_threshold`` counts as slow before it ends. Looking changes
 nothing; every transition and every change of mode begins a new generation, and
 an outcome of an older one moves nothing.
-
-    mode      NORMAL as drawn | ISOLATED refuses all | FORCED_CLOSED records, never opens
-              DISABLED admits all, records nothing | SHADOW as drawn, but admits all and counts
 """
 
 from __future__ import annotations
@@ -39,8 +36,6 @@ __all__ = ["BreakerConfig", "BreakerStats", "CircuitBreaker", "Mode", "State"]
 
 _NO_EVIDENCE: Final = -1
 _NO_FLIGHTS: Final = Flights()
-#: The modes in which a closed breaker never opens.
-_UNBOUND: Final = frozenset({Mode.FORCED_CLOSED, Mode.DISABLED})
 
 
 class CircuitBreaker:
@@ -143,14 +138,18 @@ class CircuitBreaker:
             self._record(permit, outcome, now)
 
     def cancelled(self, permit: Permit) -> None:
-        """Take a slot back that was not used."""
+        """Take a slot back that is not used any longer."""
         self._leases.drop(permit)
         self._flying.end(id(permit))
 
     def answered(self, permit: TimedPermit) -> None:
-        """Know how long the first item of a stream took; what follows is a matter of length."""
+        """Know how long a stream's first item took; a probe is then waited for no longer."""
         permit.took = permit.seconds(self._monotonic())
-        self._flying.end(id(permit))
+        self.cancelled(permit)
+
+    def is_probe(self, permit: TimedPermit) -> bool:
+        """Whether what *permit* allowed is to show that the dependency is back."""
+        return self._state is State.HALF_OPEN and permit.generation == self._generation
 
     def lease_for(self, seconds: float) -> None:
         """Lease probes for so many *seconds*, or as long as was heard of another attempt."""
@@ -245,9 +244,7 @@ class CircuitBreaker:
             return self._open_refusal(now)
         if self._state is State.HALF_OPEN:
             return self._half_open_refusal(now)
-        if self._mode in _UNBOUND:
-            return None
-        return self._closed_refusal(now)
+        return None if self._mode.never_opens else self._closed_refusal(now)
 
     def _closed_refusal(self, now: float) -> CircuitOpen | None:
         if self._overdue(now) and (cause := self._why_slow(now)):
@@ -265,7 +262,9 @@ class CircuitBreaker:
         if self._mode is Mode.ISOLATED or now < self._open_until:
             return CircuitOpen(self.name, self._wait(now), self._cause)
         self._enter(State.HALF_OPEN, "the wait is over; probing")
-        return None
+        # A listener that heard of it may have opened it again.
+        is_open = self._state is State.OPEN
+        return CircuitOpen(self.name, self._wait(now), self._cause) if is_open else None
 
     def _half_open_refusal(self, now: float) -> CircuitOpen | None:
         if now < self._open_until:
@@ -340,7 +339,7 @@ class CircuitBreaker:
 
     def _close(self, cause: str) -> None:
         self._failed_probes = 0
-        self._ramp = None if self._mode in _UNBOUND else Ramp(self._config, self._monotonic())
+        self._ramp = None if self._mode.never_opens else Ramp(self._config, self._monotonic())
         self._window.clear()
         self._enter(State.CLOSED, cause)
 

@@ -28,13 +28,22 @@ class State(StrEnum):
 
 
 class Mode(StrEnum):
-    """Whether a breaker is in charge."""
+    """Whether a breaker is in charge.
+
+    NORMAL as its states say | ISOLATED refuses all | FORCED_CLOSED records, never opens
+    DISABLED admits all, records nothing | SHADOW moves as NORMAL, but admits all and counts
+    """
 
     NORMAL = "normal"
     ISOLATED = "isolated"
     FORCED_CLOSED = "forced_closed"
     DISABLED = "disabled"
     SHADOW = "shadow"
+
+    @property
+    def never_opens(self) -> bool:
+        """Whether a closed breaker stays closed, whatever happens."""
+        return self in {Mode.FORCED_CLOSED, Mode.DISABLED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,6 +70,11 @@ class Permit:
         """How long the call has taken *now*, if its gate keeps the time."""
         return now - self.stamp
 
+    @property
+    def is_probe(self) -> bool:
+        """Whether the call, and each call in it, is to show that the dependency is back."""
+        return False
+
     def answered(self) -> None:
         """The first item of a stream is there; a gate that times calls stops its watch."""
 
@@ -98,6 +103,10 @@ class Timekeeper(Issuer, Protocol):
         """The call that *permit* allowed is being answered."""
         ...
 
+    def is_probe(self, permit: TimedPermit) -> bool:
+        """Whether what *permit* allowed is to show that the dependency is back."""
+        ...
+
     def lease_extended(self, permit: TimedPermit, until: float) -> None:
         """The attempt that *permit* allowed may take until the moment *until*."""
         ...
@@ -113,6 +122,11 @@ class TimedPermit(HeldPermit):
     def __init__(self, gate: Timekeeper, ask: Ask, stamp: float, generation: int) -> None:
         super().__init__(gate, ask, stamp, generation)
         self.took: float | None = None
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether the call, and each call in it, is to show that the dependency is back."""
+        return not self.done and self.gate.is_probe(self)
 
     def answered(self) -> None:
         """The first item of a stream is there."""

@@ -8,6 +8,11 @@ While the line is not empty, newcomers join its end, so a large request can't be
 starved by small ones. Who waits holds no permit. A line decides; only the policy
 that put a waiter into it waits.
 
+Who is called asks other gates at once, and may have to stand in the line of one of
+them. So lines move one after another: what is given back meanwhile is given out only
+when all of it is back. Nobody is refused for a permit that another has for a moment,
+and the first of all is refused only by calls that run.
+
 All in one line wait on one event loop, its home, and only there it moves: a permit
 that another thread gives back only calls home. Loops one after another may use the
 same gate; of two that run at the same time the second is told, and not left to hang.
@@ -18,6 +23,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from threading import local
 from typing import Final, Protocol
 
 from ..errors import Rejected, Saturated
@@ -63,7 +69,7 @@ class Waiter(Protocol):
 
     @property
     def arrived(self) -> float:
-        """When it first came (monotonic seconds); its place in every line it joins."""
+        """Its place in every line it joins: the higher, the later it first came."""
         ...
 
     def grant(self, permit: Permit) -> bool:
@@ -116,6 +122,11 @@ class Line:
         """Who is next."""
         return self._queues[min(self._queues)][0] if self._queues else None
 
+    def stands_before(self, waiter: Waiter) -> bool:
+        """Whether somebody here comes before *waiter*."""
+        head = self.head()
+        return head is not None and _rank(head) < _rank(waiter)
+
     def _count(self, waiter: Waiter, sign: int) -> None:
         requests, tokens, nanousd = waiter.ask.weights
         mine = self.asked
@@ -128,6 +139,21 @@ class Line:
     def _forget_if_empty(self, priority: int) -> None:
         if not self._queues[priority]:
             del self._queues[priority]
+
+
+def _rank(waiter: Waiter) -> tuple[int, float]:
+    return waiter.ask.priority, waiter.arrived
+
+
+class _Thread(local):
+    """The gates whose lines are to move in this thread, one after another."""
+
+    def __init__(self) -> None:
+        self.due: dict[LinedGate, None] = {}
+        self.is_moving = False
+
+
+_THREAD: Final = _Thread()
 
 
 class LinedGate:
@@ -161,7 +187,7 @@ class LinedGate:
 
     @property
     def must_line_up(self) -> bool:
-        """Whether a newcomer has to wait behind others; never for the head, being served."""
+        """Whether who asks has to wait behind others; never for who comes before them."""
         return self._line is not None and not self._serving
 
     @property
@@ -190,17 +216,41 @@ class LinedGate:
             self.serve()
 
     def serve(self) -> None:
-        """Give permits to the head of the line while they last."""
+        """Give permits to the head of the line while they last; other lines that move go first."""
         line = self._line
-        if line is None or self._is_left_to(line.home, self.serve) or self._serving:
+        if line is None or self._is_left_to(line.home, self.serve):
             return
+        thread = _THREAD
+        thread.due[self] = None
+        if thread.is_moving:
+            return
+        thread.is_moving = True
+        try:
+            while thread.due:
+                gate = next(iter(thread.due))
+                del thread.due[gate]
+                gate._move()  # noqa: SLF001 - of the same class
+        finally:
+            thread.is_moving = False
+
+    def admit_waiter(self, waiter: Waiter) -> Permit | Rejected:
+        """Let in who waits, here or elsewhere, or refuse it; it stands back for who came before."""
+        if self._line is not None and self._line.stands_before(waiter):
+            return self.admit(waiter.ask)
+        return self._admit_first(waiter.ask)
+
+    def _admit_first(self, ask: Ask) -> Permit | Rejected:
         self._serving = True
         try:
-            while (head := line.head()) is not None and self._serve(head, line):
-                pass
+            return self.admit(ask)
         finally:
             self._serving = False
-        if not line.size:
+
+    def _move(self) -> None:
+        line = self._line
+        while line is not None and (head := line.head()) is not None and self._serve(head, line):
+            pass
+        if line is not None and not line.size:
             self._line = None
 
     def _line_of(self, home: Home) -> Line:
@@ -225,7 +275,7 @@ class LinedGate:
         return False
 
     def _serve(self, head: Waiter, line: Line) -> bool:
-        answer = self.admit(head.ask)
+        answer = self._admit_first(head.ask)
         if isinstance(answer, Permit):
             line.remove(head)
             if not head.grant(answer):

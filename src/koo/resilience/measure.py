@@ -91,6 +91,13 @@ def _wider(counts: array[int]) -> array[int]:
     return array(_WIDER[counts.typecode], counts)
 
 
+def _wider_ring(ring: array[int] | list[int]) -> array[int] | list[int]:
+    """A *ring* for larger numbers; beyond the widest array a list, for a bill may say anything."""
+    if isinstance(ring, array) and ring.typecode in _WIDER:
+        return _wider(ring)
+    return list(ring)
+
+
 class Histogram:
     """Where durations are recorded; as long as the longest needs, as wide as the most frequent."""
 
@@ -145,7 +152,7 @@ class RollingCount:
         self.kept = 0
         self._latest = 0
         self._fresh = 0
-        self._ring = _NO_COUNTS
+        self._ring: array[int] | list[int] = _NO_COUNTS
 
     def add(self, now: float, amount: int = 1) -> None:
         """Count *amount* at the moment *now* (monotonic seconds)."""
@@ -205,7 +212,7 @@ class RollingCount:
     def buckets(self) -> tuple[int, list[int]]:
         """The latest bucket's number, and what all buckets up to it hold, oldest first."""
         start = self._latest % self.ticks
-        older = self._ring[start:] + self._ring[:start] if self._ring else [0] * self.ticks
+        older = [*self._ring[start:], *self._ring[:start]] if self._ring else [0] * self.ticks
         return self._latest, [*older, self._fresh]
 
     def refill(self, latest: int, amounts: list[int]) -> None:
@@ -253,5 +260,5 @@ class RollingCount:
         try:
             self._ring[slot] = amount
         except OverflowError:
-            self._ring = _wider(self._ring)
+            self._ring = _wider_ring(self._ring)
             self._put(slot, amount)

@@ -62,20 +62,24 @@ class Tally:
 
 
 class _Kind:
-    """The outcomes of one kind: the numbers of the latest *size*, and how many lately."""
+    """The outcomes of one kind: the numbers of the latest *size*, and how many lately.
 
-    __slots__ = ("_numbers", "_size", "recent")
+    A quarter more is kept, so that to let go of the oldest, which moves all others, is rare.
+    """
+
+    __slots__ = ("_most", "_numbers", "_size", "recent")
 
     def __init__(self, size: int, recent: RollingCount) -> None:
         self._size = size
+        self._most = size + size // 4
         self._numbers = array("q")
         self.recent = recent
 
     def add(self, number: int, now: float) -> None:
         self.recent.add(now)
         self._numbers.append(number)
-        if len(self._numbers) > self._size:
-            del self._numbers[0]
+        if len(self._numbers) > self._most:
+            del self._numbers[: len(self._numbers) - self._size]
 
     def after(self, number: int) -> int:
         return len(self._numbers) - bisect_right(self._numbers, number)

@@ -98,3 +98,19 @@ def test_who_is_cancelled_in_the_instant_of_the_grant_hands_it_on():
         assert (gate.waiting, gate.stats().in_flight) == (0, 0)
 
     run(calls())
+
+
+def test_who_is_cancelled_in_the_instant_of_a_refusal_is_cancelled():
+    async def calls():
+        gate = DailyBudget("day", DailyBudgetConfig(100), clock=running_clock())
+        through = Policy("dep", gates=[gate], timeout=99, clock=running_clock())
+        held = gate.admit(Ask(nanousd=60))
+        waiting = asyncio.create_task(through.run(_nothing, Ask(nanousd=60)))
+        await asyncio.sleep(1)
+        waiting.cancel()
+        held.settle(SUCCESS)
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert (gate.waiting, gate.stats().reserved_nanousd) == (0, 0)
+
+    run(calls())

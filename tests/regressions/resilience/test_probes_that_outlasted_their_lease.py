@@ -111,3 +111,18 @@ def test_a_breaker_that_policies_share_waits_for_the_longest_attempt_of_them():
         task.cancel()
 
     run(calls())
+
+
+def test_gates_that_come_from_a_generator_hear_how_long_an_attempt_may_take():
+    async def calls():
+        clock = running_clock()
+        config = BreakerConfig(recovery_timeout=RECOVERY)
+        gate = CircuitBreaker("dep", config, clock=clock, random=lambda: 0.0)
+        Policy("dep", gates=(each for each in [gate]), attempt_timeout=40, clock=clock)
+        gate.open_until(RECOVERY, "dead")
+        await asyncio.sleep(RECOVERY)
+        probe = gate.admit(ONE_REQUEST)
+        assert gate.stats().retry_after == 40
+        probe.cancel()
+
+    run(calls())

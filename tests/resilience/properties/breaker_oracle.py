@@ -169,8 +169,7 @@ class BreakerOracle:
         """The first item of a stream has come: from here on, nobody waits for this call."""
         if ticket.took is None:
             ticket.took = now - ticket.began
-        if ticket in self.flying:
-            self.flying.remove(ticket)
+        self.cancel(ticket)
 
     # -- settling ----------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ __all__ = [
     "begin",
     "comes_from_a_cancellation",
     "current_permit",
+    "is_part_of_a_probe",
 ]
 
 _LINKS: Final = 16
@@ -125,18 +126,6 @@ class Call:
         else:
             self.permits = answer
             self.refusal = None
-
-    def admit_beside(self, held: Permit, holder: Gate) -> Rejected | None:
-        """Take the permits of all gates but *holder*, whose permit is *held*."""
-        permits: list[Permit] = []
-        for gate in self.policy.gates:
-            answer = held if gate is holder else gate.admit(self.ask)
-            if isinstance(answer, Rejected):
-                _give_back([*permits, *([] if held in permits else [held])])
-                return answer
-            permits.append(answer)
-        self.permits = permits
-        return None
 
     # -- time ----------------------------------------------------------------------
 
@@ -295,7 +284,7 @@ class Call:
         if (spent, advice) != (outcome.spent, outcome.advice):
             outcome = replace(outcome, spent=spent, advice=advice)
         permits, self.permits = self.permits, ()
-        for permit in permits:
+        for permit in reversed(permits):
             permit.settle(outcome)
 
     def hand_back(self) -> None:
@@ -375,11 +364,24 @@ def admit_all(gates: tuple[Gate, ...], ask: Ask) -> list[Permit] | Rejected:
     permits: list[Permit] = []
     for gate in gates:
         answer = gate.admit(ask)
-        if isinstance(answer, Rejected):
+        if not isinstance(answer, Rejected):
+            permits.append(answer)
+        elif (around := _running_call()) is None or not is_part_of_a_probe(gate, around):
             _give_back(permits)
             return answer
-        permits.append(answer)
     return permits
+
+
+def is_part_of_a_probe(gate: object, around: Progress | None) -> bool:
+    """Whether the call *around* this one, or one around that, is a probe of *gate*.
+
+    Its end will tell the gate how this one has ended, so this one needs no permit.
+    """
+    while isinstance(around, Call):
+        if any(permit.gate is gate and permit.is_probe for permit in around.permits):
+            return True
+        around = around.outer
+    return False
 
 
 def _give_back(permits: list[Permit] | tuple[()]) -> None:

@@ -15,6 +15,7 @@ has an appraiser.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -131,4 +132,6 @@ async def _next(call: Call, items: AsyncGenerator[T, None], gap: float | None) -
         return item
     finally:
         call.disarm()
-        CURRENT.reset(token)
+        # Closed by the collector, after its loop: that context has gone its own way.
+        with suppress(ValueError):
+            CURRENT.reset(token)

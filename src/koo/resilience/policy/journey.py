@@ -114,7 +114,7 @@ class Journey:
         _fix(self, lane_timeout=timeout if attempt_timeout is None else attempt_timeout)
         _fix(self, clock=clock, monotonic=clock.monotonic, _random=random, _on_event=on_event)
         _fix(self, _latency=Histogram(), memory=Memory())
-        for gate in gates:
+        for gate in self.gates:
             if self.lane_timeout is not None and isinstance(gate, LeasingGate):
                 gate.lease_for(self.lane_timeout)
 
@@ -170,7 +170,8 @@ class Journey:
         if now >= memory.chores_at:
             memory.do_chores(now, now - call.began, self.retry_budget)
         permits, call.permits = call.permits, ()
-        for permit in permits:
+        # The first gate last: whoever waits for all of them stands in its line as a rule.
+        for permit in reversed(permits):
             # permit.settle(outcome), spelled out.
             if permit.done:
                 permit.settle(outcome)

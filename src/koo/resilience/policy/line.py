@@ -1,9 +1,12 @@
 """Waiting in a gate's line, which is the one place where a refused call waits.
 
-refusal with a line --> Place joins it --> granted: ask the other gates
+refusal with a line --> Place joins it --> called: ask the other gates, there and then
                              |                        |-- all admit: go
                              |                        +-- one refuses: give back, join there
                              +-- patience over, refused, cancelled: leave
+
+The gate's call is answered before anybody else is called. Callers that held one permit each
+until it was their turn to run would refuse one another, and change places, for ever.
 """
 
 from __future__ import annotations
@@ -13,15 +16,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
+from itertools import count
+from typing import Final
 
 from ...errors import Rejected
-from ..gate import Permit
+from ..gate import Gate, Permit
 from ..line import LinedGate
-from ..outcome import Ask
-from .call import Call
+from .call import Call, is_part_of_a_probe
 from .timers import SLACK, running_loop
 
 __all__ = ["LoopHome", "Place", "wait_for_permits"]
+
+#: Strictly later for each, so that of any two the same one stands first in every line.
+_ARRIVALS: Final = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +54,58 @@ class LoopHome:
 
 
 class Place:
-    """One caller's place in line."""
+    """One call's place in line."""
 
-    __slots__ = ("_answer", "_loop", "_timer", "arrived", "ask", "home")
+    __slots__ = (
+        "_answer",
+        "_call",
+        "_gate",
+        "_loop",
+        "_refusal",
+        "_timer",
+        "_until",
+        "arrived",
+        "ask",
+        "home",
+    )
 
-    def __init__(self, ask: Ask, arrived: float) -> None:
-        self.ask = ask
-        self.arrived = arrived
+    _gate: LinedGate
+    _refusal: Rejected
+
+    def __init__(self, call: Call, until: float) -> None:
+        self.ask = call.ask
+        self.arrived = next(_ARRIVALS)
+        self._call = call
+        self._until = until
         self._loop = get_running_loop()
         self.home = LoopHome(self._loop)
-        self._answer: Future[Permit | Rejected | None] = self._loop.create_future()
+        #: None: the call holds every permit.
+        self._answer: Future[Rejected | None] = self._loop.create_future()
         self._timer: TimerHandle | None = None
 
+    def line_up(self, refusal: Rejected) -> Rejected | None:
+        """Join the line of the gate that has refused; what stands if that is of no use."""
+        gate, now = refusal.line, self._call.policy.monotonic()
+        if not isinstance(gate, LinedGate) or now >= self._until:
+            return refusal
+        due = refusal.retry_after if refusal.soonest is None else refusal.soonest
+        if due is not None and now + due >= self._until:
+            return refusal
+        self._gate, self._refusal = gate, refusal
+        return gate.join(self)
+
     def grant(self, permit: Permit) -> bool:
-        """Take *permit*; False if the caller has gone."""
+        """Take *permit* and those of the other gates, or line up; False if the caller has gone."""
         if self._answer.done():
             return False
-        self._answer.set_result(permit)
+        try:
+            refusal = self._admit_beside(permit)
+            standing = refusal and self.line_up(refusal)
+        except Exception as error:  # noqa: BLE001 - the caller's own, not of whoever calls it
+            self._answer.set_exception(error)
+            return True
+        if refusal is None or standing is not None:
+            self._answer.set_result(standing)
         return True
 
     def refuse(self, rejection: Rejected) -> None:
@@ -76,35 +118,57 @@ class Place:
         self._stop_timer()
         self._timer = self._loop.call_later(seconds + SLACK, gate.serve)
 
-    async def wait(self, gate: LinedGate, patience: float) -> Permit | Rejected | None:
-        """The permit or refusal that came within *patience* seconds, else None."""
-        end = self._loop.call_later(patience, self._give_up)
+    async def wait(self) -> Rejected | None:
+        """Return when the call holds every permit, or the refusal that stands."""
+        call, since = self._call, self._call.policy.monotonic()
+        end = self._loop.call_later(self._until - since, self._give_up)
         try:
-            return await self._answer
+            standing = await self._answer
         except BaseException:
-            self._hand_on()
+            self._go_away()
             raise
         finally:
             end.cancel()
             self._stop_timer()
-            if self._heard is None:
-                # Whom the gate has answered it has taken out; to look for him costs the whole line.
-                gate.leave(self)
+        now = call.policy.monotonic()
+        call.waited += now - since
+        if standing is None and now >= self._until:
+            call.give_back()
+            return self._refusal
+        return standing
 
-    @property
-    def _heard(self) -> Permit | Rejected | None:
-        """What the gate has answered, if it has."""
-        answer = self._answer
-        return answer.result() if answer.done() and not answer.cancelled() else None
+    def _admit_beside(self, held: Permit) -> Rejected | None:
+        """Take the permits of all gates but the one that has given *held*, or none of any."""
+        call = self._call
+        call.permits = permits = [held]
+        for gate in call.policy.gates:
+            if gate is self._gate:
+                # In the gates' order, as without a wait.
+                permits.append(permits.pop(0))
+                continue
+            answer = self._ask_of(gate)
+            if not isinstance(answer, Rejected):
+                permits.append(answer)
+            elif not is_part_of_a_probe(gate, call.outer):
+                call.give_back()
+                return answer
+        return None
+
+    def _ask_of(self, gate: Gate) -> Permit | Rejected:
+        return gate.admit_waiter(self) if isinstance(gate, LinedGate) else gate.admit(self.ask)
 
     def _give_up(self) -> None:
         if not self._answer.done():
-            self._answer.set_result(None)
+            self._answer.set_result(self._refusal)
+            self._gate.leave(self)
 
-    def _hand_on(self) -> None:
-        """Cancelled in the instant after the grant: the permit goes to the next."""
-        if isinstance(answer := self._heard, Permit):
-            answer.cancel()
+    def _go_away(self) -> None:
+        """Whom the gate has answered it has taken out; to look for him costs the whole line."""
+        if self._answer.done() and not self._answer.cancelled():
+            # Cancelled in the instant after it was called: what it holds goes to the next.
+            self._call.give_back()
+        else:
+            self._gate.leave(self)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -114,36 +178,16 @@ class Place:
 
 async def wait_for_permits(call: Call, refusal: Rejected) -> Rejected | None:
     """Wait in line until *call* holds every permit; the refusal that stands, else None."""
-    arrived = call.policy.monotonic()
-    until = _end_of_patience(call, arrived)
-    while True:
-        gate, now = refusal.line, call.policy.monotonic()
-        if until is None or not isinstance(gate, LinedGate) or now >= until:
-            return refusal
-        due = refusal.retry_after if refusal.soonest is None else refusal.soonest
-        if due is not None and now + due >= until:
-            return refusal
-        place = Place(call.ask, arrived)
-        if (full := gate.join(place)) is not None:
-            return full
-        answer = await place.wait(gate, until - now)
-        call.waited += call.policy.monotonic() - now
-        match answer:
-            case None:
-                return refusal
-            case Rejected():
-                refusal = answer
-            case permit if call.policy.monotonic() >= until:
-                permit.cancel()
-                return refusal
-            case permit:
-                beside = call.admit_beside(permit, gate)
-                if beside is None:
-                    return None
-                refusal = beside
+    until = _end_of_patience(call)
+    if until is None:
+        return refusal
+    place = Place(call, until)
+    standing = place.line_up(refusal)
+    return await place.wait() if standing is None else standing
 
 
-def _end_of_patience(call: Call, now: float) -> float | None:
-    patience = call.policy.patience
-    ends = [call.deadline_at, None if patience is None else now + patience]
+def _end_of_patience(call: Call) -> float | None:
+    policy, ends = call.policy, [call.deadline_at]
+    if policy.patience is not None:
+        ends.append(policy.monotonic() + policy.patience)
     return min((end for end in ends if end is not None), default=None)

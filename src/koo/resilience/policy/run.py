@@ -167,4 +167,8 @@ class Policy(Journey):
                     self.succeed(call, SUCCESS if free else self.appraise_safely(value))
                     return value
         finally:
-            _leave_context(token)
+            try:  # noqa: SIM105 - each call would pay for suppress()
+                _leave_context(token)
+            except ValueError:
+                # Closed by the collector, after its loop: that context has gone its own way.
+                pass

@@ -52,7 +52,8 @@ class Lane:
         self.is_armed = True
         self._fire_in(self.timeout)
 
-    def _fire(self) -> None:
+    def fire(self) -> None:
+        """End the calls whose moment has come, and watch those that are left."""
         self.is_armed = False
         now, calls = self._clock.monotonic(), self.calls
         while calls:
@@ -65,7 +66,28 @@ class Lane:
             oldest.expire()
 
     def _fire_in(self, seconds: float) -> None:
-        self.loop.call_later(seconds + SLACK, self._fire, context=self._context)
+        self.loop.call_later(seconds + SLACK, _Alarm(self), context=self._context)
+
+
+class _Alarm:
+    """What the loop holds of a lane. A loop that is closed drops it before it has rung.
+
+    The calls in the lane will then never end; let go, they are collected with what they hold.
+    """
+
+    __slots__ = ("_has_rung", "_lane")
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._has_rung = False
+
+    def __call__(self) -> None:
+        self._has_rung = True
+        self._lane.fire()
+
+    def __del__(self) -> None:
+        if not self._has_rung:
+            self._lane.calls.clear()
 
 
 class _Thread(local):
