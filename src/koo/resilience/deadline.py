@@ -15,7 +15,15 @@ from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["CURRENT", "Deadline", "Progress", "current_attempt", "current_deadline", "detached"]
+__all__ = [
+    "CURRENT",
+    "Deadline",
+    "Progress",
+    "current_attempt",
+    "current_deadline",
+    "detached",
+    "running_call",
+]
 
 T = TypeVar("T")
 
@@ -70,13 +78,35 @@ class Progress(Protocol):
         """Which attempt this is, from 1, counted through all policies around it."""
         ...
 
+    @property
+    def outer(self) -> Progress | None:
+        """The call around it, if there is one."""
+        ...
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its attempt is over, though the context may still name it."""
+        ...
+
 
 CURRENT: ContextVar[Progress | None] = ContextVar("koo_call", default=None)
 
 
+def running_call() -> Progress | None:
+    """The innermost call of this context that has not ended.
+
+    One that has may still be named there: a generator that nobody reads on is closed in a context
+    of its own, and two blocks may be left in another order than they were entered.
+    """
+    call = CURRENT.get()
+    while call is not None and call.has_ended:
+        call = call.outer
+    return call
+
+
 def current_deadline() -> Deadline | None:
     """The deadline that the running call has inherited or set, if any."""
-    call = CURRENT.get()
+    call = running_call()
     if call is None or call.deadline_at is None:
         return None
     return Deadline(call.deadline_at)
@@ -84,7 +114,7 @@ def current_deadline() -> Deadline | None:
 
 def current_attempt() -> int:
     """Which attempt is running, from 1; 0 outside every policy. Send it downstream."""
-    call = CURRENT.get()
+    call = running_call()
     return 0 if call is None else call.attempt
 
 

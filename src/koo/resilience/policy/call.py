@@ -17,11 +17,11 @@ from asyncio import (
 from collections.abc import Callable
 from dataclasses import replace
 from threading import get_ident
-from typing import Final, Protocol
+from typing import Protocol
 
 from ...errors import DeadlineExceeded, Rejected
-from ..classifier import leaves_of, refusal_in
-from ..deadline import CURRENT, Progress
+from ..classifier import comes_from_a_cancellation, leaves_of, refusal_in
+from ..deadline import CURRENT, Progress, running_call
 from ..gate import Gate, Issuer, Permit
 from ..outcome import ABANDONED, Ask, Outcome
 from .stats import Memory
@@ -32,12 +32,10 @@ __all__ = [
     "Terms",
     "admit_all",
     "begin",
-    "comes_from_a_cancellation",
     "current_permit",
 ]
 
-_LINKS: Final = 16
-_running_call = CURRENT.get
+_named_call = CURRENT.get
 _bare = object.__new__
 
 
@@ -114,6 +112,11 @@ class Call:
         if self.deadline_at is None or at < self.deadline_at:
             self.deadline_at = at
             self.is_ours = False
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its attempt is over: what was settled or given back holds no list of permits."""
+        return not isinstance(self.permits, list)
 
     # -- admission -----------------------------------------------------------------
 
@@ -336,9 +339,12 @@ def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] |
     call.began = began = monotonic()
     limit = policy.timeout if timeout is None else timeout
     call.deadline_at = None if limit is None else began + limit
-    call.outer = outer = _running_call()
-    if outer is not None and outer.deadline_at is not None:
-        call.obey(outer.deadline_at)
+    call.outer = outer = _named_call()
+    if outer is not None:
+        if outer.has_ended:
+            call.outer = outer = running_call()
+        if outer is not None and outer.deadline_at is not None:
+            call.obey(outer.deadline_at)
     if ask.deadline is not None:
         call.obey(ask.deadline.at)
     # The policy's own timeout has been time enough for all that came before.
@@ -350,24 +356,9 @@ def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] |
 
 def current_permit(gate: Issuer) -> Permit | None:
     """The permit of *gate* that the running call holds; None if it holds none."""
-    call = _running_call()
+    call = running_call()
     held = call.permits if isinstance(call, Call) else ()
     return next((permit for permit in held if permit.gate is gate), None)
-
-
-def comes_from_a_cancellation(error: BaseException) -> bool:
-    """Whether *error*, or all of a group, is what an operation made of being cancelled."""
-    return all(map(_follows_a_cancellation, leaves_of(error))) or _follows_a_cancellation(error)
-
-
-def _follows_a_cancellation(error: BaseException) -> bool:
-    for _ in range(_LINKS):
-        if error.__context__ is None:
-            return False
-        error = error.__context__
-        if isinstance(error, CancelledError):
-            return True
-    return False
 
 
 def admit_all(gates: tuple[Gate, ...], ask: Ask) -> list[Permit] | Rejected:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final, NoReturn, TypeVar
 
 from ...errors import KooError, Rejected
-from ..classifier import classify_by_type, refusal_in
+from ..classifier import classify_by_type, comes_from_a_cancellation, refusal_in
 from ..clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from ..events import CallRejected, GaveUp, Listener, RetryScheduled, ignore, tell
 from ..gate import Gate, LeasingGate
@@ -31,7 +31,7 @@ from ..outcome import (
     Success,
 )
 from ..retry import RetryBudget, RetryConfig
-from .call import Call, comes_from_a_cancellation
+from .call import Call
 from .compose import check_composition, check_parts
 from .line import wait_for_permits
 from .stats import Memory, PolicyStats
