@@ -266,13 +266,19 @@ class Call:
         """Whether *error* says no more than that an inherited deadline has come."""
         if self.is_ours or self.deadline_at is None:
             return False
-        return all(self._is_lateness(leaf, now) for leaf in leaves_of(error))
+        late = all(self._is_lateness(leaf, now) for leaf in leaves_of(error))
+        return late or self._was_made_of_the_deadline(error, now)
 
     def _is_lateness(self, error: BaseException, now: float) -> bool:
         if not isinstance(error, TimeoutError):
-            return refusal_in(error) is not None
+            return refusal_in(error) is not None or self._was_made_of_the_deadline(error, now)
         inherited = isinstance(error, DeadlineExceeded) and error.deadline_at == self.deadline_at
         return inherited or self.is_past(now + SLACK)
+
+    def _was_made_of_the_deadline(self, error: BaseException, now: float) -> bool:
+        """Whether *error* is what a driver has made of being cut when the deadline came."""
+        is_due = self.ends_with_deadline and self.is_past(now + SLACK)
+        return is_due and comes_from_a_cancellation(error)
 
     @property
     def timeout_is_ours(self) -> bool:
