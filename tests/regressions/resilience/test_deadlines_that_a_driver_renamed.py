@@ -1,6 +1,7 @@
 """A driver made an error of its own of an inherited deadline, and the dependency was blamed."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -166,3 +167,19 @@ async def test_an_error_before_the_deadline_is_the_dependencys():
         with pytest.raises(ConnectionResetError):
             await inner.run(own_trouble, ask)
     assert gate.stats().state is State.OPEN
+
+
+async def test_who_swallows_the_cancellation_and_then_fails_is_judged_by_the_error():
+    """Nothing says any more that it was cut; a mistake of the caller's own blames nobody."""
+    gate = breaker()
+    through = policy(gates=[gate], attempt_timeout=0.5)
+
+    async def deaf():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        raise LookupError
+
+    for _ in range(3):
+        with pytest.raises(LookupError):
+            await through.run(deaf)
+    assert gate.stats().state is State.CLOSED

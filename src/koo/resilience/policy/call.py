@@ -122,7 +122,7 @@ class Call:
 
     def admit(self) -> None:
         """Take every gate's permit, or none and keep the refusal."""
-        answer = admit_all(self.policy.gates, self.ask)
+        answer = admit_all(self.policy, self.ask)
         if isinstance(answer, Rejected):
             self.refusal = answer
         else:
@@ -135,7 +135,7 @@ class Call:
         for gate in self.policy.gates:
             answer = held if gate is holder else gate.admit(self.ask)
             if isinstance(answer, Rejected):
-                _give_back([*permits, *([] if held in permits else [held])])
+                _give_back(self.policy, [*permits, *([] if held in permits else [held])])
                 return answer
             permits.append(answer)
         self.permits = permits
@@ -305,7 +305,10 @@ class Call:
             outcome = replace(outcome, spent=spent, advice=advice)
         permits, self.permits = self.permits, ()
         for permit in permits:
-            permit.settle(outcome)
+            try:
+                permit.settle(outcome)
+            except Exception:  # noqa: BLE001 - the others must hear of it, and the caller of its call
+                self.policy.memory.gate_errors_total += 1
 
     def hand_back(self) -> None:
         """A gate inside has refused: nothing was sent, unless the owner has told what it spent."""
@@ -317,7 +320,7 @@ class Call:
     def give_back(self) -> None:
         """Cancel every permit: nothing was sent."""
         permits, self.permits = self.permits, ()
-        _give_back(permits)
+        _give_back(self.policy, permits)
 
     def deadline_error(self) -> DeadlineExceeded:
         """What the caller gets when the time is over."""
@@ -367,18 +370,21 @@ def current_permit(gate: Issuer) -> Permit | None:
     return next((permit for permit in held if permit.gate is gate), None)
 
 
-def admit_all(gates: tuple[Gate, ...], ask: Ask) -> list[Permit] | Rejected:
+def admit_all(policy: Terms, ask: Ask) -> list[Permit] | Rejected:
     """Every gate's permit, or none and the refusal."""
     permits: list[Permit] = []
-    for gate in gates:
+    for gate in policy.gates:
         answer = gate.admit(ask)
         if isinstance(answer, Rejected):
-            _give_back(permits)
+            _give_back(policy, permits)
             return answer
         permits.append(answer)
     return permits
 
 
-def _give_back(permits: list[Permit] | tuple[()]) -> None:
+def _give_back(policy: Terms, permits: list[Permit] | tuple[()]) -> None:
     for permit in reversed(permits):
-        permit.cancel()
+        try:
+            permit.cancel()
+        except Exception:  # noqa: BLE001 - the others must go back as well
+            policy.memory.gate_errors_total += 1

@@ -13,6 +13,7 @@ from functools import partial, wraps
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeAlias, TypeVar, overload
 
+from ..checking import is_a
 from ..deadline import CURRENT, Deadline, Progress
 from ..outcome import SUCCESS, Ask, Failure, Outcome
 from .call import Call, begin
@@ -57,7 +58,11 @@ class Attempt:
 
         If it raises all the same, only what it spent counts. In a loop a retryable failure is
         followed by another attempt; after the last the loop ends and raises nothing.
+        Raises ValueError for what is no outcome.
         """
+        if not is_a(outcome, Outcome):
+            what = f"an attempt ends as a Success, a Failure or Abandoned, not as {outcome!r}"
+            raise ValueError(f"Policy {self._journey.name!r}: {what}")
         self._call.told = outcome
 
     async def __aenter__(self) -> Self:

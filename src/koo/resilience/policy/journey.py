@@ -139,6 +139,7 @@ class Journey:
             attempts_total=latency.count + memory.cut_attempts_total,
             retries_total=memory.retries_total,
             appraiser_errors_total=memory.appraiser_errors_total,
+            gate_errors_total=memory.gate_errors_total,
             latency=latency,
         )
 
@@ -176,7 +177,10 @@ class Journey:
                 permit.settle(outcome)
                 continue
             permit.done = True
-            permit.gate.settled(permit, outcome)
+            try:
+                permit.gate.settled(permit, outcome)
+            except Exception:  # noqa: BLE001 - the caller must get the value that was paid for
+                memory.gate_errors_total += 1
 
     def _take_leave(self, call: Call) -> None:
         """End a call that is not timed with the others of its lane."""

@@ -75,7 +75,7 @@ class Policy(Journey):
         timeout: float | None = None,
     ) -> CallOutcome[T]:
         """How the call ended, without raising; only the caller's own cancellation passes."""
-        answer = admit_all(self.gates, ask)
+        answer = admit_all(self, ask)
         if isinstance(answer, Rejected) and answer.line is None:
             self.count_refusal(answer)
             return CallOutcome(None, answer, 0, 0.0)
@@ -149,7 +149,7 @@ class Policy(Journey):
         call: Call | None = None,
     ) -> T:
         if call is None:
-            call = begin(self, ask, timeout, admit_all(self.gates, ask))
+            call = begin(self, ask, timeout, admit_all(self, ask))
         if call.refusal is not None or call.is_late:
             await self.enter(call)
         token = _enter_context(call)

@@ -28,7 +28,8 @@ class PolicyStats:
     A call is what a caller sees, counted when it ends; an attempt is what the
     dependency sees. *latency*
     holds the duration of attempts that succeeded or failed, in seconds.
-    *appraiser_errors_total* counts values whose cost could not be read.
+    *appraiser_errors_total* counts values whose cost could not be read, *gate_errors_total*
+    what gates raised when they were told how an attempt ended.
     """
 
     name: str
@@ -40,6 +41,7 @@ class PolicyStats:
     attempts_total: int
     retries_total: int
     appraiser_errors_total: int
+    gate_errors_total: int
     latency: HistogramStats
 
 
@@ -61,6 +63,7 @@ class Memory:
         "cut_attempts_total",
         "failures_total",
         "fed_total",
+        "gate_errors_total",
         "half_ends_at",
         "lane",
         "late_successes_total",
@@ -78,6 +81,7 @@ class Memory:
         self.successes_total = self.late_successes_total = self.failures_total = 0
         self.rejected_total = self.abandoned_total = self.retries_total = 0
         self.appraiser_errors_total = self.cut_attempts_total = self.fed_total = 0
+        self.gate_errors_total = 0
         self.seen = self.seen_before = 0
         self.quickest = self.quickest_before = _NEVER
         self.chores_at = self.half_ends_at = -_NEVER
