@@ -15,6 +15,8 @@ from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from .checking import check_finite
+
 __all__ = [
     "CURRENT",
     "Deadline",
@@ -35,6 +37,10 @@ class Deadline:
     """The moment *at* (monotonic seconds) when a call's time is over."""
 
     at: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is no moment."""
+        check_finite(self, "at")
 
     @classmethod
     def after(cls, seconds: float, now: float) -> Deadline:

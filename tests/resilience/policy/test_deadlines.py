@@ -245,13 +245,6 @@ async def test_no_attempt_is_begun_after_the_deadline():
     assert dependency.calls == [0]
 
 
-async def test_no_time_that_is_no_number_is_unlimited_time():
-    dependency = Dependency()
-    with pytest.raises(DeadlineExceeded):
-        await policy().run(dependency, timeout=float("nan"))
-    assert dependency.calls == []
-
-
 async def test_no_attempt_is_begun_after_a_wait_in_line_that_took_all_the_time():
     clock, dependency = running_clock(), Dependency()
     gate = Bulkhead("bulkhead", BulkheadConfig(1), clock=clock)
