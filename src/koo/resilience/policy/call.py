@@ -20,12 +20,11 @@ from threading import get_ident
 from typing import Protocol
 
 from ...errors import DeadlineExceeded, Rejected
-from ..classifier import comes_from_a_cancellation, leaves_of, refusal_in
 from ..deadline import CURRENT, Progress, running_call
 from ..gate import Gate, Issuer, Permit
 from ..outcome import ABANDONED, Ask, Outcome
 from .stats import Memory
-from .timers import SLACK, AnyTask, Lane, running_loop
+from .timers import SLACK, AnyTask, Lane
 
 __all__ = [
     "Call",
@@ -66,7 +65,7 @@ class Call:
         "deadline_at",
         "ends_with_deadline",
         "has_expired",
-        "is_late",
+        "is_hurried",
         "is_ours",
         "lane",
         "last_error",
@@ -96,7 +95,8 @@ class Call:
     task: AnyTask | None
     cancelling: int
     has_expired: bool
-    is_late: bool
+    #: Whether it may have less time than the policy gives, which has been time enough so far.
+    is_hurried: bool
     is_ours: bool
     ends_with_deadline: bool
     #: What the owner of a block has said of how it ends; a call without a block has none.
@@ -201,6 +201,22 @@ class Call:
         for permit in self.permits:
             permit.extend_lease(moment)
 
+    def lacks_time(self, moment: float) -> bool:
+        """Whether an attempt that begins at *moment* has too little time, or none."""
+        if self.deadline_at is None:
+            return False
+        left, policy = self.deadline_at - moment, self.policy
+        return left <= 0 or (
+            self.is_hurried and policy.memory.is_too_short(left, policy.monotonic())
+        )
+
+    def may_begin(self, now: float) -> bool:
+        """Whether there is time for an attempt, which then is the one to look if a look is due."""
+        if self.deadline_at is None:
+            return True
+        left = self.deadline_at - now
+        return left > 0 and (not self.is_hurried or self.policy.memory.lets_begin(left, now))
+
     def is_past(self, now: float) -> bool:
         """Whether the time of the whole call is over."""
         return self.deadline_at is not None and now >= self.deadline_at
@@ -249,36 +265,6 @@ class Call:
             return False
         self.has_expired = False
         return self.task.uncancel() <= self.cancelling and isinstance(error, CancelledError)
-
-    def was_left_by_its_caller(self, error: Exception, now: float) -> bool:
-        """Whether *error* says no more than that the caller has gone, or its deadline has come."""
-        return self._was_cancelled_before(error) or self._was_ended_by_its_caller(error, now)
-
-    def _was_cancelled_before(self, error: Exception) -> bool:
-        """Whether the caller has cancelled, and *error* is what the cleanup made of it."""
-        loop = running_loop()
-        task = current_task(loop) if loop else None
-        if task is None or task.cancelling() <= getattr(self, "cancelling", 0):
-            return False
-        return comes_from_a_cancellation(error)
-
-    def _was_ended_by_its_caller(self, error: Exception, now: float) -> bool:
-        """Whether *error* says no more than that an inherited deadline has come."""
-        if self.is_ours or self.deadline_at is None:
-            return False
-        late = all(self._is_lateness(leaf, now) for leaf in leaves_of(error))
-        return late or self._was_made_of_the_deadline(error, now)
-
-    def _is_lateness(self, error: BaseException, now: float) -> bool:
-        if not isinstance(error, TimeoutError):
-            return refusal_in(error) is not None or self._was_made_of_the_deadline(error, now)
-        inherited = isinstance(error, DeadlineExceeded) and error.deadline_at == self.deadline_at
-        return inherited or self.is_past(now + SLACK)
-
-    def _was_made_of_the_deadline(self, error: BaseException, now: float) -> bool:
-        """Whether *error* is what a driver has made of being cut when the deadline came."""
-        is_due = self.ends_with_deadline and self.is_past(now + SLACK)
-        return is_due and comes_from_a_cancellation(error)
 
     @property
     def timeout_is_ours(self) -> bool:
@@ -341,7 +327,7 @@ def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] |
     if isinstance(answer, Rejected):
         call.refusal, answer = answer, []
     call.permits = answer
-    call.has_expired = call.ends_with_deadline = call.is_late = False
+    call.has_expired = call.ends_with_deadline = False
     call.is_ours = True
     # Bound first: the interpreter is slow to call a function that it finds on an instance.
     monotonic = policy.monotonic
@@ -356,10 +342,7 @@ def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] |
             call.obey(outer.deadline_at)
     if ask.deadline is not None:
         call.obey(ask.deadline.at)
-    # The policy's own timeout has been time enough for all that came before.
-    if call.deadline_at is not None and (timeout is not None or not call.is_ours):
-        left = call.deadline_at - began
-        call.is_late = not left > 0 or policy.memory.is_too_short(left, began)
+    call.is_hurried = timeout is not None or not call.is_ours
     return call
 
 

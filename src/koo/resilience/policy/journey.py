@@ -31,6 +31,7 @@ from ..outcome import (
     Success,
 )
 from ..retry import RetryBudget, RetryConfig
+from .blame import was_left_by_its_caller
 from .call import Call
 from .compose import check_composition, check_parts
 from .line import wait_for_permits
@@ -145,17 +146,20 @@ class Journey:
 
     async def enter(self, call: Call) -> None:
         """Return with every permit in hand, after a wait in line if need be, or raise."""
-        if call.is_late or call.is_past(self.monotonic()):
-            call.give_back()
-            raise self._too_late(call)
         if (refusal := call.refusal) is not None:
-            standing = await self._patiently(wait_for_permits(call, refusal))
-            if standing is not None:
-                raise self._refuse(call, standing, standing)
-            if self._cannot_finish_from(call, self.monotonic()):
-                call.give_back()
-                raise self._too_late(call)
-        call.began = self.monotonic()
+            await self._stand_in_line(call, refusal)
+        now = self.monotonic()
+        if not call.may_begin(now):
+            raise self._too_late(call)
+        call.began = now
+
+    async def _stand_in_line(self, call: Call, refusal: Rejected) -> None:
+        if call.lacks_time(self.monotonic()):
+            raise self._too_late(call)
+        standing = await self._patiently(wait_for_permits(call, refusal))
+        if standing is not None:
+            raise self._refuse(call, standing, standing)
+        call.is_hurried = True
 
     def succeed(self, call: Call, outcome: Outcome) -> None:
         """Settle an attempt that did not raise."""
@@ -232,6 +236,7 @@ class Journey:
 
     async def _is_next(self, call: Call, failed: Exception, failure: Failure) -> bool:
         """Whether another attempt is to follow, and if so, not before it may begin."""
+        call.is_hurried = True
         delay = self._next_delay(call, failed, failure)
         if delay is None:
             return False
@@ -259,7 +264,7 @@ class Journey:
         if (refusal := refusal_in(error)) is not None:
             call.hand_back()
             raise self._refuse(call, refusal, error)
-        if call.was_left_by_its_caller(error, self.monotonic()):
+        if was_left_by_its_caller(call, error, self.monotonic()):
             self.abandon(call)
             raise error
         failure = self._classify_safely(error)
@@ -316,7 +321,7 @@ class Journey:
                 note(error, f"{self.name}: not waiting {failure.retry_after:.0f} s; try then")
             return None
         delay = retry.backoff.delay(failure, call.number, self._random)
-        if self._cannot_finish_from(call, self.monotonic() + delay):
+        if call.lacks_time(self.monotonic() + delay):
             note(error, f"{self.name}: the next attempt in {delay:.1f} s is past the deadline")
             return None
         if not self._can_afford(failure):
@@ -345,7 +350,9 @@ class Journey:
             raise
 
     def _too_late(self, call: Call) -> Exception:
-        """What the caller gets when the time is over before an attempt: the last real error."""
+        """What the caller gets when there is no time for an attempt: the last real error."""
+        call.give_back()
+        self.memory.plan_a_look(self.monotonic())
         call.number -= 1
         error = call.last_error
         if error is None:
@@ -371,13 +378,6 @@ class Journey:
         note(error, f"{self.name}: no further attempt; {refusal}")
         mark_given_up(error, call.outer)
         return error
-
-    def _cannot_finish_from(self, call: Call, moment: float) -> bool:
-        """Whether an attempt that begins at *moment* has too little time, or none."""
-        end = call.deadline_at
-        if end is None:
-            return False
-        return moment >= end or self.memory.is_too_short(end - moment, self.monotonic())
 
     def open_lane(self, loop: AbstractEventLoop, timeout: float) -> Lane:
         """The lane for this policy's timeout on *loop*."""

@@ -157,7 +157,7 @@ class Policy(Journey):
     ) -> T:
         if call is None:
             call = begin(self, ask, timeout, admit_all(self, ask))
-        if call.refusal is not None or call.is_late:
+        if call.refusal is not None or (call.is_hurried and not call.may_begin(call.began)):
             await self.enter(call)
         token = _enter_context(call)
         try:
