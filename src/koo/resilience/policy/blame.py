@@ -7,12 +7,10 @@ error --+-- of the caller's cancellation, whatever the cleanup made of it --> no
 
 from __future__ import annotations
 
-from asyncio import current_task
-
 from ...errors import DeadlineExceeded
 from ..classifier import comes_from_a_cancellation, leaves_of, refusal_in
 from .call import Call
-from .timers import SLACK, running_loop
+from .timers import SLACK, times_cancelled
 
 __all__ = ["was_left_by_its_caller"]
 
@@ -24,11 +22,8 @@ def was_left_by_its_caller(call: Call, error: Exception, now: float) -> bool:
 
 def _was_cancelled_before(call: Call, error: Exception) -> bool:
     """Whether the caller has cancelled, and *error* is what the cleanup made of it."""
-    loop = running_loop()
-    task = current_task(loop) if loop else None
-    if task is None or task.cancelling() <= getattr(call, "cancelling", 0):
-        return False
-    return comes_from_a_cancellation(error)
+    was_cancelled = times_cancelled() > getattr(call, "cancelling", 0)
+    return was_cancelled and comes_from_a_cancellation(error)
 
 
 def _was_ended_by_its_caller(call: Call, error: Exception, now: float) -> bool:

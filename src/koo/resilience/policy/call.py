@@ -16,6 +16,7 @@ from asyncio import (
 )
 from collections.abc import Callable
 from dataclasses import replace
+from sys import exception
 from threading import get_ident
 from typing import Protocol
 
@@ -24,7 +25,7 @@ from ..deadline import CURRENT, Progress, running_call
 from ..gate import Gate, Issuer, Permit
 from ..outcome import ABANDONED, Ask, Outcome
 from .stats import Memory
-from .timers import SLACK, AnyTask, Lane
+from .timers import SLACK, AnyTask, Lane, times_cancelled
 
 __all__ = [
     "Call",
@@ -148,8 +149,8 @@ class Call:
         policy = self.policy
         timeout = policy.lane_timeout
         if timeout is None:
-            if self.deadline_at is not None:
-                self.arm_until(self.deadline_at)
+            if self.deadline_at is not None or exception() is not None:
+                self._arm_if_bounded(self.deadline_at)
             return
         expires_at = self.began + timeout
         if expires_at != self.deadline_at and self._needs_a_timer(expires_at):
@@ -187,8 +188,14 @@ class Call:
         elif timeout is not None:
             ends.append(self.began + timeout)
         known = [end for end in ends if end is not None]
-        if known:
-            self.arm_until(min(known))
+        self._arm_if_bounded(min(known, default=None))
+
+    def _arm_if_bounded(self, moment: float | None) -> None:
+        if moment is not None:
+            self.arm_until(moment)
+        elif exception() is not None:
+            # Perhaps the cleanup of a task that was cancelled: that is not news of this call.
+            self.cancelling = times_cancelled()
 
     def arm_until(self, moment: float) -> None:
         """Start the attempt's clock for an unusual end: a timer of its own."""
