@@ -74,6 +74,9 @@ class Deadline:
 class Progress(Protocol):
     """The call that is running now, as far as its callees may know it."""
 
+    #: Whether a call inside gave up in this attempt and raised nothing that could say so.
+    gave_up_inside: bool
+
     @property
     def deadline_at(self) -> float | None:
         """The moment when its time is over, if it has one."""

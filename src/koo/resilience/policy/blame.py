@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from ...errors import DeadlineExceeded
 from ..classifier import comes_from_a_cancellation, leaves_of, refusal_in
+from ..marks import mark_unless_judged, note
+from ..outcome import Classifier, Failure
 from .call import Call
 from .timers import SLACK, times_cancelled
 
-__all__ = ["was_left_by_its_caller"]
+__all__ = ["classify_safely", "mark_if_of_a_failure_inside", "was_left_by_its_caller"]
 
 
 def was_left_by_its_caller(call: Call, error: Exception, now: float) -> bool:
@@ -45,3 +47,22 @@ def _was_made_of_the_deadline(call: Call, error: BaseException, now: float) -> b
     """Whether *error* is what a driver has made of being cut when the deadline came."""
     is_due = call.ends_with_deadline and call.is_past(now + SLACK)
     return is_due and comes_from_a_cancellation(error)
+
+
+def classify_safely(policy: str, classify: Classifier, error: Exception) -> Failure:
+    """The verdict on *error*; a bad classifier makes it final and blames nobody."""
+    try:
+        failure: object = classify(error)
+    except Exception as mistake:  # noqa: BLE001 - the caller must get the error that counts
+        failure = mistake
+    if isinstance(failure, Failure):
+        return failure
+    verb = "raised" if isinstance(failure, Exception) else "returned"
+    note(error, f"{policy}: the classifier {verb} {type(failure).__name__}; mend it")
+    return Failure(retryable=False, trips=False, cause="classifier")
+
+
+def mark_if_of_a_failure_inside(call: Call, error: Exception) -> None:
+    """Mark *error* as given up on if a call inside has given up and raised nothing."""
+    if call.gave_up_inside:
+        mark_unless_judged(error, call)

@@ -65,6 +65,7 @@ class Call:
         "cancelling",
         "deadline_at",
         "ends_with_deadline",
+        "gave_up_inside",
         "has_expired",
         "is_hurried",
         "is_ours",
@@ -100,6 +101,7 @@ class Call:
     is_hurried: bool
     is_ours: bool
     ends_with_deadline: bool
+    gave_up_inside: bool
     #: What the owner of a block has said of how it ends; a call without a block has none.
     told: Outcome
 
@@ -334,7 +336,7 @@ def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] |
     if isinstance(answer, Rejected):
         call.refusal, answer = answer, []
     call.permits = answer
-    call.has_expired = call.ends_with_deadline = False
+    call.has_expired = call.ends_with_deadline = call.gave_up_inside = False
     call.is_ours = True
     # Bound first: the interpreter is slow to call a function that it finds on an instance.
     monotonic = policy.monotonic

@@ -57,7 +57,8 @@ class Attempt:
         """Say how a block that raises nothing has ended: what it spent, or that it failed.
 
         If it raises all the same, only what it spent counts. In a loop a retryable failure is
-        followed by another attempt; after the last the loop ends and raises nothing.
+        followed by another attempt; after the last the loop ends and raises nothing. What is
+        raised after that is taken for this failure's: no policy further out tries it again.
         Raises ValueError for what is no outcome.
         """
         if not is_a(outcome, Outcome):

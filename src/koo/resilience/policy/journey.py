@@ -31,7 +31,7 @@ from ..outcome import (
     Success,
 )
 from ..retry import RetryBudget, RetryConfig
-from .blame import was_left_by_its_caller
+from .blame import classify_safely, mark_if_of_a_failure_inside, was_left_by_its_caller
 from .call import Call
 from .compose import check_composition, check_parts
 from .line import wait_for_permits
@@ -204,6 +204,7 @@ class Journey:
             return
         self.memory.failures_total += 1
         self._settle_failure(call, outcome)
+        self._give_up_silently(call)
 
     def appraise_safely(self, value: object) -> Outcome:
         """What *value* says of its cost; a bad appraiser costs the whole reservation."""
@@ -231,8 +232,10 @@ class Journey:
         self._settle_failure(call, failure)
         cause = failure.cause or "no cause was named"
         failed = KooError(f"{self.name}: the attempt was settled as failed ({cause})")
+        mark_if_of_a_failure_inside(call, failed)
         if not await self._is_next(call, failed, failure):
             self.give_up(call, failed)
+            self._give_up_silently(call)
 
     async def _is_next(self, call: Call, failed: Exception, failure: Failure) -> bool:
         """Whether another attempt is to follow, and if so, not before it may begin."""
@@ -246,6 +249,7 @@ class Journey:
         call.waited += delay
         await self._patiently(self.clock.sleep(delay))
         call.number += 1
+        call.gave_up_inside = False
         return True
 
     def judge(self, call: Call, error: BaseException) -> tuple[Exception, Failure]:
@@ -267,7 +271,8 @@ class Journey:
         if was_left_by_its_caller(call, error, self.monotonic()):
             self.abandon(call)
             raise error
-        failure = self._classify_safely(error)
+        mark_if_of_a_failure_inside(call, error)
+        failure = classify_safely(self.name, self._classify, error)
         if is_over and comes_from_a_cancellation(error):
             # Whatever it has made of that: we have cut it, since no answer came in time.
             failure = replace(failure, trips=True)
@@ -287,6 +292,11 @@ class Journey:
             note(error, f"{self.name}: gave up after {call.number} attempts")
         tell(self._on_event, GaveUp(self.name, call.number, error))
 
+    def _give_up_silently(self, call: Call) -> None:
+        """Tell the call further out, as no error does, of what it may raise something now."""
+        if self.retry is not None and call.outer is not None:
+            call.outer.gave_up_inside = True
+
     def _judge_timeout(self, call: Call, error: BaseException) -> tuple[Exception, Failure]:
         late = call.deadline_error()
         late.__cause__ = error
@@ -300,17 +310,6 @@ class Journey:
         self._latency.record(self.monotonic() - call.began)
         call.settle(failure)
         return failure
-
-    def _classify_safely(self, error: Exception) -> Failure:
-        try:
-            failure: object = self._classify(error)
-        except Exception as mistake:  # noqa: BLE001 - the caller must get the error that counts
-            failure = mistake
-        if isinstance(failure, Failure):
-            return failure
-        verb = "raised" if isinstance(failure, Exception) else "returned"
-        note(error, f"{self.name}: the classifier {verb} {type(failure).__name__}; mend it")
-        return Failure(retryable=False, trips=False, cause="classifier")
 
     def _next_delay(self, call: Call, error: Exception, failure: Failure) -> float | None:
         retry = self.retry
