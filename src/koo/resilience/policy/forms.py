@@ -11,7 +11,7 @@ from contextlib import suppress
 from contextvars import Token
 from functools import partial, wraps
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeAlias, TypeVar, overload
+from typing import Any, Final, ParamSpec, Self, TypeAlias, TypeVar, overload
 
 from ..checking import is_a
 from ..deadline import CURRENT, Deadline, Progress
@@ -153,6 +153,19 @@ class Attempts(AsyncIterator[Attempt]):
 
 Run: TypeAlias = Callable[..., Coroutine[Any, Any, Any]]
 
+_STREAM: Final = "__koo_stream__"
+
+
+def _is_protected_stream(function: object) -> bool:
+    """Whether a policy has made *function* of an async generator, which it looks like no longer.
+
+    It bears itself as a mark: a wrapper that copies the mark is something else.
+    """
+    while isinstance(function, partial):
+        function = function.func
+    function = getattr(function, "__func__", function)
+    return getattr(function, _STREAM, None) is function
+
 
 class Asking:
     """A policy for calls that all ask for the same: a decorator, and attempts around a block."""
@@ -175,7 +188,7 @@ class Asking:
     ) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __call__(self, function: Callable[P, Any]) -> Callable[P, Any]:
         """*function* under the policy, each call with the same ask; as ``@policy`` does it."""
-        if inspect.isasyncgenfunction(function):
+        if inspect.isasyncgenfunction(function) or _is_protected_stream(function):
             return self._protected_stream(function)
         if inspect.iscoroutinefunction(function):
             return self._protected_call(function)
@@ -194,6 +207,7 @@ class Asking:
             items = partial(function, *args, **kwargs)
             return stream(self._journey, items, self._ask, timeout=self._timeout)
 
+        vars(protected)[_STREAM] = protected
         return protected
 
     def _protected_call(
