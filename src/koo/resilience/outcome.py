@@ -52,7 +52,8 @@ class Ask:
     """What a call wants before it begins.
 
     *requests*, *tokens* and *nanousd* are reserved until the call is settled.
-    A lower *priority* goes first in line. *deadline* bounds a probe's lease.
+    A lower *priority* goes first in line. *deadline* bounds the whole call, and a probe's lease
+    with it; it counts as the caller's, so what it cuts is abandoned and blames nobody.
     """
 
     requests: int = 1

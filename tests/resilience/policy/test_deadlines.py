@@ -16,6 +16,7 @@ from koo.resilience import (
     RetryConfig,
     State,
     classify_by_type,
+    detached,
 )
 from koo.testing import running_clock
 
@@ -352,3 +353,20 @@ async def test_a_refused_call_says_so_and_not_that_it_was_late():
     with pytest.raises(Saturated):
         await policy(gates=[full], timeout=2).run(Dependency())
     held.cancel()
+
+
+async def test_in_a_teardown_after_the_deadline_only_what_is_detached_is_begun():
+    through, inherited, detached_one = policy("inner"), Dependency(), Dependency()
+    teardown = []
+
+    async def work():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            teardown.append(await through.outcome(inherited))
+            teardown.append(await detached(through.outcome(detached_one)))
+
+    with pytest.raises(DeadlineExceeded):
+        await policy("outer", timeout=1).run(work)
+    assert [ended.ok for ended in teardown] == [False, True]
+    assert (len(inherited.calls), len(detached_one.calls)) == (0, 1)

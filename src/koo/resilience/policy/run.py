@@ -44,8 +44,8 @@ class Policy(Journey):
     """Runs operations through gates, within a deadline, and again when that is worthwhile.
 
     *timeout* bounds a whole call (line, attempts, backoff), *attempt_timeout* one
-    attempt, *patience* the time in line: None waits as long as the deadline
-    allows, and not at all without one. All in seconds. Without *retry* there is
+    attempt, *patience* the time in line before each attempt: None waits as long as
+    the deadline allows, and not at all without one. All in seconds. Without *retry* there is
     one attempt. The retry budget is the policy's own unless one is shared;
     ``None`` turns it off. Raises ValueError for a composition that makes no sense.
     """
