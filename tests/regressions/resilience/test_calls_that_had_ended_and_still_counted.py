@@ -66,11 +66,11 @@ async def test_generators_that_end_in_another_order_leave_no_deadline_behind(ite
 
 
 async def test_blocks_that_are_left_in_another_order_leave_no_deadline_behind():
-    first, second = policy(timeout=1).permit(), policy(timeout=1).permit()
-    await first.__aenter__()
-    await second.__aenter__()
-    await first.__aexit__(None, None, None)
-    await second.__aexit__(None, None, None)
+    blocks = [policy(timeout=1).permit() for _ in range(3)]
+    for block in blocks:
+        await block.__aenter__()
+    for block in blocks:
+        await block.__aexit__(None, None, None)
     await asyncio.sleep(2)
     assert await policy("later").run(answer) == "fine"
 

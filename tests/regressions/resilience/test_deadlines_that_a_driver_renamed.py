@@ -91,7 +91,7 @@ async def test_the_layer_in_between_blames_nobody_either():
     middle = policy("middle", gates=[gate])
 
     async def cut_by_an_inner_layer():
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5 - 1e-7)
         try:
             asyncio.current_task().cancel()
             await asyncio.sleep(0)
@@ -114,6 +114,42 @@ async def test_a_group_of_what_is_late_and_what_was_cut_is_late():
         async with asyncio.TaskGroup() as group:
             group.create_task(cut())
             group.create_task(cut(TimeoutError))
+
+    ask = Ask(deadline=Deadline(running_clock().monotonic() + 0.5))
+    with pytest.raises(ExceptionGroup):
+        await through.run(work, ask)
+    assert through.stats().abandoned_total == 1
+
+
+async def cut_by_the_deadline():
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await asyncio.sleep(60)
+    error = DriverError()
+    error.__context__ = caught.value
+    return error
+
+
+async def test_a_group_of_which_only_a_part_was_cut_is_late_if_the_rest_is():
+    through = policy(gates=[breaker()])
+
+    async def work():
+        error = await cut_by_the_deadline()
+        raise ExceptionGroup("both", [error, TimeoutError()])
+
+    ask = Ask(deadline=Deadline(running_clock().monotonic() + 0.5))
+    with pytest.raises(ExceptionGroup):
+        await through.run(work, ask)
+    assert through.stats().abandoned_total == 1
+
+
+async def test_a_group_that_is_made_while_being_cut_is_late():
+    through = policy(gates=[breaker()])
+
+    async def work():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError as cancelled:
+            raise ExceptionGroup("cut", [DriverError()]) from cancelled
 
     ask = Ask(deadline=Deadline(running_clock().monotonic() + 0.5))
     with pytest.raises(ExceptionGroup):

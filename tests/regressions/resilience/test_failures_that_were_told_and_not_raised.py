@@ -112,6 +112,28 @@ async def test_the_next_attempt_of_the_outer_is_not_the_one_in_which_somebody_ga
     assert len(attempts) == 3
 
 
+async def test_an_error_that_is_kept_and_was_judged_for_another_call_is_marked_anew():
+    kept = ConnectionError("kept")
+
+    async def raises_it():
+        raise kept
+
+    async def deals_with_it():
+        with pytest.raises(ConnectionError):
+            await policy("inside", None).run(raises_it)
+
+    await policy("before", None).run(deals_with_it)
+    backend, outer, loop = Backend(), policy("outer"), policy("loop")
+
+    async def work():
+        await backend.told(loop)
+        raise kept
+
+    with pytest.raises(ConnectionError):
+        await outer.run(work)
+    assert backend.calls == 3
+
+
 async def test_outside_of_every_policy_nobody_is_told():
     backend = Backend()
     await backend.told(policy("only"))

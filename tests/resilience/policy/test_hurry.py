@@ -8,7 +8,7 @@ from koo.errors import DeadlineExceeded
 from koo.resilience import Ask, Deadline
 from koo.testing import running_clock
 
-from .actors import Dependency, bulkhead, policy
+from .actors import QUICK, Dependency, bulkhead, policy
 
 
 async def test_what_can_not_finish_in_the_time_that_is_left_is_not_begun():
@@ -243,3 +243,25 @@ async def test_a_deadline_that_comes_with_a_timeout_asks_once_whether_there_is_t
         lambda: through.run(Dependency(0.1), timeout=0.5)
     )
     assert ended.ok
+
+
+async def test_what_is_left_of_a_policys_own_timeout_after_an_attempt_can_be_too_little():
+    through = policy(timeout=5, retry=QUICK, random=lambda: 0.0)
+    for _ in range(10):
+        await through.run(Dependency(2.0))
+
+    async def fails_late():
+        await asyncio.sleep(4)
+        raise OSError
+
+    ended = await through.outcome(fails_late)
+    assert ended.attempts == 1
+    assert ended.error.__notes__[0] == "dep: the next attempt in 0.0 s is past the deadline"
+
+
+async def test_what_is_left_of_a_policys_own_timeout_after_a_line_can_be_too_little():
+    through = policy(timeout=5, gates=[bulkhead()])
+    for _ in range(10):
+        await through.run(Dependency(2.0))
+    asyncio.get_running_loop().call_later(4, through.gates[0].admit(Ask()).cancel)
+    assert "too little time" in str((await through.outcome(Dependency("quick"))).error)
