@@ -24,7 +24,7 @@ from ..errors import CircuitOpen
 from .breaker_config import SHOWN, BreakerConfig, BreakerStats, Mode, State, believed, configured
 from .breaker_leases import NO_LEASES, Leases
 from .breaker_ramp import Ramp
-from .breaker_rules import check_wait, why_failing, why_probe_failed, why_slow
+from .breaker_rules import check_lease, check_wait, why_failing, why_probe_failed, why_slow
 from .clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from .events import Listener, ModeChanged, StateRenewed, ignore, moved, tell
 from .flights import Flights
@@ -152,7 +152,8 @@ class CircuitBreaker:
         return self._state is State.HALF_OPEN and permit.generation == self._generation
 
     def lease_for(self, seconds: float) -> None:
-        """Lease probes for so many *seconds*, or as long as was heard of another attempt."""
+        """Lease probes for so many *seconds* (above 0), or as long as another attempt may take."""
+        check_lease(self.name, seconds)
         self._lease = max(seconds, self._lease or 0.0)
 
     def lease_extended(self, permit: TimedPermit, until: float) -> None:

@@ -13,7 +13,7 @@ from .checking import is_finite
 from .outcome import Failure, Outcome, last_cause
 from .window import OutcomeWindow
 
-__all__ = ["check_wait", "why_failing", "why_probe_failed", "why_slow"]
+__all__ = ["check_lease", "check_wait", "why_failing", "why_probe_failed", "why_slow"]
 
 
 def why_failing(
@@ -59,6 +59,16 @@ def check_wait(breaker: str, seconds: float) -> None:
         message = (
             f"CircuitBreaker {breaker!r}: it can't stay open for {seconds!r} seconds; name 0 or"
             " more, or isolate it to keep it open without an end"
+        )
+        raise ValueError(message)
+
+
+def check_lease(breaker: str, seconds: float) -> None:
+    """Raise ValueError unless a probe of *breaker* can be leased for *seconds*."""
+    if not (is_finite(seconds) and seconds > 0):
+        message = (
+            f"CircuitBreaker {breaker!r}: a probe can't be leased for {seconds!r} seconds; name the"
+            " most that an attempt may take"
         )
         raise ValueError(message)
 

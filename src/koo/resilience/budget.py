@@ -1,4 +1,4 @@
-"""Money for a day: reserved before a call, settled after it, never passed.
+"""Money for a day: reserved before a call, settled after it.
 
     budget |== settled ==|-- reserved, in flight --|...... free ......|
                           ask fits into what is free --------> Permit
@@ -63,7 +63,11 @@ class DailyBudgetStats:
 
 
 class DailyBudget(LinedGate):
-    """A gate that never lets the day's spend pass its limit."""
+    """A gate that admits no call whose money does not fit into what is left of the day.
+
+    So the day's spend never passes the limit as long as no call spends more than it reserved:
+    reserve the most that it can cost. What it spent beyond that is debited all the same.
+    """
 
     __slots__ = (
         "_config",

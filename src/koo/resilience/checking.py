@@ -10,12 +10,20 @@ from __future__ import annotations
 from math import isfinite
 from types import UnionType
 
-__all__ = ["check_finite", "check_functions", "check_part", "check_whole", "is_a", "is_finite"]
+__all__ = [
+    "check_finite",
+    "check_functions",
+    "check_part",
+    "check_truth",
+    "check_whole",
+    "is_a",
+    "is_finite",
+]
 
 
-def check_whole(config: object, *names: str) -> None:
-    """Raise ValueError unless each of the fields *names* of *config* is a whole number."""
-    for name in names:
+def check_whole(config: object, *names: str, optional: tuple[str, ...] = ()) -> None:
+    """Raise ValueError unless the fields *names* are whole numbers, or *optional* and None."""
+    for name in (*names, *_given(config, optional)):
         value = getattr(config, name)
         # Calls are weighed in these: nearly every one is a plain int.
         if type(value) is not int and not _is_whole(value):
@@ -24,10 +32,18 @@ def check_whole(config: object, *names: str) -> None:
 
 def check_finite(config: object, *names: str, optional: tuple[str, ...] = ()) -> None:
     """Raise ValueError unless the fields *names* are finite numbers, or *optional* and None."""
-    for name in (*names, *(each for each in optional if getattr(config, each) is not None)):
+    for name in (*names, *_given(config, optional)):
         value = getattr(config, name)
         if not is_finite(value):
             raise ValueError(_message(config, name, "a finite number", value))
+
+
+def check_truth(config: object, *names: str) -> None:
+    """Raise ValueError unless each of the fields *names* of *config* is True or False."""
+    for name in names:
+        value = getattr(config, name)
+        if not is_a(value, bool):
+            raise ValueError(_message(config, name, "True or False", value))
 
 
 def check_part(
@@ -56,6 +72,10 @@ def is_finite(value: object) -> bool:
 def is_a(value: object, kind: type | UnionType) -> bool:
     """Whether *value* is a *kind*, asked of whoever had no type checker to tell."""
     return isinstance(value, kind)
+
+
+def _given(config: object, names: tuple[str, ...]) -> list[str]:
+    return [name for name in names if getattr(config, name) is not None]
 
 
 def _is_whole(value: object) -> bool:

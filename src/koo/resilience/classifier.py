@@ -6,7 +6,9 @@ group of --+-- refusals of gates inside, no more ---> handed back: nothing was s
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Iterator
+from typing import Final
 
 from ..errors import (
     DeadlineExceeded,
@@ -17,7 +19,9 @@ from ..errors import (
 )
 from .outcome import Failure, RetryClass
 
-__all__ = ["classify_by_type", "leaves_of", "refusal_in"]
+__all__ = ["classify_by_type", "comes_from_a_cancellation", "leaves_of", "refusal_in"]
+
+_LINKS: Final = 16
 
 
 def classify_by_type(error: Exception) -> Failure:
@@ -54,6 +58,21 @@ def refusal_in(error: BaseException) -> Rejected | None:
     refusals = [_as_refusal(leaf) for leaf in leaves_of(error)]
     known = [refusal for refusal in refusals if refusal is not None]
     return max(known, key=_wait) if len(known) == len(refusals) else None
+
+
+def comes_from_a_cancellation(error: BaseException) -> bool:
+    """Whether *error*, or all of a group, is what an operation made of being cancelled."""
+    return all(map(_follows_a_cancellation, leaves_of(error))) or _follows_a_cancellation(error)
+
+
+def _follows_a_cancellation(error: BaseException) -> bool:
+    for _ in range(_LINKS):
+        if error.__context__ is None:
+            return False
+        error = error.__context__
+        if isinstance(error, CancelledError):
+            return True
+    return False
 
 
 def _as_refusal(error: BaseException) -> Rejected | None:

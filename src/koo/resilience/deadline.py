@@ -15,7 +15,17 @@ from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["CURRENT", "Deadline", "Progress", "current_attempt", "current_deadline", "detached"]
+from .checking import check_finite
+
+__all__ = [
+    "CURRENT",
+    "Deadline",
+    "Progress",
+    "current_attempt",
+    "current_deadline",
+    "detached",
+    "running_call",
+]
 
 T = TypeVar("T")
 
@@ -27,6 +37,10 @@ class Deadline:
     """The moment *at* (monotonic seconds) when a call's time is over."""
 
     at: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is no moment."""
+        check_finite(self, "at")
 
     @classmethod
     def after(cls, seconds: float, now: float) -> Deadline:
@@ -60,6 +74,9 @@ class Deadline:
 class Progress(Protocol):
     """The call that is running now, as far as its callees may know it."""
 
+    #: Whether a call inside gave up in this attempt and raised nothing that could say so.
+    gave_up_inside: bool
+
     @property
     def deadline_at(self) -> float | None:
         """The moment when its time is over, if it has one."""
@@ -70,13 +87,35 @@ class Progress(Protocol):
         """Which attempt this is, from 1, counted through all policies around it."""
         ...
 
+    @property
+    def outer(self) -> Progress | None:
+        """The call around it, if there is one."""
+        ...
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its attempt is over, though the context may still name it."""
+        ...
+
 
 CURRENT: ContextVar[Progress | None] = ContextVar("koo_call", default=None)
 
 
+def running_call() -> Progress | None:
+    """The innermost call of this context that has not ended.
+
+    One that has may still be named there: a generator that nobody reads on is closed in a context
+    of its own, and two blocks may be left in another order than they were entered.
+    """
+    call = CURRENT.get()
+    while call is not None and call.has_ended:
+        call = call.outer
+    return call
+
+
 def current_deadline() -> Deadline | None:
     """The deadline that the running call has inherited or set, if any."""
-    call = CURRENT.get()
+    call = running_call()
     if call is None or call.deadline_at is None:
         return None
     return Deadline(call.deadline_at)
@@ -84,7 +123,7 @@ def current_deadline() -> Deadline | None:
 
 def current_attempt() -> int:
     """Which attempt is running, from 1; 0 outside every policy. Send it downstream."""
-    call = CURRENT.get()
+    call = running_call()
     return 0 if call is None else call.attempt
 
 

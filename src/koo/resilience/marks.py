@@ -2,6 +2,7 @@
 
     inner policy --gives up---> marked ----> outer policy: no further attempt
                  --passes on--> unmarked --> outer policy: its own to judge
+                 --gives up, raises nothing; its caller raises--> marked: of that, perhaps
 
 One error may be raised for many callers, so a mark says for whom it is: those who share the
 outcome of another's call (a single flight) retry for themselves. Share it outside. What no
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["mark_given_up", "mark_passed_on", "note", "was_given_up"]
+__all__ = ["mark_given_up", "mark_passed_on", "mark_unless_judged", "note", "was_given_up"]
 
 _MARK: Final = "__koo_gave_up__"
 _MOST_NOTES: Final = 8
@@ -30,6 +31,12 @@ def mark_given_up(error: BaseException, outer: object) -> None:
 def mark_passed_on(error: BaseException, outer: object) -> None:
     """Tell the call *outer* that nobody has tried again: *error* is its own to judge."""
     vars(error)[_MARK] = outer, False
+
+
+def mark_unless_judged(error: BaseException, call: object) -> None:
+    """Mark what was raised in *call* after one inside had given up without a word."""
+    if vars(error).get(_MARK, _UNMARKED)[0] is not call:
+        mark_given_up(error, call)
 
 
 def was_given_up(error: BaseException | None, call: object, depth: int = 8) -> bool:

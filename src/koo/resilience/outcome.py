@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
-from .checking import check_part, check_whole
+from .checking import check_finite, check_part, check_truth, check_whole
 from .deadline import Deadline
 
 __all__ = [
@@ -52,7 +52,8 @@ class Ask:
     """What a call wants before it begins.
 
     *requests*, *tokens* and *nanousd* are reserved until the call is settled.
-    A lower *priority* goes first in line. *deadline* bounds a probe's lease.
+    A lower *priority* goes first in line. *deadline* bounds the whole call, and a probe's lease
+    with it; it counts as the caller's, so what it cuts is abandoned and blames nobody.
     """
 
     requests: int = 1
@@ -104,6 +105,11 @@ class Advice:
     remaining_tokens: int | None = None
     reset_after: float | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what is no number: a header is a string until somebody reads it."""
+        check_whole(self, optional=("remaining_requests", "remaining_tokens"))
+        check_finite(self, optional=("reset_after",))
+
     @property
     def is_exhausted(self) -> bool:
         """Whether nothing passes there before the reset."""
@@ -138,6 +144,14 @@ class RetryClass(Enum):
         return self.value[2]
 
 
+def _check_account(outcome: Outcome) -> None:
+    """Raise ValueError unless what *outcome* says of cost and limits can be read."""
+    if outcome.spent is not None:
+        check_part(type(outcome).__name__, "spent", outcome.spent, Spent)
+    if outcome.advice is not None:
+        check_part(type(outcome).__name__, "advice", outcome.advice, Advice)
+
+
 @dataclass(frozen=True, slots=True)
 class Success:
     """The attempt returned.
@@ -147,6 +161,10 @@ class Success:
 
     spent: Spent | None = None
     advice: Advice | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an account that no gate could read."""
+        _check_account(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +184,16 @@ class Failure:
     advice: Advice | None = None
     cause: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse a verdict that no gate could read."""
+        check_truth(self, "retryable", "trips")
+        check_finite(self, optional=("retry_after",))
+        check_part(
+            "Failure", "retry_class", self.retry_class, RetryClass, example="RetryClass.TRANSIENT"
+        )
+        check_part("Failure", "cause", self.cause, str, example='"timeout"')
+        _check_account(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Abandoned:
@@ -173,6 +201,10 @@ class Abandoned:
 
     spent: Spent | None = None
     advice: Advice | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an account that no gate could read."""
+        _check_account(self)
 
 
 Outcome: TypeAlias = Success | Failure | Abandoned

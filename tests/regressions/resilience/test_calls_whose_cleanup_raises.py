@@ -110,6 +110,84 @@ async def test_without_a_timeout_an_error_of_the_work_itself_is_the_dependencys(
     assert through.stats().failures_total == 1
 
 
+async def _by_run(through, work):
+    return await through.run(work)
+
+
+async def _by_loop(through, work):
+    async for attempt in through:
+        async with attempt:
+            await work()
+    return "gone"
+
+
+async def _by_stream(through, work):
+    async def items():
+        yield await work()
+
+    (word,) = [item async for item in through.stream(items)]
+    return word
+
+
+@pytest.mark.parametrize("form", [_by_run, _by_loop, _by_stream])
+@pytest.mark.parametrize("parts", [{}, {"timeout": 60}, {"attempt_timeout": 60}])
+async def test_while_a_cancellation_is_handled_a_call_is_retried_as_ever(form, parts):
+    through = policy(retry=RETRY, **parts)
+    calls = []
+
+    async def goodbye():
+        calls.append(1)
+        if len(calls) < 3:
+            raise ConnectionResetError
+        return "gone"
+
+    async def work():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            assert await form(through, goodbye) == "gone"
+            raise
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(calls) == 3
+    assert through.stats().abandoned_total == 0
+
+
+@pytest.mark.parametrize("parts", [{}, {"timeout": 60}])
+async def test_a_cleanup_that_is_cancelled_itself_blames_nobody(parts):
+    through = policy(retry=RETRY, **parts)
+
+    async def work():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await through.run(slow_to_leave)
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(1)
+    task.cancel()
+    with pytest.raises(ConnectionResetError):
+        await task
+    assert (through.stats().abandoned_total, through.stats().retries_total) == (1, 0)
+
+
+def test_without_any_loop_a_call_while_an_error_is_handled_runs_as_ever():
+    async def done():
+        return "fine"
+
+    try:
+        raise LookupError  # noqa: TRY301 - what is handled meanwhile
+    except LookupError:
+        with pytest.raises(StopIteration, match="fine"):
+            Policy("dep").run(done).send(None)
+
+
 async def test_a_chain_of_causes_without_end_is_followed_for_a_while():
     error = ConnectionResetError("last")
     link = error

@@ -16,6 +16,7 @@ from koo.resilience import (
     RetryConfig,
     State,
     classify_by_type,
+    detached,
 )
 from koo.testing import running_clock
 
@@ -245,13 +246,6 @@ async def test_no_attempt_is_begun_after_the_deadline():
     assert dependency.calls == [0]
 
 
-async def test_no_time_that_is_no_number_is_unlimited_time():
-    dependency = Dependency()
-    with pytest.raises(DeadlineExceeded):
-        await policy().run(dependency, timeout=float("nan"))
-    assert dependency.calls == []
-
-
 async def test_no_attempt_is_begun_after_a_wait_in_line_that_took_all_the_time():
     clock, dependency = running_clock(), Dependency()
     gate = Bulkhead("bulkhead", BulkheadConfig(1), clock=clock)
@@ -359,3 +353,20 @@ async def test_a_refused_call_says_so_and_not_that_it_was_late():
     with pytest.raises(Saturated):
         await policy(gates=[full], timeout=2).run(Dependency())
     held.cancel()
+
+
+async def test_in_a_teardown_after_the_deadline_only_what_is_detached_is_begun():
+    through, inherited, detached_one = policy("inner"), Dependency(), Dependency()
+    teardown = []
+
+    async def work():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            teardown.append(await through.outcome(inherited))
+            teardown.append(await detached(through.outcome(detached_one)))
+
+    with pytest.raises(DeadlineExceeded):
+        await policy("outer", timeout=1).run(work)
+    assert [ended.ok for ended in teardown] == [False, True]
+    assert (len(inherited.calls), len(detached_one.calls)) == (0, 1)

@@ -8,7 +8,7 @@ from koo.errors import DeadlineExceeded
 from koo.resilience import Ask, Deadline
 from koo.testing import running_clock
 
-from .actors import Dependency, policy
+from .actors import QUICK, Dependency, bulkhead, policy
 
 
 async def test_what_can_not_finish_in_the_time_that_is_left_is_not_begun():
@@ -37,12 +37,48 @@ async def _by_inheritance(through, dependency, seconds):
     return await policy("outer", timeout=seconds).outcome(lambda: through.run(dependency))
 
 
-in_whatever_way = pytest.mark.parametrize("hurry", [_by_ask, _by_timeout, _by_inheritance])
+async def _by_permit(through, dependency, seconds):
+    async def work():
+        async with through.permit(timeout=seconds):
+            await dependency()
+
+    return await policy("around").outcome(work)
+
+
+async def _by_loop(through, dependency, seconds):
+    async def work():
+        async for attempt in through.asking(Ask(), timeout=seconds):
+            async with attempt:
+                await dependency()
+
+    return await policy("around").outcome(work)
+
+
+async def _by_stream(through, dependency, seconds):
+    async def items():
+        yield await dependency()
+
+    async def work():
+        async for _ in through.stream(items, timeout=seconds):
+            pass
+
+    return await policy("around").outcome(work)
+
+
+async def _behind_a_line(through, dependency, seconds):
+    """The gates are busy for a moment, whenever somebody comes."""
+    (gate,) = through.gates
+    asyncio.get_running_loop().call_later(0.01, gate.admit(Ask()).cancel)
+    return await through.outcome(dependency, timeout=seconds)
+
+
+ways = [_by_ask, _by_timeout, _by_inheritance, _by_permit, _by_loop, _by_stream]
+in_whatever_way = pytest.mark.parametrize("hurry", ways)
 
 
 async def used_to(seconds, number=10):
     """A policy whose calls have lately taken so many seconds."""
-    through = policy()
+    through = policy(gates=[bulkhead()])
     for _ in range(number):
         await through.run(Dependency(seconds))
     return through
@@ -92,7 +128,7 @@ async def test_one_hurried_call_in_five_seconds_goes_to_see(hurry):
     assert still_slow.calls == pytest.approx([25, 30, 35, 40], abs=1e-3)
 
 
-@in_whatever_way
+@pytest.mark.parametrize("hurry", [*ways, _behind_a_line])
 async def test_who_went_to_see_and_was_quick_enough_opens_the_way(hurry):
     through = await used_to(2.0)
     ends = []
@@ -100,6 +136,35 @@ async def test_who_went_to_see_and_was_quick_enough_opens_the_way(hurry):
         ends.append((await hurry(through, Dependency(0.1), 0.5)).ok)
         await asyncio.sleep(1)
     assert ends == [False] * 5 + [True] * 15
+
+
+async def test_who_waits_in_vain_leaves_the_look_to_the_next():
+    through = await used_to(2.0)
+    await _by_timeout(through, Dependency(2.0), 0.5)
+    await asyncio.sleep(5)
+    (gate,) = through.gates
+    held = gate.admit(Ask())
+    assert (await _by_timeout(through, Dependency(0.1), 0.5)).rejected_by == "bulkhead"
+    held.cancel()
+    assert (await _by_timeout(through, Dependency(0.1), 0.5)).ok
+
+
+@in_whatever_way
+async def test_who_has_time_enough_takes_nobodys_look(hurry):
+    through = await used_to(2.0)
+    await hurry(through, Dependency(0.1), 0.5)
+    await asyncio.sleep(5)
+    assert (await hurry(through, Dependency(2.0), 2.1)).ok
+    assert (await hurry(through, Dependency(0.1), 0.5)).ok
+
+
+async def test_who_is_refused_before_the_line_is_not_kept_in_it():
+    through = await used_to(2.0)
+    held = through.gates[0].admit(Ask())
+    now = running_clock().monotonic()
+    assert "too little" in str((await _by_timeout(through, Dependency(0.1), 0.5)).error)
+    assert running_clock().monotonic() == now
+    held.cancel()
 
 
 async def test_what_was_slow_is_forgotten_within_a_minute():
@@ -178,3 +243,25 @@ async def test_a_deadline_that_comes_with_a_timeout_asks_once_whether_there_is_t
         lambda: through.run(Dependency(0.1), timeout=0.5)
     )
     assert ended.ok
+
+
+async def test_what_is_left_of_a_policys_own_timeout_after_an_attempt_can_be_too_little():
+    through = policy(timeout=5, retry=QUICK, random=lambda: 0.0)
+    for _ in range(10):
+        await through.run(Dependency(2.0))
+
+    async def fails_late():
+        await asyncio.sleep(4)
+        raise OSError
+
+    ended = await through.outcome(fails_late)
+    assert ended.attempts == 1
+    assert ended.error.__notes__[0] == "dep: the next attempt in 0.0 s is past the deadline"
+
+
+async def test_what_is_left_of_a_policys_own_timeout_after_a_line_can_be_too_little():
+    through = policy(timeout=5, gates=[bulkhead()])
+    for _ in range(10):
+        await through.run(Dependency(2.0))
+    asyncio.get_running_loop().call_later(4, through.gates[0].admit(Ask()).cancel)
+    assert "too little time" in str((await through.outcome(Dependency("quick"))).error)

@@ -81,8 +81,7 @@ def test_a_backoff_keeps_no_state():
         (THROTTLED, 1, True),
         (named(120), 1, True),
         (named(120.1), 1, False),
-        (named(float("inf")), 1, False),
-        (named(float("nan")), 1, False),
+        (named(1e300), 1, False),
     ],
 )
 def test_another_attempt_is_allowed_if_it_may_help_and_is_not_too_far_away(

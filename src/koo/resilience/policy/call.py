@@ -16,29 +16,27 @@ from asyncio import (
 )
 from collections.abc import Callable
 from dataclasses import replace
+from sys import exception
 from threading import get_ident
-from typing import Final, Protocol
+from typing import Protocol
 
 from ...errors import DeadlineExceeded, Rejected
-from ..classifier import leaves_of, refusal_in
-from ..deadline import CURRENT, Progress
+from ..deadline import CURRENT, Progress, running_call
 from ..gate import Gate, Issuer, Permit
 from ..outcome import ABANDONED, Ask, Outcome
 from .stats import Memory
-from .timers import SLACK, AnyTask, Lane, running_loop
+from .timers import SLACK, AnyTask, Lane, times_cancelled
 
 __all__ = [
     "Call",
     "Terms",
     "admit_all",
     "begin",
-    "comes_from_a_cancellation",
     "current_permit",
     "is_part_of_a_probe",
 ]
 
-_LINKS: Final = 16
-_running_call = CURRENT.get
+_named_call = CURRENT.get
 _bare = object.__new__
 
 
@@ -68,8 +66,9 @@ class Call:
         "cancelling",
         "deadline_at",
         "ends_with_deadline",
+        "gave_up_inside",
         "has_expired",
-        "is_late",
+        "is_hurried",
         "is_ours",
         "lane",
         "last_error",
@@ -99,9 +98,11 @@ class Call:
     task: AnyTask | None
     cancelling: int
     has_expired: bool
-    is_late: bool
+    #: Whether it may have less time than the policy gives, which has been time enough so far.
+    is_hurried: bool
     is_ours: bool
     ends_with_deadline: bool
+    gave_up_inside: bool
     #: What the owner of a block has said of how it ends; a call without a block has none.
     told: Outcome
 
@@ -116,11 +117,16 @@ class Call:
             self.deadline_at = at
             self.is_ours = False
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its attempt is over: what was settled or given back holds no list of permits."""
+        return not isinstance(self.permits, list)
+
     # -- admission -----------------------------------------------------------------
 
     def admit(self) -> None:
         """Take every gate's permit, or none and keep the refusal."""
-        answer = admit_all(self.policy.gates, self.ask)
+        answer = admit_all(self.policy, self.ask)
         if isinstance(answer, Rejected):
             self.refusal = answer
         else:
@@ -134,8 +140,8 @@ class Call:
         policy = self.policy
         timeout = policy.lane_timeout
         if timeout is None:
-            if self.deadline_at is not None:
-                self.arm_until(self.deadline_at)
+            if self.deadline_at is not None or exception() is not None:
+                self._arm_if_bounded(self.deadline_at)
             return
         expires_at = self.began + timeout
         if expires_at != self.deadline_at and self._needs_a_timer(expires_at):
@@ -173,8 +179,14 @@ class Call:
         elif timeout is not None:
             ends.append(self.began + timeout)
         known = [end for end in ends if end is not None]
-        if known:
-            self.arm_until(min(known))
+        self._arm_if_bounded(min(known, default=None))
+
+    def _arm_if_bounded(self, moment: float | None) -> None:
+        if moment is not None:
+            self.arm_until(moment)
+        elif exception() is not None:
+            # Perhaps the cleanup of a task that was cancelled: that is not news of this call.
+            self.cancelling = times_cancelled()
 
     def arm_until(self, moment: float) -> None:
         """Start the attempt's clock for an unusual end: a timer of its own."""
@@ -186,6 +198,22 @@ class Call:
         self.timer = loop.call_later(left + SLACK, self.expire)
         for permit in self.permits:
             permit.extend_lease(moment)
+
+    def lacks_time(self, moment: float) -> bool:
+        """Whether an attempt that begins at *moment* has too little time, or none."""
+        if self.deadline_at is None:
+            return False
+        left, policy = self.deadline_at - moment, self.policy
+        return left <= 0 or (
+            self.is_hurried and policy.memory.is_too_short(left, policy.monotonic())
+        )
+
+    def may_begin(self, now: float) -> bool:
+        """Whether there is time for an attempt, which then is the one to look if a look is due."""
+        if self.deadline_at is None:
+            return True
+        left = self.deadline_at - now
+        return left > 0 and (not self.is_hurried or self.policy.memory.lets_begin(left, now))
 
     def is_past(self, now: float) -> bool:
         """Whether the time of the whole call is over."""
@@ -236,30 +264,6 @@ class Call:
         self.has_expired = False
         return self.task.uncancel() <= self.cancelling and isinstance(error, CancelledError)
 
-    def was_left_by_its_caller(self, error: Exception, now: float) -> bool:
-        """Whether *error* says no more than that the caller has gone, or its deadline has come."""
-        return self._was_cancelled_before(error) or self._was_ended_by_its_caller(error, now)
-
-    def _was_cancelled_before(self, error: Exception) -> bool:
-        """Whether the caller has cancelled, and *error* is what the cleanup made of it."""
-        loop = running_loop()
-        task = current_task(loop) if loop else None
-        if task is None or task.cancelling() <= getattr(self, "cancelling", 0):
-            return False
-        return comes_from_a_cancellation(error)
-
-    def _was_ended_by_its_caller(self, error: Exception, now: float) -> bool:
-        """Whether *error* says no more than that an inherited deadline has come."""
-        if self.is_ours or self.deadline_at is None:
-            return False
-        return all(self._is_lateness(leaf, now) for leaf in leaves_of(error))
-
-    def _is_lateness(self, error: BaseException, now: float) -> bool:
-        if not isinstance(error, TimeoutError):
-            return refusal_in(error) is not None
-        inherited = isinstance(error, DeadlineExceeded) and error.deadline_at == self.deadline_at
-        return inherited or self.is_past(now + SLACK)
-
     @property
     def timeout_is_ours(self) -> bool:
         """Whether the limit that ends this attempt is our own setting, not a caller's."""
@@ -285,7 +289,10 @@ class Call:
             outcome = replace(outcome, spent=spent, advice=advice)
         permits, self.permits = self.permits, ()
         for permit in reversed(permits):
-            permit.settle(outcome)
+            try:
+                permit.settle(outcome)
+            except Exception:  # noqa: BLE001 - the others must hear of it, and the caller of its call
+                self.policy.memory.gate_errors_total += 1
 
     def hand_back(self) -> None:
         """A gate inside has refused: nothing was sent, unless the owner has told what it spent."""
@@ -297,7 +304,7 @@ class Call:
     def give_back(self) -> None:
         """Cancel every permit: nothing was sent."""
         permits, self.permits = self.permits, ()
-        _give_back(permits)
+        _give_back(self.policy, permits)
 
     def deadline_error(self) -> DeadlineExceeded:
         """What the caller gets when the time is over."""
@@ -318,56 +325,41 @@ def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] |
     if isinstance(answer, Rejected):
         call.refusal, answer = answer, []
     call.permits = answer
-    call.has_expired = call.ends_with_deadline = call.is_late = False
+    call.has_expired = call.ends_with_deadline = call.gave_up_inside = False
     call.is_ours = True
     # Bound first: the interpreter is slow to call a function that it finds on an instance.
     monotonic = policy.monotonic
     call.began = began = monotonic()
     limit = policy.timeout if timeout is None else timeout
     call.deadline_at = None if limit is None else began + limit
-    call.outer = outer = _running_call()
-    if outer is not None and outer.deadline_at is not None:
-        call.obey(outer.deadline_at)
+    call.outer = outer = _named_call()
+    if outer is not None:
+        if outer.has_ended:
+            call.outer = outer = running_call()
+        if outer is not None and outer.deadline_at is not None:
+            call.obey(outer.deadline_at)
     if ask.deadline is not None:
         call.obey(ask.deadline.at)
-    # The policy's own timeout has been time enough for all that came before.
-    if call.deadline_at is not None and (timeout is not None or not call.is_ours):
-        left = call.deadline_at - began
-        call.is_late = not left > 0 or policy.memory.is_too_short(left, began)
+    call.is_hurried = timeout is not None or not call.is_ours
     return call
 
 
 def current_permit(gate: Issuer) -> Permit | None:
     """The permit of *gate* that the running call holds; None if it holds none."""
-    call = _running_call()
+    call = running_call()
     held = call.permits if isinstance(call, Call) else ()
     return next((permit for permit in held if permit.gate is gate), None)
 
 
-def comes_from_a_cancellation(error: BaseException) -> bool:
-    """Whether *error*, or all of a group, is what an operation made of being cancelled."""
-    return all(map(_follows_a_cancellation, leaves_of(error))) or _follows_a_cancellation(error)
-
-
-def _follows_a_cancellation(error: BaseException) -> bool:
-    for _ in range(_LINKS):
-        if error.__context__ is None:
-            return False
-        error = error.__context__
-        if isinstance(error, CancelledError):
-            return True
-    return False
-
-
-def admit_all(gates: tuple[Gate, ...], ask: Ask) -> list[Permit] | Rejected:
+def admit_all(policy: Terms, ask: Ask) -> list[Permit] | Rejected:
     """Every gate's permit, or none and the refusal."""
     permits: list[Permit] = []
-    for gate in gates:
+    for gate in policy.gates:
         answer = gate.admit(ask)
         if not isinstance(answer, Rejected):
             permits.append(answer)
-        elif (around := _running_call()) is None or not is_part_of_a_probe(gate, around):
-            _give_back(permits)
+        elif (around := running_call()) is None or not is_part_of_a_probe(gate, around):
+            _give_back(policy, permits)
             return answer
     return permits
 
@@ -384,6 +376,9 @@ def is_part_of_a_probe(gate: object, around: Progress | None) -> bool:
     return False
 
 
-def _give_back(permits: list[Permit] | tuple[()]) -> None:
+def _give_back(policy: Terms, permits: list[Permit] | tuple[()]) -> None:
     for permit in reversed(permits):
-        permit.cancel()
+        try:
+            permit.cancel()
+        except Exception:  # noqa: BLE001 - the others must go back as well
+            policy.memory.gate_errors_total += 1

@@ -10,7 +10,7 @@ from ..clock import check_clock
 from ..gate import Gate
 from ..retry import RetryBudget, RetryConfig
 
-__all__ = ["Composition", "check_composition", "check_parts", "explain"]
+__all__ = ["Composition", "check_composition", "check_parts", "check_timeout", "explain"]
 
 
 class Composition(Protocol):
@@ -36,6 +36,15 @@ def check_parts(name: str, gates: object, clock: object, **functions: object) ->
         raise ValueError(f"{owner}: gates must be a list, not {gates!r}; write gates=[...]")
     check_clock(owner, clock)
     check_functions(owner, **functions)
+
+
+def check_timeout(name: str, timeout: float | None) -> None:
+    """Raise ValueError, in the constructor's sentence, for a call's *timeout* that is no time.
+
+    One of 0 seconds or fewer is a time, which is over.
+    """
+    if timeout is not None and (complaint := _not_finite("timeout", timeout)):
+        raise ValueError(f"Policy {name!r}: {complaint}")
 
 
 def check_composition(policy: Composition) -> None:
@@ -101,9 +110,15 @@ def _no_gate(policy: Composition) -> str | None:
 def _bad_number(policy: Composition) -> str | None:
     for name in ("timeout", "attempt_timeout", "patience"):
         value = getattr(policy, name)
-        if value is not None and not is_finite(value):
-            return f"{name} must be a finite number, not {value!r}; leave it out for none"
+        if value is not None and (complaint := _not_finite(name, value)):
+            return complaint
     return None
+
+
+def _not_finite(name: str, value: object) -> str | None:
+    if is_finite(value):
+        return None
+    return f"{name} must be a finite number, not {value!r}; leave it out for none"
 
 
 def _bad_time(policy: Composition) -> str | None:

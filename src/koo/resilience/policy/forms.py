@@ -11,8 +11,9 @@ from contextlib import suppress
 from contextvars import Token
 from functools import partial, wraps
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeAlias, TypeVar, overload
+from typing import Any, Final, ParamSpec, Self, TypeAlias, TypeVar, overload
 
+from ..checking import is_a
 from ..deadline import CURRENT, Deadline, Progress
 from ..outcome import SUCCESS, Ask, Failure, Outcome
 from .call import Call, begin
@@ -56,8 +57,13 @@ class Attempt:
         """Say how a block that raises nothing has ended: what it spent, or that it failed.
 
         If it raises all the same, only what it spent counts. In a loop a retryable failure is
-        followed by another attempt; after the last the loop ends and raises nothing.
+        followed by another attempt; after the last the loop ends and raises nothing. What is
+        raised after that is taken for this failure's: no policy further out tries it again.
+        Raises ValueError for what is no outcome.
         """
+        if not is_a(outcome, Outcome):
+            what = f"an attempt ends as a Success, a Failure or Abandoned, not as {outcome!r}"
+            raise ValueError(f"Policy {self._journey.name!r}: {what}")
         self._call.told = outcome
 
     async def __aenter__(self) -> Self:
@@ -147,6 +153,19 @@ class Attempts(AsyncIterator[Attempt]):
 
 Run: TypeAlias = Callable[..., Coroutine[Any, Any, Any]]
 
+_STREAM: Final = "__koo_stream__"
+
+
+def _is_protected_stream(function: object) -> bool:
+    """Whether a policy has made *function* of an async generator, which it looks like no longer.
+
+    It bears itself as a mark: a wrapper that copies the mark is something else.
+    """
+    while isinstance(function, partial):
+        function = function.func
+    function = getattr(function, "__func__", function)
+    return getattr(function, _STREAM, None) is function
+
 
 class Asking:
     """A policy for calls that all ask for the same: a decorator, and attempts around a block."""
@@ -169,7 +188,7 @@ class Asking:
     ) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __call__(self, function: Callable[P, Any]) -> Callable[P, Any]:
         """*function* under the policy, each call with the same ask; as ``@policy`` does it."""
-        if inspect.isasyncgenfunction(function):
+        if inspect.isasyncgenfunction(function) or _is_protected_stream(function):
             return self._protected_stream(function)
         if inspect.iscoroutinefunction(function):
             return self._protected_call(function)
@@ -188,6 +207,7 @@ class Asking:
             items = partial(function, *args, **kwargs)
             return stream(self._journey, items, self._ask, timeout=self._timeout)
 
+        vars(protected)[_STREAM] = protected
         return protected
 
     def _protected_call(

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final, NoReturn, TypeVar
 
 from ...errors import KooError, Rejected
-from ..classifier import classify_by_type, refusal_in
+from ..classifier import classify_by_type, comes_from_a_cancellation, refusal_in
 from ..clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from ..events import CallRejected, GaveUp, Listener, RetryScheduled, ignore, tell
 from ..gate import Gate, LeasingGate
@@ -31,7 +31,8 @@ from ..outcome import (
     Success,
 )
 from ..retry import RetryBudget, RetryConfig
-from .call import Call, comes_from_a_cancellation
+from .blame import classify_safely, mark_if_of_a_failure_inside, was_left_by_its_caller
+from .call import Call
 from .compose import check_composition, check_parts
 from .line import wait_for_permits
 from .stats import Memory, PolicyStats
@@ -139,22 +140,26 @@ class Journey:
             attempts_total=latency.count + memory.cut_attempts_total,
             retries_total=memory.retries_total,
             appraiser_errors_total=memory.appraiser_errors_total,
+            gate_errors_total=memory.gate_errors_total,
             latency=latency,
         )
 
     async def enter(self, call: Call) -> None:
         """Return with every permit in hand, after a wait in line if need be, or raise."""
-        if call.is_late or call.is_past(self.monotonic()):
-            call.give_back()
-            raise self._too_late(call)
         if (refusal := call.refusal) is not None:
-            standing = await self._patiently(wait_for_permits(call, refusal))
-            if standing is not None:
-                raise self._refuse(call, standing, standing)
-            if self._cannot_finish_from(call, self.monotonic()):
-                call.give_back()
-                raise self._too_late(call)
-        call.began = self.monotonic()
+            await self._stand_in_line(call, refusal)
+        now = self.monotonic()
+        if not call.may_begin(now):
+            raise self._too_late(call)
+        call.began = now
+
+    async def _stand_in_line(self, call: Call, refusal: Rejected) -> None:
+        if call.lacks_time(self.monotonic()):
+            raise self._too_late(call)
+        standing = await self._patiently(wait_for_permits(call, refusal))
+        if standing is not None:
+            raise self._refuse(call, standing, standing)
+        call.is_hurried = True
 
     def succeed(self, call: Call, outcome: Outcome) -> None:
         """Settle an attempt that did not raise."""
@@ -177,7 +182,10 @@ class Journey:
                 permit.settle(outcome)
                 continue
             permit.done = True
-            permit.gate.settled(permit, outcome)
+            try:
+                permit.gate.settled(permit, outcome)
+            except Exception:  # noqa: BLE001 - the caller must get the value that was paid for
+                memory.gate_errors_total += 1
 
     def _take_leave(self, call: Call) -> None:
         """End a call that is not timed with the others of its lane."""
@@ -197,6 +205,7 @@ class Journey:
             return
         self.memory.failures_total += 1
         self._settle_failure(call, outcome)
+        self._give_up_silently(call)
 
     def appraise_safely(self, value: object) -> Outcome:
         """What *value* says of its cost; a bad appraiser costs the whole reservation."""
@@ -224,11 +233,14 @@ class Journey:
         self._settle_failure(call, failure)
         cause = failure.cause or "no cause was named"
         failed = KooError(f"{self.name}: the attempt was settled as failed ({cause})")
+        mark_if_of_a_failure_inside(call, failed)
         if not await self._is_next(call, failed, failure):
             self.give_up(call, failed)
+            self._give_up_silently(call)
 
     async def _is_next(self, call: Call, failed: Exception, failure: Failure) -> bool:
         """Whether another attempt is to follow, and if so, not before it may begin."""
+        call.is_hurried = True
         delay = self._next_delay(call, failed, failure)
         if delay is None:
             return False
@@ -238,6 +250,7 @@ class Journey:
         call.waited += delay
         await self._patiently(self.clock.sleep(delay))
         call.number += 1
+        call.gave_up_inside = False
         return True
 
     def judge(self, call: Call, error: BaseException) -> tuple[Exception, Failure]:
@@ -256,10 +269,11 @@ class Journey:
         if (refusal := refusal_in(error)) is not None:
             call.hand_back()
             raise self._refuse(call, refusal, error)
-        if call.was_left_by_its_caller(error, self.monotonic()):
+        if was_left_by_its_caller(call, error, self.monotonic()):
             self.abandon(call)
             raise error
-        failure = self._classify_safely(error)
+        mark_if_of_a_failure_inside(call, error)
+        failure = classify_safely(self.name, self._classify, error)
         if is_over and comes_from_a_cancellation(error):
             # Whatever it has made of that: we have cut it, since no answer came in time.
             failure = replace(failure, trips=True)
@@ -279,6 +293,11 @@ class Journey:
             note(error, f"{self.name}: gave up after {call.number} attempts")
         tell(self._on_event, GaveUp(self.name, call.number, error))
 
+    def _give_up_silently(self, call: Call) -> None:
+        """Tell the call further out, as no error does, of what it may raise something now."""
+        if self.retry is not None and call.outer is not None:
+            call.outer.gave_up_inside = True
+
     def _judge_timeout(self, call: Call, error: BaseException) -> tuple[Exception, Failure]:
         late = call.deadline_error()
         late.__cause__ = error
@@ -293,17 +312,6 @@ class Journey:
         call.settle(failure)
         return failure
 
-    def _classify_safely(self, error: Exception) -> Failure:
-        try:
-            failure: object = self._classify(error)
-        except Exception as mistake:  # noqa: BLE001 - the caller must get the error that counts
-            failure = mistake
-        if isinstance(failure, Failure):
-            return failure
-        verb = "raised" if isinstance(failure, Exception) else "returned"
-        note(error, f"{self.name}: the classifier {verb} {type(failure).__name__}; mend it")
-        return Failure(retryable=False, trips=False, cause="classifier")
-
     def _next_delay(self, call: Call, error: Exception, failure: Failure) -> float | None:
         retry = self.retry
         if retry is None or was_given_up(error, call):
@@ -313,7 +321,7 @@ class Journey:
                 note(error, f"{self.name}: not waiting {failure.retry_after:.0f} s; try then")
             return None
         delay = retry.backoff.delay(failure, call.number, self._random)
-        if self._cannot_finish_from(call, self.monotonic() + delay):
+        if call.lacks_time(self.monotonic() + delay):
             note(error, f"{self.name}: the next attempt in {delay:.1f} s is past the deadline")
             return None
         if not self._can_afford(failure):
@@ -342,7 +350,9 @@ class Journey:
             raise
 
     def _too_late(self, call: Call) -> Exception:
-        """What the caller gets when the time is over before an attempt: the last real error."""
+        """What the caller gets when there is no time for an attempt: the last real error."""
+        call.give_back()
+        self.memory.plan_a_look(self.monotonic())
         call.number -= 1
         error = call.last_error
         if error is None:
@@ -368,13 +378,6 @@ class Journey:
         note(error, f"{self.name}: no further attempt; {refusal}")
         mark_given_up(error, call.outer)
         return error
-
-    def _cannot_finish_from(self, call: Call, moment: float) -> bool:
-        """Whether an attempt that begins at *moment* has too little time, or none."""
-        end = call.deadline_at
-        if end is None:
-            return False
-        return moment >= end or self.memory.is_too_short(end - moment, self.monotonic())
 
     def open_lane(self, loop: AbstractEventLoop, timeout: float) -> Lane:
         """The lane for this policy's timeout on *loop*."""

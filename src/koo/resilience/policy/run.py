@@ -25,7 +25,7 @@ from ...errors import Rejected
 from ..deadline import CURRENT
 from ..outcome import ONE_REQUEST, SUCCESS, Ask
 from .call import Call, admit_all, begin
-from .compose import explain
+from .compose import check_timeout, explain
 from .forms import Asking, Attempt
 from .generators import Pace, stream
 from .journey import Journey
@@ -44,8 +44,8 @@ class Policy(Journey):
     """Runs operations through gates, within a deadline, and again when that is worthwhile.
 
     *timeout* bounds a whole call (line, attempts, backoff), *attempt_timeout* one
-    attempt, *patience* the time in line: None waits as long as the deadline
-    allows, and not at all without one. All in seconds. Without *retry* there is
+    attempt, *patience* the time in line before each attempt: None waits as long as
+    the deadline allows, and not at all without one. All in seconds. Without *retry* there is
     one attempt. The retry budget is the policy's own unless one is shared;
     ``None`` turns it off. Raises ValueError for a composition that makes no sense.
     """
@@ -63,8 +63,11 @@ class Policy(Journey):
 
         Raises the last real error, a Rejected if nothing was ever sent, or
         DeadlineExceeded. *timeout* replaces the policy's own for this call; its
-        time runs from when it is awaited, in the context of whoever awaits it.
+        time runs from when it is awaited, in the context of whoever awaits it. Raises
+        ValueError at once for a *timeout* that is no finite number, as every form does.
         """
+        if timeout is not None:
+            check_timeout(self.name, timeout)
         return self._drive(operation, ask, timeout)
 
     async def outcome(
@@ -75,7 +78,8 @@ class Policy(Journey):
         timeout: float | None = None,
     ) -> CallOutcome[T]:
         """How the call ended, without raising; only the caller's own cancellation passes."""
-        answer = admit_all(self.gates, ask)
+        check_timeout(self.name, timeout)
+        answer = admit_all(self, ask)
         if isinstance(answer, Rejected) and answer.line is None:
             self.count_refusal(answer)
             return CallOutcome(None, answer, 0, 0.0)
@@ -99,6 +103,7 @@ class Policy(Journey):
         It is not begun again once it has yielded. The appraiser, if there is one, sees
         the last item. Raises as :meth:`run`; *timeout* is that of the whole stream.
         """
+        check_timeout(self.name, timeout)
         return stream(self, function, ask, timeout=timeout, pace=pace)
 
     @overload
@@ -123,6 +128,7 @@ class Policy(Journey):
 
         Its time runs from when the block is entered.
         """
+        check_timeout(self.name, timeout)
         return Attempt(self, begin(self, ask, timeout, []), timeout)
 
     def __aiter__(self) -> AsyncIterator[Attempt]:
@@ -135,6 +141,7 @@ class Policy(Journey):
         *timeout* replaces the policy's own. What differs from call to call goes to
         :meth:`run` or :meth:`stream`.
         """
+        check_timeout(self.name, timeout)
         return Asking(self, self.run, ask, timeout)
 
     def explain(self) -> str:
@@ -149,8 +156,8 @@ class Policy(Journey):
         call: Call | None = None,
     ) -> T:
         if call is None:
-            call = begin(self, ask, timeout, admit_all(self.gates, ask))
-        if call.refusal is not None or call.is_late:
+            call = begin(self, ask, timeout, admit_all(self, ask))
+        if call.refusal is not None or (call.is_hurried and not call.may_begin(call.began)):
             await self.enter(call)
         token = _enter_context(call)
         try:

@@ -28,7 +28,8 @@ class PolicyStats:
     A call is what a caller sees, counted when it ends; an attempt is what the
     dependency sees. *latency*
     holds the duration of attempts that succeeded or failed, in seconds.
-    *appraiser_errors_total* counts values whose cost could not be read.
+    *appraiser_errors_total* counts values whose cost could not be read, *gate_errors_total*
+    what gates raised when they were told how an attempt ended.
     """
 
     name: str
@@ -40,6 +41,7 @@ class PolicyStats:
     attempts_total: int
     retries_total: int
     appraiser_errors_total: int
+    gate_errors_total: int
     latency: HistogramStats
 
 
@@ -61,6 +63,7 @@ class Memory:
         "cut_attempts_total",
         "failures_total",
         "fed_total",
+        "gate_errors_total",
         "half_ends_at",
         "lane",
         "late_successes_total",
@@ -78,6 +81,7 @@ class Memory:
         self.successes_total = self.late_successes_total = self.failures_total = 0
         self.rejected_total = self.abandoned_total = self.retries_total = 0
         self.appraiser_errors_total = self.cut_attempts_total = self.fed_total = 0
+        self.gate_errors_total = 0
         self.seen = self.seen_before = 0
         self.quickest = self.quickest_before = _NEVER
         self.chores_at = self.half_ends_at = -_NEVER
@@ -112,22 +116,36 @@ class Memory:
         self.fed_total = first_tries
 
     def is_too_short(self, seconds: float, now: float) -> bool:
-        """Whether of the successes lately none took so few *seconds*.
+        """Whether of the successes lately none took so few *seconds*, and no look is due.
 
-        One call in five seconds is told otherwise: only who begins finds out that calls have
-        become quicker.
+        One call in five seconds is to look: only who begins finds out that calls have become
+        quicker.
         """
+        return self._is_unheard_of(seconds, now) and not self._is_look_due(now)
+
+    def plan_a_look(self, now: float) -> None:
+        """A call is refused for too little time: soon one is to look whether that is still so."""
+        if self.look_at is None:
+            self.look_at = now + _LOOK_INTERVAL
+
+    def lets_begin(self, seconds: float, now: float) -> bool:
+        """Whether a call may begin with so few *seconds*; if they are too few, it is the look."""
+        if not self._is_unheard_of(seconds, now):
+            return True
+        if not self._is_look_due(now):
+            return False
+        self.look_at = now + _LOOK_INTERVAL
+        return True
+
+    def _is_look_due(self, now: float) -> bool:
+        return self.look_at is not None and now >= self.look_at
+
+    def _is_unheard_of(self, seconds: float, now: float) -> bool:
         if now >= self.half_ends_at:
             self._forget(now)
         if seconds >= self.quickest or seconds >= self.quickest_before:
             return False
-        if self.seen + self.seen_before < _ENOUGH:
-            return False
-        if self.look_at is not None and now < self.look_at:
-            return True
-        goes_to_see = self.look_at is not None
-        self.look_at = now + _LOOK_INTERVAL
-        return not goes_to_see
+        return self.seen + self.seen_before >= _ENOUGH
 
     def _forget(self, now: float) -> None:
         """Forget the older half minute, as the later is over; both, if it has been for as long."""

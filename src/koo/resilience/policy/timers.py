@@ -7,14 +7,14 @@ dict operation each, and only the oldest call needs the loop's timer.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, Task, get_running_loop
+from asyncio import AbstractEventLoop, Task, current_task, get_running_loop
 from contextvars import Context
 from threading import get_ident, local
 from typing import Any, Final, Protocol
 
 from ..clock import Clock
 
-__all__ = ["Lane", "Timed", "lane_for", "running_loop"]
+__all__ = ["Lane", "Timed", "lane_for", "running_loop", "times_cancelled"]
 
 #: A timer may fire a hair early; what expires within this many seconds has expired.
 SLACK: Final = 1e-6
@@ -120,6 +120,13 @@ def running_loop() -> AbstractEventLoop | None:
         return get_running_loop()
     except RuntimeError:
         return None
+
+
+def times_cancelled() -> int:
+    """How often the running task was asked to end; 0 outside of any."""
+    loop = running_loop()
+    task = current_task(loop) if loop else None
+    return task.cancelling() if task else 0
 
 
 AnyTask = Task[Any]

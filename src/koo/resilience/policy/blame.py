@@ -1,0 +1,68 @@
+"""Whose doing it was that an attempt ended, when all there is is an error.
+
+error --+-- of the caller's cancellation, whatever the cleanup made of it --> nobody's
+        +-- of the caller's deadline, whatever a driver made of it ---------> nobody's
+        +-- any other ------------------------------------------------------> to be classified
+"""
+
+from __future__ import annotations
+
+from ...errors import DeadlineExceeded
+from ..classifier import comes_from_a_cancellation, leaves_of, refusal_in
+from ..marks import mark_unless_judged, note
+from ..outcome import Classifier, Failure
+from .call import Call
+from .timers import SLACK, times_cancelled
+
+__all__ = ["classify_safely", "mark_if_of_a_failure_inside", "was_left_by_its_caller"]
+
+
+def was_left_by_its_caller(call: Call, error: Exception, now: float) -> bool:
+    """Whether *error* says no more than that the caller has gone, or its deadline has come."""
+    return _was_cancelled_before(call, error) or _was_ended_by_its_caller(call, error, now)
+
+
+def _was_cancelled_before(call: Call, error: Exception) -> bool:
+    """Whether the caller has cancelled, and *error* is what the cleanup made of it."""
+    was_cancelled = times_cancelled() > getattr(call, "cancelling", 0)
+    return was_cancelled and comes_from_a_cancellation(error)
+
+
+def _was_ended_by_its_caller(call: Call, error: Exception, now: float) -> bool:
+    """Whether *error* says no more than that an inherited deadline has come."""
+    if call.is_ours or call.deadline_at is None:
+        return False
+    late = all(_is_lateness(call, leaf, now) for leaf in leaves_of(error))
+    return late or _was_made_of_the_deadline(call, error, now)
+
+
+def _is_lateness(call: Call, error: BaseException, now: float) -> bool:
+    if not isinstance(error, TimeoutError):
+        return refusal_in(error) is not None or _was_made_of_the_deadline(call, error, now)
+    inherited = isinstance(error, DeadlineExceeded) and error.deadline_at == call.deadline_at
+    return inherited or call.is_past(now + SLACK)
+
+
+def _was_made_of_the_deadline(call: Call, error: BaseException, now: float) -> bool:
+    """Whether *error* is what a driver has made of being cut when the deadline came."""
+    is_due = call.ends_with_deadline and call.is_past(now + SLACK)
+    return is_due and comes_from_a_cancellation(error)
+
+
+def classify_safely(policy: str, classify: Classifier, error: Exception) -> Failure:
+    """The verdict on *error*; a bad classifier makes it final and blames nobody."""
+    try:
+        failure: object = classify(error)
+    except Exception as mistake:  # noqa: BLE001 - the caller must get the error that counts
+        failure = mistake
+    if isinstance(failure, Failure):
+        return failure
+    verb = "raised" if isinstance(failure, Exception) else "returned"
+    note(error, f"{policy}: the classifier {verb} {type(failure).__name__}; mend it")
+    return Failure(retryable=False, trips=False, cause="classifier")
+
+
+def mark_if_of_a_failure_inside(call: Call, error: Exception) -> None:
+    """Mark *error* as given up on if a call inside has given up and raised nothing."""
+    if call.gave_up_inside:
+        mark_unless_judged(error, call)
