@@ -18,8 +18,8 @@ from ...errors import Rejected
 from ..gate import Permit
 from ..line import LinedGate
 from ..outcome import Ask
+from ..timers import SLACK, running_loop
 from .call import Call
-from .timers import SLACK, running_loop
 
 __all__ = ["LoopHome", "Place", "wait_for_permits"]
 
