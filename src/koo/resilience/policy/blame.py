@@ -11,8 +11,8 @@ from ...errors import DeadlineExceeded
 from ..classifier import comes_from_a_cancellation, leaves_of, refusal_in
 from ..marks import mark_unless_judged, note
 from ..outcome import Classifier, Failure
+from ..timers import SLACK, times_cancelled
 from .call import Call
-from .timers import SLACK, times_cancelled
 
 __all__ = ["classify_safely", "mark_if_of_a_failure_inside", "was_left_by_its_caller"]
 

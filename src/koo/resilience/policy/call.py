@@ -24,8 +24,8 @@ from ...errors import DeadlineExceeded, Rejected
 from ..deadline import CURRENT, Progress, running_call
 from ..gate import Gate, Issuer, Permit
 from ..outcome import ABANDONED, Ask, Outcome
+from ..timers import SLACK, AnyTask, Lane, times_cancelled
 from .stats import Memory
-from .timers import SLACK, AnyTask, Lane, times_cancelled
 
 __all__ = [
     "Call",

@@ -31,12 +31,12 @@ from ..outcome import (
     Success,
 )
 from ..retry import RetryBudget, RetryConfig
+from ..timers import Lane, lane_for
 from .blame import classify_safely, mark_if_of_a_failure_inside, was_left_by_its_caller
 from .call import Call
 from .compose import check_composition, check_parts
 from .line import wait_for_permits
 from .stats import Memory, PolicyStats
-from .timers import Lane, lane_for
 
 __all__ = ["Journey"]
 

@@ -22,8 +22,8 @@ from typing import Final
 from ...errors import Rejected
 from ..gate import Gate, Permit
 from ..line import LinedGate
+from ..timers import SLACK, running_loop
 from .call import Call, is_part_of_a_probe
-from .timers import SLACK, running_loop
 
 __all__ = ["LoopHome", "Place", "wait_for_permits"]
 

@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar
 from ...errors import Rejected
 from ..measure import HistogramStats
 from ..retry import RetryBudget
-from .timers import Lane
+from ..timers import Lane
 
 __all__ = ["CallOutcome", "Memory", "PolicyStats"]
 

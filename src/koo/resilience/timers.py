@@ -12,7 +12,7 @@ from contextvars import Context
 from threading import get_ident, local
 from typing import Any, Final, Protocol
 
-from ..clock import Clock
+from .clock import Clock
 
 __all__ = ["Lane", "Timed", "lane_for", "running_loop", "times_cancelled"]
 
