@@ -175,8 +175,10 @@ class Journey:
         if now >= memory.chores_at:
             memory.do_chores(now, now - call.began, self.retry_budget)
         permits, call.permits = call.permits, ()
-        # The first gate last: whoever waits for all of them stands in its line as a rule.
-        for permit in reversed(permits):
+        if permits:
+            # The first gate last: whoever waits for all of them stands in its line as a rule.
+            permits.reverse()
+        for permit in permits:
             # permit.settle(outcome), spelled out.
             if permit.done:
                 permit.settle(outcome)
