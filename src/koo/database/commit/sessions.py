@@ -28,7 +28,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from ...errors import CommitOutcomeUnknown
 from ...resilience import Permit, following
 from ..pool import slot_of
-from ..scope import Scope
+from ..scope import Scope, spelled
 
 __all__ = ["SessionScope", "Sessions", "Transaction", "commit_outcome_unknown"]
 
@@ -56,7 +56,8 @@ class Sessions:
 def _introduce(session: Session, _: SessionTransaction, connection: Connection) -> None:
     scope: Scope = session.info[_SCOPE]
     scope.touched = True
-    scope.autocommits = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+    level = connection.get_execution_options().get("isolation_level")
+    scope.autocommits = level is not None and spelled(level) == "AUTOCOMMIT"
     slot_of(connection.connection).scope = scope
 
 
