@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from math import inf
 from typing import Final
 
@@ -27,12 +26,14 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from ...errors import CommitOutcomeUnknown
 from ...resilience import Permit, following
+from ..drivers import abort
 from ..pool import slot_of
 from ..scope import Scope, spelled
 
 __all__ = ["SessionScope", "Sessions", "Transaction", "commit_outcome_unknown"]
 
 _SCOPE: Final = "koo_scope"
+_CONNECTION: Final = "koo_connection"
 _MOMENT: Final = 0.025
 _SOON: Final = 1.0
 
@@ -58,6 +59,7 @@ def _introduce(session: Session, _: SessionTransaction, connection: Connection) 
     scope.touched = True
     level = connection.get_execution_options().get("isolation_level")
     scope.autocommits = level is not None and spelled(level) == "AUTOCOMMIT"
+    session.info[_CONNECTION] = connection
     slot_of(connection.connection).scope = scope
 
 
@@ -180,10 +182,15 @@ async def _leave(closing: asyncio.Task[None], limit: asyncio.Timeout) -> None:
 
 
 async def _close_in_time(session: AsyncSession, limit: asyncio.Timeout) -> None:
-    # A ROLLBACK that fails has lost nothing, and must not hide the error that led to it.
-    with suppress(Exception):
+    try:
         async with limit:
             await session.close()
+    except Exception as failed:  # noqa: BLE001 - it must not hide the error that led to the ROLLBACK
+        # Nothing is lost by that, but SQLAlchemy has perhaps not given the connection back.
+        connection: Connection = session.info[_CONNECTION]
+        if not (connection.closed or connection.invalidated):
+            abort(connection.connection.driver_connection)
+            connection.invalidate(failed)
 
 
 def commit_outcome_unknown() -> CommitOutcomeUnknown:
