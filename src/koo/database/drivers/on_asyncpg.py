@@ -47,8 +47,8 @@ class PromptConnection(asyncpg.Connection):
 
         SQLAlchemy's adapter forgets a transaction whose BEGIN, COMMIT or ROLLBACK has failed.
         """
-        # The transaction that asyncpg takes for the outermost, a name of its own.
-        return self._top_xact is not None or self.is_in_transaction()
+        known = self._top_xact  # type: ignore[attr-defined] # asyncpg's own: the outermost one
+        return known is not None or self.is_in_transaction()
 
     def execute(
         self,
