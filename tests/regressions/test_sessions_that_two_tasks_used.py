@@ -127,3 +127,36 @@ async def test_nor_is_a_connection_lent_that_is_still_asked_outside_of_a_transac
             assert await ask(manager) == 42
         with pytest.raises(exc.SQLAlchemyError):
             await others[0]
+
+
+async def fail_while_a_statement_waits_for_its_connection(manager, others):
+    async with manager.session_scope() as session:
+        others.append(asyncio.create_task(session.execute(text("SELECT 1"))))
+        async with asyncio.timeout(20):
+            while not manager.stats().pool.waiting:
+                await asyncio.sleep(0.01)
+        raise MineError
+
+
+async def fail_before_a_statement_begins(manager, others):
+    async with manager.session_scope() as session:
+        others.append(session.execute(text("SELECT 1")))
+        raise MineError
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize(
+    "fail", [fail_while_a_statement_waits_for_its_connection, fail_before_a_statement_begins]
+)
+@pytest.mark.usefixtures("uncollected")
+async def test_no_connection_is_taken_for_a_block_that_has_ended(server, driver, fail):
+    others = []
+    async with opened(server, driver) as manager:
+        async with manager.session_scope() as holder:
+            await holder.execute(text("SELECT 1"))
+            with pytest.raises(MineError):
+                await fail(manager, others)
+        with pytest.raises(exc.InvalidRequestError, match="the block of this session has ended"):
+            await others[0]
+        assert await ask(manager) == 42
+        assert manager.stats().pool.active == 0

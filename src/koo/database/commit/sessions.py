@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from math import inf
 from typing import Final
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IllegalStateChangeError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, SessionTransaction
 
@@ -34,6 +36,8 @@ __all__ = ["SessionScope", "Sessions", "Transaction", "commit_outcome_unknown"]
 
 _SCOPE: Final = "koo_scope"
 _CONNECTION: Final = "koo_connection"
+_ENDED: Final = "koo_ended"
+_OVER: Final = "database: the block of this session has ended; use it inside, and in one task"
 _MOMENT: Final = 0.025
 _SOON: Final = 1.0
 
@@ -56,6 +60,10 @@ class Sessions:
 
 def _introduce(session: Session, _: SessionTransaction, connection: Connection) -> None:
     scope: Scope = session.info[_SCOPE]
+    if _ENDED in session.info:
+        # Another task had asked for it, and nobody is left to give it back.
+        connection.close()
+        raise InvalidRequestError(_OVER)
     scope.touched = True
     level = connection.get_execution_options().get("isolation_level")
     scope.autocommits = level is not None and spelled(level) == "AUTOCOMMIT"
@@ -106,11 +114,13 @@ class Transaction:
 
     async def _leave(self) -> None:
         session = self._session
+        session.info[_ENDED] = True
         if self._scope.touched and session.in_transaction():
             await _close(session, self._timeout)
         else:
             # Without a connection nothing is to be said: who was refused goes at once.
-            session.sync_session.close()
+            with suppress(IllegalStateChangeError):
+                session.sync_session.close()
 
 
 def _commit(session: Session, scope: Scope) -> None:
