@@ -1,6 +1,11 @@
+import re
+
 import pytest
 
 from koo.database import DatabaseConfig
+
+INF, NAN = float("inf"), float("nan")
+IDLE = "idle_in_transaction_timeout must be 0.001 to 2147483 seconds, or inf for never"
 
 
 def config(url="sqlite:////tmp/app.db", **changes):
@@ -118,13 +123,56 @@ def test_a_password_with_every_awkward_character_survives():
         ({"attempt_timeout": 0}, "attempt_timeout must be above 0 seconds"),
         ({"check_timeout": 0}, "check_timeout must be above 0 seconds"),
         ({"check_interval": 0}, "check_interval must be above 0 seconds"),
-        ({"check_interval": float("nan")}, "check_interval must be above 0 seconds"),
-        ({"pool_recycle": 0}, "pool_recycle must be above 0 seconds, or -1 for never"),
+        ({"check_interval": NAN}, "check_interval must be a finite number of seconds, not nan"),
+        ({"pool_recycle": 0}, "pool_recycle must be at least 1 second, or -1 for never"),
+        ({"pool_recycle": 1e-7}, "pool_recycle must be at least 1 second, or -1 for never"),
+        ({"pool_recycle": NAN}, "pool_recycle must be a finite number of seconds, not nan"),
+        ({"timeout": INF}, "timeout must be a finite number of seconds, not inf"),
+        ({"timeout": None}, "timeout must be a finite number of seconds, not None"),
+        ({"timeout": True}, "timeout must be a finite number of seconds, not True"),
+        ({"pool_timeout": "30"}, "pool_timeout must be a finite number of seconds, not '30'"),
+        (
+            {"reclaim_after": NAN},
+            "reclaim_after must be a finite number of seconds, not nan; use inf for never",
+        ),
+        ({"idle_in_transaction_timeout": 0.0004}, IDLE),
+        ({"idle_in_transaction_timeout": 3e6}, IDLE),
+        ({"pool_size": 2.5}, "pool_size must be a whole number, not 2.5"),
+        ({"pool_size": "10"}, "pool_size must be a whole number, not '10'"),
+        ({"pool_size": True}, "pool_size must be a whole number, not True"),
+        ({"pool_size": NAN}, "pool_size must be a whole number, not nan"),
+        ({"max_waiting": INF}, "max_waiting must be a whole number, not inf"),
+        (
+            {"retry": None},
+            "retry must be a RetryConfig; leave it out for the usual one",
+        ),
+        (
+            {"breaker": 5},
+            "breaker must be a BreakerConfig; leave it out for the usual one",
+        ),
+        ({"retry_budget": 0.1}, "retry_budget must be a RetryBudget, or None for none"),
+        ({"credentials": "me"}, "credentials must be an async function; leave it out for none"),
+        ({"commit_tokens": []}, "commit_tokens must be auto or off"),
+        ({"url": None}, "url must be a string; write dialect://user:password@host:port/name"),
+        (
+            {"replicas": None},
+            "replicas must be a string; write dialect://user:password@host:port/name",
+        ),
     ],
 )
 def test_what_can_never_work_is_refused_by_name(changes, sentence):
-    with pytest.raises(ValueError, match=f"^DatabaseConfig: {sentence}$"):
+    with pytest.raises(ValueError, match=f"^DatabaseConfig: {re.escape(sentence)}$"):
         config(**changes)
+
+
+@pytest.mark.parametrize("name", ["leak_after", "reclaim_after", "idle_in_transaction_timeout"])
+def test_what_need_not_happen_may_take_for_ever(name):
+    assert getattr(config(**{name: INF}), name) == INF
+
+
+@pytest.mark.parametrize("seconds", [0.001, 2_147_483])
+def test_a_transaction_may_be_idle_as_long_as_the_server_can_count(seconds):
+    assert config(idle_in_transaction_timeout=seconds).idle_in_transaction_timeout == seconds
 
 
 def test_connections_may_live_for_ever():

@@ -27,12 +27,13 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 VAR: Final = ROOT / "var"
 
 _DEAREST_DAY: Final = 10**9
+_LONGEST_IDLE: Final = 2_147_483  # PostgreSQL's largest integer, in milliseconds
 _NEVER: Final = -1
 
 
 def _check_age(seconds: float) -> float:
-    if not (seconds > 0 or seconds == _NEVER):
-        raise ValueError("must be above 0, or -1 for never")
+    if not (seconds >= 1 or seconds == _NEVER):
+        raise ValueError("must be at least 1, or -1 for never")
     return seconds
 
 
@@ -40,6 +41,7 @@ AtLeastOne: TypeAlias = Annotated[int, Field(ge=1)]
 ZeroOrMore: TypeAlias = Annotated[int, Field(ge=0)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Age: TypeAlias = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_check_age)]
+Idle: TypeAlias = Annotated[float, Field(ge=0.001, le=_LONGEST_IDLE, allow_inf_nan=False)]
 Factor: TypeAlias = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Dollars: TypeAlias = Annotated[Decimal, Field(ge=0, le=_DEAREST_DAY, allow_inf_nan=False)]
 Switch: TypeAlias = Literal["on", "off"]
@@ -99,7 +101,7 @@ class DatabaseVariables(Variables):
     """Seconds for a whole `transactional_with_retry`, and for each statement of a session."""
     db_attempt_timeout: Seconds = 30
     """Seconds for one attempt of a `transactional_with_retry`."""
-    db_idle_in_transaction_timeout: Seconds = 60
+    db_idle_in_transaction_timeout: Idle = 60
     """Seconds after which PostgreSQL or MariaDB ends a transaction in which nothing happens."""
     db_retry_budget: Switch = "on"
     """Whether retries must be earned by successes: on or off."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
-from typing import Final, Literal
+from math import inf, isfinite
+from types import UnionType
+from typing import Any, Final, Literal
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -35,11 +38,27 @@ _EXTRAS: Final = {
     "asyncmy": "mysql",
 }
 _KNOWN: Final = "postgresql, postgresql+psycopg, sqlite, mysql or mariadb"
-_DURATIONS: Final = (
-    *("pool_timeout", "timeout", "attempt_timeout", "check_timeout", "check_interval"),
-    *("leak_after", "reclaim_after", "idle_in_transaction_timeout", "replica_staleness"),
+_SHAPE: Final = "write dialect://user:password@host:port/name"
+_USUAL: Final = "leave it out for the usual one"
+_KINDS: Final[dict[str, tuple[Any, str]]] = {
+    "url": (str, f"must be a string; {_SHAPE}"),
+    "replicas": (str, f"must be a string; {_SHAPE}"),
+    "breaker": (BreakerConfig, f"must be a BreakerConfig; {_USUAL}"),
+    "retry": (RetryConfig, f"must be a RetryConfig; {_USUAL}"),
+    "retry_budget": (RetryBudget | None, "must be a RetryBudget, or None for none"),
+    "credentials": (Callable | None, "must be an async function; leave it out for none"),
+}
+_LEAST: Final = {"pool_size": 1, "max_overflow": 0, "max_waiting": 0}
+_FINITE: Final = (
+    *("pool_timeout", "pool_recycle", "timeout", "attempt_timeout"),
+    *("check_timeout", "check_interval", "replica_staleness"),
 )
+_ENDLESS: Final = ("leak_after", "reclaim_after", "idle_in_transaction_timeout")
+_FOR_EVER: Final = "; use inf for never"
 _NEVER: Final = -1
+_SHORTEST_LIFE: Final = 1.0
+#: PostgreSQL counts it in milliseconds, 0 means never, and its integers have 32 bits.
+_LEAST_IDLE, _MOST_IDLE = 0.001, 2_147_483.0
 _LAST_PORT: Final = 65535
 
 
@@ -52,7 +71,7 @@ class DatabaseConfig:
     are kept, *max_overflow* more may be opened and stay open while they are of
     use; *pool_timeout* is the wait for one, for which at most *max_waiting* may
     stand in line; *pool_recycle* is the age at which one has been replaced (-1:
-    never). *timeout* bounds a whole ``transact`` and each statement
+    never, else at least 1). *timeout* bounds a whole ``transact`` and each statement
     of a session, *attempt_timeout* one attempt, *check_timeout* whatever only
     finds out whether the server is there (connecting, the ping before use, the
     health check), *check_interval* is the time between health checks. All in
@@ -66,7 +85,7 @@ class DatabaseConfig:
     logs in, instead of the URL. *replicas* is a URL with the standbys that read-only
     sessions may use as long as they are at most *replica_staleness* seconds behind.
     PostgreSQL and MariaDB end a transaction that is idle for *idle_in_transaction_timeout*
-    seconds.
+    seconds. It, *leak_after* and *reclaim_after* may be infinite, which is never.
 
     Raises ValueError with a sentence that names the field and never the URL.
     """
@@ -94,25 +113,15 @@ class DatabaseConfig:
 
     def __post_init__(self) -> None:
         """Refuse what could never work; complete the URL with its driver."""
+        _check_kinds(self)
+        _check_counts(self)
+        _check_durations(self)
         object.__setattr__(self, "url", _completed(self.url, "url"))
         object.__setattr__(
             self, "replicas", self.replicas and _completed(self.replicas, "replicas")
         )
         if self.replicas and not _is_postgresql(make_url(self.replicas)):
             raise ValueError(_message("replicas", "must be standbys of PostgreSQL; use none"))
-        if self.pool_size < 1:
-            raise ValueError(_message("pool_size", "must be at least 1"))
-        if self.max_overflow < 0:
-            raise ValueError(_message("max_overflow", "can't be negative; use 0 for none"))
-        if self.max_waiting < 0:
-            raise ValueError(_message("max_waiting", "can't be negative; use 0 for none"))
-        for name in _DURATIONS:
-            if not getattr(self, name) > 0:
-                raise ValueError(_message(name, "must be above 0 seconds"))
-        if self.commit_tokens not in {"auto", "off"}:
-            raise ValueError(_message("commit_tokens", "must be auto or off"))
-        if not (self.pool_recycle > 0 or self.pool_recycle == _NEVER):
-            raise ValueError(_message("pool_recycle", "must be above 0 seconds, or -1 for never"))
 
     @property
     def location(self) -> URL:
@@ -172,6 +181,45 @@ class DatabaseConfig:
         return 0 if self.is_memory else self.max_overflow
 
 
+def _check_kinds(config: DatabaseConfig) -> None:
+    for name, (kind, rule) in _KINDS.items():
+        if not _is_a(getattr(config, name), kind):
+            raise ValueError(_message(name, rule))
+    if config.commit_tokens not in ("auto", "off"):
+        raise ValueError(_message("commit_tokens", "must be auto or off"))
+
+
+def _check_counts(config: DatabaseConfig) -> None:
+    for name, least in _LEAST.items():
+        value = getattr(config, name)
+        if not _is_a(value, int):
+            raise ValueError(_message(name, f"must be a whole number, not {value!r}"))
+        if value < least:
+            rule = f"must be at least {least}" if least else "can't be negative; use 0 for none"
+            raise ValueError(_message(name, rule))
+
+
+def _check_durations(config: DatabaseConfig) -> None:
+    for name, cure in {**dict.fromkeys(_FINITE, ""), **dict.fromkeys(_ENDLESS, _FOR_EVER)}.items():
+        value = getattr(config, name)
+        if not (_is_a(value, int | float) and (isfinite(value) or (cure and value == inf))):
+            rule = f"must be a finite number of seconds, not {value!r}{cure}"
+            raise ValueError(_message(name, rule))
+        if not (value > 0 or name == "pool_recycle"):
+            raise ValueError(_message(name, "must be above 0 seconds"))
+    if not (config.pool_recycle >= _SHORTEST_LIFE or config.pool_recycle == _NEVER):
+        raise ValueError(_message("pool_recycle", "must be at least 1 second, or -1 for never"))
+    idle = config.idle_in_transaction_timeout
+    if not (_LEAST_IDLE <= idle <= _MOST_IDLE or idle == inf):
+        rule = f"must be {_LEAST_IDLE:g} to {_MOST_IDLE:.0f} seconds, or inf for never"
+        raise ValueError(_message("idle_in_transaction_timeout", rule))
+
+
+def _is_a(value: object, kind: type | UnionType) -> bool:
+    """Whether *value* is a *kind*, asked of whoever had no type checker; a truth value is none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
 def _completed(text: str, name: str) -> str:
     one, hosts = spread(text)
     url = _with_driver(_parsed(one, name), name)
@@ -192,8 +240,7 @@ def _parsed(text: str, name: str) -> URL:
     except (ArgumentError, ValueError):
         url = None
     if url is None or not url.drivername:
-        shape = "write dialect://user:password@host:port/name"
-        raise ValueError(_message(name, f"is not a database URL; {shape}"))
+        raise ValueError(_message(name, f"is not a database URL; {_SHAPE}"))
     return url
 
 

@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 
     from .callers import CallingLine
 
-__all__ = ["READONLY", "Fate", "Scope", "Trace", "Witness"]
+__all__ = ["READONLY", "Fate", "Scope", "Trace", "Witness", "spelled"]
 
 #: The execution option that asks for a read-only transaction.
 READONLY: Final = "koo_readonly"
+
+
+def spelled(isolation_level: str) -> str:
+    """*isolation_level* as SQLAlchemy spells it, who takes it in any case and with underscores."""
+    return isolation_level.replace("_", " ").upper()
 
 
 class Fate(Enum):
@@ -88,6 +93,11 @@ class Scope:
     is_absent: bool = False
     conflicted: bool = False
     is_late: bool = False
+
+    def __post_init__(self) -> None:
+        """Name the isolation level as everybody does who compares it."""
+        if self.isolation_level is not None:
+            self.isolation_level = spelled(self.isolation_level)
 
     @property
     def may_read_old(self) -> bool:

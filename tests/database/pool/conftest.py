@@ -40,7 +40,7 @@ class Connection:
 
     def __init__(self, server):
         self.server = server
-        self.is_silent = self.answers_at_the_end = False
+        self.is_silent = self.answers_at_the_end = self.is_busy = False
         self.goodbye_time = 0.0
         self._end = asyncio.get_running_loop().create_future()
 
@@ -147,7 +147,14 @@ class House:
         assert self.counts.created.value - self.counts.closed.value == len(places.idle)
 
 
-ABORTS = ("pool.keeper", "pool.upkeep", "pool.ending", "drivers.liveness", "drivers.deadlined")
+ABORTS = (
+    "pool.keeper",
+    "pool.lending",
+    "pool.upkeep",
+    "pool.ending",
+    "drivers.liveness",
+    "drivers.deadlined",
+)
 
 
 @pytest.fixture
@@ -156,4 +163,7 @@ def house(monkeypatch):
     for module in ABORTS:
         monkeypatch.setattr(f"koo.database.{module}.abort", Connection.end)
     monkeypatch.setattr("koo.database.pool.slots.alarm_of", lambda driver: driver.is_closed)
+    monkeypatch.setattr(
+        "koo.database.pool.slots.unfinished_of", lambda _, theirs: lambda: theirs.is_busy
+    )
     return House

@@ -66,6 +66,31 @@ async def test_one_that_died_on_loan_is_not_handed_to_the_next_in_line(house):
     home.assert_whole()
 
 
+async def test_one_that_comes_back_unfinished_is_torn_off_at_once_and_says_why(house):
+    home = house(pool_size=1, max_overflow=0)
+    lent = await home.borrow()
+    unfinished = lent.dbapi_connection
+    unfinished.is_busy = True
+    waiting = asyncio.create_task(home.use())
+    await asyncio.sleep(0.1)
+    lent.close()
+    assert unfinished.is_closed()
+    assert await waiting is not unfinished
+    assert home.told("closed") == ["it came back unfinished"]
+    home.assert_whole()
+
+
+async def test_why_it_was_condemned_before_is_still_what_is_told(house):
+    home = house(pool_size=1, max_overflow=0)
+    lent = await home.borrow()
+    home.keeper.condemn_all("the pool was drained")
+    lent.dbapi_connection.is_busy = True
+    lent.close()
+    await asyncio.sleep(1)
+    assert home.told("closed") == ["the pool was drained"]
+    home.assert_whole()
+
+
 async def test_a_loan_that_waits_for_nothing_suspends_nobody(house):
     home = house()
     await home.use()

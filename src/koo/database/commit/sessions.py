@@ -22,17 +22,22 @@ from typing import Final
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IllegalStateChangeError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, SessionTransaction
 
 from ...errors import CommitOutcomeUnknown
 from ...resilience import Permit, following
+from ..drivers import abort
 from ..pool import slot_of
-from ..scope import Scope
+from ..scope import Scope, spelled
 
 __all__ = ["SessionScope", "Sessions", "Transaction", "commit_outcome_unknown"]
 
 _SCOPE: Final = "koo_scope"
+_CONNECTION: Final = "koo_connection"
+_ENDED: Final = "koo_ended"
+_OVER: Final = "database: the block of this session has ended; use it inside, and in one task"
 _MOMENT: Final = 0.025
 _SOON: Final = 1.0
 
@@ -55,8 +60,14 @@ class Sessions:
 
 def _introduce(session: Session, _: SessionTransaction, connection: Connection) -> None:
     scope: Scope = session.info[_SCOPE]
+    if _ENDED in session.info:
+        # Another task had asked for it, and nobody is left to give it back.
+        connection.close()
+        raise InvalidRequestError(_OVER)
     scope.touched = True
-    scope.autocommits = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+    level = connection.get_execution_options().get("isolation_level")
+    scope.autocommits = level is not None and spelled(level) == "AUTOCOMMIT"
+    session.info[_CONNECTION] = connection
     slot_of(connection.connection).scope = scope
 
 
@@ -103,11 +114,13 @@ class Transaction:
 
     async def _leave(self) -> None:
         session = self._session
+        session.info[_ENDED] = True
         if self._scope.touched and session.in_transaction():
             await _close(session, self._timeout)
         else:
             # Without a connection nothing is to be said: who was refused goes at once.
-            session.sync_session.close()
+            with suppress(IllegalStateChangeError):
+                session.sync_session.close()
 
 
 def _commit(session: Session, scope: Scope) -> None:
@@ -179,10 +192,15 @@ async def _leave(closing: asyncio.Task[None], limit: asyncio.Timeout) -> None:
 
 
 async def _close_in_time(session: AsyncSession, limit: asyncio.Timeout) -> None:
-    # A ROLLBACK that fails has lost nothing, and must not hide the error that led to it.
-    with suppress(Exception):
+    try:
         async with limit:
             await session.close()
+    except Exception as failed:  # noqa: BLE001 - it must not hide the error that led to the ROLLBACK
+        # Nothing is lost by that, but SQLAlchemy has perhaps not given the connection back.
+        connection: Connection = session.info[_CONNECTION]
+        if not (connection.closed or connection.invalidated):
+            abort(connection.connection.driver_connection)
+            connection.invalidate(failed)
 
 
 def commit_outcome_unknown() -> CommitOutcomeUnknown:

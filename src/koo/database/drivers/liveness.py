@@ -23,9 +23,9 @@ from sqlalchemy.util import greenlet_spawn
 from . import abort, name_of
 from .deadlined import Countdown
 
-__all__ = ["Alarm", "alarm_of", "has_pings", "is_dead", "ping"]
+__all__ = ["Alarm", "alarm_of", "has_pings", "is_dead", "ping", "unfinished_of"]
 
-#: Truthy when a connection may be dead: True, or what a poll of its socket has found.
+#: Truthy when a connection may not be lent as it is: True, or what a poll of its socket has found.
 Alarm = Callable[[], object]
 
 _GONE: Final = select.POLLHUP | select.POLLERR | select.POLLNVAL | getattr(select, "POLLRDHUP", 0)
@@ -49,6 +49,18 @@ def is_dead(alarm: Alarm) -> bool:
             return any(signs & _GONE for _, signs in found)
         case rung:
             return bool(rung)
+
+
+def unfinished_of(connection: Any, driver: Any) -> Alarm:  # noqa: ANN401
+    """What tells of a *connection* that was given back that something is still going on there.
+
+    Only SQLAlchemy's adapter for asyncpg gives it back without having ended it.
+    """
+    if name_of(driver) != "asyncpg":
+        return _never
+    # Held while a statement runs: asyncpg itself does not say that one does.
+    is_asking = connection._execute_mutex.locked  # noqa: SLF001
+    return lambda: driver.is_unfinished or is_asking()
 
 
 def has_pings(driver: object) -> bool:

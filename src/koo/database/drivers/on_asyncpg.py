@@ -41,6 +41,15 @@ class PromptConnection(asyncpg.Connection):
         """The number of the server's process, also when the connection is closed; 0 if unknown."""
         return self.get_server_pid() if self.is_pinned else 0
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a transaction is open, or one that could not begin is remembered as if it were.
+
+        SQLAlchemy's adapter forgets a transaction whose BEGIN, COMMIT or ROLLBACK has failed.
+        """
+        known = self._top_xact  # type: ignore[attr-defined] # asyncpg's own: the outermost one
+        return known is not None or self.is_in_transaction()
+
     def execute(
         self,
         query: str,
@@ -58,6 +67,8 @@ class PromptConnection(asyncpg.Connection):
         riding, self.riding = self.riding, ""
         try:
             said = await super().execute(riding + query, timeout=timeout)
+        except asyncpg.InterfaceError as error:
+            raise NeverSent(str(error)) from error
         except asyncpg.PostgresError as error:
             # What was to ride has failed, so that the transaction is open and can only be undone.
             if not self.is_closed() and self.is_in_transaction():
@@ -92,7 +103,7 @@ class PromptConnection(asyncpg.Connection):
 
 
 class NeverSent(asyncpg.InterfaceError):
-    """A statement was refused on our side; the server has not heard of it."""
+    """A statement, or a COMMIT, was refused on our side; the server has not heard of it."""
 
     is_unsent = True
 

@@ -23,6 +23,7 @@ from ...resilience import Clock, current_deadline
 __all__ = ["limit_statements"]
 
 _MARGIN: Final = 0.5
+_MOST_MS: Final = 2**31 - 1
 _NO_LIMIT: Final = "0"
 _QUESTION: Final = "SHOW statement_timeout"
 
@@ -40,7 +41,7 @@ def limit_statements(engine: Engine, clock: Clock) -> None:
         if deadline is None:
             return ""
         left = deadline.remaining(clock.monotonic()) + _MARGIN
-        return f"; SET LOCAL statement_timeout = {int(left * 1000)};"
+        return f"; SET LOCAL statement_timeout = {int(min(left * 1000, _MOST_MS))};"
 
     def prepare(connection: DBAPIConnection, _record: object) -> None:
         connection.driver_connection.opening = opening

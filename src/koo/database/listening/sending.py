@@ -2,6 +2,7 @@
 
 statement, fetch --> at most timeout, then it is torn off: StatementTimedOut
 COMMIT, ROLLBACK --> at most attempt_timeout, then as well; a lost COMMIT is found out
+COMMIT, and the connection is known to have ended --> not sent, so that nothing is unknown
 
 The dialect's own methods are wrapped, because SQLAlchemy's events for them make each
 connection build its listeners anew: that costs as much as all of this.
@@ -21,7 +22,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from ..commit import Certainty
 from ..drivers import abort
 from ..drivers.deadlined import Deadlined
-from ..pool import Terms, scope_of
+from ..pool import Terms, scope_of, slot_of
 from ..scope import Scope
 from ..verdicts import StatementTimedOut
 
@@ -127,6 +128,9 @@ class Sending:
         # Asked after the witness, who may have waited for the server, and just before COMMIT.
         if scope.is_late:
             raise StatementTimedOut("database: no time is left for COMMIT; make it shorter")
+        slot = slot_of(connection)
+        if slot.alarm() and slot.is_dead() and not scope.autocommits:
+            raise ConnectionResetError("the connection had ended before COMMIT was sent")
         scope.commit_by(connection.driver_connection)
         try:
             self._commits.run(connection, self._now(), self._commit, connection)

@@ -6,6 +6,7 @@
     _do_return_conn --sound--> the first in line, or idle
        +--------------perhaps dead, and somebody in line--> looked at first
        +--------------condemned--> closed in the background
+       +--------------with a statement or a transaction on it--> torn off
        +--------------without a connection (invalidated, detached, collected)--> a free place
 
 Records come dialed and are never lent without a connection, because SQLAlchemy
@@ -26,6 +27,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProx
 from sqlalchemy.util import await_
 
 from ...resilience import following
+from ..drivers import abort
 from ..verdicts import judge
 from .counts import Terms
 from .keeper import Keeper
@@ -96,6 +98,8 @@ class WatchedPool(AsyncAdaptedQueuePool):
         self._counts.returned(now, used)
         if record.dbapi_connection is not slot.connection:
             self._changed(record, slot)
+        elif slot.is_unfinished():
+            self._left_behind(slot)
         elif slot.condemned is not None:
             self.keeper.close_lent(slot)
         elif self._places.line and slot.alarm():
@@ -105,6 +109,12 @@ class WatchedPool(AsyncAdaptedQueuePool):
             waiter = self._places.come_back(slot)
             if waiter is not None:
                 self.keeper.freed(waiter, slot)
+
+    def _left_behind(self, slot: Slot) -> None:
+        # Two tasks had one session, or the server would not begin: the next would suffer for it.
+        slot.condemned = slot.condemned or "it came back unfinished"
+        abort(slot.driver)
+        self.keeper.close_lent(slot)
 
     def _changed(self, record: ConnectionPoolEntry, slot: Slot) -> None:
         if record.dbapi_connection is not None:

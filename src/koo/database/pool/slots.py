@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection, PoolProxiedConnection
 
 from ...resilience import Holder
-from ..drivers.liveness import alarm_of, is_dead
+from ..drivers.liveness import alarm_of, is_dead, unfinished_of
 
 if TYPE_CHECKING:
     from ..scope import Scope
@@ -27,7 +27,7 @@ class Slot:
 
     *scope* is the transaction that has it, None for a borrower without one.
     *condemned* says why it is closed instead of being lent again; one that
-    *is_doubtful* is asked before.
+    *is_doubtful* is asked before, and one that *is_unfinished* when it comes back is torn off.
     """
 
     __slots__ = (
@@ -41,6 +41,7 @@ class Slot:
         "idle_since",
         "is_doubtful",
         "is_reported",
+        "is_unfinished",
         "record",
         "scope",
         "since",
@@ -59,6 +60,7 @@ class Slot:
         self.connection = record.dbapi_connection
         self.driver = record.driver_connection
         self.alarm = alarm_of(self.driver)
+        self.is_unfinished = unfinished_of(self.connection, self.driver)
         record.record_info[HOLDING] = self  # type: ignore[index]
 
     def lend(self, task: asyncio.Task[Any] | None, now: float) -> None:
