@@ -74,7 +74,14 @@ class Deadlined(Generic[I]):
                 self._timer = self._loop.call_later(end - now, self._expire)
                 return
             del self._ends[item]
+            self._end(item)
+
+    def _end(self, item: I) -> None:
+        try:
             self._abort(item)
+        except Exception as error:  # noqa: BLE001 - the others have their limits all the same
+            words = "a connection whose time is over was not torn off"
+            self._loop.call_exception_handler({"message": words, "exception": error})
 
 
 class Countdown:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy.engine import Dialect, ExecutionContext
 from sqlalchemy.engine.interfaces import DBAPICursor
@@ -29,6 +29,9 @@ __all__ = ["Sending"]
 
 T = TypeVar("T")
 
+# What runs, and on which connection: SQLAlchemy's own, if it is closed by then, would dial again.
+_Statement: TypeAlias = tuple[ExecutionContext, Any]
+
 
 class Sending:
     """What a dialect does on its connections, bounded and recorded as *terms* say."""
@@ -39,7 +42,7 @@ class Sending:
         self._rollback = dialect.do_rollback
         self._certainty = certainty
         self._now = now = terms.clock.monotonic
-        self._statements = Deadlined[ExecutionContext](
+        self._statements = Deadlined[_Statement](
             config.timeout, _tear_off, now, partial(_late_statement, config.timeout)
         )
         self._commits = Deadlined[PoolProxiedConnection](
@@ -59,9 +62,10 @@ class Sending:
         context: ExecutionContext,
     ) -> None:
         """Send a statement."""
-        began = self._now()
-        self._statements.run(context, began, cursor.execute, statement, parameters)
-        self._answered(statement, context, began)
+        began, connection = self._now(), context.root_connection.connection
+        item = context, connection.dbapi_connection
+        self._statements.run(item, began, cursor.execute, statement, parameters)
+        self._answered(statement, context, connection, began)
 
     def execute_many(
         self,
@@ -71,19 +75,26 @@ class Sending:
         context: ExecutionContext,
     ) -> None:
         """Send a statement with many sets of parameters."""
-        began = self._now()
-        self._statements.run(context, began, cursor.executemany, statement, parameters)
-        self._answered(statement, context, began)
+        began, connection = self._now(), context.root_connection.connection
+        item = context, connection.dbapi_connection
+        self._statements.run(item, began, cursor.executemany, statement, parameters)
+        self._answered(statement, context, connection, began)
 
     def execute_plain(self, cursor: DBAPICursor, statement: str, context: ExecutionContext) -> None:
         """Send a statement without parameters."""
-        began = self._now()
-        self._statements.run(context, began, cursor.execute, statement)
-        self._answered(statement, context, began)
+        began, connection = self._now(), context.root_connection.connection
+        item = context, connection.dbapi_connection
+        self._statements.run(item, began, cursor.execute, statement)
+        self._answered(statement, context, connection, began)
 
-    def _answered(self, statement: str, context: ExecutionContext, began: float) -> None:
+    def _answered(
+        self,
+        statement: str,
+        context: ExecutionContext,
+        connection: PoolProxiedConnection,
+        began: float,
+    ) -> None:
         self._response_time.record(self._now() - began)
-        connection = context.root_connection.connection
         scope = scope_of(connection)
         if scope is not None:
             scope.note_answer(statement)
@@ -91,11 +102,11 @@ class Sending:
                 driver: Any = connection.driver_connection
                 scope.note_transaction(is_open=driver.is_in_transaction)
         if context.cursor.server_side:
-            context.cursor = _Stream(context, self)
+            item = context, connection.dbapi_connection
+            context.cursor = _Stream(context.cursor, partial(self._fetch, item))
 
-    def fetch(self, context: ExecutionContext, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
-        """What *work* fetches of what is still at the server."""
-        return self._statements.run(context, self._now(), work, *args)
+    def _fetch(self, item: _Statement, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
+        return self._statements.run(item, self._now(), work, *args)
 
     def commit(self, connection: PoolProxiedConnection) -> None:
         """Send COMMIT: the one place from which it is."""
@@ -131,22 +142,20 @@ class Sending:
 
 
 class _Stream:
-    """A cursor whose rows are still at the server; each fetch is in time."""
+    """A cursor whose rows are still at the server; each *fetch* is in time."""
 
-    def __init__(self, context: ExecutionContext, sending: Sending) -> None:
-        self._cursor = context.cursor
-        self._context = context
-        self._sending = sending
+    def __init__(self, cursor: DBAPICursor, fetch: Callable[..., Any]) -> None:
+        self._cursor = cursor
+        self._fetch = fetch
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         found = getattr(self._cursor, name)
-        if not name.startswith("fetch"):
-            return found
-        return partial(self._sending.fetch, self._context, found)
+        return partial(self._fetch, found) if name.startswith("fetch") else found
 
 
-def _tear_off(context: ExecutionContext) -> None:
-    _abort(context.root_connection.connection)
+def _tear_off(statement: _Statement) -> None:
+    _, connection = statement
+    abort(connection.driver_connection)
 
 
 def _abort(connection: PoolProxiedConnection) -> None:
