@@ -36,7 +36,7 @@ def test_a_subclass_made_elsewhere_is_still_its_drivers(name):
     [
         ("asyncpg", {"connection_class"}),
         ("psycopg", {"async_creator_fn"}),
-        ("aiosqlite", set()),
+        ("aiosqlite", {"async_creator_fn"}),
         ("asyncmy", {"async_creator_fn"}),
     ],
 )
@@ -335,9 +335,8 @@ async def test_sqlite_is_interrupted_in_the_middle_of_a_statement(sqlite_url, op
 
 @pytest.mark.integration
 async def test_a_closed_sqlite_connection_cannot_be_interrupted_and_need_not(tmp_path):
-    import aiosqlite
-
-    connection = await aiosqlite.connect(tmp_path / "app.db")
+    connection = await driver("aiosqlite").arguments(60.0)["async_creator_fn"](tmp_path / "app.db")
     abort(connection)
     await connection.close()
     abort(connection)
+    await connection.close()
