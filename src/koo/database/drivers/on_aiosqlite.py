@@ -11,7 +11,6 @@ SQLite can be interrupted while it works, but not while it waits for another pro
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -33,7 +32,7 @@ _CLOSED: Final = "Connection closed"
 class PromptConnection(aiosqlite.Connection):
     """A connection that is left at once, even if its thread has still something to do."""
 
-    def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, connector: Callable[[], Any]) -> None:
         super().__init__(connector, _CHUNK)
         # What it waits for does not hold up the end of the program.
         self._thread.daemon = True
@@ -86,13 +85,14 @@ class PromptConnection(aiosqlite.Connection):
             tell(what)
 
 
-def _closed(connection: sqlite3.Connection) -> object:
+def _closed(connection: Any) -> object:  # noqa: ANN401
     connection.close()
     return _STOP_RUNNING_SENTINEL
 
 
 def _connect(database: str, **terms: Any) -> PromptConnection:  # noqa: ANN401
-    return PromptConnection(partial(sqlite3.connect, database, **terms))
+    theirs = aiosqlite.connect(database, **terms)
+    return PromptConnection(theirs._connector)  # noqa: SLF001 - it opens what they would open
 
 
 def arguments(_limit: float) -> dict[str, Any]:
