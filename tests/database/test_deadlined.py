@@ -86,3 +86,23 @@ async def test_an_answer_in_the_instant_of_the_abort_is_too_late():
     asyncio.get_running_loop().call_later(2, one.future.set_result, None)
     with pytest.raises(TimeoutError):
         await run(quiet, one, one.wait, 60)
+
+
+async def test_what_cannot_be_aborted_is_told_and_keeps_nobody_else_from_it():
+    told, loop = [], asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    bad, good = Waiting(), Waiting()
+
+    def abort(one):
+        if one is bad:
+            raise RuntimeError("closed already")
+        one.abort()
+
+    limit, began = limited(abort=abort), loop.time()
+    loop.call_later(5, bad.abort)
+    ended = await asyncio.gather(
+        *(run(limit, one, one.wait, 60) for one in (bad, good)), return_exceptions=True
+    )
+    assert [type(error) for error in ended] == [TimeoutError, TimeoutError]
+    assert good.aborted_at - began == pytest.approx(1.0)
+    assert [str(context["exception"]) for context in told] == ["closed already"]

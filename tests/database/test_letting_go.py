@@ -36,7 +36,7 @@ def test_a_subclass_made_elsewhere_is_still_its_drivers(name):
     [
         ("asyncpg", {"connection_class"}),
         ("psycopg", {"async_creator_fn"}),
-        ("aiosqlite", set()),
+        ("aiosqlite", {"async_creator_fn"}),
         ("asyncmy", {"async_creator_fn"}),
     ],
 )
@@ -57,6 +57,13 @@ def test_the_private_names_that_we_rely_on_are_there():
     assert callable(psycopg.AsyncConnection._start_query)
     assert callable(psycopg.AsyncConnection._get_tx_start_command)
     assert issubclass(psycopg.errors._WaitTimeout, psycopg.Error)
+
+    import aiosqlite
+
+    unopened = aiosqlite.connect(":memory:")
+    assert {"_asked"}.isdisjoint(vars(unopened)), "the name is ours"
+    assert {"_connector", "_connection", "_running", "_tx", "_thread"} <= set(vars(unopened))
+    assert aiosqlite.core._STOP_RUNNING_SENTINEL is not None
 
 
 def test_without_a_loop_nothing_is_said():
@@ -344,9 +351,24 @@ async def test_sqlite_is_interrupted_in_the_middle_of_a_statement(sqlite_url, op
 
 @pytest.mark.integration
 async def test_a_closed_sqlite_connection_cannot_be_interrupted_and_need_not(tmp_path):
-    import aiosqlite
-
-    connection = await aiosqlite.connect(tmp_path / "app.db")
+    connection = await driver("aiosqlite").arguments(60.0)["async_creator_fn"](tmp_path / "app.db")
     abort(connection)
     await connection.close()
     abort(connection)
+    await connection.close()
+
+
+@pytest.mark.integration
+async def test_a_sqlite_connection_that_waits_for_a_lock_is_given_up_for_good(tmp_path):
+    connect = driver("aiosqlite").arguments(60.0)["async_creator_fn"]
+    one, other = await connect(tmp_path / "app.db"), await connect(tmp_path / "app.db")
+    await one.execute("BEGIN IMMEDIATE")
+    waiting = asyncio.create_task(other.execute("BEGIN IMMEDIATE"))
+    await asyncio.sleep(0.05)
+    abort(other)
+    with pytest.raises(ValueError, match="Connection closed"):
+        await waiting
+    with pytest.raises(ValueError, match="Connection closed"):
+        await other.execute("SELECT 1")
+    await other.close()
+    await one.close()

@@ -52,6 +52,12 @@ def test_looking_needs_no_loop_and_makes_no_engine(sqlite_url):
     manager.reset()
 
 
+def test_what_concerns_a_loop_says_so_where_none_runs(sqlite_url):
+    manager = DatabaseManager(DatabaseConfig(url=sqlite_url))
+    with pytest.raises(RuntimeError, match="in a coroutine, or from elsewhere by loop.call_soon"):
+        manager.pause()
+
+
 def test_closing_what_was_never_opened_does_nothing(sqlite_url):
     manager = DatabaseManager(DatabaseConfig(url=sqlite_url))
     asyncio.run(manager.close())
@@ -147,7 +153,7 @@ def test_to_isolate_the_circuit_does_not_say_that_the_server_is_back(sqlite_url)
 
     async def program():
         await one(manager)
-        (keeper,) = manager._engines.keepers()
+        (keeper,) = manager._engines.primaries()
         keeper.growth.failures = 3
         manager._breaker.isolate("maintenance")
         failures = keeper.growth.failures

@@ -144,7 +144,7 @@ async def test_no_cancellation_leaks_a_connection_or_a_place(url, opened, seed):
             await asyncio.gather(*(work() for _ in range(6)))
         pool = manager.stats().pool
         assert (pool.active, pool.waiting) == (0, 0)
-        (keeper,) = manager._engines.keepers()
+        (keeper,) = manager._engines.primaries()
         async with asyncio.timeout(30):
             while keeper.places.dialing:
                 await asyncio.sleep(0.01)

@@ -222,8 +222,12 @@ async def test_a_pool_can_be_paused_and_resized_while_it_works(url, opened):
         looks = [asyncio.create_task(look()) for _ in range(4)]
         await asyncio.sleep(0.1)
         assert manager.stats().pool.waiting == 4
+        assert manager.report().value("pool.paused") == 1
+        assert manager.report().cause == "the pool is paused: resume() hands connections out again"
         manager.resize(pool_size=4, max_overflow=0)
         manager.resume()
+        assert manager.report().value("pool.paused") == 0
+        assert manager.report().cause is None
         await asyncio.gather(*looks)
         assert manager.stats().pool.size == 4
         with pytest.raises(ValueError, match="pool_size"):

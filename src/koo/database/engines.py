@@ -38,6 +38,10 @@ from .scope import Scope
 __all__ = ["Engines", "LoopEngine"]
 
 _GOODBYE: Final = 2.0
+_NO_LOOP: Final = (
+    "database: no event loop runs in this thread; call this in a coroutine,"
+    " or from elsewhere by loop.call_soon_threadsafe"
+)
 _QUESTIONS: Final = {"sqlite": "SELECT count(*) FROM sqlite_master"}
 
 
@@ -61,6 +65,17 @@ class LoopEngine:
         for engine in (self.pooled, *(one.pooled for one in self.readers.replicas)):
             yield cast("WatchedPool", engine.sync_engine.pool).keeper
 
+    async def close(self) -> None:
+        """Refuse whoever waits or comes, and say goodbye, for two seconds at most."""
+        for keeper in self.keepers():
+            keeper.queue.close()
+        if self.credentials is not None:
+            self.credentials.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE):
+                await self.readers.close()
+                await self.pooled.dispose()
+
 
 class Engines:
     """The engines of one manager, by event loop."""
@@ -72,30 +87,33 @@ class Engines:
         self._resolver = Resolver(terms, self._fresh)
         self._by_loop: dict[asyncio.AbstractEventLoop, LoopEngine] = {}
 
-    def keepers(self) -> list[Keeper]:
-        """The keepers of all loops that still turn."""
-        return [one.keeper for loop, one in self._by_loop.items() if not loop.is_closed()]
+    def primaries(self) -> list[Keeper]:
+        """Who keeps the primary's pools, on all loops that still turn."""
+        return [one.keeper for one in self._turning()]
 
     def current(self) -> LoopEngine:
-        """The running loop's engine, made on first use."""
-        loop = asyncio.get_running_loop()
+        """The running loop's engine, made on first use. Raises RuntimeError without a loop."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(_NO_LOOP) from None
         found = self._by_loop.get(loop)
         return self._opened(loop) if found is None else found
 
     def resize(self, config: DatabaseConfig) -> None:
-        """Make the pools of all loops as large as *config* says, each on its own loop."""
+        """Make the pools of all loops and servers as large as *config* says, each on its loop."""
         self._terms = replace(self._terms, config=config)
-        for keeper in self.keepers():
+        for keeper in (keeper for one in self._turning() for keeper in one.keepers()):
             keeper.loop.call_soon_threadsafe(ending.resize, keeper, config.kept, config.overflow)
 
     def doubt(self) -> None:
         """The server may be gone: ask it before an idle connection is lent again."""
-        for keeper in self.keepers():
+        for keeper in self.primaries():
             keeper.doubt_all()
 
     def forgive(self) -> None:
         """The server is back: dial without waiting for the next try's time."""
-        for keeper in self.keepers():
+        for keeper in self.primaries():
             keeper.growth.forgive()
 
     async def close(self) -> None:
@@ -125,8 +143,11 @@ class Engines:
 
     def replicas(self, now: float) -> tuple[ReplicaStats, ...]:
         """The replicas of all loops that still turn."""
-        turning = [one for loop, one in self._by_loop.items() if not loop.is_closed()]
-        return tuple(item.photograph(now) for one in turning for item in one.readers.replicas)
+        found = self._turning()
+        return tuple(item.photograph(now) for one in found for item in one.readers.replicas)
+
+    def _turning(self) -> list[LoopEngine]:
+        return [one for loop, one in self._by_loop.items() if not loop.is_closed()]
 
     def _opened(self, loop: asyncio.AbstractEventLoop) -> LoopEngine:
         self._bury()
@@ -182,14 +203,11 @@ class Engines:
             yield
         finally:
             gone = self._by_loop.pop(loop)
-            if gone.credentials is not None:
-                gone.credentials.stop()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_GOODBYE):
-                    await gone.readers.close()
-                    await gone.pooled.dispose()
-            for keeper in gone.keepers():
-                keeper.tear_off()
+            try:
+                await gone.close()
+            finally:
+                for keeper in gone.keepers():
+                    keeper.tear_off()
             await finish_saying()
 
     @asynccontextmanager

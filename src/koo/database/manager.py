@@ -11,6 +11,7 @@ nothing about it.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -225,7 +226,7 @@ class DatabaseManager:
         attempts = self._attempts.recent(now)
         return DatabaseStats(
             name=self.name,
-            pool=self._counts.photograph(self._engines.keepers(), self.config, now),
+            pool=self._counts.photograph(self._engines.primaries(), self.config, now),
             breaker=self._breaker.stats(),
             check=self._examiner.last,
             fresh=self._examiner.is_fresh,
@@ -253,12 +254,14 @@ class DatabaseManager:
         self._examiner.start()
 
     def pause(self) -> None:
-        """Hand out no connection of the running loop's pool; who needs one waits in line."""
-        ending.pause(self._engines.current().keeper)
+        """Hand out no connection of the running loop's pools; who needs one waits in line."""
+        for keeper in self._engines.current().keepers():
+            ending.pause(keeper)
 
     def resume(self) -> None:
         """Hand out connections again, after :meth:`pause` or :meth:`drain`."""
-        ending.resume(self._engines.current().keeper)
+        for keeper in self._engines.current().keepers():
+            ending.resume(keeper)
 
     def resize(self, *, pool_size: int, max_overflow: int) -> None:
         """Make the pool larger or smaller while it works.
@@ -273,12 +276,18 @@ class DatabaseManager:
         """Let whoever has a connection finish; how many were torn off after *timeout* seconds.
 
         Whoever needs a connection from now on gets DatabaseUnavailable, until
-        :meth:`resume` or :meth:`close`. Concerns the running loop's pool.
+        :meth:`resume` or :meth:`close`. Concerns the running loop's pools, the
+        replicas' as well.
         """
-        return await ending.drain(self._engines.current().keeper, timeout)
+        keepers = self._engines.current().keepers()
+        return sum(await asyncio.gather(*(ending.drain(one, timeout) for one in keepers)))
 
     async def close(self) -> None:
-        """End the background checks and close the connections; the next use opens new ones."""
+        """End the background checks and close the connections; the next use opens new ones.
+
+        Whoever has a connection loses it at once, in the middle of a transaction, and who waits
+        for one gets DatabaseUnavailable: :meth:`drain` first, to let them finish.
+        """
         await self._examiner.stop()
         await self._engines.close()
 

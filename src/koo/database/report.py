@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 from ..resilience import (
     BreakerStats,
@@ -20,6 +21,8 @@ from .pool import PoolStats
 from .replicas import ReplicaStats
 
 __all__ = ["DatabaseStats", "summarize"]
+
+_PAUSED: Final = "the pool is paused: resume() hands connections out again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ def summarize(stats: DatabaseStats) -> Report:
         kind="database",
         state=health,
         since=breaker.since,
-        cause=_cause(health, breaker, check),
+        cause=_cause(stats, health),
         next_try=None if breaker.state is State.CLOSED else breaker.retry_after,
         breaker=breaker,
         check=check,
@@ -67,7 +70,10 @@ def summarize(stats: DatabaseStats) -> Report:
     )
 
 
-def _cause(health: Health, breaker: BreakerStats, check: CheckStats | None) -> str | None:
+def _cause(stats: DatabaseStats, health: Health) -> str | None:
+    breaker, check = stats.breaker, stats.check
+    if health is Health.HEALTHY and stats.pool.paused:
+        return _PAUSED
     if breaker.state is not State.CLOSED or health is Health.HEALTHY:
         return breaker.cause
     if check is not None and not check.ok and not check.success_since:
@@ -84,6 +90,7 @@ def _pool_readings(pool: PoolStats) -> Iterator[Reading]:
     yield Reading("pool.idle", pool.idle)
     yield Reading("pool.overflow", pool.overflow, limit=pool.max_overflow)
     yield Reading("pool.waiting", pool.waiting)
+    yield Reading("pool.paused", int(pool.paused))
     if pool.holders:
         yield Reading("pool.oldest_checkout", max(holder.age for holder in pool.holders))
 

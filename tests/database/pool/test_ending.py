@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.util import greenlet_spawn
 
 from koo.database.pool.ending import drain, pause, resize, resume
-from koo.errors import DatabaseUnavailable
+from koo.errors import DatabaseUnavailable, PoolExhausted
 
 
 async def test_a_paused_pool_lets_everybody_wait_and_serves_them_afterwards(house):
@@ -22,6 +22,18 @@ async def test_a_paused_pool_lets_everybody_wait_and_serves_them_afterwards(hous
     assert home.clock.monotonic() - began == pytest.approx(1.0)
     await asyncio.sleep(0.5)
     home.assert_whole()
+
+
+@pytest.mark.parametrize(("max_waiting", "said"), [(1, "none"), (0, "is full")])
+async def test_who_is_paused_for_too_long_hears_how_it_ends(house, max_waiting, said):
+    home = house(pool_size=1, max_overflow=0, pool_timeout=2.0, max_waiting=max_waiting)
+    await home.warm(1)
+    pause(home.keeper)
+    assert home.stats().paused
+    with pytest.raises(PoolExhausted, match=r"0 in use\); the pool is paused: resume\(\) hands"):
+        await home.use()
+    resume(home.keeper)
+    assert not home.stats().paused
 
 
 async def test_what_comes_back_during_a_pause_is_kept(house):
@@ -68,6 +80,33 @@ async def test_draining_tears_off_what_is_still_held_at_the_deadline(house):
     await working
     resume(home.keeper)
     await home.use()
+    home.assert_whole()
+
+
+async def test_draining_waits_no_longer_for_goodbyes_than_it_is_told_to(house):
+    home = house()
+    connection = await home.use()
+    connection.goodbye_time = 1e6
+    began = home.clock.monotonic()
+    assert await drain(home.keeper, 0.5) == 0
+    assert home.clock.monotonic() - began == pytest.approx(0.5)
+
+
+async def test_what_arrives_in_the_instant_in_which_the_pool_ends_is_closed(house):
+    home = house()
+    opened, loop = home.pool.open_record, asyncio.get_running_loop()
+
+    def open_record():
+        record = opened()
+        # Before anybody hears that it is there.
+        loop.call_soon(home.keeper.tear_off)
+        return record
+
+    home.pool.open_record = open_record
+    with pytest.raises(DatabaseUnavailable):
+        await home.use()
+    await asyncio.sleep(0.1)
+    assert (home.server.dials, home.server.open) == (1, set())
     home.assert_whole()
 
 
@@ -180,6 +219,7 @@ async def test_tearing_off_needs_no_loop_and_no_answer(house):
     home.keeper.tear_off()
     home.keeper.tear_off()
     assert home.keeper.total == 0
-    waiting.cancel()
+    with pytest.raises(DatabaseUnavailable):
+        await waiting
     lent.dbapi_connection.terminate = kept
     await greenlet_spawn(lent.close)

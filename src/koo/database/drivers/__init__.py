@@ -9,7 +9,7 @@
 
 No driver does it by itself when the network is dark: asyncpg says a polite goodbye for two
 seconds, psycopg waits ten for a cancellation to be confirmed, aiosqlite for the end of the
-statement.
+statement, or of its wait for a lock.
 """
 
 from __future__ import annotations

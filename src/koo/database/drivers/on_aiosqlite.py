@@ -1,20 +1,108 @@
-"""aiosqlite: a statement in its thread can be interrupted, and nothing else."""
+"""aiosqlite: nobody waits for a thread that waits for a lock.
+
+    work --> thread --answer--------------------------------------> who asked
+               +--- abort: interrupted --ends in a moment: error--> who asked
+               |                         +--waits for a lock------> who asked: given up
+               +--- at its own end, after that: rolled back and closed
+
+SQLite can be interrupted while it works, but not while it waits for another process.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, Final, TypeVar
 
-__all__ = ["abort", "arguments"]
+import aiosqlite
+from aiosqlite.core import _STOP_RUNNING_SENTINEL
+
+__all__ = ["PromptConnection", "abort", "arguments"]
+
+T = TypeVar("T")
+
+_MOMENT: Final = 0.05
+_CHUNK: Final = 64
+# The words by which SQLAlchemy knows that a connection is lost.
+_CLOSED: Final = "Connection closed"
+
+
+class PromptConnection(aiosqlite.Connection):
+    """A connection that is left at once, even if its thread has still something to do."""
+
+    def __init__(self, connector: Callable[[], Any]) -> None:
+        super().__init__(connector, _CHUNK)
+        # What it waits for does not hold up the end of the program.
+        self._thread.daemon = True
+        self._asked: set[asyncio.Future[Any]] = set()
+
+    async def close(self) -> None:
+        """Close; what the thread is still doing is interrupted, and nobody waits for it."""
+        if self._connection is None or (self._running and not self._asked):
+            await super().close()
+            return
+        connection, self._connection, self._running = self._connection, None, False
+        connection.interrupt()
+        self._tx.put_nowait((None, partial(_closed, connection)))
+
+    def give_up(self) -> None:
+        """Interrupt what is asked for; what has not ended in a moment is an error."""
+        with suppress(ValueError):
+            self._conn.interrupt()
+        if asked := tuple(self._asked):
+            asked[0].get_loop().call_later(_MOMENT, self._leave, asked)
+
+    def _leave(self, asked: Iterable[asyncio.Future[Any]]) -> None:
+        for answer in asked:
+            if not answer.done():
+                self._running = False
+                answer.set_exception(ValueError(_CLOSED))
+
+    async def _execute(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:  # noqa: ANN401
+        if not self._running or not self._connection:
+            raise ValueError(_CLOSED)
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._asked.add(answer)
+        self._tx.put_nowait((None, partial(self._work, answer, partial(fn, *args, **kwargs))))
+        return await answer
+
+    def _work(self, answer: asyncio.Future[T], work: Callable[[], T]) -> None:
+        """In the thread; whoever has asked may have gone, and the loop as well."""
+        try:
+            told = partial(self._answered, answer, answer.set_result, work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it was asked
+            told = partial(self._answered, answer, answer.set_exception, error)
+        with suppress(RuntimeError):
+            answer.get_loop().call_soon_threadsafe(told)
+
+    def _answered(
+        self, answer: asyncio.Future[T], tell: Callable[[Any], None], what: object
+    ) -> None:
+        self._asked.discard(answer)
+        if not answer.done():
+            tell(what)
+
+
+def _closed(connection: Any) -> object:  # noqa: ANN401
+    connection.close()
+    return _STOP_RUNNING_SENTINEL
+
+
+def _connect(database: str, **terms: Any) -> PromptConnection:  # noqa: ANN401
+    theirs = aiosqlite.connect(database, **terms)
+    return PromptConnection(theirs._connector)  # noqa: SLF001 - it opens what they would open
 
 
 def arguments(_limit: float) -> dict[str, Any]:
-    """What to connect with: nothing of our own."""
-    return {}
+    """What to connect with."""
+    return {"async_creator_fn": _connect}
 
 
 def abort(connection: Any) -> None:  # noqa: ANN401
-    """Interrupt what *connection* is doing; it stays open, and what it did is undone."""
-    # A coroutine that never waits, so that one step is all of it.
-    with suppress(StopIteration, ValueError):
-        connection.interrupt().send(None)
+    """Interrupt what *connection* is doing; what it did is undone.
+
+    It stays open, unless it waits for a lock.
+    """
+    connection.give_up()

@@ -97,7 +97,9 @@ async def _set_by(theirs: Any, statement: str) -> int:  # noqa: ANN401
     try:
         return int((await theirs.execute(statement)).rowcount)
     finally:
-        await theirs.set_autocommit(False)
+        # What was cut off is closed, and to say more would hide what has cut it off.
+        if not theirs.closed:
+            await theirs.set_autocommit(False)
 
 
 def _setting(limits: Mapping[str, str], is_local: str) -> str:

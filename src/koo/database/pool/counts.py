@@ -30,7 +30,8 @@ class PoolStats:
     *overflow* are the connections open beyond *size*, lent or idle. *refused_total*
     counts callers turned away because the line was full, *leaked_total* loans
     longer than ``leak_after``, *nested_total* tasks that waited for a second
-    connection while they held one.
+    connection while they held one. *paused*: nobody gets one, because of ``pause()`` or
+    ``drain()``, until ``resume()``.
     """
 
     size: int
@@ -40,6 +41,7 @@ class PoolStats:
     idle: int
     overflow: int
     waiting: int
+    paused: bool
     holders: tuple[Holder, ...]
     checkouts_total: int
     checkouts_per_second: float
@@ -70,6 +72,11 @@ class Photographed(Protocol):
     @property
     def waiting(self) -> int:
         """How many stand in line."""
+        ...
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether connections are handed out to nobody."""
         ...
 
     def holders(self) -> tuple[Holder, ...]:
@@ -164,6 +171,7 @@ class PoolCounts:
             idle=max(0, total - len(holders)),
             overflow=max(0, total - config.kept),
             waiting=sum(pool.waiting for pool in pools),
+            paused=any(pool.is_paused for pool in pools),
             holders=holders,
             checkouts_total=self.checkouts.value,
             checkouts_per_second=self.checkouts.per_second(now),

@@ -48,13 +48,13 @@ def retire(keeper: Keeper) -> None:
 
 async def drain(keeper: Keeper, seconds: float) -> int:
     """Refuse whoever comes, wait for the lent at most *seconds*; how many had to be torn off."""
-    keeper.queue.is_closed = keeper.places.is_paused = True
-    keeper.queue.dismiss()
-    await keeper.stop_dialing()
+    keeper.queue.close()
+    keeper.stop_dialing()
     keeper.condemn_all("the pool was drained")
-    if keeper.slots:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await keeper.quiet()
+            if keeper.slots:
                 await keeper.is_empty.wait()
     late = [slot for slot in keeper.slots if slot.since is not None]
     for slot in late:

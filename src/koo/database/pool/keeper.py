@@ -84,6 +84,11 @@ class Keeper:
         """How many stand in line."""
         return self.places.waiting
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether connections are handed out to nobody."""
+        return self.places.is_paused
+
     def holders(self) -> tuple[Holder, ...]:
         """Who holds a connection, the oldest first."""
         now = self._now()
@@ -194,6 +199,8 @@ class Keeper:
         self.upkeep.begin(slot)
         self.tell("opened", cause)
         self.freed(self.places.arrive(slot), slot)
+        if self.queue.is_closed:
+            self.condemn_all("the pool was closed while it was dialed")
         self.trim()
         self.supply(now)
 
@@ -350,25 +357,27 @@ class Keeper:
 
     async def dispose(self) -> None:
         """Close what is idle, and wait for it; what is lent follows when it comes back."""
-        await self.stop_dialing()
+        self.stop_dialing()
+        await self.quiet()
         self.condemn_all("the pool was disposed of")
-        await self._quiet()
+        await self.quiet()
 
-    async def stop_dialing(self) -> None:
-        """Nothing that was being dialed or checked arrives any more."""
+    def stop_dialing(self) -> None:
+        """Give up whatever is being dialed."""
         for task in self._dials:
             task.cancel()
-        await self._quiet()
 
-    async def _quiet(self) -> None:
-        """What is under way now has ended, and its end is booked."""
+    async def quiet(self) -> None:
+        """Whatever is under way now has ended, and its end is booked."""
         if self._tasks:
             await asyncio.wait(self._tasks)
 
     def tear_off(self) -> None:
         """Drop every connection at once, without a word; the loop may be closed."""
         self.upkeep.stop()
-        self.queue.stop()
+        with suppress(RuntimeError):
+            self.queue.close()
+            self.stop_dialing()
         for slot in self.slots:
             with suppress(RuntimeError):
                 abort(slot.driver)

@@ -56,11 +56,19 @@ class PoolExhausted(errors.PoolExhausted, exc.TimeoutError):
         return f"{waited}: hold them shorter, or raise the pool's size"
 
 
+class PoolPaused(PoolExhausted):
+    """The pool was paused for longer than the caller could wait."""
+
+    def _when(self) -> str:
+        return "the pool is paused: resume() hands connections out again"
+
+
 def _who(holders: tuple[Holder, ...]) -> str:
     named = [f"{item.task} at {item.where} for {item.age:.1f} s" for item in holders]
     rest = len(named) - _NAMED_HOLDERS
     more = f" and {rest} more" if rest > 0 else ""
-    return f"{len(named)} in use: {', '.join(named[:_NAMED_HOLDERS])}{more}"
+    in_use = f"{len(named)} in use"
+    return f"{in_use}: {', '.join(named[:_NAMED_HOLDERS])}{more}" if named else in_use
 
 
 class Supplier(Protocol):
@@ -116,7 +124,7 @@ class Queue:
         )
         if not self._places.join(waiter):
             self._counts.refused.add()
-            raise PoolExhausted(COMPONENT, 0, self._recent_holders(since))
+            raise self._exhausted(0, self._recent_holders(since))
         self._newcomers.append(waiter)
         self._keeper.supply(since)
         self._arm(since)
@@ -150,16 +158,14 @@ class Queue:
         """A dial succeeded: what the last one failed of no longer matters."""
         self._untold = None
 
-    def dismiss(self) -> None:
-        """Send everybody home; the pool is being closed."""
-        for waiter in list(self._places.line):
-            self._answer(waiter, _closing())
-
-    def stop(self) -> None:
-        """Look no more."""
+    def close(self) -> None:
+        """Send everybody home, and refuse whoever comes: the pool is being closed."""
+        self.is_closed = self._places.is_paused = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        for waiter in list(self._places.line):
+            self._answer(waiter, _closing())
 
     def _recent_holders(self, now: float) -> tuple[Holder, ...]:
         # A refusal must be cheap, above all when there are thousands.
@@ -210,8 +216,12 @@ class Queue:
             error = as_database_error(TimeoutError(f"no connection in {self._timeout:g} s"))
         else:
             self._counts.timeouts.add()
-            error = PoolExhausted(COMPONENT, self._timeout, self._keeper.holders())
+            error = self._exhausted(self._timeout, self._keeper.holders())
         self._answer(waiter, error)
+
+    def _exhausted(self, waited: float, holders: tuple[Holder, ...]) -> PoolExhausted:
+        kind = PoolPaused if self._places.is_paused else PoolExhausted
+        return kind(COMPONENT, waited, holders)
 
     def _answer(self, waiter: Waiter, error: BaseException) -> bool:
         """Give *waiter* its *error*; False if its caller has already gone."""

@@ -92,6 +92,9 @@ _READINGS: Final[Mapping[tuple[str, str], Name]] = MappingProxyType(
             "pool.waiting": _called(
                 "koo_db_pool_pending_requests", "Tasks that wait for a connection."
             ),
+            "pool.paused": _called(
+                "koo_db_pool_paused", "1 while the pool hands out no connection, by hand."
+            ),
             "pool.oldest_checkout": _called(
                 "koo_db_pool_oldest_checkout_seconds", "Age of the oldest loan.", "seconds"
             ),

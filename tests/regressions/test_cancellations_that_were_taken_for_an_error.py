@@ -1,0 +1,46 @@
+"""A dial that asyncio.run cancelled ended with an error, which asyncio told on stderr."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+
+from koo.database import DatabaseConfig, DatabaseManager
+from koo.database.drivers.on_psycopg import PromptConnection
+from koo.testing import PostgresServer
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    with PostgresServer(settings={"fsync": "off"}) as server:
+        yield server
+
+
+def test_a_dial_that_is_cancelled_while_it_tells_of_vanished_clients_says_nothing(
+    postgres, monkeypatch, caplog
+):
+    telling, spoken = asyncio.Event(), PromptConnection.execute
+
+    async def hang(connection, query, *args, **terms):
+        if "set_config" in str(query):
+            telling.set()
+            query = "SELECT pg_sleep(60)"
+        return await spoken(connection, query, *args, **terms)
+
+    async def program():
+        manager = DatabaseManager(DatabaseConfig(url=postgres.url("psycopg")))
+
+        async def ask():
+            async with manager.session_scope() as session:
+                await session.execute(text("SELECT 1"))
+
+        asking = asyncio.create_task(ask())
+        await telling.wait()
+        await asyncio.sleep(0.1)
+        return asking
+
+    monkeypatch.setattr(PromptConnection, "execute", hang)
+    asyncio.run(program())
+    assert [record.getMessage() for record in caplog.records] == []
