@@ -328,6 +328,21 @@ async def test_a_wait_without_one_ends_at_the_limit_together_with_the_connection
 
 
 @pytest.mark.integration
+async def test_what_was_torn_off_does_not_count_as_left_open(url_of):
+    connection = await driver("psycopg").PromptConnection.connect(url_of())
+    abort(connection)
+    del connection
+    gc.collect()
+
+
+@pytest.mark.integration
+async def test_what_was_left_open_says_so(url_of):
+    connection = await driver("psycopg").PromptConnection.connect(url_of())
+    with pytest.warns(ResourceWarning, match="was deleted while still open"):
+        del connection
+
+
+@pytest.mark.integration
 async def test_sqlite_is_interrupted_in_the_middle_of_a_statement(sqlite_url, opened):
     endless = text(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"

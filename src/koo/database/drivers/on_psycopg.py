@@ -42,11 +42,17 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
     opening = staticmethod(str)
     riding = ""
     limit: float | None = None
+    is_torn_off = False
 
     def __init__(self, pgconn: PGconn, *args: Any) -> None:  # noqa: ANN401
         super().__init__(pgconn, *args)
         # Kept, because one that is closed forgets it.
         self._pid = pgconn.backend_pid
+
+    def __del__(self, *terms: Any) -> None:  # noqa: ANN401
+        # psycopg would complain of one that nobody reads any more, so that it looks open.
+        if not self.is_torn_off:
+            super().__del__(*terms)
 
     @classmethod
     async def connect(  # type: ignore[override] # a keyword more than psycopg's
@@ -174,6 +180,7 @@ def abort(connection: Any) -> None:  # noqa: ANN401
     if pgconn.status != ConnStatus.OK:
         return
     _cancel_at_server(connection)
+    connection.is_torn_off = True
     theirs = socket.socket(fileno=pgconn.socket)
     with suppress(OSError):
         theirs.shutdown(socket.SHUT_RDWR)
