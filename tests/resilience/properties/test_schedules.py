@@ -106,6 +106,7 @@ class Judged:
         self.permits[id(permit)].extend_lease(until)
 
     def answered(self, permit):
+        self.leases.pop(id(permit), None)
         self.permits[id(permit)].answered()
 
     def settled(self, permit, outcome):
