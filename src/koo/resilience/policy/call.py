@@ -126,12 +126,9 @@ class Call:
 
     def admit(self) -> None:
         """Take every gate's permit, or none and keep the refusal."""
-        answer = admit_all(self.policy, self.ask)
-        if isinstance(answer, Rejected):
-            self.refusal = answer
-        else:
-            self.permits = answer
-            self.refusal = None
+        permits: list[Permit] = []
+        self.permits = permits
+        self.refusal = admit_all(self.policy, self.ask, self.outer, permits)
 
     # -- time ----------------------------------------------------------------------
 
@@ -314,17 +311,15 @@ class Call:
         )
 
 
-def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] | Rejected) -> Call:
-    """A call at its beginning, with the gates' answer."""
+def begin(policy: Terms, ask: Ask, timeout: float | None, permits: list[Permit]) -> Call:
+    """A call at its beginning, with the *permits* that it has or will get."""
     call = _bare(Call)
     call.policy = policy
     call.ask = ask
     call.number = 1
     call.waited = 0.0
     call.refusal = call.last_error = call.lane = call.timer = None
-    if isinstance(answer, Rejected):
-        call.refusal, answer = answer, []
-    call.permits = answer
+    call.permits = permits
     call.has_expired = call.ends_with_deadline = call.gave_up_inside = False
     call.is_ours = True
     # Bound first: the interpreter is slow to call a function that it finds on an instance.
@@ -351,17 +346,19 @@ def current_permit(gate: Issuer) -> Permit | None:
     return next((permit for permit in held if permit.gate is gate), None)
 
 
-def admit_all(policy: Terms, ask: Ask) -> list[Permit] | Rejected:
-    """Every gate's permit, or none and the refusal."""
-    permits: list[Permit] = []
+def admit_all(
+    policy: Terms, ask: Ask, outer: Progress | None, permits: list[Permit]
+) -> Rejected | None:
+    """Add every gate's permit for a call inside *outer* to *permits*, or none: the refusal."""
     for gate in policy.gates:
         answer = gate.admit(ask)
         if not isinstance(answer, Rejected):
             permits.append(answer)
-        elif (around := running_call()) is None or not is_part_of_a_probe(gate, around):
+        elif outer is None or not is_part_of_a_probe(gate, outer):
             _give_back(policy, permits)
+            permits.clear()
             return answer
-    return permits
+    return None
 
 
 def is_part_of_a_probe(gate: object, around: Progress | None) -> bool:

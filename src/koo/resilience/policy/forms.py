@@ -31,27 +31,30 @@ class Attempt:
 
     _token: Token[Progress | None]
 
-    def __init__(self, journey: Journey, call: Call, timeout: float | None = None) -> None:
+    def __init__(
+        self, journey: Journey, ask: Ask, timeout: float | None, call: Call | None = None
+    ) -> None:
         self._journey = journey
-        self._call = call
+        self._ask = ask
         self._timeout = timeout
+        self._call = call
         self._is_used = False
 
     @property
     def number(self) -> int:
         """Which attempt this is, from 1."""
-        return self._call.number
+        return self._begun.number
 
     @property
     def deadline(self) -> Deadline | None:
         """When the time of the whole call is over."""
-        at = self._call.deadline_at
+        at = self._begun.deadline_at
         return None if at is None else Deadline(at)
 
     @property
     def previous(self) -> Exception | None:
         """The error of the attempt before."""
-        return self._call.last_error
+        return self._begun.last_error
 
     def settle(self, outcome: Outcome) -> None:
         """Say how a block that raises nothing has ended: what it spent, or that it failed.
@@ -64,22 +67,21 @@ class Attempt:
         if not is_a(outcome, Outcome):
             what = f"an attempt ends as a Success, a Failure or Abandoned, not as {outcome!r}"
             raise ValueError(f"Policy {self._journey.name!r}: {what}")
-        self._call.told = outcome
+        self._begun.told = outcome
 
     async def __aenter__(self) -> Self:
         if self._is_used:
-            message = (
-                f"Policy {self._journey.name!r}: this permit was used already;"
-                " take a new one for each block"
-            )
-            raise RuntimeError(message)
+            raise self._misuse("this permit was used already; take a new one for each block")
         self._is_used = True
-        self._begin()
-        self._call.told = SUCCESS
-        self._call.admit()
-        await self._journey.enter(self._call)
-        self._token = CURRENT.set(self._call)
-        self._call.arm()
+        if self._call is None:
+            # Not before: whoever made the permit may have kept it a while.
+            self._call = begin(self._journey, self._ask, self._timeout, [])
+        call = self._call
+        call.told = SUCCESS
+        self._journey.ask_gates(call)
+        await self._journey.enter(call)
+        self._token = CURRENT.set(call)
+        call.arm()
         return self
 
     async def __aexit__(
@@ -90,23 +92,28 @@ class Attempt:
     ) -> bool:
         self._leave_context()
         if error is None:
-            await self._conclude(self._call.told)
+            await self._conclude(self._begun.told)
             return True
         return await self._fail(error)
 
-    def _begin(self) -> None:
-        """Start the time of the whole call: whoever made the permit may have kept it a while."""
-        self._call = begin(self._journey, self._call.ask, self._timeout, [])
-
     async def _conclude(self, told: Outcome) -> None:
-        self._journey.conclude(self._call, told)
+        self._journey.conclude(self._begun, told)
 
     async def _fail(self, error: BaseException) -> bool:
-        failed, _ = self._journey.judge(self._call, error)
-        self._journey.give_up(self._call, failed)
+        failed, _ = self._journey.judge(self._begun, error)
+        self._journey.give_up(self._begun, failed)
         if failed is error:
             return False
         raise failed
+
+    @property
+    def _begun(self) -> Call:
+        if self._call is None:
+            raise self._misuse("this permit was not entered yet; ask it inside of its block")
+        return self._call
+
+    def _misuse(self, what: str) -> RuntimeError:
+        return RuntimeError(f"Policy {self._journey.name!r}: {what}")
 
     def _leave_context(self) -> None:
         # Entered in one task and left in another: that context has gone its own way.
@@ -117,17 +124,14 @@ class Attempt:
 class _Repeatable(Attempt):
     """An attempt that swallows a failure when another attempt is to follow."""
 
-    def _begin(self) -> None:
-        """The call began with its first attempt."""
-
     async def _conclude(self, told: Outcome) -> None:
         if isinstance(told, Failure):
-            await self._journey.back_off_from(self._call, told)
+            await self._journey.back_off_from(self._begun, told)
         else:
-            self._journey.conclude(self._call, told)
+            self._journey.conclude(self._begun, told)
 
     async def _fail(self, error: BaseException) -> bool:
-        await self._journey.back_off(self._call, error)
+        await self._journey.back_off(self._begun, error)
         return True
 
 
@@ -148,7 +152,7 @@ class Attempts(AsyncIterator[Attempt]):
         if self._given == self._call.number:
             raise StopAsyncIteration
         self._given = self._call.number
-        return _Repeatable(self._journey, self._call)
+        return _Repeatable(self._journey, self._ask, self._timeout, self._call)
 
 
 Run: TypeAlias = Callable[..., Coroutine[Any, Any, Any]]

@@ -62,7 +62,7 @@ async def stream(
     call = begin(journey, ask, timeout, [])
     start = _Start(call, pace)
     while True:
-        call.admit()
+        journey.ask_gates(call)
         await journey.enter(call)
         has_yielded, paused_at = False, None
         item: T
