@@ -268,8 +268,8 @@ class Call:
 
     def too_late_error(self) -> DeadlineExceeded:
         """What the caller gets when there is too little time even to begin."""
-        left = max(0.0, (self.deadline_at or 0.0) - self.began)
-        name = self.policy.name
+        name, now = self.policy.name, self.policy.monotonic()
+        left = max(0.0, (self.deadline_at or 0.0) - now)
         error = DeadlineExceeded(
             f"{name}: {left:.3f} s are too little time to begin; allow more, or ask earlier"
         )

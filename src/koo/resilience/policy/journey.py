@@ -160,8 +160,6 @@ class Journey:
         call.began = now
 
     async def _stand_in_line(self, call: Call, refusal: Rejected) -> None:
-        if call.lacks_time(self.monotonic()):
-            raise self.too_late(call)
         standing = await self._patiently(wait_for_permits(call, refusal))
         if standing is not None:
             raise self._refuse(call, standing, standing)
