@@ -37,7 +37,6 @@ __all__ = [
 ]
 
 _named_call = CURRENT.get
-_bare = object.__new__
 
 
 class Terms(Protocol):
@@ -313,7 +312,7 @@ class Call:
 
 def begin(policy: Terms, ask: Ask, timeout: float | None, permits: list[Permit]) -> Call:
     """A call at its beginning, with the *permits* that it has or will get."""
-    call = _bare(Call)
+    call = Call()
     call.policy = policy
     call.ask = ask
     call.number = 1
@@ -355,8 +354,9 @@ def admit_all(
         if not isinstance(answer, Rejected):
             permits.append(answer)
         elif outer is None or not is_part_of_a_probe(gate, outer):
-            _give_back(policy, permits)
-            permits.clear()
+            if permits:
+                _give_back(policy, permits)
+                permits.clear()
             return answer
     return None
 
