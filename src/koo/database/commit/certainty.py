@@ -128,5 +128,8 @@ def translated(error: Exception, dialect: Dialect, connection: Any) -> Exception
     theirs = dialect.loaded_dbapi.Error
     if not isinstance(error, theirs):
         return error
-    lost = dialect.is_disconnect(error, connection, None)
+    # Another task may have taken it away meanwhile, so that there is nothing to ask.
+    lost = not getattr(connection, "is_valid", True) or dialect.is_disconnect(
+        error, connection, None
+    )
     return DBAPIError(None, None, error, connection_invalidated=lost)

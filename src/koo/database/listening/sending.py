@@ -63,10 +63,7 @@ class Sending:
         context: ExecutionContext,
     ) -> None:
         """Send a statement."""
-        began, connection = self._now(), context.root_connection.connection
-        item = context, connection.dbapi_connection
-        self._statements.run(item, began, cursor.execute, statement, parameters)
-        self._answered(statement, context, connection, began)
+        self._ask(context, statement, cursor.execute, statement, parameters)
 
     def execute_many(
         self,
@@ -76,35 +73,42 @@ class Sending:
         context: ExecutionContext,
     ) -> None:
         """Send a statement with many sets of parameters."""
-        began, connection = self._now(), context.root_connection.connection
-        item = context, connection.dbapi_connection
-        self._statements.run(item, began, cursor.executemany, statement, parameters)
-        self._answered(statement, context, connection, began)
+        self._ask(context, statement, cursor.executemany, statement, parameters)
 
     def execute_plain(self, cursor: DBAPICursor, statement: str, context: ExecutionContext) -> None:
         """Send a statement without parameters."""
-        began, connection = self._now(), context.root_connection.connection
-        item = context, connection.dbapi_connection
-        self._statements.run(item, began, cursor.execute, statement)
-        self._answered(statement, context, connection, began)
+        self._ask(context, statement, cursor.execute, statement)
 
-    def _answered(
+    def _ask(
+        self, context: ExecutionContext, statement: str, work: Callable[..., object], *args: object
+    ) -> None:
+        began, connection = self._now(), context.root_connection.connection
+        scope, item = scope_of(connection), (context, connection.dbapi_connection)
+        if scope is None or not scope.may_commit:
+            self._statements.run(item, began, work, *args)
+        else:
+            scope.commit_by(connection.driver_connection)
+            try:
+                self._statements.run(item, began, work, *args)
+            finally:
+                scope.has_heard()
+        self._response_time.record(self._now() - began)
+        if scope is not None:
+            self._note_answer(scope, statement, context, connection)
+        if context.cursor.server_side:
+            context.cursor = _Stream(context.cursor, partial(self._fetch, item))
+
+    def _note_answer(
         self,
+        scope: Scope,
         statement: str,
         context: ExecutionContext,
         connection: PoolProxiedConnection,
-        began: float,
     ) -> None:
-        self._response_time.record(self._now() - began)
-        scope = scope_of(connection)
-        if scope is not None:
-            scope.note_answer(statement)
-            if self._may_commit_unasked and not context.cursor.server_side:
-                driver: Any = connection.driver_connection
-                scope.note_transaction(is_open=driver.is_in_transaction)
-        if context.cursor.server_side:
-            item = context, connection.dbapi_connection
-            context.cursor = _Stream(context.cursor, partial(self._fetch, item))
+        scope.note_answer(statement)
+        if self._may_commit_unasked and not context.cursor.server_side:
+            driver: Any = connection.driver_connection
+            scope.note_transaction(is_open=driver.is_in_transaction)
 
     def _fetch(self, item: _Statement, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
         return self._statements.run(item, self._now(), work, *args)
@@ -122,6 +126,9 @@ class Sending:
             with suppress(Exception):
                 self.rollback(connection)
             raise
+        finally:
+            if scope is not None:
+                scope.has_heard()
 
     def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
         trace = self._certainty.attend(connection, scope)
@@ -138,7 +145,8 @@ class Sending:
             known = self._certainty.is_committed
             if trace is None or not known(error, connection, scope, trace):
                 raise
-            connection.invalidate(error)
+            if connection.is_valid:
+                connection.invalidate(error)
 
     def rollback(self, connection: PoolProxiedConnection) -> None:
         """Send ROLLBACK."""
