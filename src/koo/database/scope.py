@@ -63,7 +63,7 @@ class Scope:
     """What is known of one transaction while it runs.
 
     *touched*: the server has answered. *autocommits*: each statement commits
-    by itself. *committing*: a COMMIT is on its way.
+    by itself. *committing*: a COMMIT, or such a statement, is on its way.
     *committed*: one was answered. *in_doubt*: nobody knows whether one was.
     *ending*: the caller's code is through, with *value*; *partial*: it had
     committed something by itself.
@@ -74,7 +74,7 @@ class Scope:
     *sender* is the driver's connection by which COMMIT is on its way. *is_absent*: it was
     found out that nothing was committed, nor will be. *conflicted*: another was in the way.
     *is_late*: its time is over, and no COMMIT may be sent any more.
-    *answered* is made by who leaves while something is on its way by *sender*; set at its end.
+    *answered* is made by who leaves while COMMIT is on its way by *sender*, and set at its end.
     """
 
     where: CallingLine | str | None
@@ -148,12 +148,12 @@ class Scope:
         self.is_open = is_open
 
     def commit_by(self, sender: object) -> None:
-        """A COMMIT, or what commits by itself, is on its way by the driver's *sender*."""
+        """A COMMIT is on its way by the driver's connection *sender*."""
         self.committing = True
         self.sender = sender
 
     def has_heard(self) -> None:
-        """What was sent has its answer, or an error that is about to be understood."""
+        """The COMMIT has its answer, or an error that is about to be understood."""
         self.sender = None
         if self.answered is not None:
             self.answered.set()

@@ -198,7 +198,7 @@ async def test_a_statement_that_commits_by_itself_is_not_repeated(server, driver
 
         with pytest.raises(exc.OperationalError, match="another server is away"):
             await ledger.manager.transact(work, isolation_level="AUTOCOMMIT")
-        assert (ledger.runs, await ledger.rows()) == (1, 1)
+        assert ledger.runs == 1
 
 
 async def test_who_forgives_an_unknown_commit_is_not_repeated_either(server, driver):

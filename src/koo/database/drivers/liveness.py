@@ -54,13 +54,15 @@ def is_dead(alarm: Alarm) -> bool:
 def unfinished_of(connection: Any, driver: Any) -> Alarm:  # noqa: ANN401
     """What tells of a *connection* that was given back that something is still going on there.
 
-    Only SQLAlchemy's adapter for asyncpg gives it back without having ended it.
+    A statement that another task has left there; and a transaction, which only SQLAlchemy's
+    adapter for asyncpg gives back without having ended it.
     """
-    if name_of(driver) != "asyncpg":
+    name = name_of(driver)
+    if name not in {"asyncpg", "asyncmy"}:
         return _never
-    # Held while a statement runs: asyncpg itself does not say that one does.
-    is_asking = connection._execute_mutex.locked  # noqa: SLF001
-    return lambda: driver.is_unfinished or is_asking()
+    # Held while a statement runs: the drivers themselves do not say that one does.
+    is_asking: Alarm = connection._execute_mutex.locked  # noqa: SLF001
+    return is_asking if name == "asyncmy" else lambda: driver.is_unfinished or is_asking()
 
 
 def has_pings(driver: object) -> bool:

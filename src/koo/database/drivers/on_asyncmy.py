@@ -14,16 +14,18 @@ proxy it is the proxy's.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
 from asyncmy.connection import Connection
 from asyncmy.constants.SERVER_STATUS import SERVER_STATUS_IN_TRANS
-from asyncmy.errors import MySQLError
+from asyncmy.errors import InterfaceError, MySQLError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from .goodbye import say_in_background
 
-__all__ = ["PromptConnection", "abort", "arguments"]
+__all__ = ["PromptConnection", "abort", "alone", "arguments"]
 
 _MARGIN: Final = 0.5
 _ROUNDING: Final = 1.0
@@ -33,6 +35,12 @@ _WHO: Final = "SELECT CONNECTION_ID(), CONCAT_WS(' ', @@hostname, @@port, @@serv
 _LIMIT: Final = (
     "SET max_statement_time = IF(@@max_statement_time = 0, {seconds:g}, @@max_statement_time)"
 )
+
+
+class NeverSent(InterfaceError):
+    """A COMMIT or a ROLLBACK was refused on our side; the server has not heard of it."""
+
+    is_unsent = True
 
 
 class PromptConnection(Connection):
@@ -117,6 +125,22 @@ class PromptConnection(Connection):
                 await other.query(f"KILL {self.thread_id()}")  # type: ignore[no-untyped-call]
         finally:
             other.close()
+
+
+def alone(end: Callable[[PoolProxiedConnection], None]) -> Callable[[PoolProxiedConnection], None]:
+    """COMMIT or ROLLBACK, whichever *end* is; refused while another task's statement is on its way.
+
+    asyncmy would send it all the same, take the statement's answer for its own, and never wake
+    whoever waits for that.
+    """
+
+    def ended(connection: PoolProxiedConnection) -> None:
+        adapter: Any = connection.dbapi_connection
+        if adapter._execute_mutex.locked():  # noqa: SLF001 - asyncmy itself does not know
+            raise NeverSent(0, "another operation is in progress")
+        end(connection)
+
+    return ended
 
 
 async def _connect(limit: float, **terms: Any) -> PromptConnection:  # noqa: ANN401

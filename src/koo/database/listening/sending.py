@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from sqlalchemy.engine import Dialect, ExecutionContext
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 
 from ..commit import Certainty
-from ..drivers import abort
+from ..drivers import Driver, abort, driver
 from ..drivers.deadlined import Deadlined
 from ..pool import Terms, scope_of, slot_of
 from ..scope import Scope
@@ -30,8 +30,16 @@ __all__ = ["Sending"]
 
 T = TypeVar("T")
 
+_End: TypeAlias = Callable[[PoolProxiedConnection], None]
+
 # What runs, and on which connection: SQLAlchemy's own, if it is closed by then, would dial again.
 _Statement: TypeAlias = tuple[ExecutionContext, Any]
+
+
+class _MysqlDriver(Driver, Protocol):
+    def alone(self, end: _End, /) -> _End:
+        """COMMIT or ROLLBACK, refused while another task's statement is on its way."""
+        ...
 
 
 class Sending:
@@ -39,8 +47,12 @@ class Sending:
 
     def __init__(self, dialect: Dialect, terms: Terms, certainty: Certainty) -> None:
         config = terms.config
-        self._commit = dialect.do_commit
-        self._rollback = dialect.do_rollback
+        self._commit: _End = dialect.do_commit
+        self._rollback: _End = dialect.do_rollback
+        self._may_commit_unasked = dialect.driver == "asyncmy"
+        if self._may_commit_unasked:
+            alone = cast("_MysqlDriver", driver(dialect.driver)).alone
+            self._commit, self._rollback = alone(self._commit), alone(self._rollback)
         self._certainty = certainty
         self._now = now = terms.clock.monotonic
         self._statements = Deadlined[_Statement](
@@ -53,7 +65,6 @@ class Sending:
             config.attempt_timeout, _abort, now, TimeoutError
         )
         self._response_time = terms.counts.response_time
-        self._may_commit_unasked = dialect.driver == "asyncmy"
 
     def execute(
         self,
@@ -84,14 +95,9 @@ class Sending:
     ) -> None:
         began, connection = self._now(), context.root_connection.connection
         scope, item = scope_of(connection), (context, connection.dbapi_connection)
-        if scope is None or not scope.may_commit:
-            self._statements.run(item, began, work, *args)
-        else:
-            scope.commit_by(connection.driver_connection)
-            try:
-                self._statements.run(item, began, work, *args)
-            finally:
-                scope.has_heard()
+        if scope is not None:
+            scope.committing = scope.may_commit
+        self._statements.run(item, began, work, *args)
         self._response_time.record(self._now() - began)
         if scope is not None:
             self._note_answer(scope, statement, context, connection)
@@ -107,8 +113,8 @@ class Sending:
     ) -> None:
         scope.note_answer(statement)
         if self._may_commit_unasked and not context.cursor.server_side:
-            driver: Any = connection.driver_connection
-            scope.note_transaction(is_open=driver.is_in_transaction)
+            theirs: Any = connection.driver_connection
+            scope.note_transaction(is_open=theirs.is_in_transaction)
 
     def _fetch(self, item: _Statement, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
         return self._statements.run(item, self._now(), work, *args)
