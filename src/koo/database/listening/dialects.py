@@ -9,7 +9,7 @@ MySQL       -> read-only by a word before the transaction
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import event
 from sqlalchemy.engine import Dialect, Engine
@@ -17,12 +17,13 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import PoolProxiedConnection
 
 from ..commit import Certainty, translated
+from ..drivers import driver
 from ..drivers.server_limit import limit_statements
 from ..hosts.vanishing import watch_for_vanished_clients
 from ..pool import Terms
 from ..scope import READONLY
 from .dialing import Destination, listen_to_dialing
-from .sending import Sending
+from .sending import MysqlDriver, Sending
 
 __all__ = ["listen_to_driver"]
 
@@ -56,7 +57,8 @@ def _prepare(engine: Engine, dialect: Any, terms: Terms) -> None:  # noqa: ANN40
             _offer_readonly(dialect, "PRAGMA query_only = 1", "PRAGMA query_only = 0")
         case _:  # mysql, mariadb
             watch_for_vanished_clients(engine, terms.config.idle_in_transaction_timeout)
-            dialect.set_isolation_level = _judged(dialect, dialect.set_isolation_level)
+            alone = cast("MysqlDriver", driver(dialect.driver)).alone
+            dialect.set_isolation_level = _judged(dialect, alone(dialect.set_isolation_level))
             _offer_readonly(dialect, "SET TRANSACTION READ ONLY", "")
 
 

@@ -26,7 +26,7 @@ from ..pool import Terms, scope_of, slot_of
 from ..scope import Scope
 from ..verdicts import StatementTimedOut
 
-__all__ = ["Sending"]
+__all__ = ["MysqlDriver", "Sending"]
 
 T = TypeVar("T")
 
@@ -36,9 +36,11 @@ _End: TypeAlias = Callable[[PoolProxiedConnection], None]
 _Statement: TypeAlias = tuple[ExecutionContext, Any]
 
 
-class _MysqlDriver(Driver, Protocol):
-    def alone(self, end: _End, /) -> _End:
-        """COMMIT or ROLLBACK, refused while another task's statement is on its way."""
+class MysqlDriver(Driver, Protocol):
+    """What only asyncmy needs."""
+
+    def alone(self, work: Callable[..., None], /) -> Callable[..., None]:
+        """*work* on a connection, refused while another task's statement is on its way there."""
         ...
 
 
@@ -51,7 +53,7 @@ class Sending:
         self._rollback: _End = dialect.do_rollback
         self._may_commit_unasked = dialect.driver == "asyncmy"
         if self._may_commit_unasked:
-            alone = cast("_MysqlDriver", driver(dialect.driver)).alone
+            alone = cast("MysqlDriver", driver(dialect.driver)).alone
             self._commit, self._rollback = alone(self._commit), alone(self._rollback)
         self._certainty = certainty
         self._now = now = terms.clock.monotonic
