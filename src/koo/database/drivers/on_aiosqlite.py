@@ -19,6 +19,8 @@ from typing import Any, Final, TypeVar
 import aiosqlite
 from aiosqlite.core import _STOP_RUNNING_SENTINEL
 
+from .theirs import Theirs
+
 __all__ = ["PromptConnection", "abort", "arguments"]
 
 T = TypeVar("T")
@@ -85,7 +87,7 @@ class PromptConnection(aiosqlite.Connection):
             tell(what)
 
 
-def _closed(connection: Any) -> object:  # noqa: ANN401
+def _closed(connection: Theirs) -> object:
     connection.close()
     return _STOP_RUNNING_SENTINEL
 
@@ -100,7 +102,7 @@ def arguments(_limit: float) -> dict[str, Any]:
     return {"async_creator_fn": _connect}
 
 
-def abort(connection: Any) -> None:  # noqa: ANN401
+def abort(connection: Theirs) -> None:
     """Interrupt what *connection* is doing; what it did is undone.
 
     It stays open, unless it waits for a lock.

@@ -19,6 +19,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from ..commit import Certainty, translated
 from ..drivers import driver
 from ..drivers.server_limit import limit_statements
+from ..drivers.theirs import Theirs
 from ..hosts.vanishing import watch_for_vanished_clients
 from ..pool import Terms
 from ..scope import READONLY
@@ -46,7 +47,7 @@ def listen_to_driver(
     listen_to_dialing(engine, terms.config.check_timeout, destination)
 
 
-def _prepare(engine: Engine, dialect: Any, terms: Terms) -> None:  # noqa: ANN401
+def _prepare(engine: Engine, dialect: Theirs, terms: Terms) -> None:
     match dialect.name:
         case "postgresql":
             limit_statements(engine, terms.clock)
@@ -62,7 +63,7 @@ def _prepare(engine: Engine, dialect: Any, terms: Terms) -> None:  # noqa: ANN40
             _offer_readonly(dialect, "SET TRANSACTION READ ONLY", "")
 
 
-def _offer_readonly(dialect: Any, on: str, off: str) -> None:  # noqa: ANN401
+def _offer_readonly(dialect: Theirs, on: str, off: str) -> None:
     known = dialect.connection_characteristics
     dialect.connection_characteristics = known.union({READONLY: _Readonly(on, off)})
 
@@ -114,7 +115,7 @@ def _judged(dialect: Dialect, work: Callable[..., None]) -> Callable[..., None]:
     return judged
 
 
-def _say(connection: Any, *statements: str) -> None:  # noqa: ANN401
+def _say(connection: Theirs, *statements: str) -> None:
     cursor = connection.cursor()
     for statement in statements:
         cursor.execute(statement)
