@@ -45,8 +45,12 @@ class PromptConnection(aiosqlite.Connection):
         if self._connection is None or (self._running and not self._asked):
             await super().close()
             return
+        self._connection.interrupt()
+        self.stop()
+
+    def stop(self) -> None:
+        """Let the thread end when it has done what it was asked for; the loop may end before."""
         connection, self._connection, self._running = self._connection, None, False
-        connection.interrupt()
         self._tx.put_nowait((None, partial(_closed, connection)))
 
     def give_up(self) -> None:
@@ -88,7 +92,8 @@ class PromptConnection(aiosqlite.Connection):
 
 
 def _closed(connection: Theirs) -> object:
-    connection.close()
+    if connection is not None:
+        connection.close()
     return _STOP_RUNNING_SENTINEL
 
 
