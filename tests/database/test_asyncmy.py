@@ -1,14 +1,17 @@
 """What koo adds to asyncmy, on as much of a server as that needs."""
 
 import asyncio
+from types import SimpleNamespace
 
 import asyncmy.errors
 import pytest
+from sqlalchemy import exc
 
 from koo.database.drivers import abort
 from koo.database.drivers.goodbye import finish_saying
-from koo.database.drivers.liveness import alarm_of, is_dead
-from koo.database.drivers.on_asyncmy import arguments
+from koo.database.drivers.liveness import alarm_of, is_dead, unfinished_of
+from koo.database.drivers.on_asyncmy import NeverSent, alone, arguments
+from koo.database.verdicts import proves_rollback
 
 from .scripted_mysql import ScriptedMysql
 
@@ -112,3 +115,29 @@ async def test_a_connection_that_the_server_ends_is_known_to_be_dead_for_free():
     await asyncio.sleep(0.02)
     assert alarm()
     assert is_dead(alarm)
+
+
+async def test_no_commit_is_sent_between_a_statement_and_its_answer():
+    """Its answer would be taken for that of the COMMIT."""
+    sent, is_asked = [], asyncio.Lock()
+    adapter = SimpleNamespace(_execute_mutex=is_asked)
+    lent = SimpleNamespace(dbapi_connection=adapter)
+    commit = alone(sent.append)
+    async with is_asked:
+        with pytest.raises(NeverSent, match="another operation is in progress") as caught:
+            commit(lent)
+        assert sent == []
+    assert proves_rollback(exc.InterfaceError(None, None, caught.value))
+    commit(lent)
+    assert sent == [lent]
+
+
+async def test_a_connection_is_unfinished_while_a_statement_is_on_its_way():
+    adapter = SimpleNamespace(_execute_mutex=asyncio.Lock())
+    async with mariadb().listening() as server:
+        connection = await connected(server)
+        is_unfinished = unfinished_of(adapter, connection)
+        assert not is_unfinished()
+        async with adapter._execute_mutex:
+            assert is_unfinished()
+        connection.close()

@@ -9,6 +9,7 @@ transaction stays there: a token that came with the COMMIT, or its number.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -62,7 +63,7 @@ class Scope:
     """What is known of one transaction while it runs.
 
     *touched*: the server has answered. *autocommits*: each statement commits
-    by itself. *committing*: a COMMIT is on its way.
+    by itself. *committing*: a COMMIT, or such a statement, is on its way.
     *committed*: one was answered. *in_doubt*: nobody knows whether one was.
     *ending*: the caller's code is through, with *value*; *partial*: it had
     committed something by itself.
@@ -73,6 +74,7 @@ class Scope:
     *sender* is the driver's connection by which COMMIT is on its way. *is_absent*: it was
     found out that nothing was committed, nor will be. *conflicted*: another was in the way.
     *is_late*: its time is over, and no COMMIT may be sent any more.
+    *answered* is made by who leaves while COMMIT is on its way by *sender*, and set at its end.
     """
 
     where: CallingLine | str | None
@@ -93,6 +95,7 @@ class Scope:
     is_absent: bool = False
     conflicted: bool = False
     is_late: bool = False
+    answered: asyncio.Event | None = None
 
     def __post_init__(self) -> None:
         """Name the isolation level as everybody does who compares it."""
@@ -116,15 +119,24 @@ class Scope:
 
     @property
     def is_partly_done(self) -> bool:
-        """Whether the caller's code has committed a part, which must not be repeated."""
-        return self.partial or (self.committed and not self.ending)
+        """Whether the caller's code has committed a part, or may have: it must not be repeated."""
+        return self.partial or (not self.ending and self._has_perhaps_committed)
+
+    @property
+    def _has_perhaps_committed(self) -> bool:
+        return self.committed or self.committing or self.in_doubt
 
     def note_answer(self, statement: str) -> None:
         """*statement* was answered; it may have committed by that."""
         if self.witness is not None and not self.wrote:
             self.wrote = statement.lstrip()[:6].upper() != "SELECT"
         if self.autocommits:
-            self.committed = self.committed or self.may_commit
+            self.note_commit()
+
+    def note_commit(self) -> None:
+        """What was on its way and could commit is answered."""
+        self.committed = self.committed or self.committing
+        self.committing = False
 
     def note_transaction(self, *, is_open: bool) -> None:
         """After a statement the server says whether a transaction is open.
@@ -140,10 +152,16 @@ class Scope:
         self.committing = True
         self.sender = sender
 
+    def has_heard(self) -> None:
+        """The COMMIT has its answer, or an error that is about to be understood."""
+        self.sender = None
+        if self.answered is not None:
+            self.answered.set()
+
     def end(self) -> None:
         """The caller's code is through; from here on, it is our own COMMIT."""
+        self.partial, self.committed = self._has_perhaps_committed, False
         self.ending = True
-        self.partial, self.committed = self.committed, False
 
     def options(self) -> dict[str, Any]:
         """The connection's execution options for this transaction."""

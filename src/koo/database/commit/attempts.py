@@ -60,7 +60,7 @@ async def attempt(
 
 
 def _end(scope: Scope, limit: asyncio.Timeout) -> None:
-    if scope.committing:
+    if scope.sender is not None:
         # Who waits for the answer gets an error, and finds out what it means.
         abort(scope.sender)
     else:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 from sys import maxsize
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
@@ -29,6 +29,7 @@ from sqlalchemy.util import await_
 
 from ...resilience import Backoff, Failure, Policy, RetryConfig
 from ..drivers import abort
+from ..drivers.theirs import Theirs
 from ..pool import Terms
 from ..scope import Fate, Scope, Trace
 from ..verdicts import error_code, proves_rollback
@@ -123,10 +124,13 @@ class Certainty:
             scope.is_absent = True
 
 
-def translated(error: Exception, dialect: Dialect, connection: Any) -> Exception:  # noqa: ANN401
+def translated(error: Exception, dialect: Dialect, connection: Theirs) -> Exception:
     """*error*, from a driver's *connection*, as SQLAlchemy would raise it: it can be judged."""
     theirs = dialect.loaded_dbapi.Error
     if not isinstance(error, theirs):
         return error
-    lost = dialect.is_disconnect(error, connection, None)
+    # Another task may have taken it away meanwhile, so that there is nothing to ask.
+    lost = not getattr(connection, "is_valid", True) or dialect.is_disconnect(
+        error, connection, None
+    )
     return DBAPIError(None, None, error, connection_invalidated=lost)

@@ -25,6 +25,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IllegalStateChangeError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.util import greenlet_spawn
 
 from ...errors import CommitOutcomeUnknown
 from ...resilience import Permit, following
@@ -74,8 +75,7 @@ def _introduce(session: Session, _: SessionTransaction, connection: Connection) 
 def _remember(session: Session) -> None:
     scope: Scope = session.info[_SCOPE]
     # Also told of a released savepoint, which commits nothing.
-    scope.committed = scope.committed or scope.committing
-    scope.committing = False
+    scope.note_commit()
 
 
 class Transaction:
@@ -106,11 +106,20 @@ class Transaction:
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
+            if self._scope.sender is not None and not _was_cut(error):
+                await self._hear(error)
             if error is None:
                 with following("commit", "database"):
                     await self._session.run_sync(_commit, self._scope)
         finally:
             await self._leave()
+
+    async def _hear(self, error: BaseException | None) -> None:
+        """Wait for the answer to a COMMIT of another task: it has a limit of its own."""
+        self._scope.answered = asyncio.Event()
+        await self._scope.answered.wait()
+        if self._scope.in_doubt:
+            raise commit_outcome_unknown() from error
 
     async def _leave(self) -> None:
         session = self._session
@@ -128,6 +137,10 @@ def _commit(session: Session, scope: Scope) -> None:
     session.flush()
     scope.end()
     session.commit()
+
+
+def _was_cut(error: BaseException | None) -> bool:
+    return error is not None and not isinstance(error, Exception)
 
 
 class SessionScope:
@@ -200,7 +213,7 @@ async def _close_in_time(session: AsyncSession, limit: asyncio.Timeout) -> None:
         connection: Connection = session.info[_CONNECTION]
         if not (connection.closed or connection.invalidated):
             abort(connection.connection.driver_connection)
-            connection.invalidate(failed)
+            await greenlet_spawn(connection.invalidate, failed)
 
 
 def commit_outcome_unknown() -> CommitOutcomeUnknown:

@@ -14,16 +14,18 @@ proxy it is the proxy's.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
 from asyncmy.connection import Connection
 from asyncmy.constants.SERVER_STATUS import SERVER_STATUS_IN_TRANS
-from asyncmy.errors import MySQLError
+from asyncmy.errors import InterfaceError, MySQLError
 
 from .goodbye import say_in_background
+from .theirs import Theirs
 
-__all__ = ["PromptConnection", "abort", "arguments"]
+__all__ = ["PromptConnection", "abort", "alone", "arguments"]
 
 _MARGIN: Final = 0.5
 _ROUNDING: Final = 1.0
@@ -33,6 +35,12 @@ _WHO: Final = "SELECT CONNECTION_ID(), CONCAT_WS(' ', @@hostname, @@port, @@serv
 _LIMIT: Final = (
     "SET max_statement_time = IF(@@max_statement_time = 0, {seconds:g}, @@max_statement_time)"
 )
+
+
+class NeverSent(InterfaceError):
+    """It was refused on our side; the server has not heard of it."""
+
+    is_unsent = True
 
 
 class PromptConnection(Connection):
@@ -119,6 +127,22 @@ class PromptConnection(Connection):
             other.close()
 
 
+def alone(work: Callable[..., None]) -> Callable[..., None]:
+    """*work* on a connection, refused while another task's statement is on its way there.
+
+    asyncmy would send a COMMIT all the same, take the statement's answer for its own, and never
+    wake whoever waits for that.
+    """
+
+    def done(connection: Any, *args: Any) -> None:  # noqa: ANN401
+        adapter = getattr(connection, "dbapi_connection", connection)
+        if adapter._execute_mutex.locked():  # noqa: SLF001 - asyncmy itself does not know
+            raise NeverSent(0, "another operation is in progress")
+        work(connection, *args)
+
+    return done
+
+
 async def _connect(limit: float, **terms: Any) -> PromptConnection:  # noqa: ANN401
     connection = PromptConnection(limit, **terms)
     await connection.connect()
@@ -130,7 +154,7 @@ def arguments(limit: float) -> dict[str, Any]:
     return {"async_creator_fn": partial(_connect, limit)}
 
 
-def abort(connection: Any) -> None:  # noqa: ANN401
+def abort(connection: Theirs) -> None:
     """Tear *connection* off; what the server does for it is ended in the background."""
     if not connection.is_closed():
         connection.kill_at_server()

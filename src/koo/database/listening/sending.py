@@ -13,25 +13,35 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from sqlalchemy.engine import Dialect, ExecutionContext
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 
 from ..commit import Certainty
-from ..drivers import abort
+from ..drivers import Driver, abort, driver
 from ..drivers.deadlined import Deadlined
 from ..pool import Terms, scope_of, slot_of
 from ..scope import Scope
 from ..verdicts import StatementTimedOut
 
-__all__ = ["Sending"]
+__all__ = ["MysqlDriver", "Sending"]
 
 T = TypeVar("T")
 
+_End: TypeAlias = Callable[[PoolProxiedConnection], None]
+
 # What runs, and on which connection: SQLAlchemy's own, if it is closed by then, would dial again.
 _Statement: TypeAlias = tuple[ExecutionContext, Any]
+
+
+class MysqlDriver(Driver, Protocol):
+    """What only asyncmy needs."""
+
+    def alone(self, work: Callable[..., None], /) -> Callable[..., None]:
+        """*work* on a connection, refused while another task's statement is on its way there."""
+        ...
 
 
 class Sending:
@@ -39,8 +49,12 @@ class Sending:
 
     def __init__(self, dialect: Dialect, terms: Terms, certainty: Certainty) -> None:
         config = terms.config
-        self._commit = dialect.do_commit
-        self._rollback = dialect.do_rollback
+        self._commit: _End = dialect.do_commit
+        self._rollback: _End = dialect.do_rollback
+        self._may_commit_unasked = dialect.driver == "asyncmy"
+        if self._may_commit_unasked:
+            alone = cast("MysqlDriver", driver(dialect.driver)).alone
+            self._commit, self._rollback = alone(self._commit), alone(self._rollback)
         self._certainty = certainty
         self._now = now = terms.clock.monotonic
         self._statements = Deadlined[_Statement](
@@ -53,7 +67,6 @@ class Sending:
             config.attempt_timeout, _abort, now, TimeoutError
         )
         self._response_time = terms.counts.response_time
-        self._may_commit_unasked = dialect.driver == "asyncmy"
 
     def execute(
         self,
@@ -63,10 +76,7 @@ class Sending:
         context: ExecutionContext,
     ) -> None:
         """Send a statement."""
-        began, connection = self._now(), context.root_connection.connection
-        item = context, connection.dbapi_connection
-        self._statements.run(item, began, cursor.execute, statement, parameters)
-        self._answered(statement, context, connection, began)
+        self._ask(context, statement, cursor.execute, statement, parameters)
 
     def execute_many(
         self,
@@ -76,41 +86,47 @@ class Sending:
         context: ExecutionContext,
     ) -> None:
         """Send a statement with many sets of parameters."""
-        began, connection = self._now(), context.root_connection.connection
-        item = context, connection.dbapi_connection
-        self._statements.run(item, began, cursor.executemany, statement, parameters)
-        self._answered(statement, context, connection, began)
+        self._ask(context, statement, cursor.executemany, statement, parameters)
 
     def execute_plain(self, cursor: DBAPICursor, statement: str, context: ExecutionContext) -> None:
         """Send a statement without parameters."""
-        began, connection = self._now(), context.root_connection.connection
-        item = context, connection.dbapi_connection
-        self._statements.run(item, began, cursor.execute, statement)
-        self._answered(statement, context, connection, began)
+        self._ask(context, statement, cursor.execute, statement)
 
-    def _answered(
+    def _ask(
+        self, context: ExecutionContext, statement: str, work: Callable[..., object], *args: object
+    ) -> None:
+        began, connection = self._now(), context.root_connection.connection
+        scope, item = scope_of(connection), (context, connection.dbapi_connection)
+        if scope is not None:
+            scope.committing = scope.may_commit
+        self._statements.run(item, began, work, *args)
+        self._response_time.record(self._now() - began)
+        if scope is not None:
+            self._note_answer(scope, statement, context, connection)
+        if context.cursor.server_side:
+            context.cursor = _Stream(context.cursor, partial(self._fetch, item))
+
+    def _note_answer(
         self,
+        scope: Scope,
         statement: str,
         context: ExecutionContext,
         connection: PoolProxiedConnection,
-        began: float,
     ) -> None:
-        self._response_time.record(self._now() - began)
-        scope = scope_of(connection)
-        if scope is not None:
-            scope.note_answer(statement)
-            if self._may_commit_unasked and not context.cursor.server_side:
-                driver: Any = connection.driver_connection
-                scope.note_transaction(is_open=driver.is_in_transaction)
-        if context.cursor.server_side:
-            item = context, connection.dbapi_connection
-            context.cursor = _Stream(context.cursor, partial(self._fetch, item))
+        scope.note_answer(statement)
+        if self._may_commit_unasked and not context.cursor.server_side:
+            theirs: Any = connection.driver_connection
+            scope.note_transaction(is_open=theirs.is_in_transaction)
 
     def _fetch(self, item: _Statement, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
         return self._statements.run(item, self._now(), work, *args)
 
     def commit(self, connection: PoolProxiedConnection) -> None:
-        """Send COMMIT: the one place from which it is."""
+        """Send COMMIT: the one place from which it is.
+
+        What comes of the ROLLBACK after a COMMIT that failed is no matter, whatever each driver
+        makes of a connection that has perhaps gone: the COMMIT's own error is the one that counts.
+        """
         scope = scope_of(connection)
         try:
             if scope is None or scope.readonly:
@@ -122,6 +138,9 @@ class Sending:
             with suppress(Exception):
                 self.rollback(connection)
             raise
+        finally:
+            if scope is not None:
+                scope.has_heard()
 
     def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
         trace = self._certainty.attend(connection, scope)
@@ -138,7 +157,8 @@ class Sending:
             known = self._certainty.is_committed
             if trace is None or not known(error, connection, scope, trace):
                 raise
-            connection.invalidate(error)
+            if connection.is_valid:
+                connection.invalidate(error)
 
     def rollback(self, connection: PoolProxiedConnection) -> None:
         """Send ROLLBACK."""
