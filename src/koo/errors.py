@@ -26,7 +26,8 @@ secret, a prompt or a parameter.
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from sys import float_info
+from typing import ClassVar, Final, TypeGuard
 
 __all__ = [
     "AccessDeniedError",
@@ -96,12 +97,11 @@ class Rejected(KooError):
 
     def _when(self) -> str:
         match self.retry_after:
-            case None:
-                return "waiting alone does not help"
             case 0 | 0.0:
                 return "try again"
-            case seconds:
+            case seconds if _is_time(seconds):
                 return f"try again in {max(seconds, _LEAST_TOLD):.1f} s"
+        return "waiting alone does not help"
 
 
 class CircuitOpen(Rejected):
@@ -179,7 +179,8 @@ class ExternalServiceError(KooError):
 
     *kind* is the metric label; *retryable* and *trips* are the verdict of the
     class, unless the service itself forbids a retry; *retry_after* is the wait in
-    seconds that it named. *usage* is the ``koo.ai.Usage`` that it bills for the
+    seconds that it named; what is no such number, as a header that nobody has read yet, is
+    noted and counts as None. *usage* is the ``koo.ai.Usage`` that it bills for the
     error, None if nobody knows; *told* the ``koo.ai.Told`` of its answer, None without one.
     When a stream has failed, *partial* is the text that had come, which no message repeats,
     and *at_least* a lower bound of the usage, None if nothing is known.
@@ -208,7 +209,10 @@ class ExternalServiceError(KooError):
             self.retryable = retryable
         self.service = service
         self.detail = detail
-        self.retry_after = retry_after
+        self.retry_after = retry_after if _is_time(retry_after) else None
+        if retry_after is not self.retry_after:
+            what = f"retry_after must be a finite number, not {retry_after!r}"
+            self.add_note(f"{type(self).__name__}: {what}; nobody waits for it")
         self.request_id = request_id
         self.usage = usage
 
@@ -296,3 +300,9 @@ class ServiceRejected(ExternalServiceError):
     """One of our own gates refused the call; ``__cause__`` says which."""
 
     kind = "rejected"
+
+
+def _is_time(value: object) -> TypeGuard[float]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= float_info.max

@@ -7,7 +7,7 @@ belongs would fail the first call.
 
 from __future__ import annotations
 
-from math import isfinite
+from sys import float_info
 from types import UnionType
 
 __all__ = [
@@ -65,8 +65,10 @@ def check_functions(owner: str, **functions: object) -> None:
 
 
 def is_finite(value: object) -> bool:
-    """Whether *value* is a number, neither infinite nor NaN; a truth value is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    """Whether *value* is a number that a float can hold, and not NaN; a truth value is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= float_info.max
 
 
 def is_a(value: object, kind: type | UnionType) -> bool:

@@ -17,6 +17,7 @@ from ..errors import (
     Rejected,
     ServiceRejected,
 )
+from .checking import is_finite
 from .outcome import Failure, RetryClass
 
 __all__ = ["classify_by_type", "comes_from_a_cancellation", "leaves_of", "refusal_in"]
@@ -87,7 +88,8 @@ def _as_refusal(error: BaseException) -> Rejected | None:
 
 
 def _wait(refusal: Rejected) -> float:
-    return float("inf") if refusal.retry_after is None else refusal.retry_after
+    wait = refusal.retry_after
+    return wait if wait is not None and is_finite(wait) else float("inf")
 
 
 def _named(error: ExternalServiceError, retry_class: RetryClass) -> Failure:

@@ -171,6 +171,18 @@ async def test_a_block_can_be_entered_once():
     assert gate.stats().in_flight == 0
 
 
+@pytest.mark.parametrize("ask", ["number", "deadline", "previous"])
+async def test_a_permit_that_was_not_entered_knows_of_no_call(ask):
+    attempt = policy(timeout=5).permit()
+    with pytest.raises(RuntimeError) as caught:
+        getattr(attempt, ask)
+    assert str(caught.value) == (
+        "Policy 'dep': this permit was not entered yet; ask it inside of its block"
+    )
+    with pytest.raises(RuntimeError, match="not entered yet"):
+        attempt.settle(ABANDONED)
+
+
 async def test_a_thousand_blocks_at_once_have_a_clock_each():
     """A guard that is shared forgets the first of two who enter it."""
     through = policy(attempt_timeout=2)

@@ -89,9 +89,7 @@ class PolicyOracle:
 
     def not_begun(self, end, now, here):
         """Why a call ends at once, if it does."""
-        # Where nobody needs to wait, an outcome asks the gates before it looks at the time.
-        asks_first = here.form == "outcome" and not here.busy and not here.is_open[0]
-        if end is not None and end <= now and not asks_first:
+        if end is not None and end <= now:
             self.failures += 1
             return "too late"
         if here.busy and (end is None or now + here.busy >= end):

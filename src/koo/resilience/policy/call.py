@@ -38,7 +38,6 @@ __all__ = [
 ]
 
 _named_call = CURRENT.get
-_bare = object.__new__
 
 
 class Terms(Protocol):
@@ -127,12 +126,9 @@ class Call:
 
     def admit(self) -> None:
         """Take every gate's permit, or none and keep the refusal."""
-        answer = admit_all(self.policy, self.ask)
-        if isinstance(answer, Rejected):
-            self.refusal = answer
-        else:
-            self.permits = answer
-            self.refusal = None
+        permits: list[Permit] = []
+        self.permits = permits
+        self.refusal = admit_all(self.policy, self.ask, self.outer, permits)
 
     # -- time ----------------------------------------------------------------------
 
@@ -272,8 +268,8 @@ class Call:
 
     def too_late_error(self) -> DeadlineExceeded:
         """What the caller gets when there is too little time even to begin."""
-        left = max(0.0, (self.deadline_at or 0.0) - self.began)
-        name = self.policy.name
+        name, now = self.policy.name, self.policy.monotonic()
+        left = max(0.0, (self.deadline_at or 0.0) - now)
         error = DeadlineExceeded(
             f"{name}: {left:.3f} s are too little time to begin; allow more, or ask earlier"
         )
@@ -311,17 +307,15 @@ class Call:
         )
 
 
-def begin(policy: Terms, ask: Ask, timeout: float | None, answer: list[Permit] | Rejected) -> Call:
-    """A call at its beginning, with the gates' answer."""
-    call = _bare(Call)
+def begin(policy: Terms, ask: Ask, timeout: float | None, permits: list[Permit]) -> Call:
+    """A call at its beginning, with the *permits* that it has or will get."""
+    call = Call()
     call.policy = policy
     call.ask = ask
     call.number = 1
     call.waited = 0.0
     call.refusal = call.last_error = call.lane = call.timer = None
-    if isinstance(answer, Rejected):
-        call.refusal, answer = answer, []
-    call.permits = answer
+    call.permits = permits
     call.has_expired = call.ends_with_deadline = call.gave_up_inside = False
     call.is_ours = True
     # Bound first: the interpreter is slow to call a function that it finds on an instance.
@@ -348,17 +342,20 @@ def current_permit(gate: Issuer) -> Permit | None:
     return next((permit for permit in held if permit.gate is gate), None)
 
 
-def admit_all(policy: Terms, ask: Ask) -> list[Permit] | Rejected:
-    """Every gate's permit, or none and the refusal."""
-    permits: list[Permit] = []
+def admit_all(
+    policy: Terms, ask: Ask, outer: Progress | None, permits: list[Permit]
+) -> Rejected | None:
+    """Add every gate's permit for a call inside *outer* to *permits*, or none: the refusal."""
     for gate in policy.gates:
         answer = gate.admit(ask)
         if not isinstance(answer, Rejected):
             permits.append(answer)
-        elif (around := running_call()) is None or not is_part_of_a_probe(gate, around):
-            _give_back(policy, permits)
+        elif outer is None or not is_part_of_a_probe(gate, outer):
+            if permits:
+                _give_back(policy, permits)
+                permits.clear()
             return answer
-    return permits
+    return None
 
 
 def is_part_of_a_probe(gate: object, around: Progress | None) -> bool:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from contextlib import suppress
 from contextvars import Token
 from functools import partial, wraps
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeAlias, TypeVar, overload
 
 from ..checking import is_a
-from ..deadline import CURRENT, Deadline, Progress
+from ..deadline import CURRENT, Deadline, Progress, leave
 from ..outcome import SUCCESS, Ask, Failure, Outcome
 from .call import Call, begin
 from .generators import stream
@@ -29,29 +28,34 @@ T = TypeVar("T")
 class Attempt:
     """One attempt around a block; settled when the block ends."""
 
+    __slots__ = ("__weakref__", "_ask", "_call", "_is_used", "_journey", "_timeout", "_token")
+
     _token: Token[Progress | None]
 
-    def __init__(self, journey: Journey, call: Call, timeout: float | None = None) -> None:
+    def __init__(
+        self, journey: Journey, ask: Ask, timeout: float | None, call: Call | None = None
+    ) -> None:
         self._journey = journey
-        self._call = call
+        self._ask = ask
         self._timeout = timeout
+        self._call = call
         self._is_used = False
 
     @property
     def number(self) -> int:
         """Which attempt this is, from 1."""
-        return self._call.number
+        return self._begun.number
 
     @property
     def deadline(self) -> Deadline | None:
         """When the time of the whole call is over."""
-        at = self._call.deadline_at
+        at = self._begun.deadline_at
         return None if at is None else Deadline(at)
 
     @property
     def previous(self) -> Exception | None:
         """The error of the attempt before."""
-        return self._call.last_error
+        return self._begun.last_error
 
     def settle(self, outcome: Outcome) -> None:
         """Say how a block that raises nothing has ended: what it spent, or that it failed.
@@ -64,22 +68,22 @@ class Attempt:
         if not is_a(outcome, Outcome):
             what = f"an attempt ends as a Success, a Failure or Abandoned, not as {outcome!r}"
             raise ValueError(f"Policy {self._journey.name!r}: {what}")
-        self._call.told = outcome
+        self._begun.told = outcome
 
     async def __aenter__(self) -> Self:
         if self._is_used:
-            message = (
-                f"Policy {self._journey.name!r}: this permit was used already;"
-                " take a new one for each block"
-            )
-            raise RuntimeError(message)
+            raise self._misuse("this permit was used already; take a new one for each block")
         self._is_used = True
-        self._begin()
-        self._call.told = SUCCESS
-        self._call.admit()
-        await self._journey.enter(self._call)
-        self._token = CURRENT.set(self._call)
-        self._call.arm()
+        call, began_before = self._call, self._call is not None
+        if call is None:
+            # Not before: whoever made the permit may have kept it a while.
+            self._call = call = begin(self._journey, self._ask, self._timeout, [])
+        call.told = SUCCESS
+        self._journey.ask_gates(call)
+        if began_before or call.refusal is not None or call.is_hurried:
+            await self._journey.enter(call)
+        self._token = CURRENT.set(call)
+        call.arm()
         return self
 
     async def __aexit__(
@@ -88,46 +92,45 @@ class Attempt:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        self._leave_context()
+        leave(self._token)
         if error is None:
-            await self._conclude(self._call.told)
+            await self._conclude(self._begun.told)
             return True
         return await self._fail(error)
 
-    def _begin(self) -> None:
-        """Start the time of the whole call: whoever made the permit may have kept it a while."""
-        self._call = begin(self._journey, self._call.ask, self._timeout, [])
-
     async def _conclude(self, told: Outcome) -> None:
-        self._journey.conclude(self._call, told)
+        self._journey.conclude(self._begun, told)
 
     async def _fail(self, error: BaseException) -> bool:
-        failed, _ = self._journey.judge(self._call, error)
-        self._journey.give_up(self._call, failed)
+        failed, _ = self._journey.judge(self._begun, error)
+        self._journey.give_up(self._begun, failed)
         if failed is error:
             return False
         raise failed
 
-    def _leave_context(self) -> None:
-        # Entered in one task and left in another: that context has gone its own way.
-        with suppress(ValueError):
-            CURRENT.reset(self._token)
+    @property
+    def _begun(self) -> Call:
+        if self._call is None:
+            raise self._misuse("this permit was not entered yet; ask it inside of its block")
+        return self._call
+
+    def _misuse(self, what: str) -> RuntimeError:
+        return RuntimeError(f"Policy {self._journey.name!r}: {what}")
 
 
 class _Repeatable(Attempt):
     """An attempt that swallows a failure when another attempt is to follow."""
 
-    def _begin(self) -> None:
-        """The call began with its first attempt."""
+    __slots__ = ()
 
     async def _conclude(self, told: Outcome) -> None:
         if isinstance(told, Failure):
-            await self._journey.back_off_from(self._call, told)
+            await self._journey.back_off_from(self._begun, told)
         else:
-            self._journey.conclude(self._call, told)
+            self._journey.conclude(self._begun, told)
 
     async def _fail(self, error: BaseException) -> bool:
-        await self._journey.back_off(self._call, error)
+        await self._journey.back_off(self._begun, error)
         return True
 
 
@@ -148,7 +151,7 @@ class Attempts(AsyncIterator[Attempt]):
         if self._given == self._call.number:
             raise StopAsyncIteration
         self._given = self._call.number
-        return _Repeatable(self._journey, self._call)
+        return _Repeatable(self._journey, self._ask, self._timeout, self._call)
 
 
 Run: TypeAlias = Callable[..., Coroutine[Any, Any, Any]]

@@ -145,18 +145,22 @@ class Journey:
             latency=latency,
         )
 
+    def ask_gates(self, call: Call) -> None:
+        """Take every permit, or keep the refusal; raise if there is no time for an attempt."""
+        if call.is_hurried and call.lacks_time(self.monotonic()):
+            raise self.too_late(call)
+        call.admit()
+
     async def enter(self, call: Call) -> None:
         """Return with every permit in hand, after a wait in line if need be, or raise."""
         if (refusal := call.refusal) is not None:
             await self._stand_in_line(call, refusal)
         now = self.monotonic()
         if not call.may_begin(now):
-            raise self._too_late(call)
+            raise self.too_late(call)
         call.began = now
 
     async def _stand_in_line(self, call: Call, refusal: Rejected) -> None:
-        if call.lacks_time(self.monotonic()):
-            raise self._too_late(call)
         standing = await self._patiently(wait_for_permits(call, refusal))
         if standing is not None:
             raise self._refuse(call, standing, standing)
@@ -352,7 +356,7 @@ class Journey:
             self.memory.abandoned_total += 1
             raise
 
-    def _too_late(self, call: Call) -> Exception:
+    def too_late(self, call: Call) -> Exception:
         """What the caller gets when there is no time for an attempt: the last real error."""
         call.give_back()
         self.memory.plan_a_look(self.monotonic())

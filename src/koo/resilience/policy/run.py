@@ -21,8 +21,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, overload
 
-from ...errors import Rejected
 from ..deadline import CURRENT
+from ..gate import Permit
 from ..outcome import ONE_REQUEST, SUCCESS, Ask
 from .call import Call, admit_all, begin
 from .compose import check_timeout, explain
@@ -34,7 +34,7 @@ from .stats import CallOutcome
 __all__ = ["Policy"]
 
 # Bound once: asked for anew at each call they cost twice as much.
-_enter_context, _leave_context = CURRENT.set, CURRENT.reset
+_named_call, _enter_context, _leave_context = CURRENT.get, CURRENT.set, CURRENT.reset
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,13 +78,22 @@ class Policy(Journey):
         timeout: float | None = None,
     ) -> CallOutcome[T]:
         """How the call ended, without raising; only the caller's own cancellation passes."""
-        check_timeout(self.name, timeout)
-        answer = admit_all(self, ask)
-        if isinstance(answer, Rejected) and answer.line is None:
-            self.count_refusal(answer)
-            return CallOutcome(None, answer, 0, 0.0)
-        call = begin(self, ask, timeout, answer)
+        if timeout is not None:
+            check_timeout(self.name, timeout)
+        permits: list[Permit] = []
+        refusal = None
+        is_at_leisure = timeout is None and ask.deadline is None and _named_call() is None
+        if is_at_leisure:
+            # No deadline can have come, so the gates are asked before there is a call to refuse.
+            refusal = admit_all(self, ask, None, permits)
+            if refusal is not None and refusal.line is None:
+                self.count_refusal(refusal)
+                return CallOutcome(None, refusal, 0, 0.0)
+        call = begin(self, ask, timeout, permits)
+        call.refusal = refusal
         try:
+            if not is_at_leisure:
+                self.ask_gates(call)
             value = await self._drive(operation, ask, timeout, call)
         except Exception as error:  # noqa: BLE001 - that is what an outcome is for
             return CallOutcome(None, error, call.number, call.waited)
@@ -129,7 +138,7 @@ class Policy(Journey):
         Its time runs from when the block is entered.
         """
         check_timeout(self.name, timeout)
-        return Attempt(self, begin(self, ask, timeout, []), timeout)
+        return Attempt(self, ask, timeout)
 
     def __aiter__(self) -> AsyncIterator[Attempt]:
         """Attempts around a block that can run again."""
@@ -156,7 +165,12 @@ class Policy(Journey):
         call: Call | None = None,
     ) -> T:
         if call is None:
-            call = begin(self, ask, timeout, admit_all(self, ask))
+            permits: list[Permit] = []
+            call = begin(self, ask, timeout, permits)
+            # ask_gates(call), spelled out.
+            if call.is_hurried and call.lacks_time(call.began):
+                raise self.too_late(call)
+            call.refusal = admit_all(self, ask, call.outer, permits)
         if call.refusal is not None or (call.is_hurried and not call.may_begin(call.began)):
             await self.enter(call)
         token = _enter_context(call)
@@ -167,7 +181,7 @@ class Policy(Journey):
                     value = await operation()
                 except BaseException as error:  # noqa: BLE001 - judged there, raised if it ends the call
                     await self.back_off(call, error)
-                    call.admit()
+                    self.ask_gates(call)
                     await self.enter(call)
                 else:
                     free = self.appraise is None
