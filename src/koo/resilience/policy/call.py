@@ -371,8 +371,7 @@ def is_part_of_a_probe(gate: object, around: Progress | None) -> bool:
 
 
 def _give_back(policy: Terms, permits: list[Permit] | tuple[()]) -> None:
-    if permits:
-        _tell(policy, permits, lambda permit: permit.cancel())
+    _tell(policy, permits, lambda permit: permit.cancel())
 
 
 def _tell(policy: Terms, permits: list[Permit] | tuple[()], say: Callable[[Permit], None]) -> None:
