@@ -206,7 +206,7 @@ def test_a_refusal_says_who_refused_and_why(gate):
     held = admitted(gate, cost(1000))
     assert str(refused(gate, cost(1))) == (
         "dep: daily budget exhausted (what is left is reserved by calls in flight);"
-        " waiting alone does not help"
+        " try again when a call ends"
     )
     held.settle(SUCCESS)
     assert str(refused(gate, cost(1))) == (
