@@ -180,6 +180,7 @@ class Journey:
         if now >= memory.chores_at:
             memory.do_chores(now, now - call.began, self.retry_budget)
         if LINES:
+            # Somebody waits, and is not to be called before every gate has heard.
             call.settle(outcome)
             return
         permits, call.permits = call.permits, ()
