@@ -101,7 +101,7 @@ class Rejected(KooError):
                 return "try again"
             case seconds if _is_time(seconds):
                 return f"try again in {max(seconds, _LEAST_TOLD):.1f} s"
-        return "waiting alone does not help"
+        return "waiting alone does not help" if self.line is None else "try again when a call ends"
 
 
 class CircuitOpen(Rejected):

@@ -86,6 +86,9 @@ class Visitor:
     def refuse(self, rejection):
         self.refusal = rejection
 
+    def can_wait(self, seconds):
+        return True
+
     def serve_in(self, seconds, gate):
         self.due = seconds
 

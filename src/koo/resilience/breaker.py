@@ -15,9 +15,8 @@ from typing import Final
 
 from ..errors import CircuitOpen
 from .breaker_circuit import Circuit
-from .breaker_config import SHOWN, BreakerConfig, BreakerStats, Mode, State
+from .breaker_config import BreakerConfig, BreakerStats, Mode, State
 from .breaker_rules import check_lease, check_wait
-from .events import StateRenewed, tell
 from .gate import Permit, TimedPermit, issue
 from .outcome import SUCCESS, Ask, Outcome
 
@@ -110,13 +109,16 @@ class CircuitBreaker(Circuit):
             would_reject_total=self._would_reject_total,
             opened_total=self._opened_total,
             double_settled_total=self.double_settled_total,
-            latest=self._window.latest(min(SHOWN, tally.outcomes)),
+            latest=self._window.latest(tally.outcomes),
         )
 
     # -- what a person or a probe in the background may do ---------------------------
 
     def reset(self, cause: str = "reset by hand") -> None:
-        """Close, ramped, and forget the failures; calls in flight no longer count."""
+        """Close, ramped unless it was closed, and forget the failures.
+
+        Calls in flight no longer count.
+        """
         self._switch(Mode.NORMAL, cause, self._close)
 
     def half_open(self, cause: str = "the dependency answers again") -> None:
@@ -137,14 +139,19 @@ class CircuitBreaker(Circuit):
         until = self._monotonic() + seconds
         if self._state is State.OPEN:
             self._open_until = max(until, self._open_until)
-            self._cause = cause
-            tell(self._on_event, StateRenewed(self.name, State.OPEN, cause))
-            return
-        self._open(until, cause)
+            self._renew(cause)
+        else:
+            self._open(until, cause)
 
     def isolate(self, reason: str) -> None:
-        """Refuse every call until :meth:`release` or :meth:`reset`, whatever the time."""
-        self._switch(Mode.ISOLATED, reason, partial(self._open, self._monotonic()))
+        """Refuse every call until :meth:`release` or :meth:`reset`, whatever the time.
+
+        Isolated already, it has another *reason* and no more.
+        """
+        if self._mode is Mode.ISOLATED:
+            self._renew(reason)
+        else:
+            self._switch(Mode.ISOLATED, reason, partial(self._open, self._monotonic()))
 
     def release(self) -> None:
         """End any special mode; an isolated breaker closes, ramped."""
@@ -191,9 +198,10 @@ class CircuitBreaker(Circuit):
         if self._mode is Mode.ISOLATED or now < self._open_until:
             return CircuitOpen(self.name, self._wait(now), self._cause)
         self._enter(State.HALF_OPEN, "the wait is over; probing")
-        # A listener that heard of it may have opened it again.
-        is_open = self._state is State.OPEN
-        return CircuitOpen(self.name, self._wait(now), self._cause) if is_open else None
+        # A listener that heard of it may have opened it again, or have taken the probe.
+        if self._state is State.OPEN:
+            return CircuitOpen(self.name, self._wait(now), self._cause)
+        return self._refusal(now)
 
     def _half_open_refusal(self, now: float) -> CircuitOpen | None:
         if now < self._open_until:

@@ -24,7 +24,7 @@ from .breaker_leases import NO_LEASES, Leases
 from .breaker_ramp import Ramp
 from .breaker_rules import why_failing, why_probe_failed, why_slow
 from .clock import RANDOM, SYSTEM_CLOCK, Clock, Random
-from .events import Listener, ModeChanged, ignore, moved, tell
+from .events import Listener, ModeChanged, StateRenewed, ignore, moved, tell
 from .flights import Flights
 from .gate import Permit, check_gate
 from .outcome import SUCCESS, Failure, Outcome, is_evidence
@@ -165,12 +165,21 @@ class Circuit:
 
     def _open(self, until: float, cause: str) -> None:
         self._open_until = until
-        self._opened_total += 1
+        self._opened_total += self._state is not State.OPEN
         self._enter(State.OPEN, cause)
+
+    def _renew(self, cause: str) -> None:
+        """Stay open, for another reason."""
+        self._cause = cause
+        tell(self._on_event, StateRenewed(self.name, State.OPEN, cause))
 
     def _close(self, cause: str) -> None:
         self._failed_probes = 0
-        self._ramp = None if self._mode.never_opens else Ramp(self._config, self._monotonic())
+        if self._mode.never_opens:
+            self._ramp = None
+        elif self._state is not State.CLOSED:
+            # Who was closed has let all of them in: to ramp would refuse healthy calls.
+            self._ramp = Ramp(self._config, self._monotonic())
         self._window.clear()
         self._enter(State.CLOSED, cause)
 
@@ -220,6 +229,6 @@ class Circuit:
     def _wait(self, now: float) -> float | None:
         if self._mode is Mode.ISOLATED:
             return None
-        if self._state is State.CLOSED:
+        if self._state is State.CLOSED or self._mode is Mode.SHADOW:
             return 0.0
         return max(self._open_until - now, self._leases.wait(now, self._config.max_probes))

@@ -9,10 +9,8 @@ from typing import Final
 from .checking import check_finite, check_part, check_whole
 from .window import WindowConfig
 
-__all__ = ["SHOWN", "BreakerConfig", "BreakerStats", "Mode", "State", "believed", "configured"]
+__all__ = ["BreakerConfig", "BreakerStats", "Mode", "State", "believed", "configured"]
 
-#: How many of the last outcomes a photograph shows one by one.
-SHOWN: Final = 20
 _JITTER: Final = 0.1
 _LONGEST_WAIT: Final = 5.0
 _DOUBLINGS: Final = 3

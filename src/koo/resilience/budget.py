@@ -73,7 +73,6 @@ class DailyBudget(LinedGate):
         "_config",
         "_day",
         "_ends_at",
-        "_rejected_total",
         "_reserved",
         "_settled_late",
         "_spent",
@@ -85,7 +84,7 @@ class DailyBudget(LinedGate):
         super().__init__(name, clock)
         check_part(f"DailyBudget {name!r}", "config", config, DailyBudgetConfig)
         self._config = config
-        self._spent = self._reserved = self._settled_late = self._rejected_total = 0
+        self._spent = self._reserved = self._settled_late = 0
         self._day = 0
         self._ends_at = float("-inf")
 
@@ -128,12 +127,12 @@ class DailyBudget(LinedGate):
         )
 
     def _refuse_for_now(self) -> Rejected:
-        self._rejected_total += not self._serving
+        self._rejected_total += 1
         cause = "what is left is reserved by calls in flight"
         return self._may_wait(BudgetExhausted(self.name, None, cause))
 
     def _refuse_for_today(self, ask: Ask) -> Rejected:
-        self._rejected_total += not self._serving
+        self._rejected_total += 1
         if ask.nanousd > self._config.limit_nanousd:
             return BudgetExhausted(self.name, None, "the call may cost more than the day's budget")
         cause = "what is left of the day is too little"

@@ -50,14 +50,13 @@ class Bulkhead(LinedGate):
     patience is over: give what is called inside a bulkhead of its own.
     """
 
-    __slots__ = ("_config", "_in_flight", "_rejected_total")
+    __slots__ = ("_config", "_in_flight")
 
     def __init__(self, name: str, config: BulkheadConfig, *, clock: Clock = SYSTEM_CLOCK) -> None:
         super().__init__(name, clock)
         check_part(f"Bulkhead {name!r}", "config", config, BulkheadConfig)
         self._config = config
         self._in_flight = 0
-        self._rejected_total = 0
 
     def admit(self, ask: Ask) -> Permit | Rejected:
         """Let a call in if there is room and nobody waits."""
@@ -88,7 +87,7 @@ class Bulkhead(LinedGate):
         )
 
     def _full(self) -> Rejected:
-        self._rejected_total += not self._serving
+        self._rejected_total += 1
         cause = f"{self._config.max_concurrent} in flight, {self.waiting} waiting"
         return self._may_wait(Saturated(self.name, None, cause))
 

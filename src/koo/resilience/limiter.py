@@ -30,6 +30,8 @@ __all__ = ["Limit", "LimitStats", "RateLimiter", "RateLimiterConfig", "RateLimit
 
 _BUCKETS: Final = 64
 _DUE: Final = float("-inf")
+#: A pause that becomes so many times longer is told anew.
+_NEWS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +233,7 @@ class _Meter:
 class RateLimiter(LinedGate):
     """A gate that admits no more than its limits, over any window, in order of arrival."""
 
-    __slots__ = ("_config", "_due_at", "_meters", "_on_event", "_paused_until", "_rejected_total")
+    __slots__ = ("_config", "_due_at", "_meters", "_on_event", "_paused_until")
 
     def __init__(
         self,
@@ -249,7 +251,6 @@ class RateLimiter(LinedGate):
         self._paused_until = 0.0
         # When a bucket ends or a pause is to be looked at: until then, credit alone decides.
         self._due_at = _DUE
-        self._rejected_total = 0
         self._meters = tuple(_Meter(weight, limits) for weight, limits in config.by_weight)
 
     def admit(self, ask: Ask) -> Permit | Rejected:
@@ -273,12 +274,10 @@ class RateLimiter(LinedGate):
         """Replace the estimate by what was spent; pause if the other side asked for it."""
         if outcome is SUCCESS:
             return
+        # First: what is given back serves the line, and nobody is to be sent into a pause.
+        self.pause(_asked_for(outcome))
         if outcome.spent is not None:
             self._correct(permit, outcome.spent)
-        if isinstance(outcome, Failure) and outcome.retry_class is RetryClass.THROTTLED:
-            self.pause(outcome.retry_after or 0.0)
-        elif outcome.advice is not None and outcome.advice.is_exhausted:
-            self.pause(outcome.advice.reset_after or 0.0)
 
     def cancelled(self, permit: Permit) -> None:
         """Give everything back to the bucket it was taken from."""
@@ -289,10 +288,16 @@ class RateLimiter(LinedGate):
     def pause(self, seconds: float) -> None:
         """Admit nothing for *seconds* (at most ``pause_cap``); never shortens a pause."""
         seconds = min(seconds, self._config.pause_cap)
-        until = self._monotonic() + seconds
-        if seconds > 0 and until > self._paused_until:
-            self._paused_until, self._due_at = until, _DUE
+        if seconds <= 0:
+            return
+        now, before = self._monotonic(), self._paused_until
+        if now + seconds <= before:
+            return
+        self._paused_until, self._due_at = now + seconds, _DUE
+        # Calls in flight all get the same 429: that the pause grows by so little is no news.
+        if seconds >= _NEWS * (before - now):
             tell(self._on_event, LimitPaused(self.name, seconds))
+        self.serve()
 
     def stats(self) -> RateLimiterStats:
         """A photograph."""
@@ -321,7 +326,7 @@ class RateLimiter(LinedGate):
             meter.credit += ask.weights[meter.place]
 
     def _refuse(self, ask: Ask, now: float) -> Rejected:
-        self._rejected_total += not self._serving
+        self._rejected_total += 1
         due = self._paused_until
         for meter in self._meters:
             fits_at = meter.fits_at(ask.weights[meter.place], now)
@@ -359,3 +364,13 @@ class RateLimiter(LinedGate):
             elif excess < 0:
                 meter.take_back(permit.stamp, -excess)
         self.serve()
+
+
+def _asked_for(outcome: Outcome) -> float:
+    """How long the other side wants to be left alone: the longer of what it says, in seconds."""
+    named = told = None
+    if isinstance(outcome, Failure) and outcome.retry_class is RetryClass.THROTTLED:
+        named = outcome.retry_after
+    if outcome.advice is not None and outcome.advice.is_exhausted:
+        told = outcome.advice.reset_after
+    return max(named or 0.0, told or 0.0)

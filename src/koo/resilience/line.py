@@ -16,12 +16,16 @@ and the first of all is refused only by calls that run.
 All in one line wait on one event loop, its home, and only there it moves: a permit
 that another thread gives back only calls home. Loops one after another may use the
 same gate; of two that run at the same time the second is told, and not left to hang.
+
+What a call gives back is given out once all its gates know how it has ended: nobody is
+sent to a dependency that has just asked for a pause, or through a breaker that opens.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from threading import local
 from typing import Final, Protocol
@@ -31,9 +35,11 @@ from .clock import Clock
 from .gate import Permit, check_gate
 from .outcome import Ask
 
-__all__ = ["Home", "Line", "LinedGate", "Waiter"]
+__all__ = ["LINES", "Home", "Line", "LinedGate", "Waiter", "hold_lines"]
 
 CAPACITY: Final = 1000
+#: Every line that there is, by its id: while there is none, nobody has to be held back.
+LINES: Final[set[int]] = set()
 
 
 class Home(Protocol):
@@ -80,6 +86,10 @@ class Waiter(Protocol):
         """Hear that waiting has become useless."""
         ...
 
+    def can_wait(self, seconds: float) -> bool:
+        """Whether its patience lasts for *seconds*."""
+        ...
+
     def serve_in(self, seconds: float, gate: LinedGate) -> None:
         """Being first in line, call ``gate.serve()`` in *seconds*."""
         ...
@@ -96,6 +106,10 @@ class Line:
         #: What all of them together ask for, weight by weight.
         self.asked = (0, 0, 0)
         self._queues: dict[int, deque[Waiter]] = {}
+        LINES.add(id(self))
+
+    def __del__(self) -> None:
+        LINES.discard(id(self))
 
     def put(self, waiter: Waiter) -> None:
         """Take the place that priority and arrival give."""
@@ -152,8 +166,37 @@ class _Thread(local):
         self.due: dict[LinedGate, None] = {}
         self.is_moving = False
 
+    def move(self) -> None:
+        """Move every line that is due."""
+        try:
+            while self.due:
+                gate = next(iter(self.due))
+                del self.due[gate]
+                gate._move()  # noqa: SLF001 - gates in this thread move one another's lines
+        finally:
+            self.is_moving = False
+
 
 _THREAD: Final = _Thread()
+_NOBODY: Final = nullcontext()
+
+
+def hold_lines() -> AbstractContextManager[None]:
+    """No line moves in this thread until the block is over."""
+    return _hold_lines() if LINES else _NOBODY
+
+
+@contextmanager
+def _hold_lines() -> Iterator[None]:
+    thread = _THREAD
+    if thread.is_moving:
+        yield
+        return
+    thread.is_moving = True
+    try:
+        yield
+    finally:
+        thread.move()
 
 
 class LinedGate:
@@ -164,6 +207,7 @@ class LinedGate:
         "_clock",
         "_line",
         "_monotonic",
+        "_rejected_total",
         "_serving",
         "double_settled_total",
         "name",
@@ -175,6 +219,8 @@ class LinedGate:
         self.double_settled_total = 0
         self._clock = clock
         self._monotonic = clock.monotonic
+        # Refusals that stand: who waits has not been refused.
+        self._rejected_total = 0
         self._line: Line | None = None
         self._serving = False
 
@@ -196,7 +242,7 @@ class LinedGate:
         return self._line.size if self._line else 0
 
     def join(self, waiter: Waiter) -> Saturated | None:
-        """Put *waiter* in line, or say that the line is full.
+        """Put *waiter*, whom ``admit`` has refused, in line, or say that the line is full.
 
         Raises RuntimeError if callers of another event loop stand in it.
         """
@@ -204,6 +250,7 @@ class LinedGate:
         if line.size >= CAPACITY:
             return Saturated(self.name, None, f"{CAPACITY} calls are waiting")
         line.put(waiter)
+        self._rejected_total -= 1
         self.serve()
         return None
 
@@ -222,16 +269,9 @@ class LinedGate:
             return
         thread = _THREAD
         thread.due[self] = None
-        if thread.is_moving:
-            return
-        thread.is_moving = True
-        try:
-            while thread.due:
-                gate = next(iter(thread.due))
-                del thread.due[gate]
-                gate._move()  # noqa: SLF001 - of the same class
-        finally:
-            thread.is_moving = False
+        if not thread.is_moving:
+            thread.is_moving = True
+            thread.move()
 
     def admit_waiter(self, waiter: Waiter) -> Permit | Rejected:
         """Let in who waits, here or elsewhere, or refuse it; it stands back for who came before."""
@@ -281,12 +321,14 @@ class LinedGate:
             if not head.grant(answer):
                 answer.cancel()
             return True
-        if answer.line is None:
+        due = answer.retry_after
+        if answer.line is None or (due is not None and not head.can_wait(due)):
             line.remove(head)
             head.refuse(answer)
             return True
-        if answer.retry_after is not None:
-            head.serve_in(answer.retry_after, self)
+        self._rejected_total -= 1
+        if due is not None:
+            head.serve_in(due, self)
         return False
 
     def _may_wait(self, rejection: Rejected) -> Rejected:

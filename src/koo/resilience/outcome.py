@@ -113,7 +113,8 @@ class Advice:
     @property
     def is_exhausted(self) -> bool:
         """Whether nothing passes there before the reset."""
-        return 0 in (self.remaining_requests, self.remaining_tokens)
+        left = self.remaining_requests, self.remaining_tokens
+        return any(each is not None and each <= 0 for each in left)
 
 
 class RetryClass(Enum):

@@ -68,7 +68,7 @@ class RetryConfig:
     """At most *max_retries* retries, so *max_retries* + 1 attempts.
 
     A named wait longer than *max_retry_after* seconds is not waited for: the
-    error is raised at once, with the time in it.
+    error is raised at once, with the time in a note.
     """
 
     max_retries: int = 3
@@ -177,19 +177,29 @@ class RetryBudget:
         self._withdrawals_total += 1
         return True
 
-    def stats(self) -> RetryBudgetStats:
-        """A photograph."""
-        return RetryBudgetStats(
-            self._worth(), self._capacity, self._withdrawals_total, self._refusals_total
-        )
+    def stats(self, now: float) -> RetryBudgetStats:
+        """A photograph at the moment *now* (monotonic seconds): what a retry would find.
+
+        What has succeeded since a policy told of it last, within an eighth of a second, is
+        not yet among it.
+        """
+        capacity = self._capacity_at(now)
+        balance = min(capacity, self._worth())
+        return RetryBudgetStats(balance, capacity, self._withdrawals_total, self._refusals_total)
 
     def _count(self, now: float) -> None:
         """Learn how much traffic there is; not at every success, because they are many."""
         self._credit()
+        self._capacity = self._capacity_at(now)
         self._traffic.add(now, self._successes - self._counted)
         self._counted = self._successes
-        self._capacity = max(self._config.floor, float(self._traffic.total(now)))
         self._due = now + self._config.seconds / _TICKS
+
+    def _capacity_at(self, now: float) -> float:
+        if now < self._due:
+            return self._capacity
+        lately = self._traffic.total(now) + self._successes - self._counted
+        return max(self._config.floor, float(lately))
 
     def _credit(self) -> None:
         self._balance = self._worth()

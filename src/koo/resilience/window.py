@@ -26,6 +26,8 @@ __all__ = ["OutcomeWindow", "Tally", "WindowConfig"]
 _SPAN_BUCKETS: Final = 10
 _AGE_BUCKETS: Final = 20
 _DUE: Final = float("-inf")
+#: How many of the last outcomes are shown one by one, however small the window.
+_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class OutcomeWindow:
         self._streak += 1
         self.outcomes = self._failed_last = self.outcomes + 1
         if self._failures is _NOTHING:
-            self._failures = _Kind(self._config.size, self._in_span())
+            self._failures = _Kind(max(self._config.size, _SHOWN), self._in_span())
         self._failures.add(self.outcomes, now)
 
     def note_slow(self, now: float) -> None:
@@ -166,8 +168,8 @@ class OutcomeWindow:
         return Tally(counted, failures.after(oldest), slow.after(oldest))
 
     def latest(self, most: int) -> tuple[bool, ...]:
-        """Whether the last outcomes were no failures, oldest first; at most *most* and the size."""
-        count = min(most, self._config.size, self.outcomes)
+        """Whether the last outcomes were no failures, oldest first; at most *most*, and 20."""
+        count = min(most, _SHOWN, self.outcomes)
         oldest = self.outcomes - count
         failed = self._failures.numbers_after(oldest)
         if not failed:

@@ -71,11 +71,13 @@ class SharedBudget(DailyBudget):
         if isinstance(answer, Permit):
             return answer
         if answer.line is self and self._bury_the_dead():
-            self._rejected_total -= not self._serving
+            self._rejected_total -= 1
             answer = self._account.admit(self._decide, ask)
-        if isinstance(answer, StoreUnavailable) and self._serving:
-            # Who is in line already keeps the place while the file can't be had.
-            return self._may_wait(answer)
+        if isinstance(answer, StoreUnavailable):
+            self._rejected_total += 1
+            if self._serving:
+                # Who is in line already keeps the place while the file can't be had.
+                return self._may_wait(answer)
         return answer
 
     def serve(self) -> None:

@@ -58,9 +58,11 @@ class SharedLimiter(RateLimiter):
     def admit(self, ask: Ask) -> Permit | Rejected:
         """Count *ask* in every window of the file, or in none and say when it would fit."""
         answer = self._account.admit(self._decide, ask)
-        if self._serving and isinstance(answer, StoreUnavailable):
-            # Who is in line already keeps the place while the file can't be had.
-            return self._may_wait(answer)
+        if isinstance(answer, StoreUnavailable):
+            self._rejected_total += 1
+            if self._serving:
+                # Who is in line already keeps the place while the file can't be had.
+                return self._may_wait(answer)
         return answer
 
     def serve(self) -> None:

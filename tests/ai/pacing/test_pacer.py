@@ -320,6 +320,7 @@ def test_a_newcomer_behind_others_with_nothing_in_the_way_but_them_hears_so(benc
 
 def test_a_refusal_of_who_stands_in_line_is_not_counted_again(bench):
     bench.answer(bench.ask(), bench.told(0))
+    assert bench.ask().line is bench.pacer
     bench.pacer.join(_Waiter())
     assert bench.pacer.stats().rejected_total == 0
 
@@ -348,6 +349,9 @@ class _Waiter:
     home = _Here()
     ask = PacedAsk(model="m")
     arrived = 0.0
+
+    def can_wait(self, seconds):
+        return True
 
     def serve_in(self, seconds, gate):
         self.seconds = seconds

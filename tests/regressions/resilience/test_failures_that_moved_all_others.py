@@ -41,12 +41,12 @@ def test_no_more_failures_count_than_the_window_has_room_for(size):
     assert window.tally(1.0) == Tally(size, size, 0)
     window.add_success(1.0)
     assert window.tally(1.0) == Tally(size, size - 1, 0)
-    assert window.latest(2) == (False, True)[-size:]
+    assert window.latest(2) == (False, True)
 
 
-def test_a_window_of_time_alone_keeps_no_numbers():
+def test_a_window_of_time_alone_keeps_no_more_numbers_than_are_shown():
     window = OutcomeWindow(WindowConfig(size=0, span=1.0))
-    for _ in range(10):
+    for _ in range(1000):
         window.add_failure(1.0)
-    assert len(window._failures._numbers) == 0
-    assert window.tally(1.0) == Tally(10, 10, 0)
+    assert len(window._failures._numbers) <= 25
+    assert window.tally(1.0) == Tally(1000, 1000, 0)

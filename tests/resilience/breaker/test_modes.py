@@ -143,11 +143,12 @@ def test_a_shadow_moves_as_if_it_were_in_charge(clock):
     for gate in (shadow, real):
         call(gate, FAILED)
     mine, theirs = shadow.stats(), real.stats()
-    assert (mine.state, mine.retry_after, mine.cause) == (
+    assert (mine.state, mine.generation, mine.cause) == (
         theirs.state,
-        theirs.retry_after,
+        theirs.generation + 1,
         theirs.cause,
     )
+    assert (mine.retry_after, theirs.retry_after) == (0.0, 120.0)
 
 
 def test_a_reset_closes_and_forgets(gate, clock):

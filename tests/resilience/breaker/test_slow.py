@@ -244,6 +244,7 @@ def test_who_has_begun_to_answer_does_not_hang(gate, clock):
 def test_a_stream_that_is_answered_after_its_end_or_its_era_moves_nothing(gate, clock):
     settled, stale = admitted(gate), admitted(gate)
     settled.settle(SUCCESS)
+    gate.isolate("by hand")
     gate.reset()
     hung = [admitted(gate) for _ in range(2)]
     for permit in (settled, stale):

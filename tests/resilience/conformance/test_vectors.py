@@ -77,7 +77,7 @@ def test_retry_budget(case):
                 paid = [budget.withdraw(step["cost"]) for _ in range(step["times"])]
                 assert sum(paid) == step["paid"]
             case "balance":
-                assert step["least"] <= budget.stats().balance <= step["most"]
+                assert step["least"] <= budget.stats(step["at"]).balance <= step["most"]
             case word:
                 pytest.fail(f"no such step: {word}")
 

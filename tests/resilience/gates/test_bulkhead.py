@@ -21,7 +21,7 @@ def test_it_admits_as_many_as_it_holds_and_no_more(gate):
     refusal = refused(gate)
     assert isinstance(refusal, Saturated)
     assert str(refusal) == (
-        "dep: too many calls at once (2 in flight, 0 waiting); waiting alone does not help"
+        "dep: too many calls at once (2 in flight, 0 waiting); try again when a call ends"
     )
     del held
 

@@ -88,7 +88,7 @@ async def test_a_block_that_says_it_failed_has_failed(gate):
     assert outcomes(gate) == (1, 1)
     stats = through.stats()
     assert (stats.successes_total, stats.failures_total, stats.attempts_total) == (0, 1, 1)
-    assert budget.stats().balance == 5
+    assert budget.stats(running_clock().monotonic()).balance == 5
 
 
 async def test_a_block_that_says_it_was_given_up_is_abandoned(gate):

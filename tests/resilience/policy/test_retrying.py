@@ -121,8 +121,8 @@ async def test_a_budget_can_be_shared():
     budget = RetryBudget(RetryBudgetConfig(floor=2))
     for name in ("a", "b"):
         await policy(name, retry=QUICK, retry_budget=budget).outcome(Dependency(OSError()))
-    assert budget.stats().withdrawals_total == 2
-    assert budget.stats().refusals_total == 1
+    assert budget.stats(running_clock().monotonic()).withdrawals_total == 2
+    assert budget.stats(running_clock().monotonic()).refusals_total == 1
 
 
 async def test_each_policy_has_a_budget_of_its_own_unless_told_otherwise():
@@ -144,7 +144,9 @@ async def test_the_budget_is_charged_on_entering_the_backoff():
     through = policy(
         retry=QUICK,
         retry_budget=budget,
-        on_event=lambda event: seen.append((type(event), budget.stats().withdrawals_total)),
+        on_event=lambda event: seen.append(
+            (type(event), budget.stats(running_clock().monotonic()).withdrawals_total)
+        ),
     )
     await through.outcome(Dependency(OSError(), "fine"))
     assert seen == [(RetryScheduled, 1)]
@@ -164,7 +166,7 @@ async def test_a_retry_is_priced_by_its_class(retry_class, left):
     await policy(classify=named(0.0, retry_class), retry=QUICK, retry_budget=budget).outcome(
         Dependency(OSError())
     )
-    assert budget.stats().balance == pytest.approx(left)
+    assert budget.stats(running_clock().monotonic()).balance == pytest.approx(left)
 
 
 async def test_conflicts_are_retried_even_when_the_budget_is_used_up():
@@ -177,10 +179,10 @@ async def test_only_a_success_at_the_first_attempt_pays_in():
     budget = RetryBudget()
     through = policy(retry=QUICK, retry_budget=budget)
     await through.run(Dependency(OSError(), "fine"))
-    assert budget.stats().balance == 9
+    assert budget.stats(running_clock().monotonic()).balance == 9
     await through.run(Dependency("fine"))
     await through.run(Dependency(OSError(), "fine"))
-    assert budget.stats().balance == pytest.approx(8.2)
+    assert budget.stats(running_clock().monotonic()).balance == pytest.approx(8.2)
 
 
 async def test_a_refused_second_attempt_raises_the_first_error_with_a_note():

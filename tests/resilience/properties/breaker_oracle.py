@@ -285,16 +285,17 @@ class BreakerOracle:
 
     def _open(self, until):
         self.opens_until = until
-        self.openings += 1
+        self.openings += self.state is not State.OPEN
         self._move(State.OPEN)
 
     def close(self, now):
-        """Start anew, with few calls at first."""
+        """Start anew, with few calls at first unless they passed before."""
         self.failed_probes = 0
         self.log.clear()
-        self.ramp_widens_at = now + self.config.ramp_timeout
-        self.ramp_room = self.config.ramp_start
-        self.ramp_is_tight = False
+        if self.state is not State.CLOSED:
+            self.ramp_widens_at = now + self.config.ramp_timeout
+            self.ramp_room = self.config.ramp_start
+            self.ramp_is_tight = False
         self._move(State.CLOSED)
 
     def _move(self, state):
@@ -328,7 +329,10 @@ class BreakerOracle:
             self._open(now + seconds)
 
     def isolate(self, now):
-        self._switch(Mode.ISOLATED, lambda: self._open(now))
+        if self.mode is Mode.ISOLATED:
+            self.moves.append((State.OPEN, State.OPEN))
+        else:
+            self._switch(Mode.ISOLATED, lambda: self._open(now))
 
     def release(self, now):
         was_isolated = self.mode is Mode.ISOLATED

@@ -1,18 +1,36 @@
 """What a dependency feels when it comes back, and when it is asked for twice what it can bear."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
+from itertools import count
+from random import Random
 
 import pytest
 
 from koo.errors import KooError
 from koo.resilience import (
     Ask,
+    Backoff,
+    BreakerConfig,
+    Bulkhead,
+    BulkheadConfig,
     CircuitBreaker,
+    DailyBudget,
+    DailyBudgetConfig,
     Deadline,
+    Failure,
+    Limit,
+    Permit,
     Policy,
+    RateLimiter,
+    RateLimiterConfig,
+    RetryClass,
+    RetryConfig,
+    Spent,
+    State,
     current_deadline,
+    current_permit,
 )
 from koo.testing import run, running_clock
 
@@ -116,3 +134,95 @@ def test_where_a_deadline_travels_nothing_is_finished_for_who_has_gone():
     after = run(lambda: overload(with_a_deadline_that_travels))
     assert before > 0.5
     assert after == 0
+
+
+ENDS = (
+    Failure(retryable=True, trips=True, spent=Spent()),
+    Failure(
+        retryable=False,
+        trips=False,
+        retry_after=2.0,
+        retry_class=RetryClass.THROTTLED,
+        spent=Spent(),
+    ),
+)
+
+
+class Ended(Exception):
+    """An attempt that ended as its argument says."""
+
+
+def verdict(error):
+    return error.args[0]
+
+
+class Numbered(RateLimiter):
+    """A limiter that numbers its permits, with all else that happens."""
+
+    def admit(self, ask):
+        answer = super().admit(ask)
+        if isinstance(answer, Permit):
+            self.numbers[id(answer)] = next(self.happenings)
+        return answer
+
+
+class Crowd:
+    """Callers before every gate; what they send is watched."""
+
+    def __init__(self, dice):
+        self.dice, self.clock = dice, running_clock()
+        config = BreakerConfig(failure_threshold=2, recovery_timeout=3)
+        limits = Limit(10, 5.0), Limit(300, 7.0, "tokens")
+        self.breaker = CircuitBreaker("dep", config, clock=self.clock, on_event=self.heard)
+        self.limiter = Numbered("dep", RateLimiterConfig(limits), clock=self.clock)
+        gates = [
+            self.breaker,
+            self.limiter,
+            Bulkhead("dep", BulkheadConfig(4), clock=self.clock),
+            DailyBudget("dep", DailyBudgetConfig(500), clock=self.clock),
+        ]
+        dice.shuffle(gates)
+        retry = RetryConfig(max_retries=2, backoff=Backoff(base_delay=0.2))
+        self.through = Policy(
+            "dep", gates=gates, classify=verdict, timeout=20, retry=retry, clock=self.clock
+        )
+        self.limiter.numbers, self.limiter.happenings = {}, count()
+        self.failed = self.paused = self.opened = 0
+        self.seen = Counter()
+
+    def heard(self, event):
+        if event.after == State.OPEN:
+            self.opened = self.failed
+
+    async def caller(self):
+        dice = self.dice
+        await asyncio.sleep(dice.random() * 30)
+        ask = Ask(tokens=dice.choice([10, 40, 100]), nanousd=dice.choice([1, 20]))
+        ended = await self.through.outcome(self.visit, ask)
+        self.seen["waited"] += ended.waited > 0
+
+    async def visit(self):
+        # Who was let in before the failure, if in the same instant, could not know of it.
+        let_in = self.limiter.numbers[id(current_permit(self.limiter))]
+        is_paused = self.limiter.stats().paused_for > 0
+        is_open = self.breaker.stats().state is State.OPEN
+        self.seen["sent into a pause"] += is_paused and let_in > self.paused
+        self.seen["sent through an open circuit"] += is_open and let_in > self.opened
+        await asyncio.sleep(self.dice.choice([0.1, 0.5, 1]))
+        if self.dice.random() < 0.25:
+            end = self.dice.choice(ENDS)
+            self.failed = next(self.limiter.happenings)
+            self.paused = self.paused if end.trips else self.failed
+            raise Ended(end)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_is_sent_into_a_pause_or_through_an_open_circuit(seed):
+    async def rush():
+        crowd = Crowd(Random(seed))
+        await asyncio.gather(*(crowd.caller() for _ in range(80)))
+        return crowd.seen
+
+    seen = run(rush)
+    assert seen.pop("waited") > 10
+    assert seen.total() == 0, seen

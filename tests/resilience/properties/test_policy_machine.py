@@ -274,7 +274,7 @@ class PolicyMachine(RuleBasedStateMachine):
         assert stats.abandoned_total == oracle.abandoned
         assert stats.attempts_total == oracle.attempts
         assert stats.retries_total == oracle.retries
-        worth = self.budget.stats()
+        worth = self.budget.stats(self.loop.time())
         assert (worth.balance, worth.capacity) == (pytest.approx(oracle.balance), oracle.floor)
 
     def teardown(self):

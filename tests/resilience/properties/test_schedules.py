@@ -76,6 +76,7 @@ class Judged:
         self.breaker = self.oracle = None
         self.state = State.CLOSED
         self.era = self.good = self.bad = 0
+        self.since = 0.0
         self.permits = {}
         self.lease = None
         self.leases = {}
@@ -150,8 +151,14 @@ class Judged:
             self.seen["by a run" if "in a row" in event.cause else "by its share"] += 1
         self.oracle.log.clear()
         self.state, self.good, self.bad = after, 0, 0
+        self.since = running_clock().monotonic()
         self.era += 1
         self.leases.clear()
+
+    def begin(self):
+        """A request is sent; who was let in before in this instant could not know."""
+        is_shut = self.state is State.OPEN and self.since < running_clock().monotonic()
+        self.expect(not is_shut, "sent through an open circuit")
 
     def expect(self, holds, otherwise):
         """Gates and listeners can't raise, so what went wrong is kept."""
@@ -265,6 +272,7 @@ class Schedule:
         """One attempt at the dependency, whose fate is drawn."""
         dice, fate = self.dice, self.dice.choice(FATES)
         self.seen[fate] += 1
+        self.judged.begin()
         if fate == "deaf":
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(dice.choice([1.0, 6.0]))

@@ -149,14 +149,14 @@ def healthy(budget, rate, seconds, began=0.0):
 def test_a_new_budget_pays_for_its_floor_and_no_more():
     budget = RetryBudget()
     assert [budget.withdraw(1) for _ in range(11)] == [True] * 10 + [False]
-    stats = budget.stats()
+    stats = budget.stats(0.0)
     assert (stats.balance, stats.withdrawals_total, stats.refusals_total) == (0, 10, 1)
 
 
 def test_every_refusal_of_a_budget_is_counted():
     budget = RetryBudget(RetryBudgetConfig(floor=1))
     assert [budget.withdraw(1) for _ in range(4)] == [True, False, False, False]
-    assert budget.stats().refusals_total == 3
+    assert budget.stats(0.0).refusals_total == 3
 
 
 def test_what_costs_nothing_is_always_paid_for():
@@ -176,9 +176,9 @@ def test_a_throttled_retry_costs_about_a_third():
 @pytest.mark.parametrize("rate", [2, 100, 1000])
 def test_the_balance_is_at_most_two_seconds_of_traffic_or_the_floor(rate):
     budget = RetryBudget()
-    healthy(budget, rate, 60)
-    assert budget.stats().capacity == pytest.approx(max(10, 2 * rate), rel=0.1)
-    assert budget.stats().balance == pytest.approx(budget.stats().capacity, rel=0.1)
+    stats = budget.stats(healthy(budget, rate, 60))
+    assert stats.capacity == pytest.approx(max(10, 2 * rate), rel=0.1)
+    assert stats.balance == pytest.approx(stats.capacity, rel=0.1)
 
 
 def test_each_success_pays_for_a_fifth_of_a_retry():
@@ -187,7 +187,7 @@ def test_each_success_pays_for_a_fifth_of_a_retry():
         pass
     for number in range(25):
         budget.deposit(number / 100)
-    assert budget.stats().balance == pytest.approx(5)
+    assert budget.stats(0.25).balance == pytest.approx(5)
 
 
 def test_one_success_in_a_quiet_time_can_not_buy_a_retry():
@@ -200,13 +200,15 @@ def test_one_success_in_a_quiet_time_can_not_buy_a_retry():
 
 def test_looking_at_a_budget_changes_nothing():
     budget = RetryBudget()
-    healthy(budget, 100, 3)
-    assert budget.stats() == budget.stats()
+    now = healthy(budget, 100, 3)
+    before = budget.stats(now)
+    budget.stats(now + 3600)
+    assert budget.stats(now) == before
 
 
 def test_wealth_of_a_busy_time_is_gone_once_traffic_is_low():
     budget = RetryBudget()
     now = healthy(budget, 1000, 60)
-    assert budget.stats().balance > 1500
-    healthy(budget, 2, 10, now)
-    assert budget.stats().balance <= 20
+    assert budget.stats(now).balance > 1500
+    now = healthy(budget, 2, 10, now)
+    assert budget.stats(now).balance <= 20

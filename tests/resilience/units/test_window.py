@@ -39,10 +39,13 @@ def test_the_latest_outcomes_are_told_in_their_order():
     assert window.latest(0) == ()
 
 
-def test_no_more_of_the_latest_outcomes_are_told_than_the_window_has_numbers_of():
-    window = filled(WindowConfig(size=2), failure=[1.0, 2.0, 3.0])
-    assert window.latest(3) == (False, False)
-    assert filled(WindowConfig(size=0), failure=[1.0]).latest(3) == ()
+def test_twenty_of_the_latest_outcomes_are_told_however_small_the_window():
+    for size in (0, 2, 100):
+        window = filled(WindowConfig(size=size), failure=[1.0, 2.0], success=[3.0])
+        for number in range(300):
+            window.add_failure(4.0 + number)
+        assert window.latest(3) == (False,) * 3
+        assert window.latest(99) == (False,) * 20
 
 
 def test_a_burst_that_is_over_does_not_stretch_the_window():

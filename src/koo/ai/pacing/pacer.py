@@ -91,7 +91,6 @@ class Pacer(LinedGate):
         "_overloads",
         "_pace_cause",
         "_ramp",
-        "_rejected_total",
         "_seen",
         "_since",
     )
@@ -107,7 +106,7 @@ class Pacer(LinedGate):
         super().__init__(name, clock)
         self._keys = keys
         self._on_event = on_event
-        self._number = self._rejected_total = 0
+        self._number = 0
         self._seen = RollingCount(_MINUTE)
         self._since: float | None = None
         self.forget()
@@ -213,7 +212,7 @@ class Pacer(LinedGate):
             tell(self._on_event, PaceChanged(self.name, None, "nothing was refused lately"))
 
     def _refuse(self, permit: PacedPermit, now: float) -> Rejected:
-        self._rejected_total += not self._serving
+        self._rejected_total += 1
         due = self._fits_at(permit, now)
         refusal = RateLimited(self.name, due - now, self._why(permit, now, due))
         if self.must_line_up:

@@ -23,6 +23,7 @@ from typing import Protocol
 from ...errors import DeadlineExceeded, Rejected
 from ..deadline import CURRENT, Progress, running_call
 from ..gate import Gate, Issuer, Permit
+from ..line import hold_lines
 from ..outcome import ABANDONED, Ask, Outcome
 from ..timers import SLACK, AnyTask, Lane, times_cancelled
 from .stats import Memory
@@ -284,11 +285,7 @@ class Call:
         if (spent, advice) != (outcome.spent, outcome.advice):
             outcome = replace(outcome, spent=spent, advice=advice)
         permits, self.permits = self.permits, ()
-        for permit in reversed(permits):
-            try:
-                permit.settle(outcome)
-            except Exception:  # noqa: BLE001 - the others must hear of it, and the caller of its call
-                self.policy.memory.gate_errors_total += 1
+        _tell(self.policy, permits, lambda permit: permit.settle(outcome))
 
     def hand_back(self) -> None:
         """A gate inside has refused: nothing was sent, unless the owner has told what it spent."""
@@ -374,8 +371,14 @@ def is_part_of_a_probe(gate: object, around: Progress | None) -> bool:
 
 
 def _give_back(policy: Terms, permits: list[Permit] | tuple[()]) -> None:
-    for permit in reversed(permits):
-        try:
-            permit.cancel()
-        except Exception:  # noqa: BLE001 - the others must go back as well
-            policy.memory.gate_errors_total += 1
+    _tell(policy, permits, lambda permit: permit.cancel())
+
+
+def _tell(policy: Terms, permits: list[Permit] | tuple[()], say: Callable[[Permit], None]) -> None:
+    """Have each gate hear how the call has ended, and only then those who wait in line."""
+    with hold_lines():
+        for permit in reversed(permits):
+            try:
+                say(permit)
+            except Exception:  # noqa: BLE001 - the others must hear of it, and the caller of its call
+                policy.memory.gate_errors_total += 1

@@ -18,6 +18,7 @@ from ..classifier import classify_by_type, comes_from_a_cancellation, refusal_in
 from ..clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from ..events import CallRejected, GaveUp, Listener, RetryScheduled, ignore, tell
 from ..gate import Gate, LeasingGate
+from ..line import LINES
 from ..marks import mark_given_up, mark_passed_on, note, was_given_up
 from ..measure import Histogram
 from ..outcome import (
@@ -178,10 +179,11 @@ class Journey:
             memory.late_successes_total += 1
         if now >= memory.chores_at:
             memory.do_chores(now, now - call.began, self.retry_budget)
+        if LINES:
+            # Somebody waits, and is not to be called before every gate has heard.
+            call.settle(outcome)
+            return
         permits, call.permits = call.permits, ()
-        if permits:
-            # The first gate last: whoever waits for all of them stands in its line as a rule.
-            permits.reverse()
         for permit in permits:
             # permit.settle(outcome), spelled out.
             if permit.done:

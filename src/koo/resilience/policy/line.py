@@ -85,11 +85,9 @@ class Place:
 
     def line_up(self, refusal: Rejected) -> Rejected | None:
         """Join the line of the gate that has refused; what stands if that is of no use."""
-        gate, now = refusal.line, self._call.policy.monotonic()
-        if not isinstance(gate, LinedGate) or now >= self._until:
-            return refusal
+        gate = refusal.line
         due = refusal.retry_after if refusal.soonest is None else refusal.soonest
-        if due is not None and now + due >= self._until:
+        if not isinstance(gate, LinedGate) or not self.can_wait(due or 0.0):
             return refusal
         self._gate, self._refusal = gate, refusal
         return gate.join(self)
@@ -113,6 +111,10 @@ class Place:
         if not self._answer.done():
             self._answer.set_result(rejection)
 
+    def can_wait(self, seconds: float) -> bool:
+        """Whether its patience lasts for *seconds*."""
+        return self._call.policy.monotonic() + seconds < self._until
+
     def serve_in(self, seconds: float, gate: LinedGate) -> None:
         """Being first in line, call ``gate.serve()`` in *seconds*."""
         self._stop_timer()
@@ -134,8 +136,8 @@ class Place:
         call.waited += now - since
         if standing is None and now >= self._until:
             call.give_back()
-            return self._refusal
-        return standing
+            standing = self._refusal
+        return self._last_word() if standing is self._refusal else standing
 
     def _admit_beside(self, held: Permit) -> Rejected | None:
         """Take the permits of all gates but the one that has given *held*, or none of any."""
@@ -161,6 +163,15 @@ class Place:
         if not self._answer.done():
             self._answer.set_result(self._refusal)
             self._gate.leave(self)
+
+    def _last_word(self) -> Rejected:
+        """What the gate says to who has waited in vain: much may have come since it said so."""
+        answer = self._gate.admit(self.ask)
+        if isinstance(answer, Rejected):
+            return answer
+        answer.cancel()
+        self._refusal.retry_after = 0.0
+        return self._refusal
 
     def _go_away(self) -> None:
         """Whom the gate has answered it has taken out; to look for him costs the whole line."""

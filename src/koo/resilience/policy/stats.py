@@ -183,7 +183,7 @@ class CallOutcome(Generic[T_co]):
 
     @property
     def retry_after(self) -> float | None:
-        """When asking again may help, in seconds, if somebody said so."""
+        """When asking again may help, in seconds, if the error says so."""
         return getattr(self.error, "retry_after", None)
 
     def __repr__(self) -> str:
