@@ -185,7 +185,7 @@ def said_in(message: MessageBody) -> Message:
                 return part.call()
             case ToolResultPart():
                 return ToolResult(part.call.call(), part.content)
-            case ThoughtPart():
+            case _:
                 return Thought(part.vendor, part.content)
 
     return Message(message.role, tuple(map(said, message.content)))
