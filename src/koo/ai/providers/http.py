@@ -126,7 +126,9 @@ class HTTPProvider:
         try:
             body = _written(self._wire.document(question)).encode()
         except CannotCarry as error:
-            raise self._invalid(str(error)) from None
+            lacking = self._invalid(str(error))
+            lacking.answerable_elsewhere = True
+            raise lacking from None
         except UnicodeEncodeError:
             raise self._invalid("the prompt holds half a character; send valid text") from None
         except (TypeError, ValueError):
@@ -332,7 +334,7 @@ class HTTPProvider:
         error.told = reply.told()
         return error
 
-    def _invalid(self, detail: str) -> ExternalServiceError:
+    def _invalid(self, detail: str) -> InvalidRequestError:
         return InvalidRequestError(self._config.name, detail, usage=NOTHING)
 
 
