@@ -8,7 +8,7 @@ import pytest
 from koo.ai import Heard, Prompt, ToolCall
 from koo.ai.providers import Anthropic, Compatible, Gemini, OpenAI, Responses
 from koo.ai.providers.events import Listener
-from koo.ai.providers.growing import Growing
+from koo.ai.providers.growing import Growing, Manner
 from koo.ai.providers.wire import parse
 from koo.testing.simulator.dialects import DIALECTS, Asked, Call, Reply
 
@@ -241,8 +241,8 @@ def test_nonsense_is_kept_or_dropped_and_never_an_error(wire, one, other):
 def test_what_is_nested_too_deeply_is_taken_as_it_stands():
     deep = parse(b'{"a":' * 900 + b"{}" + b"}" * 900)
     growing = Growing()
-    growing.grow(deep, ())
-    growing.grow(deep, ())
+    growing.grow(deep, Manner(()))
+    growing.grow(deep, Manner(()))
     assert growing.whole() == deep
 
 

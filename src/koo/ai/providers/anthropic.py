@@ -25,7 +25,7 @@ from ..verdicts import (
     Surface,
 )
 from .bodies import anthropic, written
-from .growing import Growing
+from .growing import Growing, Manner
 from .wire import (
     Answer,
     Document,
@@ -45,7 +45,7 @@ __all__ = ["Anthropic"]
 VERSION: Final = "2026-10-21"
 
 #: What a stream brings in pieces.
-_IN_PIECES: Final = frozenset({"citations", "partial_json", "signature", "text", "thinking"})
+_MANNER: Final = Manner(frozenset({"citations", "partial_json", "signature", "text", "thinking"}))
 #: What can be handed back, and what proves that the model has thought it.
 _THOUGHTS: Final[Mapping[str, str]] = MappingProxyType(
     {"thinking": "signature", "redacted_thinking": "data"}
@@ -125,7 +125,7 @@ class Anthropic:
         """From ``message_start``, which counts the input, to ``message_stop``."""
         match text_at(document, "type"):
             case "message_start":
-                hearing.body.grow(dig(document, "message"), _IN_PIECES)
+                hearing.body.grow(dig(document, "message"), _MANNER)
                 told = _counted(dig(document, "message", "usage"))
                 hearing.count(self.usage(told))
                 # What of the output was counted so early is never the whole of it.
@@ -133,16 +133,16 @@ class Anthropic:
             case "content_block_start":
                 block = dig(document, "content_block")
                 hearing.call_pieces += text_at(block, "type") == "tool_use"
-                _block_of(hearing, document).grow(block, _IN_PIECES)
+                _block_of(hearing, document).grow(block, _MANNER)
                 return text_at(block, "text")
             case "content_block_delta":
                 delta = dig(document, "delta")
                 hearing.call_pieces += text_at(delta, "type") == "input_json_delta"
-                _block_of(hearing, document).grow(_without_type(delta), _IN_PIECES)
+                _block_of(hearing, document).grow(_without_type(delta), _MANNER)
                 return text_at(delta, "text")
             case "message_delta":
-                hearing.body.grow(dig(document, "delta"), _IN_PIECES)
-                hearing.body.grow({"usage": _counted(dig(document, "usage"))}, _IN_PIECES)
+                hearing.body.grow(dig(document, "delta"), _MANNER)
+                hearing.body.grow({"usage": _counted(dig(document, "usage"))}, _MANNER)
                 hearing.finish = text_at(document, "delta", "stop_reason") or hearing.finish
                 hearing.refused = hearing.finish == "refusal"
                 hearing.counts |= _counted(dig(document, "usage"))

@@ -24,6 +24,7 @@ from ..verdicts import (
     Surface,
 )
 from .bodies import gemini, written
+from .growing import Manner
 from .wire import (
     Answer,
     Document,
@@ -40,7 +41,7 @@ __all__ = ["Gemini"]
 
 _ANSWERED: Final = frozenset({"STOP", "MAX_TOKENS", "CONTINUATION"})
 #: What a stream brings in pieces.
-_IN_PIECES: Final = frozenset({"parts"})
+_MANNER: Final = Manner(pieces=frozenset({"parts"}), places=frozenset({"candidates"}))
 _MODALITIES: Final = ("AUDIO", "IMAGE", "VIDEO")
 
 # A quota of nothing is refused with a wait that will not help, so it comes before both quotas.
@@ -103,7 +104,7 @@ class Gemini:
         hearing.count(self.usage(dig(document, "usageMetadata")))
         parts = dig(document, "candidates", 0, "content", "parts")
         hearing.call_pieces += sum(isinstance(part, ToolCall) for part in _parts(parts))
-        hearing.body.grow(_with_places(document), _IN_PIECES)
+        hearing.body.grow(document, _MANNER)
         return "".join(_spoken(parts))
 
     def whole(self, hearing: Hearing) -> object:
@@ -196,17 +197,6 @@ def _parts(parts: object) -> Iterator[Part]:
         if signature:
             seen = {"text": "", "thoughtSignature": signature}
             yield Thought(gemini.VENDOR, written(seen))
-
-
-def _with_places(chunk: object) -> dict[str, object]:
-    """A chunk whose candidates say their places, which some leave out."""
-    told = dict(chunk) if isinstance(chunk, dict) else {}
-    told["candidates"] = [
-        {"index": place, **candidate}
-        for place, candidate in enumerate(listed(told.get("candidates")))
-        if isinstance(candidate, dict)
-    ]
-    return told
 
 
 def _joined(parts: list[object]) -> Iterator[object]:

@@ -8,38 +8,46 @@ Pieces lie in lists until the end: so each is copied once, and not with every on
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from itertools import groupby
 
-__all__ = ["Growing"]
+__all__ = ["Growing", "Manner"]
 
 #: No answer is nested so deeply; what is, is taken as it stands.
 _DEEPEST = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a vendor's documents grow; what is called otherwise is as it was told last.
+
+    Texts and lists called as in *pieces* go on where they were, and what stands in a list called
+    as in *places* goes on where such a thing was, by its ``index``.
+    """
+
+    pieces: Collection[str]
+    places: Collection[str] = ()
+
+
 class Growing(dict[str, object]):
     """A document that grows."""
 
-    def grow(self, told: object, names: Collection[str], deepest: int = _DEEPEST) -> None:
-        """Take what is *told* in addition.
-
-        Texts and lists with one of *names* go on where they were, things with an ``index`` where
-        such a thing was, null and [] say nothing, and all else is as it was told last.
-        """
+    def grow(self, told: object, manner: Manner, deepest: int = _DEEPEST) -> None:
+        """Take what is *told* in addition; null and [] say nothing."""
         for name, value in told.items() if isinstance(told, dict) else ():
             match value:
                 case None | []:
                     self.setdefault(name, value)
-                case str() if name in names:
+                case str() if name in manner.pieces:
                     self._pieces(name).append(value)
-                case list() if name in names:
+                case list() if name in manner.pieces:
                     self._pieces(name).extend(value)
+                case list() if name in manner.places and deepest:
+                    for place, one in enumerate(value):
+                        self.at(name, _place(one, place)).grow(one, manner, deepest - 1)
                 case dict() if deepest:
-                    self._inner(name).grow(value, names, deepest - 1)
-                case list() if deepest and any("index" in one for one in _dicts(value)):
-                    for place, one in enumerate(_dicts(value)):
-                        inner = self.at(name, _place(one, place))
-                        inner.grow(one, names, deepest - 1)
+                    self._inner(name).grow(value, manner, deepest - 1)
                 case _:
                     self[name] = value
 
@@ -96,10 +104,6 @@ def _runs(pieces: _Pieces) -> Iterator[object]:
             yield from run
 
 
-def _dicts(values: list[object]) -> list[dict[str, object]]:
-    return [one for one in values if isinstance(one, dict)]
-
-
-def _place(told: Mapping[str, object], otherwise: int) -> int:
-    found = told.get("index")
+def _place(told: object, otherwise: int) -> int:
+    found = told.get("index") if isinstance(told, dict) else None
     return found if isinstance(found, int) else otherwise

@@ -24,7 +24,7 @@ from ..verdicts import (
     Surface,
 )
 from .bodies import chat, responses, written
-from .growing import Growing
+from .growing import Growing, Manner
 from .wire import (
     Answer,
     Document,
@@ -77,9 +77,12 @@ RULES: Final = (
 )
 
 #: What a stream brings in pieces; all else it repeats.
-_IN_PIECES: Final = frozenset(
-    {"annotations", "arguments", "content", "reasoning", "reasoning_content", "reasoning_details"}
-    | {"refusal"}
+_MANNER: Final = Manner(
+    pieces=frozenset(
+        {"annotations", "arguments", "content", "reasoning", "reasoning_content"}
+        | {"reasoning_details", "refusal"}
+    ),
+    places=frozenset({"choices", "tool_calls"}),
 )
 _RESPONDED: Final = frozenset({"completed", "incomplete"})
 _ERROR_PATHS: Final = (("error",), ("choices", 0, "error"), ("response", "error"))
@@ -143,13 +146,17 @@ class OpenAI:
         if dig(delta, "refusal") or finish == "content_filter":
             hearing.refused = True
         hearing.call_pieces += len(listed(dig(delta, "tool_calls")))
-        hearing.body.grow(_as_whole(document), _IN_PIECES)
+        hearing.body.grow(document, _MANNER)
         hearing.count(self.usage(dig(document, "usage")))
         return _content(dig(delta, "content"))
 
     def whole(self, hearing: Hearing) -> object:
-        """The chat."""
-        return hearing.body.whole()
+        """The chat, whose messages come as deltas."""
+        document = hearing.body.whole()
+        if kind := text_at(document, "object"):
+            document["object"] = kind.removesuffix(".chunk")
+        document["choices"] = [*map(_with_message, listed(document.get("choices")))]
+        return document
 
     def parts(self, document: object) -> Iterator[Part]:
         """The text of the first choice and its calls."""
@@ -259,6 +266,10 @@ class Responses(OpenAI):
                     hearing.body = _with_thoughts(dig(document, "response"), hearing.body)
         return ""
 
+    def whole(self, hearing: Hearing) -> object:
+        """The response, which the last event holds."""
+        return hearing.body.whole()
+
     def parts(self, document: object) -> Iterator[Part]:
         """Texts, calls and thoughts, one an item."""
         for item in listed(dig(document, "output")):
@@ -306,18 +317,10 @@ class Responses(OpenAI):
             return None
 
 
-def _as_whole(chunk: object) -> dict[str, object]:
-    """A chunk in the words of a whole chat; some repeat in each a message of their own."""
-    told = dict(chunk) if isinstance(chunk, dict) else {}
-    if kind := text_at(told, "object"):
-        told["object"] = kind.removesuffix(".chunk")
-    told["choices"] = [
-        {"index": place, **choice, "message": choice.get("delta")}
-        for place, choice in enumerate(listed(told.get("choices")))
-        if isinstance(choice, dict)
-    ]
-    for choice in told["choices"]:
-        choice.pop("delta", None)
+def _with_message(choice: object) -> dict[str, object]:
+    """A choice of a stream as a whole one; some repeat in each chunk a message of their own."""
+    told = dict(choice) if isinstance(choice, dict) else {}
+    told["message"] = told.pop("delta", None)
     return told
 
 
