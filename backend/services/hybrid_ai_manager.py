@@ -6,13 +6,13 @@ async for text in stream_ai("claude", "Your prompt here"): ...
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
 from core.ai_error_handling import AIErrorHandler, ExternalServiceError, ai_error_handler
 from core.answers import ServiceHealth
-from koo.ai import AIManager, AIStream, Prompt, Times
+from koo.ai import AIManager, AIStream, Message, Prompt, Times, Tool, ToolChoice
 from koo.resilience import SYSTEM_CLOCK, Clock
 
 __all__ = [
@@ -45,9 +45,9 @@ class HybridAIManager(AIManager):
 hybrid_ai_manager: Final = HybridAIManager(ai_error_handler)
 
 
-async def query_ai(
+async def query_ai(  # noqa: PLR0913 - as below
     service: str,
-    prompt: str,
+    prompt: str | Sequence[Message],
     *,
     fallback: Sequence[str] = (),
     system: str | None = None,
@@ -55,6 +55,9 @@ async def query_ai(
     max_tokens: int | None = None,
     temperature: float | None = None,
     max_cost: Decimal | None = None,
+    tools: Sequence[Tool] = (),
+    tool_choice: ToolChoice = "auto",
+    schema: Mapping[str, object] | None = None,
     timeout: float | None = None,
 ) -> str:
     """The text that *service* answers to *prompt*.
@@ -63,15 +66,18 @@ async def query_ai(
     (ApiKeyError naming the variable), a refusal of our own limits, a vendor in trouble.
     If it fails, the services in *fallback* are asked in turn. *timeout* bounds the whole
     query in seconds: waiting, attempts, backoff and every fallback; *max_cost* its cost in USD.
-    Pictures, several messages, tools and a schema are for `hybrid_ai_manager.ask`.
+    *prompt* may be a conversation, and the answer JSON of *schema*. Which of the *tools* it
+    calls a text can't say: `hybrid_ai_manager.ask` does.
     """
-    asked = Prompt(prompt, system, model, max_tokens, temperature, max_cost)
+    asked = Prompt(
+        prompt, system, model, max_tokens, temperature, max_cost, tools, schema, tool_choice
+    )
     return await hybrid_ai_manager.query(service, asked, fallback=fallback, timeout=timeout)
 
 
-def stream_ai(  # noqa: PLR0913 - the documented arguments, and what it may cost
+def stream_ai(  # noqa: PLR0913 - the documented arguments, and what else a prompt holds
     service: str,
-    prompt: str,
+    prompt: str | Sequence[Message],
     *,
     fallback: Sequence[str] = (),
     system: str | None = None,
@@ -79,6 +85,9 @@ def stream_ai(  # noqa: PLR0913 - the documented arguments, and what it may cost
     max_tokens: int | None = None,
     temperature: float | None = None,
     max_cost: Decimal | None = None,
+    tools: Sequence[Tool] = (),
+    tool_choice: ToolChoice = "auto",
+    schema: Mapping[str, object] | None = None,
     timeout: float | None = None,
     first_token_timeout: float | None = None,
     idle_timeout: float | None = None,
@@ -89,9 +98,11 @@ def stream_ai(  # noqa: PLR0913 - the documented arguments, and what it may cost
     failure is an ExternalServiceError; its `partial` is the text that had come. An answer
     that was cut off is one too (StreamTruncatedError). *timeout* bounds the whole in
     seconds, *first_token_timeout* the time until the first text, *idle_timeout* each gap.
-    *max_cost* bounds its cost in USD.
+    *max_cost* bounds its cost in USD. What it calls of *tools* is in its `completion` at the end.
     """
-    asked = Prompt(prompt, system, model, max_tokens, temperature, max_cost)
+    asked = Prompt(
+        prompt, system, model, max_tokens, temperature, max_cost, tools, schema, tool_choice
+    )
     times = Times(timeout, first_token_timeout, idle_timeout)
     return hybrid_ai_manager.stream(service, asked, fallback=fallback, times=times)
 

@@ -240,9 +240,14 @@ class QuotaExceededError(ExternalServiceError):
 
 
 class InvalidRequestError(ExternalServiceError):
-    """The service will never accept this request as it stands."""
+    """The service will never accept this request as it stands.
+
+    *answerable_elsewhere*: it lacks only what other services have, like tools or a known price.
+    """
 
     kind = "invalid_request"
+
+    answerable_elsewhere: bool = False
 
 
 class ContextTooLongError(ExternalServiceError):

@@ -17,6 +17,7 @@ from core import answers
 from core.ai_error_handling import ai_error_handler
 from core.config import ROOT
 from core.database import check_database_health, db_manager
+from koo.ai import Image, Message, Prompt, Tool
 from koo.resilience import Health
 from services.hybrid_ai_manager import (
     ExternalServiceError,
@@ -186,7 +187,7 @@ def test_query_ai_and_stream_ai_take_what_the_contract_names():
 
 @pytest.mark.parametrize(("name", "asking"), [("query", query_ai), ("stream", stream_ai)])
 async def test_each_argument_arrives_under_its_own_name(monkeypatch, name, asking):
-    told = {}
+    told, tool = {}, Tool("get_time", "What time it is.")
 
     def taken(service, prompt, **more):
         told.update(more, service=service, **asdict(prompt))
@@ -199,11 +200,30 @@ async def test_each_argument_arrives_under_its_own_name(monkeypatch, name, askin
         "max_tokens": 7,
         "temperature": 0.5,
         "max_cost": Decimal("0.1"),
+        "tools": [asdict(tool)],
+        "tool_choice": "required",
+        "schema": {"type": "object"},
     }
     times = {"timeout": 3.0}
     if asking is stream_ai:
         times |= {"first_token_timeout": 2.0, "idle_timeout": 1.0}
-    await asking("claude", "Why?", fallback=["openai"], **asked, **times)
+    given = asked | {"tools": [tool]}
+    await asking("claude", "Why?", fallback=["openai"], **given, **times)
     assert {field: told[field] for field in asked} == asked
     assert (told["service"], told["messages"], told["fallback"]) == ("claude", "Why?", ["openai"])
     assert (told.get("times") or (told.get("timeout"),)) == tuple(times.values())
+
+
+@pytest.mark.parametrize("asking", [query_ai, stream_ai])
+async def test_a_prompt_may_be_a_conversation(monkeypatch, asking):
+    told = []
+
+    def taken(service, prompt, **more):
+        told.append(prompt)
+        return asyncio.sleep(0)
+
+    for name in ("query", "stream"):
+        monkeypatch.setattr(hybrid_ai_manager, name, taken)
+    talk = [Message.user("Is this Bern?", Image("https://example.com/cat.png"))]
+    await asking("claude", talk)
+    assert told == [Prompt(talk)]

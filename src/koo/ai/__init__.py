@@ -5,7 +5,17 @@ daily budget that is reserved before a call and settled after it.
 """
 
 from .answering import Response, is_worth_another
-from .asking import Image, Message, Prompt, Question, Tool, ToolCall, ToolResult
+from .asking import (
+    Image,
+    Message,
+    Prompt,
+    Question,
+    Thought,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
 from .config import VENDORS, ServiceConfig, Vendor
 from .manager import AIManager
 from .pacing import PacedAsk, PacedSpent, Pacer, PacerStats, Told, Urge, WindowTold, read_windows
@@ -48,11 +58,13 @@ __all__ = [
     "ServiceConfig",
     "Sessions",
     "Surface",
+    "Thought",
     "Times",
     "TokenPrice",
     "Told",
     "Tool",
     "ToolCall",
+    "ToolChoice",
     "ToolResult",
     "Urge",
     "Usage",

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from .asking import Message, Question, ToolCall, said
+from .asking import Message, Part, Question, ToolCall, said
 from .pacing import Told
 
 __all__ = ["NOTHING", "Completion", "Heard", "Provider", "Request", "Usage"]
@@ -55,8 +55,9 @@ NOTHING: Final = Usage(nanousd=0)
 class Completion:
     """One answer: its *text*, why it ended (*finish*), its *usage* (None: unknown).
 
-    *told* is what its headers say of the vendor's limits, *calls* what it asks to be called,
-    *raw* the vendor's own document, numbers with a point as Decimal; of a stream nothing is kept.
+    *told* is what its headers say of the vendor's limits, *parts* are all that it
+    said in its order, if it was more than the text, *raw* is the vendor's own document (of a
+    stream as it would have come whole), numbers with a point as Decimal.
     """
 
     text: str
@@ -65,13 +66,18 @@ class Completion:
     usage: Usage | None = None
     request_id: str | None = None
     told: Told | None = None
-    calls: tuple[ToolCall, ...] = ()
+    parts: tuple[Part, ...] = ()
     raw: object = field(default=None, repr=False, compare=False)
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """What it asks to be called."""
+        return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
     @property
     def message(self) -> Message:
         """It as what the model said, to go on with. ValueError if it said nothing."""
-        return said(self.text, self.calls)
+        return said(self.text, self.parts)
 
 
 @dataclass(slots=True)

@@ -104,6 +104,14 @@ def _are_tools(prompt: Prompt) -> bool:
     return _is_list_of(Tool, tools) and len({tool.name for tool in tools}) == len(tools)
 
 
+def _is_choice(prompt: Prompt) -> bool:
+    """What vendors take as the default, ``auto``, needs no tools."""
+    choice = prompt.tool_choice
+    if isinstance(choice, Tool):
+        return choice in prompt.tools
+    return choice == "auto" or (choice in ("none", "required") and bool(prompt.tools))
+
+
 def _is_warmth(prompt: Prompt) -> bool:
     warmth = prompt.temperature
     return warmth is None or (_is_number(warmth) and warmth >= 0)
@@ -117,6 +125,7 @@ _OF_A_PROMPT: Final[tuple[tuple[Callable[[Prompt], bool], str], ...]] = (
     (lambda prompt: prompt.system is None or _is_text(prompt.system), "system must be text"),
     (_is_warmth, "temperature must be 0 or more"),
     (_are_tools, "tools must be a list of Tool, each with a name of its own"),
+    (_is_choice, "tool_choice must be auto, or none, required or one of tools, which it needs"),
     (
         lambda prompt: prompt.schema is None or isinstance(prompt.schema, Mapping),
         "schema must be a JSON schema as a mapping",

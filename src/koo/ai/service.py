@@ -354,7 +354,7 @@ class AIService:
             usage,
             completion.request_id,
             completion.told,
-            completion.calls,
+            completion.parts,
             completion.raw,
         )
 

@@ -100,4 +100,6 @@ class Till:
         return purse.left
 
     def _invalid(self, detail: str) -> InvalidRequestError:
-        return InvalidRequestError(self._config.name, detail, usage=NOTHING)
+        error = InvalidRequestError(self._config.name, detail, usage=NOTHING)
+        error.answerable_elsewhere = True
+        return error

@@ -2,12 +2,29 @@
 
 import struct
 import zlib
+from contextlib import asynccontextmanager
 
 import pytest
 
-from koo.ai import Image, Message, Prompt, Tool, ToolCall, ToolResult
+from koo.ai import (
+    AIManager,
+    Image,
+    Message,
+    Prompt,
+    ServiceConfig,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
+from koo.resilience import RetryConfig
+from koo.testing import Simulator
 
+from ..conftest import OWN_PRICE
 from ..sdk.conftest import imported
+
+#: Those who know tools.
+CALLERS = ("claude", "openai", "openai-responses", "gemini", "groq")
+ALL = (*CALLERS, "perplexity")
 
 
 def _chunk(kind, data):
@@ -45,6 +62,30 @@ def talk(*pictures):
 def whole(*pictures):
     """A prompt that carries everything at once."""
     return Prompt(talk(*pictures), system="Be brief.", tools=[WEATHER, TIME], schema=PLACE)
+
+
+@asynccontextmanager
+async def connected(**terms):
+    """A manager of all services and the simulator that they speak to."""
+    limits = {"requests_per_minute": 10**6, "tokens_per_minute": 10**9}
+    async with Simulator(ALL, **limits, **terms) as simulator:
+        manager = AIManager.from_configs(_config(name, simulator) for name in ALL)
+        try:
+            yield manager, simulator
+        finally:
+            await manager.close()
+
+
+def _config(name, simulator):
+    own = {"model": "groq-model", "price": OWN_PRICE} if name == "groq" else {}
+    return ServiceConfig(
+        name=name,
+        api_key="test-key",
+        base_url=simulator.base_url(name),
+        retry=RetryConfig(max_retries=0),
+        daily_budget_nanousd=10**13,
+        **own,
+    )
 
 
 @pytest.fixture(scope="session")

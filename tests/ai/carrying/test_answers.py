@@ -6,7 +6,7 @@ import pytest
 
 from koo.ai import ToolCall
 from koo.ai.providers import Anthropic, Compatible, Gemini, Hearing, OpenAI, Responses
-from koo.ai.providers.wire import parse
+from koo.ai.providers.wire import more_than_text, parse
 
 ARGUMENTS = {"place": "Z\u00fcrich", "days": 1.5}
 TEXT = '{"place": "Z\u00fcrich", "days": 1.5}'
@@ -20,9 +20,11 @@ def read(wire, document):
 
 
 def hear(wire, *events):
+    """The text in *events*, all parts of the answer, and what was heard beside them."""
     hearing = Hearing()
-    texts = [wire().hear(hearing, event) for event in events]
-    return "".join(texts), hearing
+    texts = [wire().hear(hearing, parse(json.dumps(event).encode())) for event in events]
+    parts = more_than_text(wire().parts(wire().whole(hearing)))
+    return "".join(texts), parts, hearing
 
 
 def test_anthropic_calls_in_blocks_beside_the_text():
@@ -34,11 +36,11 @@ def test_anthropic_calls_in_blocks_beside_the_text():
     ]
     answer = read(Anthropic, {"content": blocks, "stop_reason": "tool_use"})
     assert (answer.text, answer.finish) == ("I look.", "tool_use")
-    assert answer.calls == (CALL, BARE)
+    assert answer.parts == ("I look.", CALL, BARE)
 
 
 def test_anthropic_streams_arguments_in_pieces():
-    text, hearing = hear(
+    text, parts, hearing = hear(
         Anthropic,
         _begun(0, {"type": "text", "text": ""}),
         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "I"}},
@@ -51,7 +53,7 @@ def test_anthropic_streams_arguments_in_pieces():
         {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {}},
         {"type": "message_stop"},
     )
-    assert (text, hearing.calls) == ("I", (CALL, BARE))
+    assert (text, parts) == ("I", ("I", CALL, BARE))
     assert (hearing.finish, hearing.is_whole) == ("tool_use", True)
 
 
@@ -75,25 +77,26 @@ def _function(name, arguments, id_):
 def test_a_chat_calls_in_a_field_of_the_message():
     calls = [_function("get_weather", TEXT, "c1"), _function("get_time", "", "c2")]
     answer = read(OpenAI, _chat(content=None, tool_calls=calls))
-    assert (answer.text, answer.finish, answer.calls) == ("", "tool_calls", (CALL, BARE))
-    assert read(OpenAI, _chat(content="x", tool_calls=None)).calls == ()
+    assert (answer.text, answer.finish, answer.parts) == ("", "tool_calls", (CALL, BARE))
+    assert read(OpenAI, _chat(content="x", tool_calls=None)).parts == ()
+    assert read(OpenAI, _chat(content="x", tool_calls=calls)).parts == ("x", CALL, BARE)
 
 
 def test_some_servers_write_arguments_as_an_object():
     answer = read(
         Compatible, _chat(content="", tool_calls=[_function("get_weather", ARGUMENTS, "c1")])
     )
-    assert answer.calls == (CALL,)
+    assert answer.parts == (CALL,)
 
 
 @pytest.mark.parametrize("arguments", ['{"place": ', "not JSON"])
 def test_what_a_model_has_written_wrong_stays_as_it_is(arguments):
     answer = read(OpenAI, _chat(content="", tool_calls=[_function("f", arguments, "c")]))
-    assert answer.calls[0].arguments == arguments
+    assert answer.parts[0].arguments == arguments
 
 
 def test_a_chat_streams_calls_side_by_side():
-    _, hearing = hear(
+    _, parts, hearing = hear(
         OpenAI,
         _delta(0, id="c1", function={"name": "get_weather", "arguments": ""}),
         _delta(1, id="c2", function={"name": "get_time"}),
@@ -101,14 +104,14 @@ def test_a_chat_streams_calls_side_by_side():
         _delta(0, function={"arguments": TEXT[5:]}),
         {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]},
     )
-    assert hearing.calls == (CALL, BARE)
+    assert parts == (CALL, BARE)
     assert hearing.is_whole
 
 
 def test_calls_that_say_no_place_stand_where_they_come():
     calls = [_function("get_weather", TEXT, "c1"), _function("get_time", "{}", "c2")]
-    _, hearing = hear(Compatible, {"choices": [{"delta": {"tool_calls": calls}}]})
-    assert hearing.calls == (CALL, BARE)
+    _, parts, _ = hear(Compatible, {"choices": [{"delta": {"tool_calls": calls}}]})
+    assert parts == (CALL, BARE)
 
 
 def _delta(place, **call):
@@ -130,17 +133,17 @@ ITEMS = [
 
 def test_a_response_calls_in_items():
     answer = read(Responses, {"status": "completed", "output": ITEMS})
-    assert (answer.text, answer.calls) == ("", (CALL, BARE))
+    assert (answer.text, answer.parts) == ("", (CALL, BARE))
 
 
 def test_a_streamed_response_tells_its_calls_at_the_end():
     response = {"status": "completed", "output": ITEMS}
-    _, hearing = hear(
+    _, parts, hearing = hear(
         Responses,
         {"type": "response.function_call_arguments.delta", "delta": TEXT[:5]},
         {"type": "response.completed", "response": response},
     )
-    assert (hearing.calls, hearing.is_whole) == ((CALL, BARE), True)
+    assert (parts, hearing.is_whole) == ((CALL, BARE), True)
 
 
 def _candidate(*parts, finish="STOP"):
@@ -162,13 +165,13 @@ SIGNED = ToolCall("c1", "get_weather", TEXT, "c2VlbiBhZ2Fpbg==")
 def test_gemini_calls_in_parts_that_it_wants_to_see_again():
     answer = read(Gemini, _candidate(*PARTS))
     assert answer.text == "I look."
-    assert answer.calls == (SIGNED, ToolCall("", "get_time", "{}"))
+    assert answer.parts == ("I look.", SIGNED, ToolCall("", "get_time", "{}"))
 
 
 def test_gemini_streams_each_call_whole():
-    text, hearing = hear(Gemini, _candidate(*PARTS[:3], finish=None), _candidate(PARTS[3]))
+    text, parts, _ = hear(Gemini, _candidate(*PARTS[:3], finish=None), _candidate(PARTS[3]))
     assert text == "I look."
-    assert hearing.calls == (SIGNED, ToolCall("", "get_time", "{}"))
+    assert parts == ("I look.", SIGNED, ToolCall("", "get_time", "{}"))
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,19 @@ def test_anthropics_own_types_know_every_field():
     _check(anthropic.types.OutputConfigParam, asked["output_config"])
 
 
+def test_the_vendors_own_types_know_every_choice():
+    anthropic, openai = imported("anthropic"), imported("openai")
+    gemini_types = imported("google.genai.types")
+    for choice in ("none", "required", TIME):
+        prompt = Prompt("?", tools=[TIME], tool_choice=choice)
+        _check(anthropic.types.ToolChoiceParam, body(Anthropic, prompt)["tool_choice"])
+        chat = openai.types.chat.ChatCompletionToolChoiceOptionParam
+        _check(chat, body(OpenAI, prompt)["tool_choice"])
+        response = openai.types.responses.response_create_params.ToolChoice
+        _check(response, body(Responses, prompt)["tool_choice"])
+        gemini_types.ToolConfig.model_validate(body(Gemini, prompt)["toolConfig"])
+
+
 def test_openais_own_types_know_every_field():
     openai = imported("openai")
     chat, response = openai.types.chat, openai.types.responses

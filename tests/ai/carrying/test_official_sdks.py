@@ -7,8 +7,11 @@ import json
 from base64 import b64decode
 
 import pytest
+from pydantic import TypeAdapter
 
-from koo.ai import Prompt, ServiceConfig, connect
+from koo.ai import Message, Prompt, ServiceConfig, ToolResult, connect
+from koo.ai.providers import Anthropic, Gemini, Responses
+from koo.ai.providers.wire import more_than_text, parse
 from koo.ai.questions import put
 from koo.testing import Simulator
 
@@ -142,3 +145,89 @@ async def test_geminis_sdk_reads_the_simulators_calls():
     for call in (*whole.function_calls, *streamed):
         assert (call.name, call.args) == ("get_weather", EXPECTED)
         assert call.id
+
+
+THINKING = "It depends on the weather. And that on the place."
+
+
+def gone_on_with(name, wire, raw):
+    """What koo sends after a call in *raw*, which an SDK has read."""
+    parts = more_than_text(wire().parts(parse(raw.encode())))
+    [call] = Message.assistant(*parts).calls
+    told = [Message.user("?"), Message.assistant(*parts), Message.user(ToolResult(call, "18"))]
+    return sent_by_koo(name, Prompt(told, tools=[WEATHER]), MODELS[name.split("-")[0]])
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_anthropic_gets_back_from_koo_what_its_sdk_sends_back(is_streamed):
+    asked = sent_by_koo("claude", Prompt("?", tools=[WEATHER]), MODELS["claude"])
+    async with (
+        Simulator(["claude"], thinking=THINKING) as simulator,
+        CLIENTS["claude"](simulator.base_url("claude")) as client,
+    ):
+        if is_streamed:
+            async with client.messages.stream(**asked) as stream:
+                message = await stream.get_final_message()
+        else:
+            message = await client.messages.create(**asked)
+        thought, call = message.content
+        result = {"type": "tool_result", "tool_use_id": call.id, "content": "18"}
+        turns = [
+            {"role": "user", "content": [{"type": "text", "text": "?"}]},
+            {"role": "assistant", "content": message.content},
+            {"role": "user", "content": [result]},
+        ]
+        await client.messages.create(**asked | {"messages": turns})
+        theirs = simulator.completions("claude")[-1]
+    assert (thought.type, thought.thinking, theirs.status) == ("thinking", THINKING, 200)
+    assert message.usage.output_tokens_details.thinking_tokens == len(THINKING) // 4
+    assert gone_on_with("claude", Anthropic, message.to_json()) == theirs.document
+
+
+async def test_openai_gets_back_from_koo_what_its_sdk_sends_back_but_names():
+    asked = sent_by_koo("openai-responses", Prompt("?", tools=[WEATHER]), MODELS["openai"])
+    async with (
+        Simulator(["openai-responses"], thinking=THINKING) as simulator,
+        CLIENTS["openai"](simulator.base_url("openai-responses")) as client,
+    ):
+        response = await client.responses.create(**asked)
+        thought, call = response.output
+    assert (thought.type, bool(thought.encrypted_content)) == ("reasoning", True)
+    _, back, called, result = gone_on_with("openai-responses", Responses, response.to_json())[
+        "input"
+    ]
+    param = imported("openai").types.responses.ResponseReasoningItemParam
+    named = {"id": thought.id, "status": "completed"}
+    TypeAdapter(param).validate_json(json.dumps(back | named), strict=True, extra="forbid")
+    assert back | named == thought.to_dict()
+    assert (called["call_id"], result["call_id"]) == (call.call_id, call.call_id)
+
+
+async def test_gemini_gets_back_from_koo_what_its_sdk_sends_back():
+    types = imported("google.genai.types")
+    declared = {"name": "get_weather", "description": "?", "parameters_json_schema": PLACE}
+    config = {"tools": [{"function_declarations": [declared]}]}
+    async with (
+        Simulator(["gemini"], thinking=THINKING) as simulator,
+        CLIENTS["gemini"](simulator.base_url("gemini")) as client,
+    ):
+        generate = client.aio.models.generate_content
+        first = await generate(model=MODELS["gemini"], contents="?", config=config)
+        said = first.candidates[0].content
+        called = said.parts[0].function_call
+        response = types.FunctionResponse(id=called.id, name=called.name, response={"output": "18"})
+        turns = [
+            types.Content(role="user", parts=[types.Part(text="?")]),
+            said,
+            types.Content(role="user", parts=[types.Part(function_response=response)]),
+        ]
+        await generate(model=MODELS["gemini"], contents=turns, config=config)
+        theirs = simulator.completions("gemini")[-1]
+    raw = first.model_dump_json(by_alias=True, exclude_none=True)
+    ours = gone_on_with("gemini", Gemini, raw)
+    assert theirs.status == 200
+    # The SDK writes base64 for addresses, which the vendor takes as well.
+    for document in (ours, theirs.document):
+        part = document["contents"][1]["parts"][0]
+        part["thoughtSignature"] = part["thoughtSignature"].translate(str.maketrans("-_", "+/"))
+    assert ours["contents"] == theirs.document["contents"]

@@ -1,53 +1,25 @@
 """Pictures, tools and schemas over real HTTP: carried, answered, billed within the bound."""
 
 import json
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from koo.ai import AIManager, Image, Message, Prompt, ServiceConfig, Tool, ToolResult, connect
+from koo.ai import Image, Message, Prompt, Tool, ToolResult, connect
 from koo.ai.questions import put
 from koo.errors import InvalidRequestError, StreamTruncatedError
-from koo.resilience import RetryConfig
-from koo.testing import Fault, Simulator
+from koo.testing import Fault
 
-from ..conftest import OWN_PRICE, PRICES
+from ..conftest import PRICES
 from ..streaming.conftest import read
-from .conftest import ADDRESS, PICTURE, PLACE, TIME, WEATHER
+from .conftest import ADDRESS, ALL, CALLERS, PICTURE, PLACE, TIME, WEATHER, connected
 
 pytestmark = pytest.mark.integration
 
-#: Those who know tools.
-CALLERS = ("claude", "openai", "openai-responses", "gemini", "groq")
-ALL = (*CALLERS, "perplexity")
 #: Who says what a picture is billed as at most.
 BOUNDED = ("claude", "openai", "openai-responses", "gemini")
 EXPECTED = {"place": "simulated", "days": 1}
-
-
-@asynccontextmanager
-async def connected(**terms):
-    limits = {"requests_per_minute": 10**6, "tokens_per_minute": 10**9}
-    async with Simulator(ALL, **limits, **terms) as simulator:
-        manager = AIManager.from_configs(_config(name, simulator) for name in ALL)
-        try:
-            yield manager, simulator
-        finally:
-            await manager.close()
-
-
-def _config(name, simulator):
-    own = {"model": "groq-model", "price": OWN_PRICE} if name == "groq" else {}
-    return ServiceConfig(
-        name=name,
-        api_key="test-key",
-        base_url=simulator.base_url(name),
-        retry=RetryConfig(max_retries=0),
-        daily_budget_nanousd=10**13,
-        **own,
-    )
 
 
 @pytest.mark.parametrize("name", CALLERS)

@@ -80,7 +80,7 @@ def test_an_empty_text_is_left_out():
 
 def test_an_answer_is_gone_on_with_as_what_the_model_said():
     assert Completion("Yes.", "m", "stop").message == Message.assistant("Yes.")
-    assert Completion("", "m", "stop", calls=(CALL,)).message == Message.assistant(CALL)
+    assert Completion("", "m", "stop", parts=(CALL,)).message == Message.assistant(CALL)
     with pytest.raises(ValueError, match="content of assistant"):
         _ = Completion("", "m", "stop").message
 

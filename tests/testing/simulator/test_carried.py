@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from koo.testing.simulator.dialects.content import sample
+from koo.testing.simulator.dialects.content import sample, sealed
 
 from .conftest import completion
 
@@ -41,8 +41,67 @@ ASKED = {"role": "user", "content": "?"}
 CALLED = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 ITEM = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
 PART = {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "eA=="}
+SEAL = sealed("Hm.")
+THINKING = {"type": "thinking", "thinking": "Hm.", "signature": SEAL}
+REASONING = {"type": "reasoning", "summary": [], "encrypted_content": SEAL}
+SIGNED = {"text": "", "thoughtSignature": SEAL}
+TOOL = {"name": "f", "input_schema": {"type": "object"}}
 
+
+def _said(*blocks):
+    return [ASKED, {"role": "assistant", "content": list(blocks)}, ASKED]
+
+
+RIGHT = [
+    ("claude", {"messages": _said(THINKING, {"type": "text", "text": "a"})}),
+    (
+        "claude",
+        {
+            "messages": _said(
+                {"type": "redacted_thinking", "data": SEAL}, {"type": "text", "text": "a"}
+            )
+        },
+    ),
+    (
+        "openai-responses",
+        {"input": [ASKED, REASONING, {"role": "assistant", "content": "a"}, ASKED]},
+    ),
+    (
+        "openai-responses",
+        {"input": [ASKED, REASONING, ITEM, {"type": "function_call_output", "call_id": "c1"}]},
+    ),
+    ("gemini", {"contents": [{"role": "model", "parts": [{"text": "a"}, SIGNED]}]}),
+]
 WRONG = [
+    ("claude", {"messages": _said({"type": "text", "text": "a"}, THINKING)}),
+    (
+        "claude",
+        {"messages": _said({**THINKING, "signature": SEAL[:-4]}, {"type": "text", "text": "a"})},
+    ),
+    (
+        "claude",
+        {"messages": _said({**THINKING, "signature": "###"}, {"type": "text", "text": "a"})},
+    ),
+    (
+        "claude",
+        {"messages": _said({"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "a"})},
+    ),
+    ("claude", {"tool_choice": {"type": "any"}}),
+    ("claude", {"tools": [TOOL], "tool_choice": {"type": "tool", "name": "g"}}),
+    ("openai", {"tool_choice": "none"}),
+    ("openai", {"tool_choice": {"type": "function", "function": {"name": "f"}}}),
+    ("openai", {"tool_choice": {"type": "function", "name": "f"}}),
+    ("openai-responses", {"input": [ASKED, REASONING]}),
+    ("openai-responses", {"input": [ASKED, REASONING, ASKED]}),
+    ("openai-responses", {"input": [{**REASONING, "id": "rs_1"}, ITEM]}),
+    ("openai-responses", {"input": [{**REASONING, "encrypted_content": "eA=="}, ITEM]}),
+    ("openai-responses", {"input": "?", "tool_choice": "required"}),
+    (
+        "gemini",
+        {"contents": [{"role": "model", "parts": [{**SIGNED, "thoughtSignature": "eA=="}]}]},
+    ),
+    ("gemini", {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}),
+    ("gemini", {"toolConfig": {"functionCallingConfig": {"mode": "SOME"}}}),
     ("claude", {"messages": _user({"type": "text"})}),
     ("claude", {"messages": _user({"type": "picture", "source": {}})}),
     ("claude", {"messages": _user(7)}),
@@ -137,3 +196,10 @@ async def test_a_call_that_does_not_fit_into_max_tokens_is_cut_off(connected):
 )
 def test_a_schema_is_answered_with_something_that_it_allows(schema, value):
     assert sample(schema) == value
+
+
+@pytest.mark.parametrize(("service", "body"), RIGHT)
+async def test_a_thought_that_comes_back_as_it_was_is_taken(connected, service, body):
+    async with connected() as client:
+        answer = await post(client, service, **body)
+    assert answer.status == 200

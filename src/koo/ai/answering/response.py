@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from ...resilience import CallOutcome
-from ..asking import Message, ToolCall, said
+from ..asking import Message, Part, ToolCall, said
 from ..provider import Completion, Usage
 
 __all__ = ["Response", "response_of"]
@@ -24,8 +24,8 @@ class Response:
     """One answer. *waited* is the time in line and between *attempts*, in seconds.
 
     *usage* None means that the vendor did not say, and the most it could be was debited.
-    *calls* are what it asks you to call, *raw* is the vendor's own document, numbers with a
-    point as Decimal.
+    *parts* are all that it said in its order, if it was more than the text; *raw* is the vendor's
+    own document, numbers with a point as Decimal.
     """
 
     text: str
@@ -36,13 +36,18 @@ class Response:
     request_id: str | None
     attempts: int
     waited: float
-    calls: tuple[ToolCall, ...] = ()
+    parts: tuple[Part, ...] = ()
     raw: object = field(default=None, repr=False, compare=False)
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """What it asks you to call."""
+        return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
     @property
     def message(self) -> Message:
         """It as what the model said, to go on with. ValueError if it said nothing."""
-        return said(self.text, self.calls)
+        return said(self.text, self.parts)
 
     @property
     def cost_usd(self) -> Decimal | None:
@@ -70,6 +75,6 @@ def response_of(service: str, outcome: CallOutcome[Completion]) -> Response:
         whole.request_id,
         outcome.attempts,
         outcome.waited,
-        whole.calls,
+        whole.parts,
         whole.raw,
     )

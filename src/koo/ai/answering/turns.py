@@ -36,7 +36,9 @@ class Answerer(Protocol):
 
 def is_worth_another(found: ExternalServiceError | Response) -> bool:
     """Every error is, but that of a request which is wrong wherever it is sent."""
-    return isinstance(found, ExternalServiceError) and not isinstance(found, InvalidRequestError)
+    if isinstance(found, InvalidRequestError):
+        return found.answerable_elsewhere
+    return isinstance(found, ExternalServiceError)
 
 
 async def ask_in_turn(

@@ -1,7 +1,7 @@
 """What a call carries: texts, pictures, tools, a schema, and what it may cost."""
 
-from .content import Image, Message, Part, Role, Tool, ToolCall, ToolResult, said
-from .prompts import Prompt, Question
+from .content import Image, Message, Part, Role, Thought, Tool, ToolCall, ToolResult, said
+from .prompts import Prompt, Question, ToolChoice
 from .purse import CostLimit, Purse
 
 __all__ = [
@@ -13,8 +13,10 @@ __all__ = [
     "Purse",
     "Question",
     "Role",
+    "Thought",
     "Tool",
     "ToolCall",
+    "ToolChoice",
     "ToolResult",
     "said",
 ]

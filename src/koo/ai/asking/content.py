@@ -1,21 +1,32 @@
 """What the two sides of a conversation say, in no vendor's words.
 
-    user       text, Image, ToolResult ----+
-                                           +--> Message --> a vendor's own form
-    assistant  text, ToolCall -------------+
+    user       text, Image, ToolResult ------+
+                                             +--> Message --> a vendor's own form
+    assistant  text, ToolCall, Thought ------+
 
 Each of them is right when it is made, or a ValueError that says how it would be.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, Self, TypeAlias
 
-__all__ = ["Image", "Message", "Part", "Role", "Tool", "ToolCall", "ToolResult", "said"]
+__all__ = [
+    "Image",
+    "Message",
+    "Part",
+    "Role",
+    "Thought",
+    "Tool",
+    "ToolCall",
+    "ToolResult",
+    "said",
+]
 
 Role: TypeAlias = Literal["user", "assistant"]
 
@@ -100,10 +111,34 @@ class ToolResult:
     content: str
 
 
-Part: TypeAlias = str | Image | ToolCall | ToolResult
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What the model has thought before it spoke, as only its own *vendor* can read it.
+
+    *content* is the vendor's JSON, signed or encrypted. It goes back where it stood, unchanged;
+    other vendors are not told of it. Raises ValueError for what is no JSON object.
+    """
+
+    vendor: str
+    content: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be sent."""
+        if not _is_json_object(self.content):
+            raise ValueError("Thought: content must be the JSON object that the vendor gave")
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
+Part: TypeAlias = str | Image | ToolCall | ToolResult | Thought
 
 _SAID_BY: Final[Mapping[str, tuple[type, ...]]] = MappingProxyType(
-    {"user": (str, Image, ToolResult), "assistant": (str, ToolCall)}
+    {"user": (str, Image, ToolResult), "assistant": (str, ToolCall, Thought)}
 )
 
 
@@ -134,7 +169,7 @@ class Message:
 
     @classmethod
     def assistant(cls, *content: Part) -> Self:
-        """What the model has said: texts, calls of tools."""
+        """What the model has said: texts, calls of tools, thoughts."""
         return cls("assistant", content)
 
     @property
@@ -163,6 +198,6 @@ class Message:
         return tuple(part for part in self.content if isinstance(part, ToolResult))
 
 
-def said(text: str, calls: tuple[ToolCall, ...]) -> Message:
-    """An answer as what the assistant has said. ValueError if it is empty."""
-    return Message("assistant", ((text,) if text.strip() else ()) + calls)
+def said(text: str, parts: tuple[Part, ...]) -> Message:
+    """An answer of these *parts*, else of *text*, as what was said. ValueError if it is empty."""
+    return Message("assistant", parts or ((text,) if text.strip() else ()))

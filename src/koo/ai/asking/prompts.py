@@ -8,20 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal, TypeAlias
 
 from .content import Image, Message, Tool
 from .purse import Purse
 
-__all__ = ["Prompt", "Question"]
+__all__ = ["Prompt", "Question", "ToolChoice"]
+
+#: May the model call a tool (``auto``), not (``none``), must it (``required``), or that one?
+ToolChoice: TypeAlias = Literal["auto", "none", "required"] | Tool
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """What is asked, of whichever service; None: as the service's settings say.
 
-    *messages* are a conversation, or the one text that the user says. *tools* may be called;
-    an answer is JSON of *schema* if there is one. *max_cost* (USD) is the most that the call
-    may cost, with all its attempts and fallbacks; what could cost more is refused unsent.
+    *messages* are a conversation, or the one text that the user says. *tools* may be called,
+    as *tool_choice* has it; an answer is JSON of *schema* if there is one. *max_cost* (USD) is
+    the most that the call may cost, with all its attempts and fallbacks; what could cost more
+    is refused unsent.
     """
 
     messages: str | Sequence[Message]
@@ -32,6 +37,7 @@ class Prompt:
     max_cost: Decimal | None = None
     tools: Sequence[Tool] = ()
     schema: Mapping[str, object] | None = None
+    tool_choice: ToolChoice = "auto"
 
     @property
     def images(self) -> tuple[Image, ...]:

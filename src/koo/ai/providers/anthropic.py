@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import ClassVar, Final
 
-from ..asking import Question, ToolCall
+from ..asking import Part, Question, Thought, ToolCall
 from ..provider import Usage
 from ..verdicts import (
     BAD_KEY,
@@ -24,11 +25,31 @@ from ..verdicts import (
     Surface,
 )
 from .bodies import anthropic, written
-from .wire import Answer, Document, Hearing, dig, number_at, place_at, text_at, usage_of
+from .growing import Growing, Manner
+from .wire import (
+    Answer,
+    Document,
+    Hearing,
+    dig,
+    listed,
+    more_than_text,
+    number_at,
+    parse,
+    place_at,
+    text_at,
+    usage_of,
+)
 
 __all__ = ["Anthropic"]
 
 VERSION: Final = "2026-10-21"
+
+#: What a stream brings in pieces.
+_MANNER: Final = Manner(frozenset({"citations", "partial_json", "signature", "text", "thinking"}))
+#: What can be handed back, and what proves that the model has thought it.
+_THOUGHTS: Final[Mapping[str, str]] = MappingProxyType(
+    {"thinking": "signature", "redacted_thinking": "data"}
+)
 
 RULES: Final = (
     Rule.on(
@@ -97,26 +118,31 @@ class Anthropic:
         if not isinstance(blocks, list) or not finish:
             return None
         text = "".join(text_at(block, "text") for block in blocks)
-        usage, calls = self.usage(dig(document, "usage")), tuple(_calls(blocks))
-        return Answer(text, finish, usage, finish == "refusal", calls)
+        usage, parts = self.usage(dig(document, "usage")), more_than_text(self.parts(document))
+        return Answer(text, finish, usage, finish == "refusal", parts)
 
     def hear(self, hearing: Hearing, document: object) -> str:
         """From ``message_start``, which counts the input, to ``message_stop``."""
         match text_at(document, "type"):
             case "message_start":
+                hearing.body.grow(dig(document, "message"), _MANNER)
                 told = _counted(dig(document, "message", "usage"))
                 hearing.count(self.usage(told))
                 # What of the output was counted so early is never the whole of it.
                 hearing.counts = {name: told[name] for name in told if name != "output_tokens"}
             case "content_block_start":
-                if text_at(document, "content_block", "type") == "tool_use":
-                    self._hear_call(hearing, document)
-                return text_at(document, "content_block", "text")
+                block = dig(document, "content_block")
+                hearing.call_pieces += text_at(block, "type") == "tool_use"
+                _block_of(hearing, document).grow(block, _MANNER)
+                return text_at(block, "text")
             case "content_block_delta":
-                if text_at(document, "delta", "type") == "input_json_delta":
-                    self._hear_call(hearing, document)
-                return text_at(document, "delta", "text")
+                delta = dig(document, "delta")
+                hearing.call_pieces += text_at(delta, "type") == "input_json_delta"
+                _block_of(hearing, document).grow(_without_type(delta), _MANNER)
+                return text_at(delta, "text")
             case "message_delta":
+                hearing.body.grow(dig(document, "delta"), _MANNER)
+                hearing.body.grow({"usage": _counted(dig(document, "usage"))}, _MANNER)
                 hearing.finish = text_at(document, "delta", "stop_reason") or hearing.finish
                 hearing.refused = hearing.finish == "refusal"
                 hearing.counts |= _counted(dig(document, "usage"))
@@ -126,11 +152,27 @@ class Anthropic:
                 hearing.count(self.usage(hearing.counts))
         return ""
 
-    def _hear_call(self, hearing: Hearing, document: object) -> None:
-        """The call's name is in the block that begins, its arguments in what follows."""
-        block, piece = dig(document, "content_block"), text_at(document, "delta", "partial_json")
-        told = ToolCall(text_at(block, "id"), text_at(block, "name"), piece)
-        hearing.call(place_at(document, 0), told)
+    def whole(self, hearing: Hearing) -> object:
+        """The message that began, with its blocks."""
+        message = hearing.body.whole()
+        for block in listed(message.get("content")):
+            if isinstance(block, dict) and (told := block.pop("partial_json", "")):
+                read = parse(str(told).encode(errors="surrogatepass"))
+                block["input"] = told if read is None else read
+        return message
+
+    def parts(self, document: object) -> Iterator[Part]:
+        """The blocks that can be handed back."""
+        for block in listed(dig(document, "content")):
+            match kind := text_at(block, "type"):
+                case "tool_use":
+                    arguments = written(dig(block, "input"))
+                    yield ToolCall(text_at(block, "id"), text_at(block, "name"), arguments)
+                case "thinking" | "redacted_thinking":
+                    if text_at(block, _THOUGHTS[kind]):
+                        yield Thought(anthropic.VENDOR, written(block))
+                case _:
+                    yield text_at(block, "text")
 
     def most_per_image(self, model: str) -> int | None:
         """The models that look closest scale it down to 4,784 tokens."""
@@ -187,15 +229,21 @@ class Anthropic:
 
     def models(self, document: object) -> tuple[str, ...]:
         """The ids of ``data``."""
-        listed = dig(document, "data")
-        return tuple(text_at(one, "id") for one in listed) if isinstance(listed, list) else ()
+        return tuple(text_at(one, "id") for one in listed(dig(document, "data")))
 
 
-def _calls(blocks: list[object]) -> Iterator[ToolCall]:
-    for block in blocks:
-        if text_at(block, "type") == "tool_use":
-            arguments = written(dig(block, "input"))
-            yield ToolCall(text_at(block, "id"), text_at(block, "name"), arguments)
+def _block_of(hearing: Hearing, document: object) -> Growing:
+    """The block that an event is of."""
+    return hearing.body.at("content", place_at(document, 0))
+
+
+def _without_type(delta: object) -> dict[str, object]:
+    """What a delta adds to its block, whose type is another; of citations it tells one at once."""
+    told = dict(delta) if isinstance(delta, dict) else {}
+    if text_at(told, "type") == "citations_delta":
+        return {"citations": [told.get("citation")]}
+    told.pop("type", None)
+    return told
 
 
 def _counted(usage: object) -> dict[str, object]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import ClassVar, Final
 from urllib.parse import quote
 
-from ..asking import Question, ToolCall
+from ..asking import Part, Question, Thought, ToolCall
 from ..provider import Usage
 from ..verdicts import (
     BAD_KEY,
@@ -23,11 +24,24 @@ from ..verdicts import (
     Surface,
 )
 from .bodies import gemini, written
-from .wire import Answer, Document, Hearing, dig, number_at, text_at, usage_of
+from .growing import Manner
+from .wire import (
+    Answer,
+    Document,
+    Hearing,
+    dig,
+    listed,
+    more_than_text,
+    number_at,
+    text_at,
+    usage_of,
+)
 
 __all__ = ["Gemini"]
 
 _ANSWERED: Final = frozenset({"STOP", "MAX_TOKENS", "CONTINUATION"})
+#: What a stream brings in pieces.
+_MANNER: Final = Manner(pieces=frozenset({"parts"}), places=frozenset({"candidates"}))
 _MODALITIES: Final = ("AUDIO", "IMAGE", "VIDEO")
 
 # A quota of nothing is refused with a wait that will not help, so it comes before both quotas.
@@ -89,9 +103,21 @@ class Gemini:
             hearing.refused = bool(blocked) or finish not in _ANSWERED
         hearing.count(self.usage(dig(document, "usageMetadata")))
         parts = dig(document, "candidates", 0, "content", "parts")
-        for call in _calls(parts):
-            hearing.call(len(hearing.called), call)
+        hearing.call_pieces += sum(isinstance(part, ToolCall) for part in _parts(parts))
+        hearing.body.grow(document, _MANNER)
         return "".join(_spoken(parts))
+
+    def whole(self, hearing: Hearing) -> object:
+        """The answer, in which a text is one part again."""
+        document = hearing.body.whole()
+        content = dig(document, "candidates", 0, "content")
+        if isinstance(content, dict):
+            content["parts"] = list(_joined(listed(content.get("parts"))))
+        return document
+
+    def parts(self, document: object) -> Iterator[Part]:
+        """What the first candidate says without what it thought, but with its signatures."""
+        return _parts(dig(document, "candidates", 0, "content", "parts"))
 
     def read(self, document: object) -> Answer | None:
         """The first candidate's text without its thoughts; a block is a refusal."""
@@ -102,8 +128,8 @@ class Gemini:
         if not finish:
             return None
         parts = dig(document, "candidates", 0, "content", "parts")
-        text, calls = "".join(_spoken(parts)), tuple(_calls(parts))
-        return Answer(text, finish, usage, finish not in _ANSWERED, calls)
+        text, told = "".join(_spoken(parts)), more_than_text(_parts(parts))
+        return Answer(text, finish, usage, finish not in _ANSWERED, told)
 
     def most_per_image(self, model: str) -> int | None:
         """The older models cut it into at most 24 tiles of 258 tokens, the newer bill 1,120."""
@@ -150,23 +176,43 @@ class Gemini:
 
     def models(self, document: object) -> tuple[str, ...]:
         """The names of ``models``, without their folder."""
-        listed = dig(document, "models")
-        names = (text_at(one, "name") for one in listed) if isinstance(listed, list) else ()
+        names = (text_at(one, "name") for one in listed(dig(document, "models")))
         return tuple(name.removeprefix("models/") for name in names)
 
 
 def _spoken(parts: object) -> Iterator[str]:
-    for part in parts if isinstance(parts, list) else ():
+    for part in listed(parts):
         if not dig(part, "thought"):
             yield text_at(part, "text")
 
 
-def _calls(parts: object) -> Iterator[ToolCall]:
-    for part in parts if isinstance(parts, list) else ():
+def _parts(parts: object) -> Iterator[Part]:
+    for part in listed(parts):
+        signature = text_at(part, "thoughtSignature")
         if name := text_at(part, "functionCall", "name"):
             arguments = written(dig(part, "functionCall", "args"))
-            id_, signature = text_at(part, "functionCall", "id"), text_at(part, "thoughtSignature")
-            yield ToolCall(id_, name, arguments, signature)
+            yield ToolCall(text_at(part, "functionCall", "id"), name, arguments, signature)
+            continue
+        yield from _spoken([part])
+        if signature:
+            seen = {"text": "", "thoughtSignature": signature}
+            yield Thought(gemini.VENDOR, written(seen))
+
+
+def _joined(parts: list[object]) -> Iterator[object]:
+    """*parts*, of which texts that follow one another and are of one kind are one."""
+    for kind, run in groupby(parts, _kind):
+        if kind is None:
+            yield from run
+        else:
+            yield {**dict(kind), "text": "".join(text_at(part, "text") for part in run)}
+
+
+def _kind(part: object) -> tuple[tuple[str, object], ...] | None:
+    """What a part says beside its text; None if it is more than one."""
+    if not isinstance(part, dict) or "text" not in part or set(part) - {"text", "thought"}:
+        return None
+    return tuple((name, value) for name, value in part.items() if name == "thought")
 
 
 def _alone(document: object) -> object:

@@ -39,7 +39,7 @@ from .bodies import CannotCarry, most_input
 from .breaks import broken
 from .events import LARGEST_ANSWER, CutOff, ErrorInside, Listener, drain
 from .sessions import Sessions
-from .wire import Answer, Hearing, Wire, dig, parse
+from .wire import Answer, Hearing, Wire, dig, more_than_text, parse
 
 __all__ = ["HTTPProvider"]
 
@@ -126,7 +126,9 @@ class HTTPProvider:
         try:
             body = _written(self._wire.document(question)).encode()
         except CannotCarry as error:
-            raise self._invalid(str(error)) from None
+            lacking = self._invalid(str(error))
+            lacking.answerable_elsewhere = True
+            raise lacking from None
         except UnicodeEncodeError:
             raise self._invalid("the prompt holds half a character; send valid text") from None
         except (TypeError, ValueError):
@@ -257,9 +259,10 @@ class HTTPProvider:
         return self._concluded(request, answer, reply)
 
     def _heard(self, request: Request, heard: Heard, hearing: Hearing, reply: _Reply) -> Completion:
-        calls = hearing.calls
-        answer = Answer(heard.text, hearing.finish, hearing.usage, hearing.refused, calls)
-        return self._concluded(request, answer, reply)
+        whole = self._wire.whole(hearing)
+        parts = more_than_text(self._wire.parts(whole))
+        answer = Answer(heard.text, hearing.finish, hearing.usage, hearing.refused, parts)
+        return self._concluded(request, answer, replace(reply, document=whole))
 
     def _concluded(self, request: Request, answer: Answer, reply: _Reply) -> Completion:
         if answer.refused:
@@ -271,7 +274,7 @@ class HTTPProvider:
             answer.usage,
             reply.request_id,
             reply.told(),
-            answer.calls,
+            answer.parts,
             reply.document,
         )
 
@@ -331,7 +334,7 @@ class HTTPProvider:
         error.told = reply.told()
         return error
 
-    def _invalid(self, detail: str) -> ExternalServiceError:
+    def _invalid(self, detail: str) -> InvalidRequestError:
         return InvalidRequestError(self._config.name, detail, usage=NOTHING)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import ClassVar, Final
 
-from ..asking import Question, ToolCall
+from ..asking import Part, Question, Thought, ToolCall
 from ..provider import Usage
 from ..verdicts import (
     BAD_KEY,
@@ -25,7 +24,18 @@ from ..verdicts import (
     Surface,
 )
 from .bodies import chat, responses, written
-from .wire import Answer, Document, Hearing, dig, number_at, place_at, text_at, usage_of
+from .growing import Growing, Manner
+from .wire import (
+    Answer,
+    Document,
+    Hearing,
+    dig,
+    listed,
+    more_than_text,
+    number_at,
+    text_at,
+    usage_of,
+)
 
 __all__ = ["RULES", "OpenAI", "Responses"]
 
@@ -66,6 +76,14 @@ RULES: Final = (
     Rule.on(BROKEN, words="server_error"),
 )
 
+#: What a stream brings in pieces; all else it repeats.
+_MANNER: Final = Manner(
+    pieces=frozenset(
+        {"annotations", "arguments", "content", "reasoning", "reasoning_content"}
+        | {"reasoning_details", "refusal"}
+    ),
+    places=frozenset({"choices", "tool_calls"}),
+)
 _RESPONDED: Final = frozenset({"completed", "incomplete"})
 _ERROR_PATHS: Final = (("error",), ("choices", 0, "error"), ("response", "error"))
 
@@ -114,8 +132,8 @@ class OpenAI:
         if not isinstance(message, dict) or finish == "error" or dig(document, "error"):
             return None
         refused = bool(message.get("refusal")) or finish == "content_filter"
-        usage, calls = self.usage(dig(document, "usage")), tuple(_calls(message.get("tool_calls")))
-        return Answer(_content(message.get("content")), finish, usage, refused, calls)
+        usage, parts = self.usage(dig(document, "usage")), more_than_text(self.parts(document))
+        return Answer(_content(message.get("content")), finish, usage, refused, parts)
 
     def hear(self, hearing: Hearing, document: object) -> str:
         """A chunk of the first choice; its ``finish_reason`` says that the text is whole.
@@ -127,10 +145,28 @@ class OpenAI:
             hearing.finish, hearing.is_whole = finish, finish != "error"
         if dig(delta, "refusal") or finish == "content_filter":
             hearing.refused = True
-        for place, call in enumerate(_listed(dig(delta, "tool_calls"))):
-            hearing.call(place_at(call, place), _call(call))
+        hearing.call_pieces += len(listed(dig(delta, "tool_calls")))
+        hearing.body.grow(document, _MANNER)
         hearing.count(self.usage(dig(document, "usage")))
         return _content(dig(delta, "content"))
+
+    def whole(self, hearing: Hearing) -> object:
+        """The chat, whose messages come as deltas."""
+        document = hearing.body.whole()
+        if kind := text_at(document, "object"):
+            document["object"] = kind.removesuffix(".chunk")
+        document["choices"] = [*map(_with_message, listed(document.get("choices")))]
+        return document
+
+    def parts(self, document: object) -> Iterator[Part]:
+        """The text of the first choice and its calls."""
+        message = dig(document, "choices", 0, "message")
+        yield _content(dig(message, "content"))
+        for call in listed(dig(message, "tool_calls")):
+            arguments = written(dig(call, "function", "arguments"))
+            yield ToolCall(
+                text_at(call, "id"), text_at(call, "function", "name"), arguments or "{}"
+            )
 
     def most_per_image(self, model: str) -> int | None:
         """In high detail: 8 tiles of 5,667 tokens and 2,833, or 2,500 patches of up to 2.46."""
@@ -181,8 +217,7 @@ class OpenAI:
 
     def models(self, document: object) -> tuple[str, ...]:
         """The ids of ``data``."""
-        listed = dig(document, "data")
-        return tuple(text_at(one, "id") for one in listed) if isinstance(listed, list) else ()
+        return tuple(text_at(one, "id") for one in listed(dig(document, "data")))
 
 
 class Responses(OpenAI):
@@ -217,6 +252,8 @@ class Responses(OpenAI):
                 return text_at(document, "delta")
             case "response.refusal.delta":
                 hearing.refused = True
+            case "response.output_item.done":
+                _keep_thought(hearing.body, dig(document, "item"))
             case "response.function_call_arguments.delta":
                 # The call itself stands in the response.
                 hearing.call_pieces += 1
@@ -226,9 +263,26 @@ class Responses(OpenAI):
                     hearing.is_whole, hearing.finish = True, answer.finish
                     hearing.refused |= answer.refused
                     hearing.count(answer.usage)
-                    for place, call in enumerate(answer.calls):
-                        hearing.call(place, call)
+                    hearing.body = _with_thoughts(dig(document, "response"), hearing.body)
         return ""
+
+    def whole(self, hearing: Hearing) -> object:
+        """The response, which the last event holds."""
+        return hearing.body.whole()
+
+    def parts(self, document: object) -> Iterator[Part]:
+        """Texts, calls and thoughts, one an item."""
+        for item in listed(dig(document, "output")):
+            match text_at(item, "type"):
+                case "message":
+                    yield "".join(text_at(part, "text") for part in listed(dig(item, "content")))
+                case "function_call":
+                    arguments = text_at(item, "arguments")
+                    yield ToolCall(text_at(item, "call_id"), text_at(item, "name"), arguments)
+                case "reasoning" if text_at(item, "encrypted_content"):
+                    yield Thought(responses.VENDOR, written(_unnamed(item)))
+                case _:
+                    pass
 
     def read(self, document: object) -> Answer | None:
         """All text of all messages; what failed is not an answer."""
@@ -243,7 +297,7 @@ class Responses(OpenAI):
             "refusal" if refused else finish,
             self.usage(dig(document, "usage")),
             refused or finish == "content_filter",
-            tuple(_called(dig(document, "output"))),
+            more_than_text(self.parts(document)),
         )
 
     def usage(self, usage: object) -> Usage | None:
@@ -263,31 +317,34 @@ class Responses(OpenAI):
             return None
 
 
-def _listed(found: object) -> list[object]:
-    return found if isinstance(found, list) else []
+def _with_message(choice: object) -> dict[str, object]:
+    """A choice of a stream as a whole one; some repeat in each chunk a message of their own."""
+    told = dict(choice) if isinstance(choice, dict) else {}
+    told["message"] = told.pop("delta", None)
+    return told
 
 
-def _calls(calls: object) -> Iterator[ToolCall]:
-    for call in map(_call, _listed(calls)):
-        yield replace(call, arguments=call.arguments or "{}")
+def _unnamed(item: object) -> dict[str, object]:
+    """A thought without the names under which the vendor would look for it, and keeps nothing."""
+    told = dict(item) if isinstance(item, dict) else {}
+    return {name: value for name, value in told.items() if name not in {"id", "status"}}
 
 
-def _call(call: object) -> ToolCall:
-    """What is told of a call; some servers write its arguments as an object."""
-    arguments = dig(call, "function", "arguments")
-    told = "" if arguments is None else written(arguments)
-    return ToolCall(text_at(call, "id"), text_at(call, "function", "name"), told)
+def _keep_thought(thoughts: Growing, item: object) -> None:
+    if text_at(item, "type") == "reasoning":
+        thoughts[text_at(item, "id")] = item
 
 
-def _called(output: object) -> Iterator[ToolCall]:
-    for item in _listed(output):
-        if text_at(item, "type") == "function_call":
-            arguments = text_at(item, "arguments")
-            yield ToolCall(text_at(item, "call_id"), text_at(item, "name"), arguments)
+def _with_thoughts(response: object, thoughts: Growing) -> Growing:
+    """A response with its *thoughts* as they were when they were done, which may say more."""
+    found = Growing(response if isinstance(response, dict) else {})
+    output = listed(found.get("output"))
+    found["output"] = [thoughts.get(text_at(item, "id"), item) for item in output]
+    return found
 
 
 def _parts(output: object) -> Iterator[object]:
-    for item in _listed(output):
+    for item in listed(output):
         content = dig(item, "content")
         if text_at(item, "type") == "message" and isinstance(content, list):
             yield from content

@@ -3,6 +3,7 @@
     Question --path, document--> [HTTP] --document--> read() -> Answer
                                       --error-----> surface() + rules -> judge
                             [stream] --document--> hear() -> text, and a Hearing that grows
+                                     --whole()---> the document of a whole answer --parts()-->
 
 A document is what JSON can hold; numbers with a point are Decimal, because some are money.
 """
@@ -11,14 +12,15 @@ from __future__ import annotations
 
 import json
 from codecs import BOM_UTF8
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 from typing import ClassVar, Final, Protocol, TypeAlias
 
-from ..asking import Question, ToolCall
+from ..asking import Part, Question, Thought, ToolCall
 from ..provider import Usage
 from ..verdicts import Rule, Surface
+from .growing import Growing
 
 __all__ = [
     "Answer",
@@ -26,6 +28,8 @@ __all__ = [
     "Hearing",
     "Wire",
     "dig",
+    "listed",
+    "more_than_text",
     "nanousd_of",
     "number_at",
     "parse",
@@ -37,7 +41,6 @@ __all__ = [
 Document: TypeAlias = Mapping[str, object]
 
 _NANO: Final = 10**9
-_NO_CALL: Final = ToolCall("", "", "")
 # Made once: `json.loads` with an argument makes a decoder for each document.
 _read: Final = json.JSONDecoder(parse_float=Decimal).decode
 
@@ -50,7 +53,7 @@ class Answer:
     finish: str
     usage: Usage | None
     refused: bool = False
-    calls: tuple[ToolCall, ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(slots=True)
@@ -59,8 +62,8 @@ class Hearing:
 
     *is_whole*: what the vendor ends every whole answer with has come; *is_over*:
     nothing follows any more. *usage* is final, *at_least* what was counted so far,
-    *counts* the vendor's own words for it; *called* are the calls so far, by their
-    place, which have come in so many *call_pieces*.
+    *counts* the vendor's own words for it; *body* grows to the document of a whole
+    answer. Of its calls *call_pieces* have come.
     """
 
     finish: str = ""
@@ -68,28 +71,11 @@ class Hearing:
     usage: Usage | None = None
     at_least: Usage | None = None
     counts: dict[str, object] = field(default_factory=dict)
-    called: dict[int, ToolCall] = field(default_factory=dict)
+    body: Growing = field(default_factory=Growing)
     call_pieces: int = 0
     has_begun: bool = False
     is_whole: bool = False
     is_over: bool = False
-
-    @property
-    def calls(self) -> tuple[ToolCall, ...]:
-        """The calls that were told, in their order."""
-        found = (self.called[place] for place in sorted(self.called))
-        return tuple(replace(one, arguments=one.arguments or "{}") for one in found)
-
-    def call(self, place: int, told: ToolCall) -> None:
-        """Take what is *told* of the call at *place*: arguments in pieces, all else once."""
-        self.call_pieces += 1
-        known = self.called.get(place, _NO_CALL)
-        self.called[place] = ToolCall(
-            known.id or told.id,
-            known.name or told.name,
-            known.arguments + told.arguments,
-            known.signature or told.signature,
-        )
 
     def count(self, usage: Usage | None) -> None:
         """Take *usage* as final if the answer is whole, else as a lower bound; None is nothing."""
@@ -126,6 +112,14 @@ class Wire(Protocol):
 
     def hear(self, hearing: Hearing, document: object) -> str:
         """The text in one event of a stream, maybe none; the rest goes into *hearing*."""
+        ...
+
+    def whole(self, hearing: Hearing) -> object:
+        """The document as which a stream would have come whole."""
+        ...
+
+    def parts(self, document: object) -> Iterable[Part]:
+        """What is said in the document of a whole answer, in its order."""
         ...
 
     def usage(self, usage: object) -> Usage | None:
@@ -167,6 +161,11 @@ def dig(document: object, *path: str | int) -> object:
     return found
 
 
+def listed(found: object) -> list[object]:
+    """*found* if it is a list, else an empty one."""
+    return found if isinstance(found, list) else []
+
+
 def text_at(document: object, *path: str | int) -> str:
     """The text or whole number at *path*, as text; empty if there is neither."""
     found = dig(document, *path)
@@ -179,6 +178,12 @@ def place_at(document: object, otherwise: int) -> int:
     """The ``index`` in *document*, as events of a stream have one."""
     found = dig(document, "index")
     return found if isinstance(found, int) else otherwise
+
+
+def more_than_text(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """*parts* without empty texts; none if they are nothing but texts."""
+    kept = [part for part in parts if not isinstance(part, str) or part.strip()]
+    return tuple(kept) if any(isinstance(part, ToolCall | Thought) for part in kept) else ()
 
 
 def number_at(document: object, *path: str | int) -> int:

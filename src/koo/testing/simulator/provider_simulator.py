@@ -55,12 +55,13 @@ class Simulator:
     """AI providers over real HTTP that fail as they are told.
 
     *services* beside claude, openai, gemini and perplexity speak OpenAI's format. *latency* is
-    the mean in seconds; *answer* makes a text of a prompt. Any key is good but *rejected_keys*.
+    the mean in seconds; *answer* makes a text of a prompt, before which *thinking* is thought,
+    if that is not empty. Any key is good but *rejected_keys*.
     The same *seed* gives the same faults to the same requests. *meter* counts its limits:
     ``Meter`` by the minute, ``Bucket`` as it fills.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each one is a term of the simulated services
         self,
         services: Iterable[str] = tuple(DIALECTS),
         *,
@@ -68,6 +69,7 @@ class Simulator:
         seed: int = 0,
         latency: float = 0.0,
         answer: Callable[[str], str] = say_the_same,
+        thinking: str = "",
         rejected_keys: Collection[str] = (),
         requests_per_minute: int = 4_000,
         tokens_per_minute: int = 2_000_000,
@@ -83,7 +85,7 @@ class Simulator:
         self._requests: deque[Received] = deque(maxlen=REMEMBERED)
         self._runner: web.AppRunner | None = None
         note = self._requests.append
-        terms = Terms(clock, answer, self._draw_latency, note, frozenset(rejected_keys))
+        terms = Terms(clock, answer, thinking, self._draw_latency, note, frozenset(rejected_keys))
         self._services = {name: self._service(name, terms) for name in services}
 
     async def __aenter__(self) -> Self:

@@ -65,6 +65,7 @@ class Terms:
 
     clock: Clock
     answer: Callable[[str], str]
+    thinking: str
     latency: Callable[[], float]
     note: Callable[[Received], None]
     rejected_keys: Collection[str]
@@ -195,6 +196,8 @@ class Service:
             asked = self.dialect.read(document, path)
         except (AttributeError, KeyError, TypeError):
             raise Unreadable("The request body is not as documented.") from None
+        if self._terms.thinking and asked.carried.lacks_thought:
+            raise Unreadable("messages: Expected `thinking` or `redacted_thinking`")
         received = exchange.received
         received.document, received.model, received.streams = document, asked.model, asked.streams
         return asked
@@ -264,25 +267,29 @@ class Service:
 
     def _reply(self, exchange: _Exchange, asked: Asked, strike: Strike | None) -> Reply:
         text, calls = self._said(exchange, asked)
-        tokens = count_tokens(text)
+        thinking = self._terms.thinking
+        thought = count_tokens(thinking) if thinking else 0
+        tokens = thought + count_tokens(text)
         is_cut_off = tokens > asked.max_tokens
         return Reply(
             exchange.request_id,
             asked.model,
-            first_tokens(text, asked.max_tokens) if is_cut_off else text,
+            first_tokens(text, max(0, asked.max_tokens - thought)) if is_cut_off else text,
             self._input_tokens(asked),
             min(tokens, asked.max_tokens),
             self._terms.clock.time(),
             is_cut_off,
             strike is not None and strike.fault is Fault.REFUSED,
             () if is_cut_off else calls,
+            thinking,
+            min(thought, asked.max_tokens),
         )
 
     def _said(self, exchange: _Exchange, asked: Asked) -> tuple[str, tuple[Call, ...]]:
         """The text that is answered; with calls it is what they are billed as."""
         carried = asked.carried
         if carried.wants_call:
-            offer = carried.offers[0]
+            offer = carried.wanted
             call = Call(f"call_{exchange.request_id}", offer.name, sample(offer.schema))
             return call.text, (call,)
         if carried.schema is not None:
@@ -292,7 +299,7 @@ class Service:
     def _input_tokens(self, asked: Asked) -> int:
         carried, dialect = asked.carried, self.dialect
         around = dialect.tokens_of_tools if carried.offers else 0
-        told = count_tokens(asked.prompt + carried.text)
+        told = count_tokens(asked.prompt + carried.text + "".join(carried.thoughts))
         return told + around + carried.images * dialect.tokens_per_image
 
     def _headers(self, exchange: _Exchange, strike: Strike | None = None) -> Mapping[str, str]:

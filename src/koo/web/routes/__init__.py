@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .calls import BODY_LIMITS, call_router
+from .calling import BODY_LIMITS, call_router
 from .collection import event_router, metrics_router, spend_router
 from .monitoring import monitoring_router
 from .page import load_page, page_router

@@ -20,14 +20,27 @@ from ..answers import (
 )
 from ..desk import Desk
 from ..feed import Feed
-from .texts import ACTING, FRAMES, LOOKING, MOVING, NOT_FOUND, REASON, half_opened
+from .texts import (
+    ACTING,
+    FRAMES,
+    LOOKING,
+    MOVING,
+    NOT_FOUND,
+    REASON,
+    half_opened,
+    schema_at,
+)
 
 __all__ = ["monitoring_router"]
 
 
 _HEALTH_TYPE: Final = "application/health+json"
 _DOCUMENT: Final = TypeAdapter(HealthDocument)
-_CONTENT: Final = {_HEALTH_TYPE: {"schema": _DOCUMENT.json_schema(mode="serialization")}}
+_PLACE: Final = (
+    *("paths", "/api/v1/monitoring/health", "get", "responses", "200", "content"),
+    *(_HEALTH_TYPE, "schema"),
+)
+_CONTENT: Final = {_HEALTH_TYPE: {"schema": schema_at(_PLACE, _DOCUMENT, "serialization")}}
 _STANDARD: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The health of everything.", "content": _CONTENT},
     503: {"description": "The status is fail.", "content": _CONTENT},

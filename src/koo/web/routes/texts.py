@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
 
 from ...resilience import Health
 from ..problems import PROBLEM_TYPE, ProblemBody
@@ -22,6 +24,7 @@ __all__ = [
     "WRONG_QUERY",
     "body_of",
     "half_opened",
+    "schema_at",
 ]
 
 _SCHEMA: Final = TypeAdapter(ProblemBody).json_schema(mode="serialization")
@@ -78,7 +81,7 @@ CALLING: Final[dict[int | str, dict[str, Any]]] = {
 TELLING: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Events: text, with {text}; then end, with {service, model, finish,"
-        " request_id, usage}, or error, with a problem.",
+        " request_id, usage} and the message of a conversation, or error, with a problem.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
 }
@@ -113,6 +116,14 @@ REASON: Final[dict[str, Any]] = {
 }
 #: As REASON, for what moves a circuit.
 MOVING: Final[dict[str, Any]] = REASON | {"parameters": [_IF_MATCH, _IDEMPOTENCY_KEY]}
+
+
+def schema_at(
+    place: Sequence[str], of: TypeAdapter[Any], mode: JsonSchemaMode = "validation"
+) -> dict[str, Any]:
+    """The schema *of* what stands at *place* in the OpenAPI document, where its parts are found."""
+    here = "/".join(step.replace("/", "~1") for step in place)
+    return of.json_schema(mode=mode, ref_template=f"#/{here}/$defs/{{model}}")
 
 
 def body_of(schema: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...asking import Image, Message, Prompt
+from ...asking import Image, Message, Prompt, Tool, ToolChoice
 from .form import Body, data_url, id_of
 
 __all__ = ["conversation", "extras"]
@@ -37,6 +37,8 @@ def extras(prompt: Prompt, strictness: Body) -> Body:
             }
             for tool in prompt.tools
         ]
+    if prompt.tool_choice != "auto":
+        more["tool_choice"] = _choice(prompt.tool_choice)
     if prompt.schema is not None:
         form = {"name": "answer", "schema": dict(prompt.schema), **strictness}
         more["response_format"] = {"type": "json_schema", "json_schema": form}
@@ -52,7 +54,16 @@ def _of_user(turn: Message, detail: Body) -> Iterator[Body]:
         yield {"role": "user", "content": [_part(part, detail) for part in parts]}
 
 
+def _choice(choice: ToolChoice) -> object:
+    if isinstance(choice, Tool):
+        return {"type": "function", "function": {"name": choice.name}}
+    return choice
+
+
 def _of_assistant(turn: Message) -> Iterator[Body]:
+    """Its text and calls; a chat is told of no thoughts."""
+    if not (turn.text or turn.calls):
+        return
     told: Body = {"role": "assistant", "content": turn.text or None}
     if turn.calls:
         told["tool_calls"] = [

@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
-from ...asking import Image, Prompt, ToolCall
+from ...asking import Image, Message, Part, Prompt, Thought, ToolCall
 
 __all__ = [
     "UNSEEN",
@@ -23,6 +23,9 @@ __all__ = [
     "data_url",
     "id_of",
     "most_input",
+    "said_to",
+    "thought_of",
+    "up_to_thoughts",
     "written",
 ]
 
@@ -47,6 +50,28 @@ def data_url(image: Image) -> str:
     if isinstance(image.source, str):
         return image.source
     return f"data:{image.media_type};base64,{base64_of(image.source)}"
+
+
+def said_to(vendor: str, turn: Message) -> list[Part]:
+    """What *vendor* is told of *turn*: results first, and no thoughts of others."""
+    return [
+        part
+        for part in turn.results_first
+        if not isinstance(part, Thought) or part.vendor == vendor
+    ]
+
+
+def up_to_thoughts(parts: list[Part]) -> list[Part]:
+    """*parts* without thoughts at their end, for vendors that refuse those that led to nothing."""
+    while parts and isinstance(parts[-1], Thought):
+        parts = parts[:-1]
+    return parts
+
+
+def thought_of(thought: Thought) -> Body:
+    """What the vendor gave."""
+    found: Body = json.loads(thought.content)
+    return found
 
 
 def id_of(call: ToolCall) -> str:

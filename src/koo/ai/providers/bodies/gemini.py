@@ -6,25 +6,24 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ...asking import Image, Part, Prompt, Role, ToolCall, ToolResult
-from .form import Body, CannotCarry, arguments_of, base64_of
+from ...asking import Image, Part, Prompt, Role, Thought, Tool, ToolCall, ToolChoice, ToolResult
+from .form import Body, CannotCarry, arguments_of, base64_of, said_to, thought_of
 
-__all__ = ["conversation", "extras", "format_of"]
+__all__ = ["VENDOR", "conversation", "extras", "format_of"]
+
+#: Whose thoughts it takes.
+VENDOR: Final = "gemini"
 
 _ROLES: Final[Mapping[Role, str]] = MappingProxyType({"user": "user", "assistant": "model"})
+_CHOICES: Final[Mapping[str, str]] = MappingProxyType({"none": "NONE", "required": "ANY"})
 
 
 def conversation(prompt: Prompt) -> list[Body]:
     """The contents."""
     if isinstance(prompt.messages, str):
         return [{"role": "user", "parts": [{"text": prompt.messages}]}]
-    return [
-        {
-            "role": _ROLES[turn.role],
-            "parts": [*map(_part, turn.results_first)],
-        }
-        for turn in prompt.messages
-    ]
+    turns = [(_ROLES[turn.role], said_to(VENDOR, turn)) for turn in prompt.messages]
+    return [{"role": role, "parts": [*map(_part, parts)]} for role, parts in turns if parts]
 
 
 def extras(prompt: Prompt) -> Body:
@@ -39,7 +38,10 @@ def extras(prompt: Prompt) -> Body:
         }
         for tool in prompt.tools
     ]
-    return {"tools": [{"functionDeclarations": declared}]}
+    more: Body = {"tools": [{"functionDeclarations": declared}]}
+    if prompt.tool_choice != "auto":
+        more["toolConfig"] = {"functionCallingConfig": _choice(prompt.tool_choice)}
+    return more
 
 
 def format_of(prompt: Prompt) -> Body:
@@ -52,6 +54,12 @@ def format_of(prompt: Prompt) -> Body:
     }
 
 
+def _choice(choice: ToolChoice) -> Body:
+    if isinstance(choice, Tool):
+        return {"mode": "ANY", "allowedFunctionNames": [choice.name]}
+    return {"mode": _CHOICES[choice]}
+
+
 def _part(part: Part) -> Body:
     match part:
         case Image():
@@ -62,6 +70,8 @@ def _part(part: Part) -> Body:
         case ToolResult():
             told = {"response": {"output": part.content}}
             return {"functionResponse": {**_named(part.call), **told}}
+        case Thought():
+            return thought_of(part)
         case _:
             return {"text": part}
 

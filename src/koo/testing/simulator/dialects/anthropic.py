@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..faults import Fault
-from .content import Call, Unreadable, anthropic
+from .content import Call, Unreadable, anthropic, sealed
 from .form import (
     Asked,
     Document,
@@ -109,16 +109,18 @@ class Anthropic:
         content = [] if reply.is_refused else [{"type": "text", "text": reply.text}]
         if reply.calls:
             content = [_block(call, call.arguments) for call in reply.calls]
-        return {**_message(reply), "content": content, "stop_reason": stop_reason}
+        thought = [_thought(reply)] if reply.thinking else []
+        return {**_message(reply), "content": [*thought, *content], "stop_reason": stop_reason}
 
     def events(self, reply: Reply, asked: Asked) -> list[bytes]:
         """From message_start to message_stop, which tells that it is whole."""
         del asked
         ending: Document = {"stop_reason": _stop_reason(reply), "stop_sequence": None}
-        used = {"output_tokens": reply.output_tokens}
+        used = {"output_tokens": reply.output_tokens, **_thought_of(reply)}
         return [
-            _event("message_start", message=_message(replace(reply, output_tokens=1))),
-            *(_called(reply.calls) if reply.calls else _said(reply)),
+            _event("message_start", message=_message(replace(reply, output_tokens=1, thinking=""))),
+            *(_pondered(reply) if reply.thinking else ()),
+            *(_called(reply) if reply.calls else _said(reply)),
             _event("message_delta", delta=ending, usage=used),
             _event("message_stop"),
         ]
@@ -152,16 +154,31 @@ class Anthropic:
         return {"data": data, "has_more": False, "first_id": names[0], "last_id": names[-1]}
 
 
-def _said(reply: Reply) -> Iterator[bytes]:
-    yield _event("content_block_start", index=0, content_block={"type": "text", "text": ""})
-    yield _event("ping")
-    for text in [] if reply.is_refused else reply.pieces():
-        yield _event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
+def _pondered(reply: Reply) -> Iterator[bytes]:
+    """As the vendor has it, the signature comes at the end, and all at once."""
+    begun = {"type": "thinking", "thinking": "", "signature": ""}
+    yield _event("content_block_start", index=0, content_block=begun)
+    half = len(reply.thinking) // 2
+    for text in (reply.thinking[:half], reply.thinking[half:]):
+        delta = {"type": "thinking_delta", "thinking": text}
+        yield _event("content_block_delta", index=0, delta=delta)
+    seal = {"type": "signature_delta", "signature": sealed(reply.thinking)}
+    yield _event("content_block_delta", index=0, delta=seal)
     yield _event("content_block_stop", index=0)
 
 
-def _called(calls: tuple[Call, ...]) -> Iterator[bytes]:
-    for place, call in enumerate(calls):
+def _said(reply: Reply) -> Iterator[bytes]:
+    place = int(bool(reply.thinking))
+    yield _event("content_block_start", index=place, content_block={"type": "text", "text": ""})
+    yield _event("ping")
+    for text in [] if reply.is_refused else reply.pieces():
+        delta = {"type": "text_delta", "text": text}
+        yield _event("content_block_delta", index=place, delta=delta)
+    yield _event("content_block_stop", index=place)
+
+
+def _called(reply: Reply) -> Iterator[bytes]:
+    for place, call in enumerate(reply.calls, start=bool(reply.thinking)):
         yield _event("content_block_start", index=place, content_block=_block(call, {}))
         for piece in call.pieces():
             delta = {"type": "input_json_delta", "partial_json": piece}
@@ -171,6 +188,10 @@ def _called(calls: tuple[Call, ...]) -> Iterator[bytes]:
 
 def _block(call: Call, arguments: object) -> Document:
     return {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
+
+
+def _thought(reply: Reply) -> Document:
+    return {"type": "thinking", "thinking": reply.thinking, "signature": sealed(reply.thinking)}
 
 
 def bearer(headers: Mapping[str, str]) -> str:
@@ -196,9 +217,17 @@ def _message(reply: Reply) -> Document:
             "cache_read_input_tokens": 0,
             "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
             "output_tokens": reply.output_tokens,
+            **_thought_of(reply),
             "service_tier": "standard",
         },
     }
+
+
+def _thought_of(reply: Reply) -> Document:
+    """What of the output was thought."""
+    if not reply.thinking:
+        return {}
+    return {"output_tokens_details": {"thinking_tokens": reply.thinking_tokens}}
 
 
 def _stop_reason(reply: Reply) -> str:

@@ -69,6 +69,10 @@ class Reply:
     is_refused: bool = False
     calls: tuple[Call, ...] = ()
     """What it asks to be called, instead of a text."""
+    thinking: str = ""
+    """What it thought before it said so."""
+    thinking_tokens: int = 0
+    """What of the output that was."""
 
     def pieces(self) -> list[str]:
         """The text in the pieces in which a stream brings it."""

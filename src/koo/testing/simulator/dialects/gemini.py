@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 
 from ..faults import Fault
-from .content import Unreadable, gemini
+from .content import Unreadable, gemini, sealed
 from .form import (
     Asked,
     Document,
@@ -145,6 +145,8 @@ class Gemini:
 
 def _chunks(reply: Reply) -> list[Document]:
     told = [[{"text": text}] for text in reply.pieces()]
+    if reply.thinking:
+        told.append([{"text": "", "thoughtSignature": sealed(reply.thinking)}])
     *begun, last = [_parts(reply)] if reply.calls else told
     chunks = [{**_frame(reply), "candidates": [_candidate(parts, None)]} for parts in begun]
     return [*chunks, {**_frame(reply), "candidates": [_candidate(last, _finish(reply))]}]
@@ -152,7 +154,8 @@ def _chunks(reply: Reply) -> list[Document]:
 
 def _parts(reply: Reply) -> list[Document]:
     if not reply.calls:
-        return [{"text": reply.text}]
+        signed = {"thoughtSignature": sealed(reply.thinking)} if reply.thinking else {}
+        return [{"text": reply.text, **signed}]
     return [
         {
             "functionCall": {"id": call.id, "name": call.name, "args": call.arguments},
@@ -172,7 +175,8 @@ def _frame(reply: Reply) -> Document:
     return {
         "usageMetadata": {
             "promptTokenCount": reply.input_tokens,
-            "candidatesTokenCount": reply.output_tokens,
+            "candidatesTokenCount": reply.output_tokens - reply.thinking_tokens,
+            **({"thoughtsTokenCount": reply.thinking_tokens} if reply.thinking else {}),
             "totalTokenCount": reply.input_tokens + reply.output_tokens,
             "promptTokensDetails": [{"modality": "TEXT", "tokenCount": reply.input_tokens}],
         },

@@ -149,7 +149,10 @@ class OpenAI:
             "completion_tokens": reply.output_tokens,
             "total_tokens": reply.input_tokens + reply.output_tokens,
             "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+            "completion_tokens_details": {
+                "reasoning_tokens": reply.thinking_tokens,
+                "audio_tokens": 0,
+            },
         }
 
     def stream_error(self, trouble: Trouble) -> bytes:

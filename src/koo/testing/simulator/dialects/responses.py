@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .content import Unreadable, openai
+from .content import Call, Unreadable, openai, sealed
 from .form import Asked, Document, Reply, Trouble, read_model, sse, texts_of
 from .openai import OVERLOADED, UNLIMITED_TOKENS, OpenAI
 
@@ -41,6 +41,10 @@ class Responses(OpenAI):
         return [
             _event("response.created", 0, response=begun),
             *(
+                _event("response.output_item.done", 0, output_index=0, item=thought)
+                for thought in _thoughts(reply)
+            ),
+            *(
                 _event(f"response.{kind}.delta", place, output_index=0, delta=piece)
                 for place, piece in enumerate(pieces, 1)
             ),
@@ -53,7 +57,7 @@ class Responses(OpenAI):
             "input_tokens": reply.input_tokens,
             "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
             "output_tokens": reply.output_tokens,
-            "output_tokens_details": {"reasoning_tokens": 0},
+            "output_tokens_details": {"reasoning_tokens": reply.thinking_tokens},
             "total_tokens": reply.input_tokens + reply.output_tokens,
         }
 
@@ -83,18 +87,29 @@ def _status(reply: Reply) -> str:
 
 def _output(reply: Reply) -> list[Document]:
     if not reply.calls:
-        return [_message(reply)]
+        return [*_thoughts(reply), _message(reply)]
     return [
-        {
-            "type": "function_call",
-            "id": f"fc_{call.id}",
-            "call_id": call.id,
-            "name": call.name,
-            "arguments": call.text,
-            "status": "completed",
-        }
-        for call in reply.calls
+        *_thoughts(reply),
+        *map(_called, reply.calls),
     ]
+
+
+def _thoughts(reply: Reply) -> list[Document]:
+    if not reply.thinking:
+        return []
+    named = {"id": f"rs_{reply.request_id}", "summary": [], "status": "completed"}
+    return [{"type": "reasoning", **named, "encrypted_content": sealed(reply.thinking)}]
+
+
+def _called(call: Call) -> Document:
+    return {
+        "type": "function_call",
+        "id": f"fc_{call.id}",
+        "call_id": call.id,
+        "name": call.name,
+        "arguments": call.text,
+        "status": "completed",
+    }
 
 
 def _message(reply: Reply) -> Document:

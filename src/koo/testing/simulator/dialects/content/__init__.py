@@ -1,7 +1,7 @@
 """What a request holds beside its texts, read strictly, and what such a request is answered."""
 
 from . import anthropic, gemini, openai
-from .form import NOTHING_ELSE, Call, Carried, Offer, Unreadable, sample
+from .form import NOTHING_ELSE, Call, Carried, Offer, Unreadable, sample, sealed
 
 __all__ = [
     "NOTHING_ELSE",
@@ -13,4 +13,5 @@ __all__ = [
     "gemini",
     "openai",
     "sample",
+    "sealed",
 ]

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["NOTHING_ELSE", "Call", "Carried", "Offer", "Unreadable", "check_picture", "sample"]
+__all__ = [
+    "NOTHING_ELSE",
+    "Call",
+    "Carried",
+    "Offer",
+    "Unreadable",
+    "check_choice",
+    "check_picture",
+    "sample",
+    "sealed",
+    "unsealed",
+]
 
 _BEGINNINGS = {
     "image/png": (b"\x89PNG\r\n\x1a\n",),
@@ -59,17 +71,35 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What a request holds beside its texts; *has_results*: it ends with results of tools."""
+    """What a request holds beside its texts; *has_results*: it ends with results of tools.
+
+    *choice* is auto, none, required or the name of the tool that must be called. *thoughts*
+    came back; *lacks_thought*: a call that is answered now came back without its own.
+    """
 
     images: int = 0
     offers: tuple[Offer, ...] = ()
     schema: Mapping[str, Any] | None = None
     has_results: bool = False
+    choice: str = "auto"
+    thoughts: tuple[str, ...] = ()
+    lacks_thought: bool = False
 
     @property
     def wants_call(self) -> bool:
-        """Whether it is answered with a call: of the first tool, until there is a result."""
-        return bool(self.offers) and not self.has_results
+        """Whether it is answered with a call: until there is a result, if nothing else is said."""
+        match self.choice:
+            case "auto":
+                return bool(self.offers) and not self.has_results
+            case "none":
+                return False
+        return True
+
+    @property
+    def wanted(self) -> Offer:
+        """The tool that is called: the one that must be, else the first."""
+        named = (offer for offer in self.offers if offer.name == self.choice)
+        return next(named, self.offers[0])
 
     @property
     def text(self) -> str:
@@ -79,6 +109,31 @@ class Carried:
 
 
 NOTHING_ELSE = Carried()
+
+
+def check_choice(carried: Carried) -> Carried:
+    """*carried*, unless what must be called is not offered: Unreadable."""
+    names = {"auto", *(("none", "required") if carried.offers else ())}
+    if carried.choice not in names | {offer.name for offer in carried.offers}:
+        raise Unreadable("tool_choice: no such tool is offered")
+    return carried
+
+
+def sealed(thought: str) -> str:
+    """*thought* as only the vendor can read it."""
+    told = thought.encode()
+    return base64.b64encode(hashlib.sha256(told).digest() + told).decode()
+
+
+def unsealed(seal: object) -> str:
+    """The thought in a *seal*; Unreadable if somebody has changed it."""
+    try:
+        found = base64.b64decode(str(seal), validate=True)
+    except binascii.Error:
+        found = b""
+    if hashlib.sha256(found[32:]).digest() != found[:32]:
+        raise Unreadable("Invalid `signature` in `thinking` block")
+    return found[32:].decode()
 
 
 def sample(schema: object) -> object:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .form import Carried, Offer, Unreadable, check_picture
+from .form import Carried, Offer, Unreadable, check_choice, check_picture, unsealed
 
 __all__ = ["read"]
 
 _PLAIN = str.maketrans("-_", "+/")
 _KINDS = ("image/png", "image/jpeg", "image/webp")
+_CHOICES = {"AUTO": "auto", "ANY": "required", "NONE": "none"}
 _KNOWN = {"text", "inlineData", "functionCall", "functionResponse", "thoughtSignature"}
 
 
@@ -17,10 +18,13 @@ def read(document: dict[str, Any]) -> Carried:
     """What *document* carries; Unreadable if a part is not as documented or answers nothing."""
     images, asked = 0, 0
     parts: list[Any] = []
+    thoughts: list[str] = []
     for content in document["contents"]:
         parts = content.get("parts") or []
         for part in parts:
             _check(part)
+            if "text" in part and "thoughtSignature" in part:
+                thoughts.append(unsealed(part["thoughtSignature"]))
         images += sum("inlineData" in part for part in parts)
         if asked != sum("functionResponse" in part for part in parts):
             raise Unreadable(
@@ -38,7 +42,14 @@ def read(document: dict[str, Any]) -> Carried:
         for declared in tool["functionDeclarations"]
     )
     has_results = any("functionResponse" in part for part in parts)
-    return Carried(images, offers, config.get("responseJsonSchema"), has_results)
+    choice = _choice((document.get("toolConfig") or {}).get("functionCallingConfig") or {})
+    schema = config.get("responseJsonSchema")
+    return check_choice(Carried(images, offers, schema, has_results, choice, tuple(thoughts)))
+
+
+def _choice(config: Any) -> str:
+    named = config.get("allowedFunctionNames")
+    return str(named[0]) if named else _CHOICES[config.get("mode", "AUTO")]
 
 
 def _check(part: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .form import Carried, Offer, Unreadable, check_picture
+from .form import Carried, Offer, Unreadable, check_choice, check_picture, unsealed
 
 __all__ = ["read_chat", "read_responses"]
 
@@ -26,7 +26,8 @@ def read_chat(document: dict[str, Any]) -> Carried:
     form = (document.get("response_format") or {}).get("json_schema", {})
     offers = tuple(_offer(tool.get("function", {})) for tool in document.get("tools", ()))
     has_results = document["messages"][-1].get("role") == "tool"
-    return Carried(images, offers, form.get("schema"), has_results)
+    choice = _choice(document.get("tool_choice"), "function")
+    return check_choice(Carried(images, offers, form.get("schema"), has_results, choice))
 
 
 def read_responses(document: dict[str, Any]) -> Carried:
@@ -34,11 +35,16 @@ def read_responses(document: dict[str, Any]) -> Carried:
     told = document["input"]
     items = told if isinstance(told, list) else []
     images, asked = 0, set[str]()
-    for item in items:
+    thoughts: list[str] = []
+    for place, item in enumerate(items):
         if item.get("type") == "function_call_output":
             asked.discard(item.get("call_id"))
         elif item.get("type") == "function_call":
             asked.add(item["call_id"])
+        elif item.get("type") == "reasoning":
+            thoughts.append(unsealed(item["encrypted_content"]))
+            if "id" in item or place + 1 == len(items) or _is_asked(items[place + 1]):
+                raise Unreadable("reasoning was provided without its required following item")
         else:
             images += _pictures(item.get("content"), "input_image")
     if asked:
@@ -46,7 +52,22 @@ def read_responses(document: dict[str, Any]) -> Carried:
     form = (document.get("text") or {}).get("format", {})
     offers = tuple(map(_offer, document.get("tools", ())))
     has_results = bool(items) and items[-1].get("type") == "function_call_output"
-    return Carried(images, offers, form.get("schema"), has_results)
+    choice = _choice(document.get("tool_choice"))
+    carried = Carried(images, offers, form.get("schema"), has_results, choice, tuple(thoughts))
+    return check_choice(carried)
+
+
+def _choice(choice: Any, *path: str) -> str:
+    if choice is None or isinstance(choice, str):
+        return choice or "auto"
+    for step in path:
+        choice = choice[step]
+    return str(choice["name"])
+
+
+def _is_asked(item: Any) -> bool:
+    """Whether it is no item of the model's."""
+    return bool(item.get("role") == "user" or item.get("type") == "function_call_output")
 
 
 def _pictures(content: Any, kind: str) -> int:

@@ -12,26 +12,43 @@ goes away gives the call up: the service is let go and the money settled.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeAlias, TypeVar
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ...errors import BudgetExhausted, ExternalServiceError, RateLimited
-from ..answers import TextAnswer
-from ..desk import Desk
-from ..doors import read_json
-from ..problems import Problem, answer_problem, problem_body
-from .texts import CALLING, TELLING, body_of
+from ....errors import BudgetExhausted, ExternalServiceError, RateLimited
+from ...answers import TextAnswer
+from ...desk import Desk
+from ...doors import read_json
+from ...problems import Problem, answer_problem, problem_body
+from ..texts import CALLING, TELLING, body_of, schema_at
+from .conversation import (
+    BODIES,
+    KINDS,
+    FirstWrong,
+    MessageBody,
+    NamedTool,
+    ToolBody,
+    choice_of,
+    said_in,
+    shown,
+    tools_of,
+)
 
 if TYPE_CHECKING:  # who has no AI services need not have what they need
-    from ...ai import AIManager, AIStream, Prompt, Times, Usage
+    from pydantic_core import ErrorDetails
+
+    from ....ai import AIManager, AIStream, Completion, Prompt, Times, Usage
+    from ....ai import Response as AIResponse
+
+    _Said: TypeAlias = Callable[[Completion | None], Mapping[str, object]]
 
 __all__ = ["BODY_LIMITS", "call_router"]
 
@@ -71,27 +88,45 @@ class _Query:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     service: _Name
-    prompt: str
+    prompt: Annotated[
+        str | Annotated[tuple[MessageBody, ...], FirstWrong()], "a text, or a whole conversation"
+    ]
     system: str | None = None
     model: str | None = None
     max_tokens: int | None = None
     temperature: float | None = None
     max_cost: Annotated[Decimal | None, "in USD; what could cost more is refused unsent"] = None
     timeout: float | None = None
-    fallback: Annotated[tuple[_Name, ...], "asked in turn, until one answers"] = ()
+    fallback: Annotated[tuple[_Name, ...], FirstWrong(), "asked in turn, until one answers"] = ()
+    tools: Annotated[tuple[ToolBody, ...], FirstWrong()] = ()
+    tool_choice: Literal["auto", "none", "required"] | NamedTool = "auto"
+    schema: Annotated[dict[str, Any] | None, "the answer is JSON of it"] = None
+
+    @property
+    def is_talk(self) -> bool:
+        """Whether the answer is to be told so that it can be handed back."""
+        return bool(self.tools) or not isinstance(self.prompt, str)
 
     def asked(self) -> Prompt:
-        """What the services are asked."""
-        from ...ai import Prompt  # noqa: PLC0415 - who has no AI services need not have it
+        """What the services are asked; the Problem says what of it nobody takes."""
+        from ....ai import Prompt  # noqa: PLC0415 - who has no AI services need not have it
 
-        return Prompt(
-            self.prompt,
-            self.system,
-            self.model,
-            self.max_tokens,
-            self.temperature,
-            self.max_cost,
-        )
+        told = self.prompt
+        try:
+            tools = tools_of(self.tools)
+            return Prompt(
+                told if isinstance(told, str) else [said_in(message) for message in told],
+                self.system,
+                self.model,
+                self.max_tokens,
+                self.temperature,
+                self.max_cost,
+                tools,
+                self.schema,
+                choice_of(self.tool_choice, tools),
+            )
+        except ValueError as error:
+            raise Problem(422, "invalid_body", f"{error}; see /openapi.json") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +138,7 @@ class _Stream(_Query):
 
     def times(self) -> Times:
         """How long it may take."""
-        from ...ai import Times  # noqa: PLC0415 - as above
+        from ....ai import Times  # noqa: PLC0415 - as above
 
         return Times(self.timeout, self.first_token_timeout, self.idle_timeout)
 
@@ -112,12 +147,20 @@ _QUERY: Final = TypeAdapter(_Query)
 _STREAM: Final = TypeAdapter(_Stream)
 
 
+@dataclass(frozen=True, slots=True)
+class TalkAnswer(TextAnswer):
+    """What an AI service has answered to a conversation; null as message: it said nothing."""
+
+    message: MessageBody | None
+
+
 class _Told(StreamingResponse):
     """The events of *stream*, which is given up when the visitor goes, wherever it stands."""
 
-    def __init__(self, stream: AIStream, first: str) -> None:
+    def __init__(self, stream: AIStream, first: str, said: _Said) -> None:
         headers = {"X-Accel-Buffering": "no"}
-        super().__init__(_events(stream, first), headers=headers, media_type="text/event-stream")
+        events = _events(stream, first, said)
+        super().__init__(events, headers=headers, media_type="text/event-stream")
         self._stream = stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -141,8 +184,10 @@ class _Calls:
             )
         except ExternalServiceError as error:
             return answer_problem(_problem(error), _more(error))
-        answer = TextAnswer(response.text, response.service, self.desk.now())
-        return Response(json.dumps(asdict(answer)).encode(), media_type="application/json")
+        answer = asdict(TextAnswer(response.text, response.service, self.desk.now()))
+        if asked.is_talk:
+            answer |= _said(response)
+        return Response(json.dumps(answer).encode(), media_type="application/json")
 
     async def stream(self, request: Request) -> Response:
         """The text as it comes: events named text, then end, or error if it breaks off."""
@@ -155,7 +200,7 @@ class _Calls:
             first = await anext(aiter(stream), "")
         except ExternalServiceError as error:
             return answer_problem(_problem(error), _more(error))
-        return _Told(stream, first)
+        return _Told(stream, first, _said if asked.is_talk else _untold)
 
     def _check_names(self, *names: str) -> None:
         for name in names:
@@ -172,9 +217,9 @@ def call_router(desk: Desk, answers: AIManager) -> APIRouter:
         routes.query,
         methods=["POST"],
         dependencies=calls,
-        response_model=TextAnswer,
+        response_model=TextAnswer | TalkAnswer,
         responses=CALLING,
-        openapi_extra=body_of(_QUERY.json_schema()),
+        openapi_extra=body_of(_schema_of(_QUERY, "query")),
     )
     router.add_api_route(
         "/stream",
@@ -183,25 +228,64 @@ def call_router(desk: Desk, answers: AIManager) -> APIRouter:
         dependencies=calls,
         responses=CALLING | TELLING,
         response_class=StreamingResponse,
-        openapi_extra=body_of(_STREAM.json_schema()),
+        openapi_extra=body_of(_schema_of(_STREAM, "stream")),
     )
     return router
+
+
+def _schema_of(adapter: TypeAdapter[T], name: str) -> dict[str, Any]:
+    """The schema of a body."""
+    within = ("requestBody", "content", "application/json", "schema")
+    return schema_at(("paths", f"{_PREFIX}/{name}", "post", *within), adapter)
 
 
 async def _read(request: Request, adapter: TypeAdapter[T]) -> T:
     try:
         return adapter.validate_json(await read_json(request))
     except ValidationError as error:
-        place = ".".join(str(part) for part in error.errors()[0]["loc"][:1]) or "the body"
-        known = place if place in _FIELDS else "a field"
-        detail = f"the body is not as documented: {known}; see /openapi.json"
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        detail = f"the body is not as documented: {_place(found)}; see /openapi.json"
         raise Problem(422, "invalid_body", detail) from None
 
 
-_FIELDS: Final = frozenset(("the body", *_Stream.__dataclass_fields__))
+def _place(errors: Sequence[ErrorDetails]) -> str:
+    """Where it is wrong, in our own words alone: what else is there was sent by somebody."""
+    steps = max((error["loc"] for error in errors), key=len)
+    if not steps:
+        return "the body"
+    if steps[0] not in _FIELDS:
+        return "a field"
+    known = (
+        str(step)
+        for before, step in zip(("", *steps), steps, strict=False)
+        # What follows a place in a list is the kind of a part, called like some fields are.
+        if isinstance(step, int)
+        or (step in _FIELDS and not (isinstance(before, int) and step in KINDS))
+    )
+    return ".".join(known)
 
 
-async def _events(stream: AIStream, first: str) -> AsyncIterator[bytes]:
+_FIELDS: Final = frozenset(
+    name for body in (_Stream, *BODIES) for name in body.__dataclass_fields__
+)
+
+
+def _said(answer: AIResponse | Completion | None) -> Mapping[str, object]:
+    """The whole answer, to be handed back; null if nothing was said."""
+    try:
+        message = None if answer is None else answer.message
+    except ValueError:
+        message = None
+    return {"message": None if message is None else asdict(shown(message))}
+
+
+def _untold(answer: Completion | None) -> Mapping[str, object]:
+    """Nothing more: who sent a text alone gets one."""
+    del answer
+    return {}
+
+
+async def _events(stream: AIStream, first: str, said: _Said) -> AsyncIterator[bytes]:
     try:
         if first:
             yield _event("text", {"text": first})
@@ -210,7 +294,7 @@ async def _events(stream: AIStream, first: str) -> AsyncIterator[bytes]:
     except ExternalServiceError as error:
         yield _event("error", problem_body(_problem(error), _more(error)))
     else:
-        yield _event("end", _end(stream))
+        yield _event("end", {**_end(stream), **said(stream.completion)})
 
 
 def _end(stream: AIStream) -> Mapping[str, object]:
