@@ -9,7 +9,7 @@ the same as a page that is opened once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from ..resilience import LISTENER_ERRORS, SYSTEM_CLOCK, Clock, Component, Report
@@ -94,7 +94,7 @@ class Monitor:
         self._memory = Memory()
         self._history = History()
         self.redact = redact
-        self._registry = Registry(self.reports, self.standing, self.counts, clock=clock)
+        self._registry = Registry(self._one_by_one, self.standing, self.counts, clock=clock)
         self._began = clock.time()
         self._observed = float("-inf")
 
@@ -121,7 +121,10 @@ class Monitor:
 
     def reports(self) -> tuple[Report, ...]:
         """A report of each component, redacted. Only looks."""
-        return tuple(map(self.report, self._components.values()))
+        return tuple(self._one_by_one())
+
+    def _one_by_one(self) -> Iterator[Report]:
+        return map(self.report, tuple(self._components.values()))
 
     def report(self, component: Component) -> Report:
         """The report of one *component*, redacted. Only looks."""

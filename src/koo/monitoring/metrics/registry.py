@@ -213,29 +213,23 @@ _STATES_OF_ALL: Final = {
 }
 
 
-class _StateLabels(NamedTuple):
-    who: Labels
-    health: tuple[tuple[Health, Labels], ...]
-    circuit: tuple[tuple[State, Labels], ...]
-
-
 @lru_cache(_MOST_COMPONENTS)
-def _state_labels(component: str) -> _StateLabels:
-    who = ("component", component)
-    return _StateLabels(
-        Labels((who,)),
-        tuple((state, Labels((who, ("state", state.value)))) for state in Health),
-        tuple((state, Labels((who, ("state", state.value)))) for state in State),
-    )
+def _whose(component: str) -> Labels:
+    return Labels((("component", component),))
+
+
+@lru_cache(_MOST_COMPONENTS * len(Health))
+def _which(component: str, states: type[Health | State], now: Health | State) -> tuple[Point, ...]:
+    """A point for each of *states*: 1 for the one that is *now*, 0 for the others."""
+    who = "component", component
+    return tuple(Point(int(it is now), Labels((who, ("state", it.value)))) for it in states)
 
 
 def _sort_in_state(points: _Points, report: Report) -> None:
-    who, health, circuit = _state_labels(report.component)
-    points["koo_health"] += [_point(Point, (int(report.state is it), of)) for it, of in health]
+    component, who = report.component, _whose(report.component)
+    points["koo_health"] += _which(component, Health, report.state)
     if (breaker := report.breaker) is not None:
-        points["koo_circuit"] += [
-            _point(Point, (int(breaker.state is it), of)) for it, of in circuit
-        ]
+        points["koo_circuit"] += _which(component, State, breaker.state)
         points["koo_circuit_since_timestamp_seconds"].append(Point(breaker.since or 0, who))
         points["koo_circuit_failures"].append(Point(breaker.failures, who))
         points["koo_circuit_rejected_total"].append(Point(breaker.rejected_total, who))
