@@ -80,6 +80,13 @@ class Doors:
             detail = "this token may call AI services and nothing else; use the read token"
             raise Problem(403, "call_only", detail)
 
+    def still_looks(self, request: Request) -> bool:
+        """Whether who was let in to look still may: a sign-in ends."""
+        try:
+            return self.principal(request).looks
+        except Problem:
+            return False
+
     async def acts(self, request: Request, _: _Documented = None) -> None:
         """Let pass who may act, and comes from our own page if by cookie."""
         principal = self.principal(request)
