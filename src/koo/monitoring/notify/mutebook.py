@@ -45,7 +45,7 @@ class MuteBook:
         self._archive = archive
         self._clock = clock
         self._mutes = Mutes()
-        self._is_prepared = False
+        archive.prepare(_SCHEMA)
 
     def mutes(self) -> Mutes:
         """What is muted, as last known. Only looks."""
@@ -83,23 +83,13 @@ class MuteBook:
         await self._change(_FORGET_OLDEST, _ACKNOWLEDGED_KEPT)
 
     async def _change(self, statement: str, *terms: object) -> None:
-        await asyncio.to_thread(self._changed, statement, *terms)
+        await asyncio.to_thread(self._archive.change, statement, *terms)
         await self._read()
 
     async def _read(self) -> None:
         self._mutes = await asyncio.to_thread(self._found)
 
-    def _prepare(self) -> None:
-        if not self._is_prepared:
-            self._archive.prepare(_SCHEMA)
-            self._is_prepared = True
-
-    def _changed(self, statement: str, *terms: object) -> None:
-        self._prepare()
-        self._archive.change(statement, *terms)
-
     def _found(self) -> Mutes:
-        self._prepare()
         silences = self._archive.read(
             "SELECT * FROM koo_silences WHERE ends > ? ORDER BY starts, id", self._clock.time()
         )

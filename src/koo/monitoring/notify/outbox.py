@@ -109,10 +109,7 @@ class Outbox:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-
-    def prepare(self) -> None:
-        """Make the tables where they are missing."""
-        self._archive.prepare(_SCHEMA)
+        archive.prepare(_SCHEMA)
 
     def attend(
         self, courier: str, standing: Iterable[Alert], now: float, absence: float
