@@ -216,8 +216,9 @@ class Courier:
             await self._clock.sleep(retelling.every)
 
     async def _claim(self, channel: Channel) -> Letter | None:
-        now, lease = self._clock.time(), self._config.lease
-        return await asyncio.to_thread(self._outbox.claim, channel.name, now, lease)
+        config = self._config
+        claim = partial(self._outbox.claim, longest_pause=config.longest_pause)
+        return await asyncio.to_thread(claim, channel.name, self._clock.time(), config.lease)
 
     async def _send(self, channel: Channel, letter: Letter) -> None:
         error = await failure_of(channel.send(letter.message), self._config.timeout)
