@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from .family import Family, Labels, Spread
+from .family import Family, Labels, Point, Spread
 
 __all__ = ["JSON", "OPEN_METRICS", "PROMETHEUS", "Form", "choose_form"]
 
@@ -77,9 +77,9 @@ def _help(family: Family) -> str:
 
 
 def _samples(family: Family, name: str) -> Iterator[str]:
-    lines = "".join([f"{name}{labels.text} {value!r}\n" for value, labels in family.points])
-    if "inf\n" in lines or "nan\n" in lines:  # labels end in a brace, so this is a number
-        points = family.points
+    points = family.points
+    lines = "".join([f"{name}{labels.text} {value!r}\n" for value, labels in points])
+    if _has_words(lines, points):
         lines = "".join([f"{name}{labels.text} {_number(value)}\n" for value, labels in points])
     yield lines
     for spread in family.spreads:
@@ -98,8 +98,15 @@ def _histogram(name: str, labels: Labels, bounds: tuple[float, ...]) -> str:
     return "".join((*lines, f"{name}_count{outer} %d\n", f"{name}_sum{outer} %s\n"))
 
 
+def _has_words(lines: str, points: tuple[Point, ...]) -> bool:
+    """Whether a number in *lines* is written as a word, as are infinity and True."""
+    kinds = {type(value) for value, _ in points}
+    # Labels end in a brace, so what ends like this is a number.
+    return not kinds <= {int, float} or (float in kinds and ("inf\n" in lines or "nan\n" in lines))
+
+
 def _number(value: float) -> str:
-    text = repr(value)
+    text = repr(value if type(value) is int else float(value))
     return text if text[-1] not in "fn" else text.replace("inf", "Inf").replace("nan", "NaN")
 
 
