@@ -41,6 +41,7 @@ __all__ = [
 POSTS_PER_MINUTE: Final = 60
 
 _MINUTE: Final = 60.0
+_MOST_KEYS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +127,21 @@ class Doors:
 
     def spend(self, key: str) -> None:
         """Take one POST of the allowance of *key*; raises the 429 when it is used up."""
-        limiter = self._limiters.get(key)
-        if limiter is None:
-            limiter = RateLimiter(f"posts of {key}", self._allowance, clock=self._clock)
-            self._limiters[key] = limiter
-        permit = limiter.admit(ONE_REQUEST)
+        permit = self._limiter(key).admit(ONE_REQUEST)
         if isinstance(permit, Rejected):
             detail = "too many POSTs with this token; try again after the time in Retry-After"
             raise Problem.retry(429, "too_many_posts", detail, permit.retry_after or 1)
         permit.settle(SUCCESS)
+
+    def _limiter(self, key: str) -> RateLimiter:
+        """That of *key*; of a thousand the one that was used longest ago is forgotten."""
+        limiter = self._limiters.pop(key, None)
+        if limiter is None:
+            limiter = RateLimiter(f"posts of {key}", self._allowance, clock=self._clock)
+        self._limiters[key] = limiter
+        if len(self._limiters) > _MOST_KEYS:
+            del self._limiters[next(iter(self._limiters))]
+        return limiter
 
     def _bearer(self, header: str) -> Principal | None:
         scheme, _, token = header.partition(" ")
