@@ -1,11 +1,13 @@
 """One reading with a name, a label or a value of its own kind cost Prometheus the whole scrape."""
 
+import json
+
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from koo.monitoring import Monitor
-from koo.monitoring.metrics import OPEN_METRICS, PROMETHEUS
+from koo.monitoring.metrics import JSON, OPEN_METRICS, PROMETHEUS
 from koo.resilience import Distribution, Health, Histogram, Reading, Report
 
 READINGS = (
@@ -37,3 +39,14 @@ def test_whatever_a_component_counts_can_be_read(form, read):
     assert told["koo_mail_box_own"].labels == {"component": "letters"}
     assert told["koo_mail_box_own"].value == float("inf")
     assert told["koo_mail_box_wait_time_seconds_count"].labels["a_b"] == "c"
+
+
+def test_what_is_no_number_in_json_is_null():
+    def refuse(word):
+        raise AssertionError(word)
+
+    told = json.loads(JSON.write(Monitor([Letters()]).metrics()), parse_constant=refuse)
+    families = {family["name"]: family for family in told["families"]}
+    [point] = families["koo_mail_box_own"]["points"]
+    assert point["value"] is None
+    assert families["koo_mail_box_paused"]["points"][0]["value"] == 1

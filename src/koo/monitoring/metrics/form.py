@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isfinite
 from typing import Final
 
 from .family import Family, Labels, Point, Spread
@@ -121,7 +122,7 @@ def _write_json(families: Iterable[Family]) -> str:
 
 def _family(family: Family) -> dict[str, object]:
     points: list[object] = [
-        {"labels": dict(labels), "value": float(value)} for value, labels in family.points
+        {"labels": dict(labels), "value": _finite(value)} for value, labels in family.points
     ]
     points += [_spread(spread) for spread in family.spreads]
     return {
@@ -142,9 +143,14 @@ def _spread(spread: Spread) -> dict[str, object]:
     return {
         "labels": dict(spread.labels),
         "count": stats.count,
-        "sum": spread.total,
+        "sum": _finite(spread.total),
         **scaled,
     }
+
+
+def _finite(value: float) -> float | None:
+    """*value*; None for what JSON has no number for."""
+    return float(value) if isfinite(value) else None
 
 
 PROMETHEUS: Final = Form("text/plain; version=0.0.4; charset=utf-8", _write_prometheus)
