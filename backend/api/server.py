@@ -82,7 +82,10 @@ class _Server(uvicorn.Server):
 def make_server(
     app: FastAPI, *, grace: float, lines: logging.Formatter, log_level: str = "info"
 ) -> uvicorn.Server:
-    """The server, whose log has the form of *lines*; requests in flight get *grace* at its end."""
+    """The server; requests in flight get *grace* at its end.
+
+    Its log has the form of *lines*, and so have the warnings of everybody else in the process.
+    """
     log_config: dict[str, Any] = deepcopy(LOGGING_CONFIG)
     log_config["formatters"]["default"] = {"()": lambda: lines}
     log_config["loggers"]["koo.events"] = {
@@ -90,6 +93,7 @@ def make_server(
         "level": log_level.upper(),
         "propagate": False,
     }
+    log_config["root"] = {"handlers": ["default"], "level": "WARNING"}
     config = uvicorn.Config(
         app,
         access_log=False,

@@ -1,5 +1,6 @@
 """One reader of the stream that slept held its place, and each stop for the whole grace."""
 
+import logging
 import socket
 import sys
 import threading
@@ -31,7 +32,16 @@ def console(monkeypatch):
 
 
 @pytest.fixture
-def server(console):
+def quiet_log():
+    """The log as it was, after a server has made it its own."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    yield
+    root.handlers[:] = before
+
+
+@pytest.fixture
+def server(console, quiet_log):
     @asynccontextmanager
     async def lifespan(_):
         async with console.running():
