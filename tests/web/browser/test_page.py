@@ -109,6 +109,20 @@ async def test_with_tokens_the_page_shows_nothing_until_somebody_signs_in(
             await page.until(SIGN_IN)
 
 
+async def test_somebody_signs_in_over_plain_http_from_another_machine(night, serve, browse, tokens):
+    stage = night(read=tokens["read"], operate=tokens["operate"], hosts=("koo.test",))
+    with serve(stage.app) as server:
+        base = server.base.replace("127.0.0.1", "koo.test")
+        async with browse(base, "--host-resolver-rules=MAP koo.test 127.0.0.1") as page:
+            await page.open()
+            await page.fill("token", tokens["operate"])
+            await page.click("Sign in")
+            await page.see("Database circuit open")
+            await page.see("Sign out")
+            await page.click("Sign out")
+            await page.until(SIGN_IN)
+
+
 async def test_a_button_says_its_consequence_asks_for_a_reason_and_acts(night, serve, browse):
     stage = night()
     with serve(stage.app) as server:
