@@ -45,6 +45,7 @@ class MuteBook:
         self._archive = archive
         self._clock = clock
         self._mutes = Mutes()
+        self._reads = self._read_last = 0
         archive.prepare(_SCHEMA)
 
     def mutes(self) -> Mutes:
@@ -87,7 +88,12 @@ class MuteBook:
         await self._read()
 
     async def _read(self) -> None:
-        self._mutes = await asyncio.to_thread(self._found)
+        self._reads += 1
+        mine = self._reads
+        found = await asyncio.to_thread(self._found)
+        # One that began before a change may end after it.
+        if mine > self._read_last:
+            self._read_last, self._mutes = mine, found
 
     def _found(self) -> Mutes:
         silences = self._archive.read(
