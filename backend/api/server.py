@@ -25,15 +25,24 @@ __all__ = ["address_of", "announce", "listen", "make_server", "port_number"]
 
 _BACKLOG: Final = 2048
 _LAST_PORT: Final = 65535
+_PATIENCE: Final = 30.0
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket on *host* and *port* (0: any); OSError with a sentence if that can't be had."""
+def listen(host: str, port: int, *, patience: float = _PATIENCE) -> socket.socket:
+    """A socket on *host* and *port* (0: any); OSError with a sentence if that can't be had.
+
+    Who has read nothing of what is sent for *patience* seconds is cut off, where the system can.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise OSError(f"can't listen on {host}, port {port}: {_cure(error)}") from None
+    if sys.platform == "linux":
+        # A laptop that sleeps with the page open would hold up every stop for the whole grace.
+        milliseconds = int(patience * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+    return listener
 
 
 def address_of(host: str, listener: socket.socket) -> str:
@@ -73,7 +82,10 @@ class _Server(uvicorn.Server):
 def make_server(
     app: FastAPI, *, grace: float, lines: logging.Formatter, log_level: str = "info"
 ) -> uvicorn.Server:
-    """The server, whose log has the form of *lines*; requests in flight get *grace* at its end."""
+    """The server; requests in flight get *grace* at its end.
+
+    Its log has the form of *lines*, and so have the warnings of everybody else in the process.
+    """
     log_config: dict[str, Any] = deepcopy(LOGGING_CONFIG)
     log_config["formatters"]["default"] = {"()": lambda: lines}
     log_config["loggers"]["koo.events"] = {
@@ -81,6 +93,7 @@ def make_server(
         "level": log_level.upper(),
         "propagate": False,
     }
+    log_config["root"] = {"handlers": ["default"], "level": "WARNING"}
     config = uvicorn.Config(
         app,
         access_log=False,

@@ -139,7 +139,7 @@ async def test_an_unhealthy_service_says_why(serve):
             await service.query("Why?")
     report = service.report()
     assert report.state is Health.UNHEALTHY
-    assert report.cause == "3 of the last 3 calls failed"
+    assert report.cause == "3 of the last 3 attempts failed"
 
 
 async def test_closing_a_service_closes_its_provider(serve):
@@ -172,7 +172,7 @@ async def test_what_makes_it_unhealthy_is_said_before_the_circuit_opens(serve):
         with pytest.raises(ServiceUnavailableError):
             await service.query("Why?")
     report = service.report()
-    assert (report.state, report.cause) == ("unhealthy", "3 of the last 4 calls failed")
+    assert (report.state, report.cause) == ("unhealthy", "3 of the last 4 attempts failed")
 
 
 async def test_an_explanation_says_of_each_gate_whether_it_lets_a_call_in(serve, own_price):

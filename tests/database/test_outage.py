@@ -218,5 +218,5 @@ async def test_calls_that_fail_say_how_many_before_the_circuit_opens(sqlite_url,
         report = manager.report()
         assert (report.state, report.cause) == (
             Health.UNHEALTHY,
-            "3 of the last 3 calls failed",
+            "3 of the last 3 attempts failed",
         )

@@ -42,7 +42,7 @@ def test_what_stands_around_a_secret_stays():
     "sentence",
     [
         "ai:claude: no API key; set ANTHROPIC_API_KEY",
-        "database: circuit open since 14:02; 5 of the last 5 calls failed; last: timeout",
+        "database: circuit open since 14:02; 5 of the last 5 attempts failed; last: timeout",
         "task-1234567890123456 holds it since src/app/risk-assessment-service.py:17",
         "settings changed; KOO_READ_TOKEN, KOO_OPERATE_TOKEN",
         "the key is refused (HTTP 401, authentication_error); check ANTHROPIC_API_KEY",

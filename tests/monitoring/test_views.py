@@ -272,7 +272,7 @@ def test_an_alert_says_who_has_seen_it_and_what_keeps_it_from_being_told(made):
         Silence(id="later", **terms | {"starts": made.NOW + 1, "ends": made.NOW + 99}),
         Silence(id="other", component="ai:*", ends=made.NOW + 99, **terms),
     )
-    seen = Acknowledgement(id="database:x", since=made.NOW, actor="bob")
+    seen = Acknowledgement(id="database:x", at=made.NOW, actor="bob")
     standing = views.Standing((), (alert,), Mutes(silences, (seen,)))
     shown = views.alert_list(standing, made.NOW)
     [view] = shown.inhibited

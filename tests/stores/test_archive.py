@@ -63,8 +63,10 @@ def test_a_file_of_another_program_is_left_alone(path):
     path.parent.mkdir()
     with sqlite3.connect(path) as foreign:
         foreign.execute("CREATE TABLE theirs (word TEXT)")
+    archive = Archive(path)
+    archive.prepare(SCHEMA)
     with pytest.raises(StoreError, match="belongs to another program"):
-        Archive(path).prepare(SCHEMA)
+        words(archive)
 
 
 def test_a_wrong_statement_is_a_sentence_without_the_statement(archive):

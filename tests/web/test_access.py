@@ -5,7 +5,7 @@ from hashlib import sha256
 import pytest
 
 from koo.testing import FakeClock
-from koo.web import Access, AccessConfig, Scope, is_loopback
+from koo.web import Access, AccessConfig, Problem, Scope, is_loopback
 
 SESSION = "/api/v1/session"
 RESET = "/api/v1/monitoring/database/reset-circuit-breaker"
@@ -219,3 +219,29 @@ def test_the_one_time_code_of_the_link_signs_in(open_stage):
         "scope": "operate", "signed_in": True,
         "about": {"title": "koo test", "version": "", "has_runbooks": False},
     }  # fmt: skip
+
+
+def test_who_guesses_at_one_address_locks_out_nobody_at_another(stage):
+    here = stage.app
+
+    async def elsewhere(scope, receive, send):
+        await here({**scope, "client": ("192.0.2.7", 5000)}, receive, send)
+
+    stage.app = elsewhere
+    guesses = [sign_in(stage, b'{"token": "guessed"}').status for _ in range(61)]
+    assert guesses[-1] == 429
+    stage.app = here
+    assert sign_in(stage).status == 200
+
+
+def test_of_a_thousand_allowances_the_one_unused_longest_is_forgotten(stage):
+    doors = stage.console.desk.doors
+    for number in range(1000):
+        doors.spend(f"sign-in from {number}")
+    for _ in range(59):
+        doors.spend("sign-in from 0")
+    doors.spend("sign-in from elsewhere")
+    with pytest.raises(Problem):
+        doors.spend("sign-in from 0")
+    for _ in range(60):
+        doors.spend("sign-in from 1")

@@ -207,7 +207,7 @@ def test_a_silence_that_another_process_has_lifted_is_404(stage, monkeypatch):
     identity = send(stage, SILENCES, reason="moving").json["silence"]["id"]
 
     async def gone(_):
-        return False
+        return None
 
     monkeypatch.setattr(stage.records.mute_book, "lift", gone)
     assert send(stage, f"{SILENCES}/{identity}", "DELETE").json["code"] == "unknown_silence"

@@ -227,3 +227,26 @@ def test_a_frame_is_taken_again_when_it_is_half_a_second_old():
     assert feed._event() is feed._event()
     clock.advance(0.5)
     assert b"1" in feed._event()
+
+
+@pytest.mark.parametrize("ends", ["signed out", "too long ago"])
+def test_a_stream_ends_with_the_sign_in_that_it_was_opened_with(stage, ends):
+    _, cookie = stage.access.sign_in("test-key-for-reading")
+    headers = {"cookie": f"koo_8000={cookie}"}
+
+    async def visit():
+        stage.console.feed.begin()
+        stream = asyncio.create_task(
+            stage.visit("GET", "/api/v1/monitoring/stream", headers=headers)
+        )
+        await asyncio.sleep(2.5)
+        assert not stream.done()
+        if ends == "signed out":
+            stage.access.sign_out(cookie)
+        else:
+            stage.clock.advance(12 * 3600)
+        return await stream
+
+    answer = run(visit)
+    assert answer.status == 200
+    assert answer.body.count(b"event: dashboard") == 3

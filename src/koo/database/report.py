@@ -78,7 +78,7 @@ def _cause(stats: DatabaseStats, health: Health) -> str | None:
         return breaker.cause
     if check is not None and not check.ok and not check.success_since:
         return check.error
-    return f"{breaker.failures} of the last {breaker.outcomes} calls failed"
+    return f"{breaker.failures} of the last {breaker.outcomes} attempts failed"
 
 
 def _pool_readings(pool: PoolStats) -> Iterator[Reading]:

@@ -62,7 +62,7 @@ class AuditBook:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        self._is_prepared = False
+        archive.prepare(_SCHEMA)
 
     async def append(self, action: Action) -> None:
         """Add a line."""
@@ -73,17 +73,10 @@ class AuditBook:
         return await asyncio.to_thread(self._entries, most, before)
 
     def _append(self, action: Action) -> None:
-        self._prepare()
         self._archive.change(_INSERT, *astuple(action))
 
     def _entries(self, most: int, before: int) -> tuple[AuditEntry, ...]:
-        self._prepare()
         return tuple(_entry(*row) for row in self._archive.read(_PAGE, before, most))
-
-    def _prepare(self) -> None:
-        if not self._is_prepared:
-            self._archive.prepare(_SCHEMA)
-            self._is_prepared = True
 
 
 def _entry(identity: int, at: float, *words: str) -> AuditEntry:

@@ -9,16 +9,16 @@ the same as a page that is opened once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from ..resilience import LISTENER_ERRORS, SYSTEM_CLOCK, Clock, Component, Report
+from ..resilience import LISTENER_ERRORS, SYSTEM_CLOCK, Clock, Component, Health, Report
 from .alerts import RULES, Alert, AlertEvent, Judgement, Memory, Now, Rule, judge, sample_of
 from .alerts.words import watchdog_of
 from .history import History
 from .journal import Journal
 from .metrics import EventCounts, Family, Registry
-from .naming import DATABASE, SERVICE_PREFIX, is_configured
+from .naming import DATABASE, SERVICE_PREFIX, is_configured, kind_of
 from .notify import Mutes
 from .redaction import Redact, redact, redacted
 from .views import (
@@ -53,6 +53,12 @@ _ALIVE: Final = 10.0
 
 def _ignore(_: AlertEvent) -> None:
     """Nobody listens."""
+
+
+def _unreadable(component: str, error: Exception) -> Report:
+    cause = f"its report can't be had; {type(error).__name__}"
+    kind = kind_of(component)
+    return Report(component=component, kind=kind, state=Health.UNHEALTHY, cause=cause)
 
 
 def _no_configuration() -> Mapping[str, object]:
@@ -94,7 +100,7 @@ class Monitor:
         self._memory = Memory()
         self._history = History()
         self.redact = redact
-        self._registry = Registry(self.reports, self.standing, self.counts, clock=clock)
+        self._registry = Registry(self._one_by_one, self.standing, self.counts, clock=clock)
         self._began = clock.time()
         self._observed = float("-inf")
 
@@ -121,11 +127,18 @@ class Monitor:
 
     def reports(self) -> tuple[Report, ...]:
         """A report of each component, redacted. Only looks."""
-        return tuple(map(self.report, self._components.values()))
+        return tuple(self._one_by_one())
+
+    def _one_by_one(self) -> Iterator[Report]:
+        return map(self.report, tuple(self._components.values()))
 
     def report(self, component: Component) -> Report:
-        """The report of one *component*, redacted. Only looks."""
-        return self.redacted(component.report())
+        """The report of one *component*, redacted; unhealthy if it raises. Only looks."""
+        try:
+            report = component.report()
+        except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
+            report = _unreadable(component.name, error)
+        return self.redacted(report)
 
     def redacted(self, report: Report) -> Report:
         """*report* without what must not get out."""
@@ -142,10 +155,10 @@ class Monitor:
     def observe(self) -> tuple[Alert, ...]:
         """As :meth:`alerts`, and remember them and the pool: what ends is seen to end."""
         reports = self.reports()
-        self._observed = self._clock.monotonic()
         for report in reports:
             self._history.note(report, self._clock.time())
         judgement = self._judge(reports)
+        self._observed = self._clock.monotonic()
         self._memory = judgement.memory
         for event in judgement.events:
             self.journal.record_alert(event)
@@ -165,7 +178,10 @@ class Monitor:
     async def watch(self, every: float = 1.0) -> None:
         """Observe every so many seconds until cancelled."""
         while True:
-            self.observe()
+            try:
+                self.observe()
+            except Exception:  # noqa: BLE001 - a number that is none must never end the watch
+                LISTENER_ERRORS.add()
             await self._clock.sleep(every)
 
     def _tell(self, event: AlertEvent) -> None:

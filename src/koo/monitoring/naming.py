@@ -14,6 +14,7 @@ __all__ = [
     "is_isolated",
     "is_lost",
     "is_unanswered",
+    "kind_of",
     "service_name",
 ]
 
@@ -25,6 +26,11 @@ SERVICE_PREFIX: Final = "ai:"
 def service_name(component: str) -> str:
     """The name of a service without the prefix of its component; other names as they are."""
     return component.removeprefix(SERVICE_PREFIX)
+
+
+def kind_of(component: str) -> str:
+    """The kind of the component called so, as far as its name tells: else its name."""
+    return "ai" if component.startswith(SERVICE_PREFIX) else component
 
 
 def is_configured(report: Report) -> bool:

@@ -27,10 +27,10 @@ def why_failing(
     if tally.failures < config.failure_threshold:
         return None
     if tally.failures >= config.failure_rate * tally.outcomes:
-        return f"{tally.failures} of the last {tally.outcomes} calls failed{last_cause(outcome)}"
+        return f"{tally.failures} of the last {tally.outcomes} attempts failed{last_cause(outcome)}"
     is_run = window.streak >= config.failure_threshold
     if is_run and now - window.streak_since >= config.streak_span:
-        return f"{window.streak} calls in a row failed{last_cause(outcome)}"
+        return f"{window.streak} attempts in a row failed{last_cause(outcome)}"
     return None
 
 

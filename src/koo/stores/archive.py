@@ -33,15 +33,15 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._schemas: dict[str, None] = {}
+        self._made = 0
 
     def __repr__(self) -> str:
         return f"Archive({str(self._path)!r})"
 
     def prepare(self, schema: str) -> None:
-        """Make the tables of *schema* where they are missing."""
-        with self._connected() as connection:
-            check_schema(connection, self._path.name)
-            connection.executescript(schema)
+        """Have the tables of *schema* made where they are missing, before the next use."""
+        self._schemas[schema] = None
 
     def read(self, statement: str, *terms: object) -> list[tuple[Any, ...]]:
         """The rows that *statement* finds."""
@@ -69,9 +69,21 @@ class Archive:
                 sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)
             ) as connection:
                 connection.execute("PRAGMA synchronous = NORMAL")
+                self._make_tables(connection)
                 yield connection
         except _FAILURES as error:
+            # It may be another file by now: deleted, or brought back from a copy.
+            self._made = 0
             raise explain(error, self._path.name) from error
+
+    def _make_tables(self, connection: sqlite3.Connection) -> None:
+        if self._made == len(self._schemas):
+            return
+        schemas = tuple(self._schemas)
+        check_schema(connection, self._path.name)
+        for schema in schemas:
+            connection.executescript(schema)
+        self._made = len(schemas)
 
 
 class Transaction:

@@ -107,7 +107,7 @@ class Desk:
     async def check(self, component: Component, request: Request) -> Report:
         """Ask *component* now, or join whoever is asking; only asking anew uses the allowance."""
         reason = await reason_of(request)
-        before = component.report()
+        before = self.monitor.report(component)
         if not before.details.get("fresh"):
             self.doors.spend(self.doors.principal(request).key)
         report = self.monitor.redacted(await component.check())
@@ -130,10 +130,10 @@ class Desk:
         reason, wish = await reason_of(request), self._wish(request)
         if wish and (known := self._moves.find(wish, request.url.path)):
             return known
-        before = component.report()
+        before = self.monitor.report(component)
         _check_generation(before, request)
         work()
-        states = before.state.value, component.report().state.value
+        states = before.state.value, self.monitor.report(component).state.value
         if wish:
             self._moves.keep(wish, request.url.path, states)
         event = self._action(component.name, action, reason, request)

@@ -41,6 +41,7 @@ __all__ = [
 POSTS_PER_MINUTE: Final = 60
 
 _MINUTE: Final = 60.0
+_MOST_KEYS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,13 @@ class Doors:
         if not self.principal(request).looks:
             detail = "this token may call AI services and nothing else; use the read token"
             raise Problem(403, "call_only", detail)
+
+    def still_looks(self, request: Request) -> bool:
+        """Whether who was let in to look still may: a sign-in ends."""
+        try:
+            return self.principal(request).looks
+        except Problem:
+            return False
 
     async def acts(self, request: Request, _: _Documented = None) -> None:
         """Let pass who may act, and comes from our own page if by cookie."""
@@ -119,15 +127,21 @@ class Doors:
 
     def spend(self, key: str) -> None:
         """Take one POST of the allowance of *key*; raises the 429 when it is used up."""
-        limiter = self._limiters.get(key)
-        if limiter is None:
-            limiter = RateLimiter(f"posts of {key}", self._allowance, clock=self._clock)
-            self._limiters[key] = limiter
-        permit = limiter.admit(ONE_REQUEST)
+        permit = self._limiter(key).admit(ONE_REQUEST)
         if isinstance(permit, Rejected):
             detail = "too many POSTs with this token; try again after the time in Retry-After"
             raise Problem.retry(429, "too_many_posts", detail, permit.retry_after or 1)
         permit.settle(SUCCESS)
+
+    def _limiter(self, key: str) -> RateLimiter:
+        """That of *key*; of a thousand the one that was used longest ago is forgotten."""
+        limiter = self._limiters.pop(key, None)
+        if limiter is None:
+            limiter = RateLimiter(f"posts of {key}", self._allowance, clock=self._clock)
+        self._limiters[key] = limiter
+        if len(self._limiters) > _MOST_KEYS:
+            del self._limiters[next(iter(self._limiters))]
+        return limiter
 
     def _bearer(self, header: str) -> Principal | None:
         scheme, _, token = header.partition(" ")
@@ -140,11 +154,20 @@ def _unknown(detail: str) -> Problem:
 
 def check_same_origin(request: Request) -> None:
     """Raise the 403 for a cookie that another site made the browser send."""
-    if request.headers.get("sec-fetch-site") != "same-origin":
+    if not _is_same_origin(request):
         detail = "a signed-in POST must come from this page itself; use a Bearer token elsewhere"
         raise Problem(403, "cross_site", detail)
     if not _is_json(request):
         raise _not_json()
+
+
+def _is_same_origin(request: Request) -> bool:
+    """What the browser says; over plain HTTP, except to this machine, it names the origin alone."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    _, _, origin = request.headers.get("origin", "").partition("://")
+    return origin == request.headers["host"]
 
 
 async def reason_of(request: Request) -> str | None:

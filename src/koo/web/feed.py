@@ -1,7 +1,7 @@
 """The live stream: what the page shows, once a second, to a few visitors at a time.
 
-    frames() --frame, wait a second, frame, ...--> visitor
-    end()    --------------------------------------> every stream ends at once
+    frames() --frame, wait a second, frame, ...--> visitor, who may still look
+    end()    ------------------------------------> every stream ends at once
 
 A server that is asked to stop waits for its open responses; a stream never ends
 by itself, so it has to be ended (see lifecycle).
@@ -19,6 +19,10 @@ from .problems import Problem
 __all__ = ["Feed"]
 
 _FRESH: Final = 0.5
+
+
+def _anybody() -> bool:
+    return True
 
 
 class Feed:
@@ -53,20 +57,25 @@ class Feed:
         if self._ended is not None:
             self._ended.set()
 
-    def frames(self) -> AsyncIterator[bytes]:
-        """A new stream; raises the 503 when there are too many, or none are allowed."""
+    def frames(self, may_look: Callable[[], bool] = _anybody) -> AsyncIterator[bytes]:
+        """A new stream, as long as the visitor *may_look*.
+
+        Raises the 503 when there are too many, or none are allowed.
+        """
         if self._ended is None or self._ended.is_set():
             raise Problem.retry(503, "stopping", "the server is starting or stopping", 1)
         if self.visitors >= self._most:
             detail = f"{self._most} streams are open already; ask for the dashboard instead"
             raise Problem.retry(503, "too_many_streams", detail, 10)
-        return self._frames(self._ended)
+        return self._frames(self._ended, may_look)
 
-    async def _frames(self, ended: asyncio.Event) -> AsyncIterator[bytes]:
+    async def _frames(
+        self, ended: asyncio.Event, may_look: Callable[[], bool]
+    ) -> AsyncIterator[bytes]:
         self.visitors += 1
         try:
             yield b"retry: 2000\n\n"
-            while not ended.is_set():
+            while not ended.is_set() and may_look():
                 yield self._event()
                 await self._pause(ended)
         finally:

@@ -69,6 +69,7 @@ EVENTS = {
     "ai:claude: attempt 1 failed, next in 0.50 s; RateLimitError":
         RetryScheduled("ai:claude", 1, 0.5, ERROR),
     "ai:claude: gave up after 3 attempts; RateLimitError": GaveUp("ai:claude", 3, ERROR),
+    "ai:claude: gave up after 1 attempt; RateLimitError": GaveUp("ai:claude", 1, ERROR),
     "database: circuit open, it was closed; 5 of 5 failed":
         StateChanged("database", "closed", "open", "5 of 5 failed"),
     "ai:claude: circuit isolated, it was normal; the key is refused":

@@ -74,7 +74,6 @@ class Arrivals:
 async def test_a_process_killed_between_claim_and_send_loses_nothing(post, tmp_path):
     path = tmp_path / "state.db"
     outbox = Outbox(Archive(path))
-    outbox.prepare()
     message = Message("database:critical", 1.0, (), (post.alert(),))
     outbox.post(("hook",), (message,), Book(), Now(0.0, 0.0), courier="me")
     killing = [sys.executable, "-c", KILLED_BETWEEN_CLAIM_AND_SEND, path]

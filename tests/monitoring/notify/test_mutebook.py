@@ -32,7 +32,7 @@ def silence(clock, identity="s1", **more):
     return Silence(id=identity, component="ai:*", **terms | more)
 
 
-SEEN = Acknowledgement(id="ai:a:circuit-open", since=5.0, actor="ann", reason="on it")
+SEEN = Acknowledgement(id="ai:a:circuit-open", at=5.0, actor="ann", reason="on it")
 
 
 async def test_a_new_book_is_empty(opened):
@@ -57,8 +57,8 @@ async def test_a_silence_can_be_changed_and_lifted(opened, clock):
     await book.silence(silence(clock))
     await book.silence(silence(clock, reason="still moving"))
     assert [one.reason for one in book.mutes().silences] == ["still moving"]
-    assert await book.lift("s1") is True
-    assert await book.lift("s1") is False
+    assert await book.lift("s1") == silence(clock, reason="still moving")
+    assert await book.lift("s1") is None
     assert book.mutes() == Mutes()
 
 
@@ -73,8 +73,8 @@ async def test_of_a_thousand_acknowledgements_the_oldest_is_forgotten(opened, mo
     monkeypatch.setattr("koo.monitoring.notify.mutebook._ACKNOWLEDGED_KEPT", 3)
     book = await opened()
     for number in range(5):
-        await book.acknowledge(Acknowledgement(id="x:y", since=float(number), actor="ann"))
-    assert [seen.since for seen in book.mutes().acknowledgements] == [2, 3, 4]
+        await book.acknowledge(Acknowledgement(id="x:y", at=float(number), actor="ann"))
+    assert [seen.at for seen in book.mutes().acknowledgements] == [2, 3, 4]
 
 
 async def test_a_book_that_follows_knows_what_others_mute_and_outlasts_a_lost_file(

@@ -67,14 +67,14 @@ def test_nobody_is_reminded_of_what_is_silenced(post):
 
 
 def test_nobody_is_reminded_of_what_somebody_has_seen(post):
-    seen = Acknowledgement(id="database:circuit-open", since=post.START, actor="ann")
+    seen = Acknowledgement(id="database:circuit-open", at=post.START, actor="ann")
     box = post.Postbox(Mutes(acknowledgements=(seen,)), wait=0, interval=10, repeat=60)
     assert len(box.stand(post.alert(), seconds=500)) == 1
     assert len(box.stand(seconds=10)) == 1
 
 
 def test_what_begins_anew_has_been_seen_by_nobody(post):
-    seen = Acknowledgement(id="database:circuit-open", since=post.START - 900, actor="ann")
+    seen = Acknowledgement(id="database:circuit-open", at=post.START - 900, actor="ann")
     box = post.Postbox(Mutes(acknowledgements=(seen,)), wait=0, interval=10, repeat=60)
     assert len(box.stand(post.alert(), seconds=61)) == 2
 

@@ -13,9 +13,7 @@ NOW = Now(5.0, 1000.0)
 
 @pytest.fixture
 def outbox(tmp_path):
-    outbox = Outbox(Archive(tmp_path / "state.db"))
-    outbox.prepare()
-    return outbox
+    return Outbox(Archive(tmp_path / "state.db"))
 
 
 @pytest.fixture

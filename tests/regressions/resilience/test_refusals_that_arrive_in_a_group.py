@@ -85,7 +85,7 @@ def test_a_real_failure_beside_a_refusal_is_a_failure():
         mixed = ExceptionGroup("", [CIRCUIT, ConnectionError()])
         outcome = await through.outcome(raising(mixed), Ask(nanousd=500))
         assert outcome.attempts == 1, "a refusal inside is not tried again"
-        assert gate.stats().cause == "1 of the last 1 calls failed; last: ConnectionError"
+        assert gate.stats().cause == "1 of the last 1 attempts failed; last: ConnectionError"
         assert budget.stats().spent_nanousd == 500
 
     run(calls())

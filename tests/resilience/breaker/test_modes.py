@@ -184,7 +184,7 @@ def test_a_reset_says_whose_word_it_was(gate):
 
 # -- what is told of it ------------------------------------------------------------------------
 
-OPENED = StateChanged("dep", "closed", "open", "5 of the last 5 calls failed; last: boom")
+OPENED = StateChanged("dep", "closed", "open", "5 of the last 5 attempts failed; last: boom")
 
 
 def told(clock, *deeds):

@@ -40,7 +40,7 @@ def test_every_transition_is_told_once_after_it_happened(clock):
     clock.advance(60)
     calls(gate, 2)
     assert told == [
-        StateChanged("dep", "closed", "open", "5 of the last 5 calls failed; last: boom"),
+        StateChanged("dep", "closed", "open", "5 of the last 5 attempts failed; last: boom"),
         StateChanged("dep", "open", "half_open", "the wait is over; probing"),
         StateChanged("dep", "half_open", "closed", "2 probes succeeded"),
     ]

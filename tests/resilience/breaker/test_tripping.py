@@ -19,7 +19,7 @@ def test_five_failures_of_five_calls_trip(clock):
     assert gate.stats().state is State.CLOSED
     call(gate, FAILED)
     assert gate.stats().state is State.OPEN
-    assert gate.stats().cause == "5 of the last 5 calls failed; last: boom"
+    assert gate.stats().cause == "5 of the last 5 attempts failed; last: boom"
 
 
 def test_five_failures_of_ten_thousand_calls_do_not_trip(clock):
@@ -93,7 +93,7 @@ def test_a_run_of_failures_spread_over_a_second_trips(clock):
     assert gate.stats().state is State.CLOSED
     call(gate, FAILED)
     assert gate.stats().state is State.OPEN
-    assert gate.stats().cause == "5 calls in a row failed; last: boom"
+    assert gate.stats().cause == "5 attempts in a row failed; last: boom"
 
 
 def test_a_run_that_is_not_yet_a_second_long_does_not_trip(clock):
@@ -121,7 +121,7 @@ def test_a_run_whose_beginning_has_left_the_window_trips_by_the_rest_of_it(clock
         call(gate, FAILED)
     assert gate.stats().state is State.CLOSED
     call(gate, FAILED)
-    assert gate.stats().cause == "5 of the last 5 calls failed; last: boom"
+    assert gate.stats().cause == "5 of the last 5 attempts failed; last: boom"
 
 
 def test_four_failures_in_a_row_are_no_run(clock):
@@ -214,7 +214,7 @@ def test_an_open_circuit_refuses_and_says_when_to_come_back(clock):
     refusal = refused(gate)
     assert refusal.retry_after == pytest.approx(40)
     assert str(refusal) == (
-        "dep: circuit open (5 of the last 5 calls failed; last: boom); try again in 40.0 s"
+        "dep: circuit open (5 of the last 5 attempts failed; last: boom); try again in 40.0 s"
     )
 
 
@@ -249,4 +249,4 @@ def test_a_window_of_time_alone_forgets_by_time(clock):
 def test_a_failure_without_a_cause_is_told_without_one(clock):
     gate = breaker(clock)
     calls(gate, 5, Failure(retryable=True, trips=True))
-    assert gate.stats().cause == "5 of the last 5 calls failed"
+    assert gate.stats().cause == "5 of the last 5 attempts failed"

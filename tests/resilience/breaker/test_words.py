@@ -35,7 +35,7 @@ def isolated(gate):
 
 
 MOVES = {
-    "5 of the last 5 calls failed; last: boom": lambda gate, clock: trip(gate),
+    "5 of the last 5 attempts failed; last: boom": lambda gate, clock: trip(gate),
     "the wait is over; probing": probing,
     "a probe failed; last: boom": lambda gate, clock: probing(gate, clock).settle(FAILED),
     "2 probes succeeded": recovered,
@@ -65,7 +65,7 @@ def test_a_wait_that_is_prolonged_says_why_anew(gate):
 def test_a_refusal_while_open_says_why_and_when(gate):
     trip(gate)
     assert str(refused(gate)) == (
-        "dep: circuit open (5 of the last 5 calls failed; last: boom); try again in 60.0 s"
+        "dep: circuit open (5 of the last 5 attempts failed; last: boom); try again in 60.0 s"
     )
 
 

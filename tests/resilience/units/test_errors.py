@@ -60,8 +60,8 @@ def test_each_refusal_says_in_words_of_its_own_what_was_refused(error):
         (Rejected("orders", 0.004), "orders: refused; try again in 0.1 s"),
         (RateLimited("orders", 2.26), "orders: rate limit reached; try again in 2.3 s"),
         (
-            CircuitOpen("orders", 60, "5 calls in a row failed"),
-            "orders: circuit open (5 calls in a row failed); try again in 60.0 s",
+            CircuitOpen("orders", 60, "5 attempts in a row failed"),
+            "orders: circuit open (5 attempts in a row failed); try again in 60.0 s",
         ),
     ],
 )

@@ -6,7 +6,6 @@ Without Chromium these tests are skipped; `apt-get install chromium` brings it.
 from __future__ import annotations
 
 import asyncio
-import base64
 import itertools
 import os
 import shutil
@@ -144,10 +143,6 @@ class Page:
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=2 if phone else 1, mobile=phone,
         )  # fmt: skip
-
-    async def photograph(self, path, *, whole=False):
-        shot = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        Path(path).write_bytes(base64.b64decode(shot["data"]))
 
 
 @asynccontextmanager

@@ -1,14 +1,11 @@
 """The page as a person sees it, in a real Chromium against a real server."""
 
-from pathlib import Path
-
 import pytest
 
 from koo.resilience import Reading
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
-PICTURE = Path(__file__).parents[3] / "docs" / "page.png"
 SERVICE_ROW = "document.querySelector('.services tbody tr')"
 SIGN_IN = "document.querySelector('dialog[open] input[name=token]') !== null"
 
@@ -22,7 +19,6 @@ def nothing_foreign(page):
 async def test_the_first_glance_says_what_since_when_why_what_it_costs_and_what_to_press(
     night, serve, browse
 ):
-    """Also takes the picture in docs/: delete it, and the next run takes a new one."""
     stage = night(runbooks="## Database circuit open\n")
     with serve(stage.app) as server:
         link = stage.access.sign_in_link("")
@@ -32,7 +28,7 @@ async def test_the_first_glance_says_what_since_when_why_what_it_costs_and_what_
             for words in (
                 "Database circuit open",
                 "The system is unhealthy",
-                "5 of the last 8 calls failed; last: connection refused",
+                "5 of the last 8 attempts failed; last: connection refused",
                 "412 calls refused",
                 "Do not reset yet",
                 "Check the database",
@@ -50,8 +46,6 @@ async def test_the_first_glance_says_what_since_when_why_what_it_costs_and_what_
             assert [row.split("\n")[0] for row in await page.js(rows)] == [
                 "claude", "gemini", "openai", "perplexity",
             ]  # fmt: skip
-            if not PICTURE.exists():
-                await page.photograph(PICTURE)
             nothing_foreign(page)
             assert await page.js("reports") == []
 
@@ -69,6 +63,28 @@ async def test_the_page_fits_a_phone_and_a_dark_room(night, serve, browse, tmp_p
                 assert await page.js("document.documentElement.scrollWidth") == 390
                 ground = await page.js("getComputedStyle(document.body).backgroundColor")
                 assert ground == ("rgb(12, 15, 19)" if dark else "rgb(244, 246, 248)")
+
+
+async def test_the_page_cuts_nothing_off_on_a_small_screen(night, serve, browse):
+    cut = "[...document.querySelectorAll('main *')].filter(it => it.scrollWidth > it.clientWidth"
+    stage = night()
+    with serve(stage.app) as server:
+        async with browse(server.base) as page:
+            await page.dress(width=1280, height=800)
+            await page.open()
+            await page.see("p50 / p95 / p99")
+            texts = ".facts dd, .tile small, .state, .cause, .limits small"
+            assert await page.js(f"{cut} && it.matches('{texts}')).map(it => it.innerText)") == []
+
+
+async def test_what_a_circuit_counts_is_not_taken_for_calls(night, serve, browse):
+    stage = night()
+    with serve(stage.app) as server:
+        async with browse(server.base) as page:
+            await page.open()
+            await page.see("1 of 41 attempts failed")
+            await page.see("answered")
+            await page.see("1,204 in all; timeout")
 
 
 async def test_with_tokens_the_page_shows_nothing_until_somebody_signs_in(
@@ -89,6 +105,20 @@ async def test_with_tokens_the_page_shows_nothing_until_somebody_signs_in(
             buttons = "[...document.querySelectorAll('.database button')].map(it => it.disabled)"
             assert await page.js(buttons) == [True, True, True]
             stage.access.sign_out("anything")
+            await page.click("Sign out")
+            await page.until(SIGN_IN)
+
+
+async def test_somebody_signs_in_over_plain_http_from_another_machine(night, serve, browse, tokens):
+    stage = night(read=tokens["read"], operate=tokens["operate"], hosts=("koo.test",))
+    with serve(stage.app) as server:
+        base = server.base.replace("127.0.0.1", "koo.test")
+        async with browse(base, "--host-resolver-rules=MAP koo.test 127.0.0.1") as page:
+            await page.open()
+            await page.fill("token", tokens["operate"])
+            await page.click("Sign in")
+            await page.see("Database circuit open")
+            await page.see("Sign out")
             await page.click("Sign out")
             await page.until(SIGN_IN)
 

@@ -41,7 +41,7 @@ def cause_of(
         case Health.UNHEALTHY:
             if check is not None and not check.ok and not check.success_since:
                 return check.error
-            return f"{breaker.failures} of the last {breaker.outcomes} calls failed"
+            return f"{breaker.failures} of the last {breaker.outcomes} attempts failed"
     return breaker.cause
 
 

@@ -58,7 +58,11 @@ class JSONLines(logging.Formatter):
             said["fields"] = fields
         if traceback := _traceback(self, record):
             said["traceback"] = traceback
-        return json.dumps(_redacted(said, self._redact), default=str)
+        return json.dumps(_redacted(said, self._redact), default=self._word)
+
+    def _word(self, value: object) -> str:
+        """What JSON has no form for, such as an exception, in words."""
+        return self._redact(str(value))
 
 
 def _request_of(record: logging.LogRecord) -> str | None:

@@ -117,7 +117,8 @@ def _of_a_call(event: CallRejected | RetryScheduled | GaveUp | ConnectionEvent) 
             fields = {"attempt": attempt, "delay": round(delay, 6), **_of_an_error(error)}
             return Line(logging.INFO, name, "retry", message, fields, may_drown=True)
         case GaveUp(name, attempts, error):
-            message = f"{name}: gave up after {attempts} attempts; {type(error).__name__}"
+            times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+            message = f"{name}: gave up after {times}; {type(error).__name__}"
             fields = {"attempts": attempts, **_of_an_error(error)}
             return Line(logging.WARNING, name, "give_up", message, fields, may_drown=True)
         case ConnectionEvent(name, what, cause):

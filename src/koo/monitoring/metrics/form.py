@@ -10,9 +10,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isfinite
 from typing import Final
 
-from .family import Family, Labels, Spread
+from .family import Family, Labels, Point, Spread
 
 __all__ = ["JSON", "OPEN_METRICS", "PROMETHEUS", "Form", "choose_form"]
 
@@ -77,9 +78,9 @@ def _help(family: Family) -> str:
 
 
 def _samples(family: Family, name: str) -> Iterator[str]:
-    lines = "".join([f"{name}{labels.text} {value!r}\n" for value, labels in family.points])
-    if "inf\n" in lines or "nan\n" in lines:  # labels end in a brace, so this is a number
-        points = family.points
+    points = family.points
+    lines = "".join([f"{name}{labels.text} {value!r}\n" for value, labels in points])
+    if _has_words(lines, points):
         lines = "".join([f"{name}{labels.text} {_number(value)}\n" for value, labels in points])
     yield lines
     for spread in family.spreads:
@@ -98,8 +99,15 @@ def _histogram(name: str, labels: Labels, bounds: tuple[float, ...]) -> str:
     return "".join((*lines, f"{name}_count{outer} %d\n", f"{name}_sum{outer} %s\n"))
 
 
+def _has_words(lines: str, points: tuple[Point, ...]) -> bool:
+    """Whether a number in *lines* is written as a word, as are infinity and True."""
+    kinds = {type(value) for value, _ in points}
+    # Labels end in a brace, so what ends like this is a number.
+    return not kinds <= {int, float} or (float in kinds and ("inf\n" in lines or "nan\n" in lines))
+
+
 def _number(value: float) -> str:
-    text = repr(value)
+    text = repr(value if type(value) is int else float(value))
     return text if text[-1] not in "fn" else text.replace("inf", "Inf").replace("nan", "NaN")
 
 
@@ -114,7 +122,7 @@ def _write_json(families: Iterable[Family]) -> str:
 
 def _family(family: Family) -> dict[str, object]:
     points: list[object] = [
-        {"labels": dict(labels), "value": float(value)} for value, labels in family.points
+        {"labels": dict(labels), "value": _finite(value)} for value, labels in family.points
     ]
     points += [_spread(spread) for spread in family.spreads]
     return {
@@ -135,9 +143,14 @@ def _spread(spread: Spread) -> dict[str, object]:
     return {
         "labels": dict(spread.labels),
         "count": stats.count,
-        "sum": spread.total,
+        "sum": _finite(spread.total),
         **scaled,
     }
+
+
+def _finite(value: float) -> float | None:
+    """*value*; None for what JSON has no number for."""
+    return float(value) if isfinite(value) else None
 
 
 PROMETHEUS: Final = Form("text/plain; version=0.0.4; charset=utf-8", _write_prometheus)

@@ -6,6 +6,7 @@ ends in ``_total``; so nothing that somebody counts can be forgotten here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,9 +14,10 @@ from typing import Final
 
 from .family import Kind
 
-__all__ = ["HIDDEN", "Name", "name_of", "spread_of"]
+__all__ = ["HIDDEN", "Name", "lettered", "name_of", "spread_of"]
 
 _NANO: Final = 1e-9
+_FOREIGN: Final = re.compile(r"[^a-zA-Z0-9_]|^(?=[0-9])")
 #: A token is recorded as the smallest duration that a histogram keeps apart.
 _TOKEN: Final = 2.0**20
 
@@ -221,6 +223,11 @@ _SPREADS: Final[Mapping[tuple[str, str], Name]] = MappingProxyType(
 )
 
 
+def lettered(name: str) -> str:
+    """*name* as Prometheus takes it: one that it does not take costs the whole scrape."""
+    return _FOREIGN.sub("_", name)
+
+
 def name_of(kind: str, reading: str) -> Name:
     """What a *reading* of a component of *kind* is called."""
     known = _READINGS.get((kind, reading))
@@ -237,4 +244,4 @@ def spread_of(kind: str, distribution: str) -> Name:
 
 
 def _derived(kind: str, name: str) -> str:
-    return f"koo_{kind}_{name}".replace(".", "_").replace("-", "_")
+    return lettered(f"koo_{kind}_{name}")

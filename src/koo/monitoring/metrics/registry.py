@@ -19,7 +19,7 @@ from ..alerts import Alert
 from ..naming import SERVICE_PREFIX, is_configured, service_name
 from .counts import EventCounts
 from .family import Family, Kind, Labels, Point, Spread
-from .names import HIDDEN, Name, name_of, spread_of
+from .names import HIDDEN, Name, lettered, name_of, spread_of
 
 __all__ = ["Registry"]
 
@@ -113,8 +113,8 @@ class Registry:
             plan = _Plan(None, Labels(), Labels())
         else:
             name = name_of(kind, reading.name)
-            labels = Labels((*who, *name.labels, *reading.labels))
-            plan = _Plan(name, labels, Labels((*who, *reading.labels)))
+            labels = _labels(*who, *name.labels, *reading.labels)
+            plan = _Plan(name, labels, _labels(*who, *reading.labels))
             self._heads[name.name] = _head(name, name.kind)
             if name.limit:
                 self._heads[name.limit] = _limit_head(name)
@@ -122,7 +122,7 @@ class Registry:
 
     def _plan_spread(self, report: Report, item: Distribution) -> tuple[Name, Labels]:
         name = spread_of(report.kind, item.name)
-        labels = Labels((*_who(report), *item.labels))
+        labels = _labels(*_who(report), *item.labels)
         self._heads[name.name] = _head(name, Kind.HISTOGRAM)
         return _keep(self._spread_plans, (report.component, item.name, item.labels), (name, labels))
 
@@ -150,6 +150,14 @@ def _keep(plans: dict[_Key, P], key: _Key, plan: P) -> P:
         plans.clear()
     plans[key] = plan
     return plan
+
+
+def _labels(*given: tuple[str, str]) -> Labels:
+    """*given* with names that Prometheus takes, each name once: of two the first."""
+    named: dict[str, str] = {}
+    for name, value in given:
+        named.setdefault(lettered(name), value)
+    return Labels(named.items())
 
 
 def _who(report: Report) -> tuple[tuple[str, str], ...]:
@@ -213,29 +221,23 @@ _STATES_OF_ALL: Final = {
 }
 
 
-class _StateLabels(NamedTuple):
-    who: Labels
-    health: tuple[tuple[Health, Labels], ...]
-    circuit: tuple[tuple[State, Labels], ...]
-
-
 @lru_cache(_MOST_COMPONENTS)
-def _state_labels(component: str) -> _StateLabels:
-    who = ("component", component)
-    return _StateLabels(
-        Labels((who,)),
-        tuple((state, Labels((who, ("state", state.value)))) for state in Health),
-        tuple((state, Labels((who, ("state", state.value)))) for state in State),
-    )
+def _whose(component: str) -> Labels:
+    return Labels((("component", component),))
+
+
+@lru_cache(_MOST_COMPONENTS * len(Health))
+def _which(component: str, states: type[Health | State], now: Health | State) -> tuple[Point, ...]:
+    """A point for each of *states*: 1 for the one that is *now*, 0 for the others."""
+    who = "component", component
+    return tuple(Point(int(it is now), Labels((who, ("state", it.value)))) for it in states)
 
 
 def _sort_in_state(points: _Points, report: Report) -> None:
-    who, health, circuit = _state_labels(report.component)
-    points["koo_health"] += [_point(Point, (int(report.state is it), of)) for it, of in health]
+    component, who = report.component, _whose(report.component)
+    points["koo_health"] += _which(component, Health, report.state)
     if (breaker := report.breaker) is not None:
-        points["koo_circuit"] += [
-            _point(Point, (int(breaker.state is it), of)) for it, of in circuit
-        ]
+        points["koo_circuit"] += _which(component, State, breaker.state)
         points["koo_circuit_since_timestamp_seconds"].append(Point(breaker.since or 0, who))
         points["koo_circuit_failures"].append(Point(breaker.failures, who))
         points["koo_circuit_rejected_total"].append(Point(breaker.rejected_total, who))

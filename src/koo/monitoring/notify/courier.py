@@ -28,7 +28,7 @@ from ..alerts import Alert, Now
 from ..naming import NOTIFICATIONS
 from .channels import Channel
 from .mutes import Mutes
-from .outbox import Attendance, Letter, Outbox
+from .outbox import Letter, Outbox
 from .posting import failure_of
 from .retelling import Retelling
 from .routing import Book, RoutingConfig, decide, together
@@ -117,7 +117,7 @@ class Courier:
         self._clock = clock
         self._random = random
         self._token = secrets.token_hex(6)
-        self._is_prepared = self._follows = False
+        self._follows = False
         self._elsewhere: tuple[Alert, ...] = ()
         self._book: Book | None = None
         self._sent = self._failed = self._buried = self._outbox_errors = 0
@@ -177,8 +177,9 @@ class Courier:
     async def decide(self) -> None:
         """Attend; if this courier leads, write down what is to be told now of what all see."""
         now, here = Now.of(self._clock), tuple(self._standing())
+        attend, absence = self._outbox.attend, self._config.absence
         try:
-            attendance = await asyncio.to_thread(self._attend, here, now)
+            attendance = await asyncio.to_thread(attend, self._me, here, now.wall, absence)
         except StoreError:
             self._follows = False
             raise
@@ -194,12 +195,6 @@ class Courier:
     def _me(self) -> str:
         # With the process, because a fork would lead beside its parent under one name.
         return f"{os.getpid()}-{self._token}"
-
-    def _attend(self, here: Iterable[Alert], now: Now) -> Attendance:
-        if not self._is_prepared:
-            self._outbox.prepare()
-            self._is_prepared = True
-        return self._outbox.attend(self._me, here, now.wall, self._config.absence)
 
     async def _decided(self, here: Iterable[Alert], now: Now) -> Book | None:
         """What is told by now; None if another leads by now."""
@@ -221,8 +216,9 @@ class Courier:
             await self._clock.sleep(retelling.every)
 
     async def _claim(self, channel: Channel) -> Letter | None:
-        now, lease = self._clock.time(), self._config.lease
-        return await asyncio.to_thread(self._outbox.claim, channel.name, now, lease)
+        config = self._config
+        claim = partial(self._outbox.claim, longest_pause=config.longest_pause)
+        return await asyncio.to_thread(claim, channel.name, self._clock.time(), config.lease)
 
     async def _send(self, channel: Channel, letter: Letter) -> None:
         error = await failure_of(channel.send(letter.message), self._config.timeout)

@@ -25,8 +25,8 @@ CREATE TABLE IF NOT EXISTS koo_silences (
     starts REAL NOT NULL, ends REAL NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS koo_acknowledgements (
-    alert TEXT NOT NULL, since REAL NOT NULL, actor TEXT NOT NULL, reason TEXT,
-    PRIMARY KEY (alert, since)
+    alert TEXT NOT NULL, at REAL NOT NULL, actor TEXT NOT NULL, reason TEXT,
+    PRIMARY KEY (alert, at)
 );
 """
 _FORGET_OLDEST: Final = """
@@ -45,7 +45,8 @@ class MuteBook:
         self._archive = archive
         self._clock = clock
         self._mutes = Mutes()
-        self._is_prepared = False
+        self._reads = self._read_last = 0
+        archive.prepare(_SCHEMA)
 
     def mutes(self) -> Mutes:
         """What is muted, as last known. Only looks."""
@@ -69,9 +70,12 @@ class MuteBook:
         await self._change("DELETE FROM koo_silences WHERE ends <= ?", self._clock.time())
         await self._change(statement, *astuple(silence))
 
-    async def lift(self, identity: str) -> bool:
-        """End the silence called so; False if there is none."""
-        return await self._change("DELETE FROM koo_silences WHERE id = ?", identity) > 0
+    async def lift(self, identity: str) -> Silence | None:
+        """End the silence called so, whoever began it; None if there is none."""
+        await self._read()
+        known = next((one for one in self._mutes.silences if one.id == identity), None)
+        await self._change("DELETE FROM koo_silences WHERE id = ?", identity)
+        return known
 
     async def acknowledge(self, seen: Acknowledgement) -> None:
         """Remind nobody of this incident; of a thousand the oldest is forgotten."""
@@ -79,25 +83,19 @@ class MuteBook:
         await self._change(statement, *astuple(seen))
         await self._change(_FORGET_OLDEST, _ACKNOWLEDGED_KEPT)
 
-    async def _change(self, statement: str, *terms: object) -> int:
-        changed = await asyncio.to_thread(self._changed, statement, *terms)
+    async def _change(self, statement: str, *terms: object) -> None:
+        await asyncio.to_thread(self._archive.change, statement, *terms)
         await self._read()
-        return changed
 
     async def _read(self) -> None:
-        self._mutes = await asyncio.to_thread(self._found)
-
-    def _prepare(self) -> None:
-        if not self._is_prepared:
-            self._archive.prepare(_SCHEMA)
-            self._is_prepared = True
-
-    def _changed(self, statement: str, *terms: object) -> int:
-        self._prepare()
-        return self._archive.change(statement, *terms)
+        self._reads += 1
+        mine = self._reads
+        found = await asyncio.to_thread(self._found)
+        # One that began before a change may end after it.
+        if mine > self._read_last:
+            self._read_last, self._mutes = mine, found
 
     def _found(self) -> Mutes:
-        self._prepare()
         silences = self._archive.read(
             "SELECT * FROM koo_silences WHERE ends > ? ORDER BY starts, id", self._clock.time()
         )
@@ -112,5 +110,5 @@ def _silence(identity: str, component: str, rule: str, *terms: object) -> Silenc
     return Silence(id=identity, component=component, rule=rule, **fields)  # type: ignore[arg-type]
 
 
-def _acknowledgement(alert: str, since: float, actor: str, reason: str | None) -> Acknowledgement:
-    return Acknowledgement(id=alert, since=since, actor=actor, reason=reason)
+def _acknowledgement(alert: str, at: float, actor: str, reason: str | None) -> Acknowledgement:
+    return Acknowledgement(id=alert, at=at, actor=actor, reason=reason)

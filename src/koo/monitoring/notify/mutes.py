@@ -51,10 +51,13 @@ class Silence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
-    """*actor* has seen the alert *id* that began at *since*, and need not be reminded of it."""
+    """*actor* has seen by *at* (epoch seconds) that the alert *id* fires: no more reminders.
+
+    Not the alert's own beginning, because each process has seen another one.
+    """
 
     id: str
-    since: float
+    at: float
     actor: str
     reason: str | None = None
 
@@ -82,6 +85,6 @@ class Mutes:
         return max(silences, key=lambda one: one.ends, default=None)
 
     def acknowledgement_of(self, alert: Alert) -> Acknowledgement | None:
-        """Who has seen this incident."""
-        seen = (it for it in self.acknowledgements if (it.id, it.since) == (alert.id, alert.since))
-        return next(seen, None)
+        """Who has seen this incident, the last of them."""
+        seen = (it for it in self.acknowledgements if it.id == alert.id and alert.since <= it.at)
+        return max(seen, key=lambda it: it.at, default=None)

@@ -67,7 +67,7 @@ _COURIERS: Final = "SELECT name, standing FROM koo_couriers ORDER BY id"
 _CLAIM: Final = """
 UPDATE koo_letters SET due = ?, attempts = attempts + 1 WHERE id = (
     SELECT min(id) FROM koo_letters AS one
-    WHERE channel = ? AND NOT dead AND due <= ? AND NOT EXISTS (
+    WHERE channel = ? AND NOT dead AND (due <= ? OR due > ?) AND NOT EXISTS (
         SELECT 1 FROM koo_letters AS older
         WHERE older.channel = one.channel AND older.topic = one.topic
         AND NOT older.dead AND older.id < one.id
@@ -109,10 +109,7 @@ class Outbox:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-
-    def prepare(self) -> None:
-        """Make the tables where they are missing."""
-        self._archive.prepare(_SCHEMA)
+        archive.prepare(_SCHEMA)
 
     def attend(
         self, courier: str, standing: Iterable[Alert], now: float, absence: float
@@ -181,10 +178,17 @@ class Outbox:
         }
         return Book(MappingProxyType(groups), ends_from)
 
-    def claim(self, channel: str, now: float, lease: float) -> Letter | None:
-        """The next letter for *channel*, nobody else's for *lease* seconds; None without one."""
+    def claim(
+        self, channel: str, now: float, lease: float, *, longest_pause: float = 900.0
+    ) -> Letter | None:
+        """The next letter for *channel*, nobody else's for *lease* seconds; None without one.
+
+        What is due later than the *longest_pause* from now was written before the wall clock
+        was set back, and is due.
+        """
+        latest = now + max(lease, longest_pause)
         with self._archive.write() as transaction:
-            rows = transaction.read(_CLAIM, now + lease, channel, now)
+            rows = transaction.read(_CLAIM, now + lease, channel, now, latest)
         if not rows:
             return None
         identity, channel, body, posted, attempts = rows[0]

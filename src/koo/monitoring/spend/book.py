@@ -49,7 +49,7 @@ class SpendBook:
         self._clock = clock
         self._meter = Meter()
         self._unwritten: dict[Place, Counts] = {}
-        self._is_prepared = False
+        archive.prepare(_SCHEMA)
         self.failures_total = 0
 
     def note(self, reports: Iterable[Report]) -> None:
@@ -95,20 +95,13 @@ class SpendBook:
             await self.write()
 
     def _write(self, rows: Mapping[Place, Counts]) -> None:
-        self._prepare()
         with self._archive.write() as transaction:
             transaction.change_all(_ADD, [(*place, *counts) for place, counts in rows.items()])
             transaction.change(_FORGET, day_of(self._clock.time(), _KEPT_DAYS - 1))
 
     def _read(self, since: str) -> dict[Place, Counts]:
-        self._prepare()
         rows = self._archive.read(_READ, since)
         return {(day, of, model): (a, b, c, d) for day, of, model, a, b, c, d in rows}
-
-    def _prepare(self) -> None:
-        if not self._is_prepared:
-            self._archive.prepare(_SCHEMA)
-            self._is_prepared = True
 
 
 def _add(rows: dict[Place, Counts], place: Place, counts: Counts) -> None:

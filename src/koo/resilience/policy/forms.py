@@ -52,11 +52,6 @@ class Attempt:
         at = self._begun.deadline_at
         return None if at is None else Deadline(at)
 
-    @property
-    def previous(self) -> Exception | None:
-        """The error of the attempt before."""
-        return self._begun.last_error
-
     def settle(self, outcome: Outcome) -> None:
         """Say how a block that raises nothing has ended: what it spent, or that it failed.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -89,12 +90,11 @@ class _Monitoring:
         report = self.desk.monitor.report(self.desk.database())
         return PoolMetricsAnswer(self.desk.monitor.pool_metrics(report), self.desk.now())
 
-    async def stream(self) -> StreamingResponse:
+    async def stream(self, request: Request) -> StreamingResponse:
         """The dashboard as server-sent events, once a second."""
+        frames = self.feed.frames(partial(self.desk.doors.still_looks, request))
         headers = {"X-Accel-Buffering": "no"}
-        return StreamingResponse(
-            self.feed.frames(), media_type="text/event-stream", headers=headers
-        )
+        return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
 
     async def check(self, request: Request) -> CheckAnswer:
         """Ask the database now. Joins a check in flight; an answer is used for a second."""

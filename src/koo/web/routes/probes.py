@@ -45,7 +45,7 @@ class _Probes:
         component = self.monitor.component(name)
         if component is None:
             return True
-        report = component.report()
+        report = self.monitor.report(component)
         return report.state is Health.MAINTENANCE or is_lost(report)
 
 

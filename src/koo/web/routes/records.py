@@ -71,11 +71,10 @@ class _RecordRoutes:
     async def lift(self, silence: str, request: Request) -> SilenceAnswer:
         """End a silence now; what fires and was silenced is told."""
         reason = await reason_of(request)
-        known = [one for one in self.records.mute_book.mutes().silences if one.id == silence]
-        if not known or not await self.records.mute_book.lift(silence):
+        lifted = await self.records.mute_book.lift(silence)
+        if lifted is None:
             detail = "there is no such silence; GET /api/v1/monitoring/silences"
             raise Problem(404, "unknown_silence", detail)
-        [lifted] = known
         await self.desk.note(lifted.component, f"lifted silence of {lifted.rule}", reason, request)
         return SilenceAnswer("what matches is told again", silence_view(lifted), self.desk.now())
 
@@ -84,7 +83,8 @@ class _RecordRoutes:
         reason = await reason_of(request)
         found = self._standing(alert)
         actor = self.desk.doors.principal(request).name
-        seen = Acknowledgement(id=found.id, since=found.since, actor=actor, reason=reason)
+        at = max(found.since, self.desk.clock.time())
+        seen = Acknowledgement(id=found.id, at=at, actor=actor, reason=reason)
         await self.records.mute_book.acknowledge(seen)
         rule = found.id.removeprefix(f"{found.component}:")
         await self.desk.note(found.component, f"acknowledged {rule}", reason, request)

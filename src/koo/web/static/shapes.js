@@ -39,8 +39,8 @@ export const Bar = ({ share, mark, state, label }) => html`
 /** The last outcomes of a breaker, newest at the right: tall failures, short successes. */
 export const Outcomes = ({ breaker }) => {
   const { failures, outcomes, latest } = breaker;
-  if (!outcomes) return html`<small class="none">no calls in the window</small>`;
-  const words = `${failures} of ${outcomes} failed`;
+  if (!outcomes) return html`<small class="none">no attempts in the window</small>`;
+  const words = `${failures} of ${outcomes} attempts failed`;
   const newest = latest.length ? `, the newest ${latest.at(-1) ? "did not" : "did"}` : "";
   return html`<span class="window" role="img" aria-label=${`in the window: ${words}${newest}`}>
       ${latest.map((passed) => html`<i class=${passed ? "pass" : "fail"}></i>`)}

@@ -47,15 +47,15 @@ function Row({ it, app, now }) {
 function Calls({ metrics, now }) {
   if (!metrics.total_requests) return html`<small>no calls yet</small>`;
   const error = metrics.last_error;
-  return html`<b>${percent(metrics.success_rate)}</b> <small>of ${count(metrics.total_requests)} in all</small>
-    <small class="under">${error ? `${plain(error.kind)}, ${ago(error.at, now)} ago` : "no error"}${sumOf(metrics.error_counts) > 1 ? ` (${kinds(metrics.error_counts)})` : ""}</small>`;
+  return html`<b>${percent(metrics.success_rate)}</b> <small>answered</small>
+    <small class="under">${count(metrics.total_requests)} in all; ${error ? `${plain(error.kind)}, ${ago(error.at, now)} ago` : "no error"}${sumOf(metrics.error_counts) > 1 ? ` (${kinds(metrics.error_counts)})` : ""}</small>`;
 }
 
 const sumOf = (counts) => Object.values(counts).reduce((total, number) => total + number, 0);
 
 function Times({ metrics }) {
   if (metrics.p50_ms === null) return NONE;
-  return html`${duration(metrics.p50_ms)}<small class="under">p95 ${duration(metrics.p95_ms)} · p99 ${duration(metrics.p99_ms)}</small>`;
+  return html`${duration(metrics.p50_ms)}<small class="under">p95 ${duration(metrics.p95_ms)}</small><small class="under">p99 ${duration(metrics.p99_ms)}</small>`;
 }
 
 function Limits({ limits, now }) {

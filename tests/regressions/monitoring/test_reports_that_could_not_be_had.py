@@ -1,0 +1,67 @@
+"""One component whose report raised ended the watch for good, and every look with it."""
+
+import asyncio
+
+import pytest
+
+from koo.monitoring import Monitor
+from koo.monitoring.metrics import PROMETHEUS
+from koo.resilience import LISTENER_ERRORS, Health, Reading, Report
+from koo.testing import running_clock
+
+
+class Component:
+    """One that is well until its report raises, or says what is no number."""
+
+    def __init__(self, name):
+        self.name = name
+        self.error = None
+        self.readings = ()
+
+    def report(self):
+        if self.error:
+            raise self.error
+        return Report(
+            component=self.name, kind="letters", state=Health.HEALTHY, readings=self.readings
+        )
+
+
+@pytest.mark.parametrize("name", ["database", "ai:claude", "letters"])
+def test_what_raises_is_unhealthy_and_hides_nobody(name):
+    ill, other = Component(name), Component("other")
+    ill.error = TypeError("pw-of-somebody")
+    monitor = Monitor([ill, other])
+    first, second = monitor.reports()
+    assert (first.component, first.state) == (name, Health.UNHEALTHY)
+    assert first.cause == "its report can't be had; TypeError"
+    assert (second.component, second.state) == ("other", Health.HEALTHY)
+    text = PROMETHEUS.write(monitor.metrics())
+    assert f'koo_health{{component="{name}",state="unhealthy"}} 1' in text
+    assert 'koo_health{component="other",state="healthy"} 1' in text
+    assert monitor.dashboard().summary.overall_health != "healthy"
+    assert "pw-of-somebody" not in repr((monitor.dashboard(), monitor.health_document()))
+
+
+@pytest.mark.parametrize("name", ["database", "ai:claude"])
+def test_the_database_and_a_service_that_raise_are_alerts(name):
+    ill = Component(name)
+    ill.error = TypeError()
+    [alert] = Monitor([ill]).alerts()
+    assert (alert.id, alert.cause) == (f"{name}:unhealthy", "its report can't be had; TypeError")
+
+
+async def test_a_watch_outlasts_what_it_can_not_judge_and_does_not_say_that_it_watches():
+    clock, ill = running_clock(), Component("letters")
+    monitor = Monitor([ill], clock=clock)
+    watching = asyncio.create_task(monitor.watch())
+    await asyncio.sleep(1)
+    assert monitor.heartbeat()
+    before = LISTENER_ERRORS.value
+    ill.readings = (Reading("kept", None),)
+    await asyncio.sleep(20)
+    assert LISTENER_ERRORS.value > before
+    assert monitor.heartbeat() == ()
+    ill.readings = ()
+    await asyncio.sleep(2)
+    assert [alert.id for alert in monitor.heartbeat()] == ["system:watchdog"]
+    watching.cancel()
