@@ -146,6 +146,7 @@ class Journey:
 
     def ask_gates(self, call: Call) -> None:
         """Take every permit, or keep the refusal; raise if there is no time for an attempt."""
+        call.is_due = False
         if call.is_hurried and call.lacks_time(self.monotonic()):
             raise self.too_late(call)
         call.admit()
@@ -253,12 +254,12 @@ class Journey:
         if delay is None:
             return False
         tell(self._on_event, RetryScheduled(self.name, call.number, delay, failed))
-        self.memory.retries_total += 1
         call.last_error = failed
         call.waited += delay
         await self._patiently(self.clock.sleep(delay))
         call.number += 1
         call.gave_up_inside = False
+        call.is_due = True
         return True
 
     def judge(self, call: Call, error: BaseException) -> tuple[Exception, Failure]:
@@ -317,6 +318,7 @@ class Journey:
 
     def _settle_failure(self, call: Call, failure: Failure) -> Failure:
         self._latency.record(self.monotonic() - call.began)
+        self.memory.lost_retries_total += call.number > 1
         call.settle(failure)
         return failure
 
@@ -347,6 +349,7 @@ class Journey:
         """Settle an attempt that was given up before its end."""
         self.memory.abandoned_total += 1
         self.memory.cut_attempts_total += 1
+        self.memory.lost_retries_total += call.number > 1
         call.settle(outcome)
 
     async def _patiently(self, wait: Awaitable[T]) -> T:
@@ -378,13 +381,13 @@ class Journey:
 
     def _refuse(self, call: Call, refusal: Rejected, raised: Exception) -> Exception:
         """What the caller gets when a gate says no: the last real error, else what was *raised*."""
-        self.count_refusal(refusal)
         call.number -= 1
-        error, call.last_error = call.last_error, None
+        error = call.last_error
         if error is None:
+            self.count_refusal(refusal)
             return raised
         note(error, f"{self.name}: no further attempt; {refusal}")
-        mark_given_up(error, call.outer)
+        self.give_up(call, error)
         return error
 
     def open_lane(self, loop: AbstractEventLoop, timeout: float) -> Lane:

@@ -25,8 +25,8 @@ T_co = TypeVar("T_co", covariant=True)
 class PolicyStats:
     """A photograph of a policy.
 
-    A call is what a caller sees, counted when it ends; an attempt is what the
-    dependency sees. *latency*
+    A call is what a caller sees, an attempt is what the dependency sees; both are counted when
+    they end. *retries_total* are the attempts beyond the first of their call. *latency*
     holds the duration of attempts that succeeded or failed, in seconds.
     *appraiser_errors_total* counts values whose cost could not be read, *gate_errors_total*
     what gates raised when they were told how an attempt ended.
@@ -68,10 +68,10 @@ class Memory:
         "lane",
         "late_successes_total",
         "look_at",
+        "lost_retries_total",
         "quickest",
         "quickest_before",
         "rejected_total",
-        "retries_total",
         "seen",
         "seen_before",
         "successes_total",
@@ -79,7 +79,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.successes_total = self.late_successes_total = self.failures_total = 0
-        self.rejected_total = self.abandoned_total = self.retries_total = 0
+        self.rejected_total = self.abandoned_total = self.lost_retries_total = 0
         self.appraiser_errors_total = self.cut_attempts_total = self.fed_total = 0
         self.gate_errors_total = 0
         self.seen = self.seen_before = 0
@@ -93,6 +93,11 @@ class Memory:
         """Calls that have ended, however."""
         failed = self.failures_total + self.rejected_total + self.abandoned_total
         return self.successes_total + failed
+
+    @property
+    def retries_total(self) -> int:
+        """Attempts beyond the first, counted when they end, as all attempts are."""
+        return self.late_successes_total + self.lost_retries_total
 
     def do_chores(self, now: float, took: float, budget: RetryBudget | None) -> None:
         """Do what is due after a success that *took* so long; not after each, they are too many."""
