@@ -277,6 +277,7 @@ class Call:
             f"{name}: {left:.3f} s are too little time to begin; allow more, or ask earlier"
         )
         error.deadline_at = self.deadline_at
+        error.refused_by = name
         return error
 
     # -- settlement -----------------------------------------------------------------

@@ -129,20 +129,7 @@ class Journey:
 
     def stats(self) -> PolicyStats:
         """A photograph."""
-        latency, memory = self._latency.stats(), self.memory
-        return PolicyStats(
-            name=self.name,
-            calls_total=memory.calls_total,
-            successes_total=memory.successes_total,
-            failures_total=memory.failures_total,
-            rejected_total=memory.rejected_total,
-            abandoned_total=memory.abandoned_total,
-            attempts_total=latency.count + memory.cut_attempts_total,
-            retries_total=memory.retries_total,
-            appraiser_errors_total=memory.appraiser_errors_total,
-            gate_errors_total=memory.gate_errors_total,
-            latency=latency,
-        )
+        return self.memory.stats(self.name, self._latency.stats())
 
     def ask_gates(self, call: Call) -> None:
         """Take every permit, or keep the refusal; raise if there is no time for an attempt."""
@@ -171,16 +158,20 @@ class Journey:
     def succeed(self, call: Call, outcome: Outcome) -> None:
         """Settle an attempt that did not raise."""
         if (lane := call.lane) is None or lane.calls.pop(call, None) is None:
-            self._take_leave(call)
+            call.stop_clock()
         monotonic = self.monotonic
         now = monotonic()
-        self._latency.record(now - call.began)
+        took = now - call.began
+        self._latency.record(took)
         memory = self.memory
         memory.successes_total += 1
         if call.number > 1:
             memory.late_successes_total += 1
         if now >= memory.chores_at:
-            memory.do_chores(now, now - call.began, self.retry_budget)
+            memory.do_chores(now, self.retry_budget)
+        # memory.note(took), spelled out.
+        if took < memory.quickest:
+            memory.quickest = took
         permits, call.permits = call.permits, ()
         if permits:
             # The first gate last: whoever waits for all of them stands in its line as a rule.
@@ -195,13 +186,6 @@ class Journey:
                 permit.gate.settled(permit, outcome)
             except Exception:  # noqa: BLE001 - the caller must get the value that was paid for
                 memory.gate_errors_total += 1
-
-    def _take_leave(self, call: Call) -> None:
-        """End a call that is not timed with the others of its lane."""
-        if call.timer is not None:
-            # In a hurry, perhaps: that it was quick enough must not be left to the chores' pace.
-            self.memory.note(self.monotonic() - call.began)
-        call.stop_clock()
 
     def conclude(self, call: Call, outcome: Outcome) -> None:
         """Settle an attempt whose owner has said how it ended."""

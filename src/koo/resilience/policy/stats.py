@@ -48,8 +48,8 @@ class PolicyStats:
 class Memory:
     """All that ever changes in a policy: its counts, and the lane that its calls are timed in.
 
-    How quick an answer can be is what the last half to whole minute says. Up to eight successes
-    a second are *seen*, and the quickest of all calls that have a time of their own:
+    How quick an answer can be is what the last half to whole minute says: how long the quickest
+    of all successes took. Up to eight a second of them count as *seen*:
 
         seen_before              seen
         quickest_before          quickest
@@ -99,13 +99,28 @@ class Memory:
         """Attempts beyond the first, counted when they end, as all attempts are."""
         return self.late_successes_total + self.lost_retries_total
 
-    def do_chores(self, now: float, took: float, budget: RetryBudget | None) -> None:
-        """Do what is due after a success that *took* so long; not after each, they are too many."""
+    def stats(self, name: str, latency: HistogramStats) -> PolicyStats:
+        """A photograph of the policy called *name*."""
+        return PolicyStats(
+            name=name,
+            calls_total=self.calls_total,
+            successes_total=self.successes_total,
+            failures_total=self.failures_total,
+            rejected_total=self.rejected_total,
+            abandoned_total=self.abandoned_total,
+            attempts_total=latency.count + self.cut_attempts_total,
+            retries_total=self.retries_total,
+            appraiser_errors_total=self.appraiser_errors_total,
+            gate_errors_total=self.gate_errors_total,
+            latency=latency,
+        )
+
+    def do_chores(self, now: float, budget: RetryBudget | None) -> None:
+        """Do what is due after a success; not after each, they are too many."""
         self.chores_at = now + _CHORE_INTERVAL
         if now >= self.half_ends_at:
             self._forget(now)
         self.seen += 1
-        self.note(took)
         if budget is not None:
             self.feed(budget, now)
 
