@@ -44,7 +44,11 @@ class BulkheadStats:
 
 
 class Bulkhead(LinedGate):
-    """A gate that bounds how many calls are in flight, in order of arrival."""
+    """A gate that bounds how many calls are in flight, in order of arrival.
+
+    A call that holds a place and asks for another inside may stand in line for its own, until its
+    patience is over: give what is called inside a bulkhead of its own.
+    """
 
     __slots__ = ("_config", "_in_flight", "_rejected_total")
 

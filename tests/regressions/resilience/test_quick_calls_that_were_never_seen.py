@@ -1,4 +1,4 @@
-"""Of calls close together only the first was looked at, so quick ones after a slow one were unknown."""
+"""Of calls close together only the first was seen, so quick ones after a slow one were unknown."""
 
 import asyncio
 

@@ -167,6 +167,15 @@ async def test_who_is_refused_before_the_line_is_not_kept_in_it():
     held.cancel()
 
 
+async def test_who_has_too_little_time_left_after_the_line_is_not_begun():
+    through, dependency = await used_to(2.0), Dependency("quick")
+    (gate,) = through.gates
+    asyncio.get_running_loop().call_later(4, gate.admit(Ask()).cancel)
+    ended = await through.outcome(dependency, timeout=5)
+    assert str(ended.error).startswith("dep: 1.000 s are too little time to begin")
+    assert (dependency.calls, gate.stats().in_flight) == ([], 0)
+
+
 async def test_what_was_slow_is_forgotten_within_a_minute():
     through = await used_to(2.0)
     await asyncio.sleep(60)

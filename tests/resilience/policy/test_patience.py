@@ -64,6 +64,15 @@ async def test_patience_works_without_a_deadline():
     assert await policy(gates=[gate], patience=2).run(Dependency()) == "fine"
 
 
+async def test_who_waits_for_a_place_that_is_held_around_it_waits_until_its_patience_ends():
+    room, dependency = bulkhead(1), Dependency()
+    inner = policy("inner", gates=[room], patience=2)
+    outcome = await policy("outer", gates=[room], timeout=60).outcome(lambda: inner.run(dependency))
+    assert (outcome.rejected_by, dependency.calls) == ("bulkhead", [])
+    assert running_clock().monotonic() == pytest.approx(2, abs=1e-4)
+    assert (room.stats().in_flight, room.stats().waiting) == (0, 0)
+
+
 async def test_a_due_time_beyond_the_patience_is_refused_at_once():
     gate = limiter(Limit(1, 60))
     through = policy(gates=[gate], timeout=30)

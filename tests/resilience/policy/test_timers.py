@@ -12,7 +12,7 @@ from koo.errors import DeadlineExceeded
 from koo.resilience import Policy
 from koo.testing import run, running_clock
 
-from .actors import Dependency, policy, started
+from .actors import Dependency, bulkhead, policy, started
 
 
 class RunningClock:
@@ -29,6 +29,14 @@ class RunningClock:
 
     async def sleep(self, seconds):
         await asyncio.sleep(seconds)
+
+
+class TickingClock(RunningClock):
+    """A clock that no two looks find at the same moment."""
+
+    def monotonic(self):
+        self.skew += 1e-6
+        return super().monotonic()
 
 
 @pytest.fixture
@@ -54,6 +62,21 @@ async def test_a_thousand_calls_with_one_timeout_set_one_timer(timers):
     set_on = timers()
     for _ in range(1000):
         await through.run(Dependency())
+    assert set_on == [pytest.approx(10)]
+
+
+@pytest.mark.parametrize("form", ["run", "outcome", "permit"])
+async def test_calls_set_one_timer_though_the_clock_ticks_while_they_begin(timers, form):
+    through = Policy("dep", gates=[bulkhead()], timeout=10, clock=TickingClock())
+
+    async def block(dependency):
+        async with through.permit():
+            await dependency()
+
+    call = block if form == "permit" else getattr(through, form)
+    set_on = timers()
+    for _ in range(1000):
+        await call(Dependency())
     assert set_on == [pytest.approx(10)]
 
 

@@ -37,7 +37,6 @@ __all__ = [
 ]
 
 _named_call = CURRENT.get
-_bare = object.__new__
 
 
 class Terms(Protocol):
@@ -271,8 +270,8 @@ class Call:
 
     def too_late_error(self) -> DeadlineExceeded:
         """What the caller gets when there is too little time even to begin."""
-        left = max(0.0, (self.deadline_at or 0.0) - self.began)
-        name = self.policy.name
+        name, now = self.policy.name, self.policy.monotonic()
+        left = max(0.0, (self.deadline_at or 0.0) - now)
         error = DeadlineExceeded(
             f"{name}: {left:.3f} s are too little time to begin; allow more, or ask earlier"
         )
@@ -317,7 +316,7 @@ class Call:
 
 def begin(policy: Terms, ask: Ask, timeout: float | None, permits: list[Permit]) -> Call:
     """A call at its beginning, with the *permits* that it has or will get."""
-    call = _bare(Call)
+    call = Call()
     call.policy = policy
     call.ask = ask
     call.number = 1
@@ -359,8 +358,9 @@ def admit_all(
         if not isinstance(answer, Rejected):
             permits.append(answer)
         elif outer is None or not is_part_of_a_probe(gate, outer):
-            _give_back(policy, permits)
-            permits.clear()
+            if permits:
+                _give_back(policy, permits)
+                permits.clear()
             return answer
     return None
 

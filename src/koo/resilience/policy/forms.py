@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from contextlib import suppress
 from contextvars import Token
 from functools import partial, wraps
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeAlias, TypeVar, overload
 
 from ..checking import is_a
-from ..deadline import CURRENT, Deadline, Progress
+from ..deadline import CURRENT, Deadline, Progress, leave
 from ..outcome import SUCCESS, Ask, Failure, Outcome
 from .call import Call, begin
 from .generators import stream
@@ -28,6 +27,17 @@ T = TypeVar("T")
 
 class Attempt:
     """One attempt around a block; settled when the block ends."""
+
+    __slots__ = (
+        "__weakref__",
+        "_ask",
+        "_call",
+        "_is_open",
+        "_is_used",
+        "_journey",
+        "_timeout",
+        "_token",
+    )
 
     _token: Token[Progress | None]
 
@@ -77,13 +87,14 @@ class Attempt:
         if self._is_used:
             raise self._misuse("this permit was used already; take a new one for each block")
         self._is_used = True
-        if self._call is None:
+        call, began_before = self._call, self._call is not None
+        if call is None:
             # Not before: whoever made the permit may have kept it a while.
-            self._call = begin(self._journey, self._ask, self._timeout, [])
-        call = self._call
+            self._call = call = begin(self._journey, self._ask, self._timeout, [])
         call.told = SUCCESS
         self._journey.ask_gates(call)
-        await self._journey.enter(call)
+        if began_before or call.refusal is not None or call.is_hurried:
+            await self._journey.enter(call)
         self._token = CURRENT.set(call)
         call.arm()
         self._is_open = True
@@ -96,7 +107,7 @@ class Attempt:
         traceback: TracebackType | None,
     ) -> bool:
         self._is_open = False
-        self._leave_context()
+        leave(self._token)
         if error is None:
             await self._conclude(self._begun.told)
             return True
@@ -121,14 +132,11 @@ class Attempt:
     def _misuse(self, what: str) -> RuntimeError:
         return RuntimeError(f"Policy {self._journey.name!r}: {what}")
 
-    def _leave_context(self) -> None:
-        # Entered in one task and left in another: that context has gone its own way.
-        with suppress(ValueError):
-            CURRENT.reset(self._token)
-
 
 class _Repeatable(Attempt):
     """An attempt that swallows a failure when another attempt is to follow."""
+
+    __slots__ = ("_number",)
 
     def __init__(self, journey: Journey, call: Call) -> None:
         super().__init__(journey, call.ask, None, call)

@@ -15,12 +15,11 @@ has an appraiser.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
 from ..checking import check_finite
-from ..deadline import CURRENT
+from ..deadline import CURRENT, leave
 from ..outcome import ONE_REQUEST, SUCCESS, Ask
 from .call import Call, begin
 from .journey import Journey
@@ -132,6 +131,4 @@ async def _next(call: Call, items: AsyncGenerator[T, None], gap: float | None) -
         return item
     finally:
         call.disarm()
-        # Closed by the collector, after its loop: that context has gone its own way.
-        with suppress(ValueError):
-            CURRENT.reset(token)
+        leave(token)
