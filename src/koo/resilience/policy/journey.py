@@ -19,7 +19,6 @@ from ..clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from ..events import CallRejected, GaveUp, Listener, RetryScheduled, ignore, tell
 from ..gate import Gate, LeasingGate
 from ..marks import mark_given_up, mark_passed_on, note, was_given_up
-from ..measure import Histogram
 from ..outcome import (
     ABANDONED,
     SUCCESS,
@@ -52,7 +51,6 @@ class Journey:
     __slots__ = (
         "__weakref__",
         "_classify",
-        "_latency",
         "_on_event",
         "_random",
         "appraise",
@@ -84,7 +82,6 @@ class Journey:
     _classify: Classifier
     _random: Random
     _on_event: Listener
-    _latency: Histogram
 
     def __init__(  # noqa: PLR0913 - one keyword for each thing that a call can meet
         self,
@@ -114,7 +111,7 @@ class Journey:
         check_composition(self)
         _fix(self, lane_timeout=timeout if attempt_timeout is None else attempt_timeout)
         _fix(self, clock=clock, monotonic=clock.monotonic, _random=random, _on_event=on_event)
-        _fix(self, _latency=Histogram(), memory=Memory())
+        _fix(self, memory=Memory())
         for gate in self.gates:
             if self.lane_timeout is not None and isinstance(gate, LeasingGate):
                 gate.lease_for(self.lane_timeout)
@@ -129,7 +126,7 @@ class Journey:
 
     def stats(self) -> PolicyStats:
         """A photograph."""
-        return self.memory.stats(self.name, self._latency.stats())
+        return self.memory.stats(self.name)
 
     def ask_gates(self, call: Call) -> None:
         """Take every permit, or keep the refusal; raise if there is no time for an attempt."""
@@ -160,9 +157,8 @@ class Journey:
         monotonic = self.monotonic
         now = monotonic()
         took = now - call.began
-        self._latency.record(took)
         memory = self.memory
-        memory.successes_total += 1
+        memory.latency.record(took)
         if call.number > 1:
             memory.late_successes_total += 1
         if now >= memory.chores_at:
@@ -299,7 +295,7 @@ class Journey:
         return late, self._settle_failure(call, _TIMED_OUT)
 
     def _settle_failure(self, call: Call, failure: Failure) -> Failure:
-        self._latency.record(self.monotonic() - call.began)
+        self.memory.record_failure(self.monotonic() - call.began)
         self.memory.lost_retries_total += call.number > 1
         call.settle(failure)
         return failure

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from ...errors import Rejected
-from ..measure import HistogramStats
+from ..measure import Histogram, HistogramStats
 from ..retry import RetryBudget
 from ..timers import Lane
 
@@ -61,12 +61,14 @@ class Memory:
         "appraiser_errors_total",
         "chores_at",
         "cut_attempts_total",
+        "failed_attempts_total",
         "failures_total",
         "fed_total",
         "gate_errors_total",
         "half_ends_at",
         "lane",
         "late_successes_total",
+        "latency",
         "look_at",
         "lost_retries_total",
         "quickest",
@@ -74,11 +76,11 @@ class Memory:
         "rejected_total",
         "seen",
         "seen_before",
-        "successes_total",
     )
 
     def __init__(self) -> None:
-        self.successes_total = self.late_successes_total = self.failures_total = 0
+        self.latency = Histogram()
+        self.late_successes_total = self.failed_attempts_total = self.failures_total = 0
         self.rejected_total = self.abandoned_total = self.lost_retries_total = 0
         self.appraiser_errors_total = self.cut_attempts_total = self.fed_total = 0
         self.gate_errors_total = 0
@@ -87,6 +89,11 @@ class Memory:
         self.chores_at = self.half_ends_at = -_NEVER
         self.look_at: float | None = None
         self.lane: Lane | None = None
+
+    @property
+    def successes_total(self) -> int:
+        """Calls that have succeeded; not counted apart, as they are most of what is timed."""
+        return self.latency.count - self.failed_attempts_total
 
     @property
     def calls_total(self) -> int:
@@ -99,8 +106,9 @@ class Memory:
         """Attempts beyond the first, counted when they end, as all attempts are."""
         return self.late_successes_total + self.lost_retries_total
 
-    def stats(self, name: str, latency: HistogramStats) -> PolicyStats:
+    def stats(self, name: str) -> PolicyStats:
         """A photograph of the policy called *name*."""
+        latency = self.latency.stats()
         return PolicyStats(
             name=name,
             calls_total=self.calls_total,
@@ -123,6 +131,11 @@ class Memory:
         self.seen += 1
         if budget is not None:
             self.feed(budget, now)
+
+    def record_failure(self, took: float) -> None:
+        """An attempt has failed after so many seconds."""
+        self.latency.record(took)
+        self.failed_attempts_total += 1
 
     def note(self, took: float) -> None:
         """An answer can be there in so many seconds."""
