@@ -23,19 +23,21 @@ __all__ = [
 
 def check_whole(config: object, *names: str, optional: tuple[str, ...] = ()) -> None:
     """Raise ValueError unless the fields *names* are whole numbers, or *optional* and None."""
-    for name in (*names, *_given(config, optional)):
+    for name in names + optional:
         value = getattr(config, name)
         # Calls are weighed in these: nearly every one is a plain int.
-        if type(value) is not int and not _is_whole(value):
-            raise ValueError(_message(config, name, "a whole number", value))
+        if type(value) is int or _is_whole(value) or (value is None and name in optional):
+            continue
+        raise ValueError(_message(config, name, "a whole number", value))
 
 
 def check_finite(config: object, *names: str, optional: tuple[str, ...] = ()) -> None:
     """Raise ValueError unless the fields *names* are finite numbers, or *optional* and None."""
-    for name in (*names, *_given(config, optional)):
+    for name in names + optional:
         value = getattr(config, name)
-        if not is_finite(value):
-            raise ValueError(_message(config, name, "a finite number", value))
+        if (value is None and name in optional) or is_finite(value):
+            continue
+        raise ValueError(_message(config, name, "a finite number", value))
 
 
 def check_truth(config: object, *names: str) -> None:
@@ -74,10 +76,6 @@ def is_finite(value: object) -> bool:
 def is_a(value: object, kind: type | UnionType) -> bool:
     """Whether *value* is a *kind*, asked of whoever had no type checker to tell."""
     return isinstance(value, kind)
-
-
-def _given(config: object, names: tuple[str, ...]) -> list[str]:
-    return [name for name in names if getattr(config, name) is not None]
 
 
 def _is_whole(value: object) -> bool:
