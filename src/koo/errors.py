@@ -165,9 +165,12 @@ class DeadlineExceeded(KooError, TimeoutError):
 
     *deadline_at* is the moment (monotonic seconds) of the deadline that was the reason, None
     if it was another limit. Who inherited the same deadline knows by it that nobody failed.
+    *refused_by* names the policy that had too little time even to begin, so that nothing was
+    sent; None if it had begun.
     """
 
     deadline_at: float | None = None
+    refused_by: str | None = None
 
 
 class CommitOutcomeUnknown(KooError):

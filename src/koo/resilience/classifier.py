@@ -16,6 +16,7 @@ from ..errors import (
     RateLimitError,
     Rejected,
     ServiceRejected,
+    ServiceTimeoutError,
 )
 from .checking import is_finite
 from .outcome import Failure, RetryClass
@@ -38,6 +39,8 @@ def classify_by_type(error: Exception) -> Failure:
             return _named(error, RetryClass.THROTTLED)
         case ExternalServiceError():
             return _named(error, RetryClass.TRANSIENT)
+        case DeadlineExceeded(refused_by=str()):
+            return Failure(retryable=False, trips=False, cause=type(error).__name__)
         case DeadlineExceeded() | OSError():
             return Failure(retryable=True, trips=True, cause=type(error).__name__)
         case ExceptionGroup():
@@ -55,7 +58,10 @@ def leaves_of(error: BaseException) -> Iterator[BaseException]:
 
 
 def refusal_in(error: BaseException) -> Rejected | None:
-    """The refusal that *error* is; of a group that holds nothing else, the longest."""
+    """The refusal that *error* is; of a group that holds nothing else, the longest.
+
+    A call inside that had too little time to begin was refused, too.
+    """
     refusals = [_as_refusal(leaf) for leaf in leaves_of(error)]
     known = [refusal for refusal in refusals if refusal is not None]
     return max(known, key=_wait) if len(known) == len(refusals) else None
@@ -84,6 +90,10 @@ def _as_refusal(error: BaseException) -> Rejected | None:
             return refusal
         case ServiceRejected():
             return Rejected(error.service, error.retry_after, error.detail)
+        case DeadlineExceeded(refused_by=str() as policy):
+            return Rejected(policy, None, "too little time to begin")
+        case ServiceTimeoutError(__cause__=DeadlineExceeded() as late):
+            return _as_refusal(late)
     return None
 
 

@@ -11,6 +11,7 @@ from asyncio import AbstractEventLoop, Task, current_task, get_running_loop
 from contextvars import Context
 from threading import get_ident, local
 from typing import Any, Final, Protocol
+from weakref import WeakValueDictionary
 
 from .clock import Clock
 
@@ -35,7 +36,16 @@ class Lane:
     is done right there, by whoever owns the call.
     """
 
-    __slots__ = ("_clock", "_context", "calls", "is_armed", "loop", "thread", "timeout")
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_context",
+        "calls",
+        "is_armed",
+        "loop",
+        "thread",
+        "timeout",
+    )
 
     def __init__(self, loop: AbstractEventLoop, timeout: float, clock: Clock) -> None:
         self.loop = loop
@@ -91,13 +101,16 @@ class _Alarm:
 
 
 class _Thread(local):
-    """The lanes of the loop that runs in this thread."""
+    """The lanes of the loop that runs in this thread.
+
+    A lane is kept by the policies that use it, and by its alarm as long as that is to ring.
+    """
 
     loop: AbstractEventLoop | None
 
     def __init__(self) -> None:
         self.loop = None
-        self.lanes: dict[tuple[float, int], Lane] = {}
+        self.lanes: WeakValueDictionary[tuple[float, int], Lane] = WeakValueDictionary()
 
 
 _THREAD: Final = _Thread()
@@ -106,12 +119,13 @@ _THREAD: Final = _Thread()
 def lane_for(loop: AbstractEventLoop, timeout: float, clock: Clock) -> Lane:
     """The lane that all policies with this *timeout* and *clock* share on *loop*, which runs."""
     if _THREAD.loop is not loop:
-        _THREAD.loop, _THREAD.lanes = loop, {}
-    lanes = _THREAD.lanes
+        _THREAD.loop, _THREAD.lanes = loop, WeakValueDictionary()
+    # The lane keeps its clock, so no other can get the number while the lane is there.
     key = timeout, id(clock)
-    if key not in lanes:
-        lanes[key] = Lane(loop, timeout, clock)
-    return lanes[key]
+    lane = _THREAD.lanes.get(key)
+    if lane is None:
+        _THREAD.lanes[key] = lane = Lane(loop, timeout, clock)
+    return lane
 
 
 def running_loop() -> AbstractEventLoop | None:

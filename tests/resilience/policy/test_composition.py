@@ -27,6 +27,7 @@ from koo.testing import running_clock
 from .actors import QUICK, Dependency, policy
 
 GATE = CircuitBreaker("breaker")
+LINED = Bulkhead("bulkhead", BulkheadConfig(1))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_a_policy_without_a_name_is_refused():
 @pytest.mark.parametrize(
     "parts",
     [
-        {"timeout": 5, "attempt_timeout": 5, "patience": 5},
+        {"gates": [LINED], "timeout": 5, "attempt_timeout": 5, "patience": 5},
         {"timeout": 5, "retry": RetryConfig(backoff=Backoff(base_delay=9.9))},
         {"timeout": 5, "retry": RetryConfig(max_retries=0, backoff=Backoff(base_delay=20))},
         {"retry": RetryConfig(backoff=Backoff(base_delay=20))},
@@ -176,6 +177,9 @@ def test_a_policy_explains_itself_in_the_order_of_the_journey():
             "  retry: at most 3 times, within a retry budget, after up to 0.5 s x 2 each time,"
             " 20 s at most"
         ),
+        "    throttled: after up to 2.5 s x 2 each time, 40 s at most",
+        "    in conflict: after up to 0.025 s x 2 each time, 1 s at most",
+        "    a named wait: after that and a little; never if above 120 s",
     ]
 
 
@@ -189,17 +193,21 @@ def test_the_shortest_explanation():
 
 def test_an_explanation_says_that_there_is_no_budget():
     explained = Policy("dep", retry=RetryConfig(), retry_budget=None).explain()
-    assert explained.splitlines()[-1] == (
+    assert explained.splitlines()[2] == (
         "  retry: at most 3 times, without a retry budget, after up to 1 s x 2 each time,"
         " 30 s at most"
     )
 
 
-def test_an_explanation_names_no_line_where_nobody_waits():
+def test_an_explanation_says_who_waits_without_a_deadline_of_ones_own():
     explained = Policy("dep", gates=[Bulkhead("b", BulkheadConfig(1))]).explain()
     assert explained.splitlines() == [
         "dep:",
         "  gate: Bulkhead 'b' admits",
+        (
+            "  line: who is refused for now waits as long as a deadline of the caller's allows,"
+            " and not at all without one"
+        ),
         "  settle: every permit learns how the attempt ended",
         "  retry: never",
     ]
@@ -269,7 +277,8 @@ def test_an_outcome_can_be_read_in_a_log():
 
 
 def test_a_patience_of_nothing_is_explained():
-    assert "  line: nobody waits in it" in Policy("p", gates=[GATE], patience=0).explain()
+    gates = [Bulkhead("b", BulkheadConfig(1))]
+    assert "  line: nobody waits in it" in Policy("p", gates=gates, patience=0).explain()
 
 
 @pytest.mark.parametrize("name", [name for name in Journey.__slots__ if not name.startswith("__")])

@@ -228,7 +228,7 @@ async def test_a_policys_own_timeout_is_never_too_little():
 
 
 async def test_of_many_calls_in_a_lane_up_to_eight_a_second_are_seen():
-    """The others are as quick; to look at each would cost each of them."""
+    """That is enough to know calls by; how quick each was is known of all."""
     through = policy(timeout=9)
     for _ in range(24):
         await through.run(Dependency(0.025))

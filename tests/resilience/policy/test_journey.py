@@ -214,7 +214,7 @@ async def test_every_call_is_counted_once_however_it_ends():
     assert (stats.successes_total, stats.failures_total) == (3, 2)
     assert (stats.rejected_total, stats.abandoned_total) == (2, 3)
     assert stats.attempts_total == 1 + 1 + 3 + 3 + 0 + 1 + 1 + 0 + 0 + 1
-    assert stats.retries_total == 2 + 2 + 1
+    assert stats.retries_total == 2 + 2
 
 
 async def _cancelled(coroutine):

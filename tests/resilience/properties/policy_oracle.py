@@ -101,8 +101,7 @@ class PolicyOracle:
         retries = here.form not in {"block", "late_stream"}
         while True:
             if not here.is_open[min(ending.attempts, len(here.is_open) - 1)]:
-                self.rejected += 1
-                return self.ended(ending, "error" if ending.attempts else "refusal")
+                return self.shut_out(ending)
             fate = self.attempt(script, ending, end, is_ours, here.leaves)
             if fate is None:
                 return ending
@@ -110,9 +109,16 @@ class PolicyOracle:
             if not retries or not self.may_retry(fate, ending, delay, end):
                 self.failures += 1
                 return self.ended(ending, "timeout" if fate == "times out" else "error")
-            self.retries += 1
             if not self.waits(delay, ending, here.leaves):
                 return ending
+
+    def shut_out(self, ending):
+        """A gate refuses: who has made an attempt has failed, with its error."""
+        if ending.attempts:
+            self.failures += 1
+            return self.ended(ending, "error")
+        self.rejected += 1
+        return self.ended(ending, "refusal")
 
     def waits(self, seconds, ending, leaves):
         """Whether the caller is still there after a wait."""
@@ -138,6 +144,7 @@ class PolicyOracle:
     def attempt(self, script, ending, end, is_ours, leaves):
         """Make one attempt; its fate if it failed, None if the call has ended with it."""
         seconds, fate = script[min(ending.attempts, len(script) - 1)]
+        self.retries += ending.attempts > 0
         ending.attempts += 1
         self.attempts += 1
         ending.began.append(ending.at)

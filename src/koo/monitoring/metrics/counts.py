@@ -27,7 +27,7 @@ _OTHER: Final = "other"
 
 _HELP: Final = {
     "refusals_total": "Calls that a gate refused, by its reason.",
-    "retries_total": "Attempts beyond the first.",
+    "retries_total": "Retries that were scheduled after a failure.",
     "give_ups_total": "Calls whose last attempt failed.",
     "circuit_transitions_total": "Moves of a circuit breaker.",
     "checks_total": "Active health checks.",

@@ -68,6 +68,7 @@ class Call:
         "ends_with_deadline",
         "gave_up_inside",
         "has_expired",
+        "is_due",
         "is_hurried",
         "is_ours",
         "lane",
@@ -98,6 +99,8 @@ class Call:
     task: AnyTask | None
     cancelling: int
     has_expired: bool
+    #: Whether another attempt was granted that nobody has begun; only a loop asks.
+    is_due: bool
     #: Whether it may have less time than the policy gives, which has been time enough so far.
     is_hurried: bool
     is_ours: bool
@@ -274,6 +277,7 @@ class Call:
             f"{name}: {left:.3f} s are too little time to begin; allow more, or ask earlier"
         )
         error.deadline_at = self.deadline_at
+        error.refused_by = name
         return error
 
     # -- settlement -----------------------------------------------------------------

@@ -8,7 +8,9 @@ from typing import Protocol
 from ..checking import check_functions, is_a, is_finite
 from ..clock import check_clock
 from ..gate import Gate
-from ..retry import RetryBudget, RetryConfig
+from ..line import LinedGate
+from ..outcome import RetryClass
+from ..retry import Backoff, RetryBudget, RetryConfig
 
 __all__ = ["Composition", "check_composition", "check_parts", "check_timeout", "explain"]
 
@@ -49,7 +51,7 @@ def check_timeout(name: str, timeout: float | None) -> None:
 
 def check_composition(policy: Composition) -> None:
     """Raise ValueError, in one sentence, for a composition that can't work as it reads."""
-    for check in (_unnamed, _no_gate, _bad_number, _bad_time, _bad_retry, _twice):
+    for check in (_unnamed, _no_gate, _bad_number, _bad_time, _no_line, _bad_retry, _twice):
         if complaint := check(policy):
             message = f"Policy {policy.name!r}: {complaint}"
             raise ValueError(message)
@@ -61,33 +63,50 @@ def explain(policy: Composition) -> str:
     if policy.timeout is not None:
         steps.append(f"  deadline: the whole call takes at most {policy.timeout:g} s")
     steps += [f"  gate: {type(gate).__name__} {gate.name!r} admits" for gate in policy.gates]
-    if policy.gates and (line := _explain_line(policy)):
-        steps.append(line)
+    if _has_a_line(policy):
+        steps.append(f"  line: {_explain_line(policy)}")
     if policy.attempt_timeout is not None:
         steps.append(f"  attempt: at most {policy.attempt_timeout:g} s each")
     steps.append("  settle: every permit learns how the attempt ended")
-    steps.append(f"  retry: {_explain_retry(policy)}")
+    steps += [f"  {step}" for step in _explain_retry(policy)]
     return "\n".join(steps)
 
 
-def _explain_line(policy: Composition) -> str | None:
-    waits = "  line: who is refused for now waits"
+def _has_a_line(policy: Composition) -> bool:
+    return any(isinstance(gate, LinedGate) for gate in policy.gates)
+
+
+def _explain_line(policy: Composition) -> str:
+    waits = "who is refused for now waits"
     if policy.patience == 0:
-        return "  line: nobody waits in it"
+        return "nobody waits in it"
     if policy.patience is not None:
         return f"{waits} at most {policy.patience:g} s"
-    return f"{waits} as long as the deadline allows" if policy.timeout is not None else None
+    if policy.timeout is not None:
+        return f"{waits} as long as the deadline allows"
+    return f"{waits} as long as a deadline of the caller's allows, and not at all without one"
 
 
-def _explain_retry(policy: Composition) -> str:
-    if policy.retry is None:
-        return "never"
-    backoff = policy.retry.backoff
+def _explain_retry(policy: Composition) -> list[str]:
+    retry = policy.retry
+    if retry is None or not retry.max_retries:
+        return ["retry: never"]
     budget = "within a retry budget" if policy.retry_budget else "without a retry budget"
+    delay = _explain_delay(retry.backoff, RetryClass.TRANSIENT)
+    throttled = _explain_delay(retry.backoff, RetryClass.THROTTLED)
+    conflict = _explain_delay(retry.backoff, RetryClass.CONFLICT)
+    return [
+        f"retry: at most {retry.max_retries} times, {budget}, after {delay}",
+        f"  throttled: after {throttled}",
+        f"  in conflict: after {conflict}",
+        f"  a named wait: after that and a little; never if above {retry.max_retry_after:g} s",
+    ]
+
+
+def _explain_delay(backoff: Backoff, retry_class: RetryClass) -> str:
     return (
-        f"at most {policy.retry.max_retries} times, {budget}, after up to"
-        f" {backoff.base_delay:g} s x {backoff.multiplier:g} each time,"
-        f" {backoff.max_delay:g} s at most"
+        f"up to {backoff.ceiling(1, retry_class):g} s x {backoff.multiplier:g} each time,"
+        f" {backoff.max_delay * retry_class.cap_scale:g} s at most"
     )
 
 
@@ -136,6 +155,12 @@ def _bad_time(policy: Composition) -> str | None:
     if policy.patience is not None and policy.patience > timeout:
         return "patience is longer than timeout and would never be used up; lower it"
     return None
+
+
+def _no_line(policy: Composition) -> str | None:
+    if not policy.patience or _has_a_line(policy):
+        return None
+    return "patience is for a line, and none of its gates has one; leave it out"
 
 
 def _bad_retry(policy: Composition) -> str | None:

@@ -28,7 +28,16 @@ T = TypeVar("T")
 class Attempt:
     """One attempt around a block; settled when the block ends."""
 
-    __slots__ = ("__weakref__", "_ask", "_call", "_is_used", "_journey", "_timeout", "_token")
+    __slots__ = (
+        "__weakref__",
+        "_ask",
+        "_call",
+        "_is_open",
+        "_is_used",
+        "_journey",
+        "_timeout",
+        "_token",
+    )
 
     _token: Token[Progress | None]
 
@@ -39,7 +48,7 @@ class Attempt:
         self._ask = ask
         self._timeout = timeout
         self._call = call
-        self._is_used = False
+        self._is_used = self._is_open = False
 
     @property
     def number(self) -> int:
@@ -58,12 +67,16 @@ class Attempt:
         If it raises all the same, only what it spent counts. In a loop a retryable failure is
         followed by another attempt; after the last the loop ends and raises nothing. What is
         raised after that is taken for this failure's: no policy further out tries it again.
-        Raises ValueError for what is no outcome.
+        Raises ValueError for what is no outcome, RuntimeError outside of the block, where
+        nobody would hear it.
         """
         if not is_a(outcome, Outcome):
             what = f"an attempt ends as a Success, a Failure or Abandoned, not as {outcome!r}"
             raise ValueError(f"Policy {self._journey.name!r}: {what}")
-        self._begun.told = outcome
+        call = self._begun
+        if not self._is_open:
+            raise self._misuse("its block has not begun or is over; settle an attempt inside of it")
+        call.told = outcome
 
     async def __aenter__(self) -> Self:
         if self._is_used:
@@ -79,6 +92,7 @@ class Attempt:
             await self._journey.enter(call)
         self._token = CURRENT.set(call)
         call.arm()
+        self._is_open = True
         return self
 
     async def __aexit__(
@@ -87,6 +101,7 @@ class Attempt:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
+        self._is_open = False
         leave(self._token)
         if error is None:
             await self._conclude(self._begun.told)
@@ -116,7 +131,16 @@ class Attempt:
 class _Repeatable(Attempt):
     """An attempt that swallows a failure when another attempt is to follow."""
 
-    __slots__ = ()
+    __slots__ = ("_number",)
+
+    def __init__(self, journey: Journey, call: Call) -> None:
+        super().__init__(journey, call.ask, None, call)
+        self._number = call.number
+
+    @property
+    def number(self) -> int:
+        """Which attempt this is, from 1."""
+        return self._number
 
     async def _conclude(self, told: Outcome) -> None:
         if isinstance(told, Failure):
@@ -130,7 +154,10 @@ class _Repeatable(Attempt):
 
 
 class Attempts(AsyncIterator[Attempt]):
-    """Attempts until one succeeds, or the last error is raised inside it."""
+    """Attempts until one succeeds, or the last error is raised inside it.
+
+    What it raises may be caught there: only an attempt that another is to follow goes on.
+    """
 
     _call: Call
 
@@ -143,10 +170,15 @@ class Attempts(AsyncIterator[Attempt]):
     async def __anext__(self) -> Attempt:
         if not self._given:
             self._call = begin(self._journey, self._ask, self._timeout, [])
-        if self._given == self._call.number:
+            self._call.is_due = False
+        elif self._given == self._call.number or not self._call.is_due:
             raise StopAsyncIteration
         self._given = self._call.number
-        return _Repeatable(self._journey, self._ask, self._timeout, self._call)
+        return _Repeatable(self._journey, self._call)
+
+    def __del__(self) -> None:
+        if self._given and self._call.is_due:
+            self._journey.memory.abandoned_total += 1
 
 
 Run: TypeAlias = Callable[..., Coroutine[Any, Any, Any]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from ...errors import Rejected
-from ..measure import HistogramStats
+from ..measure import Histogram, HistogramStats
 from ..retry import RetryBudget
 from ..timers import Lane
 
@@ -25,8 +25,8 @@ T_co = TypeVar("T_co", covariant=True)
 class PolicyStats:
     """A photograph of a policy.
 
-    A call is what a caller sees, counted when it ends; an attempt is what the
-    dependency sees. *latency*
+    A call is what a caller sees, an attempt is what the dependency sees; both are counted when
+    they end. *retries_total* are the attempts beyond the first of their call. *latency*
     holds the duration of attempts that succeeded or failed, in seconds.
     *appraiser_errors_total* counts values whose cost could not be read, *gate_errors_total*
     what gates raised when they were told how an attempt ended.
@@ -48,8 +48,8 @@ class PolicyStats:
 class Memory:
     """All that ever changes in a policy: its counts, and the lane that its calls are timed in.
 
-    How quick an answer can be is what the last half to whole minute says. Up to eight successes
-    a second are *seen*, and the quickest of all calls that have a time of their own:
+    How quick an answer can be is what the last half to whole minute says: how long the quickest
+    of all successes took. Up to eight a second of them count as *seen*:
 
         seen_before              seen
         quickest_before          quickest
@@ -61,25 +61,27 @@ class Memory:
         "appraiser_errors_total",
         "chores_at",
         "cut_attempts_total",
+        "failed_attempts_total",
         "failures_total",
         "fed_total",
         "gate_errors_total",
         "half_ends_at",
         "lane",
         "late_successes_total",
+        "latency",
         "look_at",
+        "lost_retries_total",
         "quickest",
         "quickest_before",
         "rejected_total",
-        "retries_total",
         "seen",
         "seen_before",
-        "successes_total",
     )
 
     def __init__(self) -> None:
-        self.successes_total = self.late_successes_total = self.failures_total = 0
-        self.rejected_total = self.abandoned_total = self.retries_total = 0
+        self.latency = Histogram()
+        self.late_successes_total = self.failed_attempts_total = self.failures_total = 0
+        self.rejected_total = self.abandoned_total = self.lost_retries_total = 0
         self.appraiser_errors_total = self.cut_attempts_total = self.fed_total = 0
         self.gate_errors_total = 0
         self.seen = self.seen_before = 0
@@ -89,20 +91,51 @@ class Memory:
         self.lane: Lane | None = None
 
     @property
+    def successes_total(self) -> int:
+        """Calls that have succeeded; not counted apart, as they are most of what is timed."""
+        return self.latency.count - self.failed_attempts_total
+
+    @property
     def calls_total(self) -> int:
         """Calls that have ended, however."""
         failed = self.failures_total + self.rejected_total + self.abandoned_total
         return self.successes_total + failed
 
-    def do_chores(self, now: float, took: float, budget: RetryBudget | None) -> None:
-        """Do what is due after a success that *took* so long; not after each, they are too many."""
+    @property
+    def retries_total(self) -> int:
+        """Attempts beyond the first, counted when they end, as all attempts are."""
+        return self.late_successes_total + self.lost_retries_total
+
+    def stats(self, name: str) -> PolicyStats:
+        """A photograph of the policy called *name*."""
+        latency = self.latency.stats()
+        return PolicyStats(
+            name=name,
+            calls_total=self.calls_total,
+            successes_total=self.successes_total,
+            failures_total=self.failures_total,
+            rejected_total=self.rejected_total,
+            abandoned_total=self.abandoned_total,
+            attempts_total=latency.count + self.cut_attempts_total,
+            retries_total=self.retries_total,
+            appraiser_errors_total=self.appraiser_errors_total,
+            gate_errors_total=self.gate_errors_total,
+            latency=latency,
+        )
+
+    def do_chores(self, now: float, budget: RetryBudget | None) -> None:
+        """Do what is due after a success; not after each, they are too many."""
         self.chores_at = now + _CHORE_INTERVAL
         if now >= self.half_ends_at:
             self._forget(now)
         self.seen += 1
-        self.note(took)
         if budget is not None:
             self.feed(budget, now)
+
+    def record_failure(self, took: float) -> None:
+        """An attempt has failed after so many seconds."""
+        self.latency.record(took)
+        self.failed_attempts_total += 1
 
     def note(self, took: float) -> None:
         """An answer can be there in so many seconds."""
