@@ -336,7 +336,7 @@ class DatabaseManager:
                     timeout=self.config.attempt_timeout,
                 )
         except Exception as error:
-            if scope.is_partly_done:
+            if scope.has_committed:
                 seal(error)
             verdict = judge(error)
             scope.conflicted = verdict.kind is Kind.CONFLICT

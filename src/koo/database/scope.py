@@ -9,6 +9,7 @@ transaction stays there: a token that came with the COMMIT, or its number.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -24,6 +25,13 @@ __all__ = ["READONLY", "Fate", "Scope", "Trace", "Witness", "spelled"]
 #: The execution option that asks for a read-only transaction.
 READONLY: Final = "koo_readonly"
 
+# A savepoint's own ROLLBACK ends nothing.
+_ENDS: Final = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+    r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
 
 def spelled(isolation_level: str) -> str:
     """*isolation_level* as SQLAlchemy spells it, who takes it in any case and with underscores."""
@@ -35,6 +43,7 @@ class Fate(Enum):
 
     COMMITTED = "committed"
     ABSENT = "not committed, and it never will be"
+    FORGOTTEN = "unknown, because what the database remembered was deleted"
     UNKNOWN = "unknown"
 
 
@@ -50,7 +59,7 @@ class Witness(Protocol):
     """Who is there when a transaction commits."""
 
     def attend(self, connection: PoolProxiedConnection, scope: Scope) -> Trace | None:
-        """Be there at the COMMIT that *connection* is about to send; None: there is no need.
+        """Be there at the COMMIT that *connection* is about to send; None: nobody will know.
 
         Raises what the driver raises; then nothing was committed.
         """
@@ -65,7 +74,7 @@ class Scope:
     by itself. *committing*: a COMMIT is on its way.
     *committed*: one was answered. *in_doubt*: nobody knows whether one was.
     *ending*: the caller's code is through, with *value*; *partial*: it had
-    committed something by itself.
+    committed something by itself, perhaps.
 
     *is_open*: the server had said that a transaction has begun, where it says so.
 
@@ -115,16 +124,21 @@ class Scope:
         return self.ending and self.committed
 
     @property
-    def is_partly_done(self) -> bool:
-        """Whether the caller's code has committed a part, which must not be repeated."""
-        return self.partial or (self.committed and not self.ending)
+    def has_committed(self) -> bool:
+        """Whether a part is committed, or everything, which must not be repeated."""
+        return self.partial or self.committed
+
+    def note_question(self, statement: str, sender: object) -> None:
+        """*statement* goes out by *sender*; it may end the transaction behind everybody's back."""
+        if not self.readonly and _ENDS.match(statement):
+            self.commit_by(sender)
 
     def note_answer(self, statement: str) -> None:
         """*statement* was answered; it may have committed by that."""
         if self.witness is not None and not self.wrote:
             self.wrote = statement.lstrip()[:6].upper() != "SELECT"
-        if self.autocommits:
-            self.committed = self.committed or self.may_commit
+        if self.may_commit:
+            self.commit_answered()
 
     def note_transaction(self, *, is_open: bool) -> None:
         """After a statement the server says whether a transaction is open.
@@ -139,6 +153,10 @@ class Scope:
         """A COMMIT is on its way by the driver's connection *sender*."""
         self.committing = True
         self.sender = sender
+
+    def commit_answered(self) -> None:
+        """What was on its way is committed."""
+        self.committing, self.committed = False, True
 
     def end(self) -> None:
         """The caller's code is through; from here on, it is our own COMMIT."""

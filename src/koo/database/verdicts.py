@@ -191,6 +191,7 @@ _BY_MYSQL_CODE: Final = {
 }
 
 _REFUSED_LOGIN: Final = "password authentication failed"
+_NO_LOGIN: Final = "is not permitted to log in"
 _REFUSED_CODES: Final = {"28P01", 1045}
 
 # What libpq says of a refused login comes without a SQLSTATE, and what PgBouncer says always with
@@ -224,7 +225,7 @@ _BY_WORDS: Final = (
             _REFUSED_LOGIN,
             "no pg_hba.conf entry",
             "does not exist",
-            "is not permitted to log in",
+            _NO_LOGIN,
             "permission denied for database",
             "no password supplied",
             "no such database",
@@ -248,9 +249,9 @@ def classify(error: Exception) -> Failure:
 
 
 def seal(error: Exception) -> None:
-    """Mark *error* as never to be retried: a part of the work has been committed."""
+    """Mark *error* as never to be retried: the work, or a part of it, has been committed."""
     setattr(error, _SEALED, True)
-    error.add_note("database: a part of it was committed before, so it was not repeated")
+    error.add_note("database: it, or a part of it, was committed before, so it was not repeated")
 
 
 def mark_absent(error: Exception) -> Exception:
@@ -315,7 +316,7 @@ def is_login_refused(error: Exception) -> bool:
     """Whether other credentials might have helped; *error* as the driver raised it."""
     code = error_code(as_database_error(error))
     in_words = code in {None, _PROTOCOL_VIOLATION} and _REFUSED_LOGIN in str(error)
-    return in_words or code in _REFUSED_CODES
+    return in_words or code in _REFUSED_CODES or _NO_LOGIN in str(error)
 
 
 def is_trouble(error: Exception) -> bool:

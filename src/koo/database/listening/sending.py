@@ -65,6 +65,7 @@ class Sending:
         """Send a statement."""
         began, connection = self._now(), context.root_connection.connection
         item = context, connection.dbapi_connection
+        _announce(statement, connection)
         self._statements.run(item, began, cursor.execute, statement, parameters)
         self._answered(statement, context, connection, began)
 
@@ -78,6 +79,7 @@ class Sending:
         """Send a statement with many sets of parameters."""
         began, connection = self._now(), context.root_connection.connection
         item = context, connection.dbapi_connection
+        _announce(statement, connection)
         self._statements.run(item, began, cursor.executemany, statement, parameters)
         self._answered(statement, context, connection, began)
 
@@ -85,6 +87,7 @@ class Sending:
         """Send a statement without parameters."""
         began, connection = self._now(), context.root_connection.connection
         item = context, connection.dbapi_connection
+        _announce(statement, connection)
         self._statements.run(item, began, cursor.execute, statement)
         self._answered(statement, context, connection, began)
 
@@ -139,6 +142,8 @@ class Sending:
             if trace is None or not known(error, connection, scope, trace):
                 raise
             connection.invalidate(error)
+        # Here and not when SQLAlchemy tells of it: others are told as well, and may raise.
+        scope.commit_answered()
 
     def rollback(self, connection: PoolProxiedConnection) -> None:
         """Send ROLLBACK."""
@@ -155,6 +160,12 @@ class _Stream:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         found = getattr(self._cursor, name)
         return partial(self._fetch, found) if name.startswith("fetch") else found
+
+
+def _announce(statement: str, connection: PoolProxiedConnection) -> None:
+    scope = scope_of(connection)
+    if scope is not None:
+        scope.note_question(statement, connection.driver_connection)
 
 
 def _tear_off(statement: _Statement) -> None:
