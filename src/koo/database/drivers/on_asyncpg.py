@@ -60,6 +60,8 @@ class PromptConnection(asyncpg.Connection):
         if query.startswith("COMMIT"):
             return self._commit(query, timeout)
         if query.startswith("BEGIN"):
+            # What was to ride with a COMMIT that was never said.
+            self.riding = ""
             query += self.opening()
         return super().execute(query, *args, timeout=timeout)
 

@@ -137,6 +137,10 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
         if said == b"ROLLBACK":
             raise InFailedSqlTransaction(SWALLOWED)
 
+    def _rollback_gen(self) -> PQGen[None]:
+        self.riding = ""
+        yield from super()._rollback_gen()
+
     @property
     def _ends_in_another_way(self) -> bool:
         idle = self.pgconn.transaction_status == TransactionStatus.IDLE
