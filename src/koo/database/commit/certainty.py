@@ -6,7 +6,7 @@ error --the server said it-----> rolled back: no
                                      |
                                      +--COMMITTED--> yes
                                      +--ABSENT-----> no, and the scope knows: all may be repeated
-                                     +--UNKNOWN----> nobody knows
+                                     +--FORGOTTEN, UNKNOWN--> nobody knows
 
 trace --fresh connection--> judge --> COMMITTED, ABSENT
   ^                           |
@@ -114,6 +114,8 @@ class Certainty:
             connection.rollback()
         fate = await_(self._resolver.fate_of(trace))
         scope.is_absent = fate is Fate.ABSENT
+        if fate is Fate.FORGOTTEN:
+            self._witnesses.doubt()
         return fate is Fate.COMMITTED
 
     def _learn(self, failed: Exception, scope: Scope) -> None:

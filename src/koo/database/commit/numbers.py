@@ -4,6 +4,7 @@
                        |
                lost, a fresh connection: pg_xact_status(number)
                        |
+      no number -----> ABSENT, for nothing was written
       aborted -------> ABSENT
       marks changed -> UNKNOWN
       in progress ---> its backend is ended, ask again
@@ -48,16 +49,21 @@ class Numbers:
 
     clock: Clock
 
-    def attend(self, connection: PoolProxiedConnection, _: Scope) -> _Trace | None:
+    def attend(self, connection: PoolProxiedConnection, _: Scope) -> _Trace | _Nothing:
         """Ask *connection* for its transaction's number; without one, nothing was written."""
         cursor = connection.cursor()
         cursor.execute(_BEFORE)
         number, marks = cursor.fetchone()  # type: ignore[misc] # it is one row
         cursor.close()
         if number is None:
-            return None
+            return _Nothing()
         driver: Any = connection.driver_connection
         return _Trace(number, marks, driver.backend_pid, self.clock.monotonic(), self.clock)
+
+
+class _Nothing:
+    async def judge(self, _: AsyncConnection) -> Fate:
+        return Fate.ABSENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,21 +38,26 @@ WRITE: Final = text("SELECT pg_logical_emit_message(true, 'koo', 'a COMMIT was l
 _FENCE: Final = (
     "INSERT INTO koo.commit_tokens (token, fenced) VALUES ('{}', true) ON CONFLICT DO NOTHING;"
 )
-_LOOK: Final = text("SELECT fenced FROM koo.commit_tokens WHERE token = CAST(:token AS uuid)")
+_LOOK: Final = text(
+    "SELECT fenced, EXISTS (SELECT 1 FROM koo.commit_tokens WHERE token = CAST(:mark AS uuid))"
+    " FROM koo.commit_tokens WHERE token = CAST(:token AS uuid)"
+)
+# A role that was logged in with SET ROLE may not end what belongs to the one that has logged in.
+_AS_OURSELVES: Final = text("SET LOCAL ROLE NONE")
 # A number may belong to somebody else by now; nobody else's transaction is as old as ours.
 _END: Final = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE pid = :pid AND usename = current_user"
+    " WHERE pid = :pid AND usename = session_user"
     " AND clock_timestamp() - xact_start > make_interval(secs => CAST(:age AS double precision))"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The witness that remembers a token, for *kept* seconds, of each transaction that wrote."""
+    """The witness that writes a token, into the table known by *mark*, with all that is written."""
 
     clock: Clock
-    kept: float
+    mark: str
 
     def attend(self, connection: PoolProxiedConnection, _: Scope) -> _Trace:
         """Let a token ride with the next COMMIT of *connection*."""
@@ -74,7 +79,7 @@ class _Trace:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         driver.riding = _FENCE.format(self.token)
         await connection.commit()
-        fate = await fate_by(connection, _LOOK, self.token, kept=self.how.kept, clock=clock)
+        fate = await fate_by(connection, _LOOK, self.token, mark=self.how.mark, clock=clock)
         if fate is Fate.ABSENT:
             await end_backend(connection, self.pid, clock.monotonic() - self.sent)
         return fate
@@ -83,4 +88,5 @@ class _Trace:
 async def end_backend(connection: AsyncConnection, pid: int, age: float) -> None:
     """End backend *pid* if it is ours and its transaction is older than *age* seconds."""
     with suppress(DBAPIError):
+        await connection.execute(_AS_OURSELVES)
         await connection.execute(_END, {"pid": pid, "age": age})
