@@ -11,7 +11,7 @@ from koo import errors
 from koo.database import DatabaseConfig, StatementTimedOut
 from koo.database.commit import Resolver, attempt, numbers
 from koo.database.commit.fence import new_token
-from koo.database.commit.tokens import Tokens, _Trace
+from koo.database.commit.tokens import Backend, Tokens, _Trace
 from koo.database.listening.sending import Sending
 from koo.database.pool import HOLDING, PoolCounts, Terms
 from koo.database.scope import Fate, Scope
@@ -97,7 +97,7 @@ async def test_another_error_about_a_number_is_no_answer():
         async def execute(self, *_):
             raise exc.OperationalError(None, None, OSError("reset"))
 
-    trace = numbers._Trace("1", "marks", 1, 0.0, FakeClock())
+    trace = numbers._Trace("1", "marks", Backend(1, 0.0, 0.0), FakeClock())
     with pytest.raises(exc.OperationalError):
         await trace.judge(Refusing())
 
@@ -144,7 +144,7 @@ HOUR = 3600.0
 def lost():
     """The trace of a transaction whose COMMIT was lost just now, and its clock."""
     clock = FakeClock()
-    return _Trace(Tokens(clock, "mark"), new_token(clock), 1, 0.0), clock
+    return _Trace(Tokens(clock, "mark"), new_token(clock), Backend(1, 0.0, 0.0)), clock
 
 
 async def test_a_fence_that_is_there_says_that_it_has_not_committed_and_its_backend_is_ended():

@@ -9,7 +9,7 @@ from sqlalchemy import exc, text
 from koo.database import DatabaseConfig
 from koo.database.commit.ledger import SOME
 from koo.database.commit.numbers import Numbers
-from koo.database.commit.tokens import Tokens
+from koo.database.commit.tokens import Backend, Tokens
 from koo.resilience import RetryBudget, SchemaChanged
 from koo.testing import Action, Direction, FakeClock, FaultProxy, Phase
 
@@ -347,7 +347,10 @@ async def test_what_is_said_of_a_number_is_believed_only_if_nothing_has_crashed(
                 numbers[name] = found
                 await (connection.commit() if name == "ours" else connection.rollback())
         trace = _Trace(
-            numbers.get(number, number), now if marks == "ours" else marks, 0, 0.0, FakeClock()
+            numbers.get(number, number),
+            now if marks == "ours" else marks,
+            Backend(0, 0.0, 0.0),
+            FakeClock(),
         )
         async with administrator.connect() as connection:
             assert (await trace.judge(connection)).name == fate

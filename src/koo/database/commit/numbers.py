@@ -19,7 +19,7 @@ last began to count anew (a crash of any backend does that), on which timeline i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -29,7 +29,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from ...resilience import Clock
 from ..scope import Fate, Scope
 from ..verdicts import error_code
-from .tokens import WRITE, end_backend
+from .tokens import WRITE, Backend
 
 __all__ = ["Numbers"]
 
@@ -57,8 +57,8 @@ class Numbers:
         cursor.close()
         if number is None:
             return _Nothing()
-        driver: Any = connection.driver_connection
-        return _Trace(number, marks, driver.backend_pid, self.clock.monotonic(), self.clock)
+        backend = Backend.of(connection.driver_connection, self.clock)
+        return _Trace(number, marks, backend, self.clock)
 
 
 class _Nothing:
@@ -70,8 +70,7 @@ class _Nothing:
 class _Trace:
     number: str
     marks: str
-    pid: int
-    sent: float
+    backend: Backend
     clock: Clock
 
     async def judge(self, connection: AsyncConnection) -> Fate | None:
@@ -91,6 +90,6 @@ class _Trace:
                 await connection.commit()
                 return Fate.COMMITTED
             case "in progress":
-                await end_backend(connection, self.pid, self.clock.monotonic() - self.sent)
+                await self.backend.end(connection, self.clock)
                 return None
         return Fate.UNKNOWN

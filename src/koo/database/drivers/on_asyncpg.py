@@ -36,6 +36,15 @@ class PromptConnection(asyncpg.Connection):
     opening = staticmethod(str)
     riding = ""
 
+    def __init__(self, *args: Any, **terms: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **terms)
+        self._born = asyncio.get_running_loop().time()
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago it was opened."""
+        return asyncio.get_running_loop().time() - self._born
+
     @property
     def backend_pid(self) -> int:
         """The number of the server's process, also when the connection is closed; 0 if unknown."""
