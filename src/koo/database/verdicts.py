@@ -251,7 +251,7 @@ def classify(error: Exception) -> Failure:
 def seal(error: Exception) -> None:
     """Mark *error* as never to be retried: the work, or a part of it, has been committed."""
     setattr(error, _SEALED, True)
-    error.add_note("database: it, or a part of it, was committed before, so it was not repeated")
+    error.add_note("database: all or a part of it was committed before, so it was not repeated")
 
 
 def mark_absent(error: Exception) -> Exception:

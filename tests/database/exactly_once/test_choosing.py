@@ -83,6 +83,9 @@ async def test_who_finds_the_table_made_meanwhile_makes_none():
 
         scalar_one_or_none = scalar_one
 
+        async def commit(self):
+            pass
+
     @asynccontextmanager
     async def connect():
         yield Found()

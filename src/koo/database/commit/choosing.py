@@ -126,8 +126,10 @@ class Witnesses:
 
     async def _marked(self, connection: AsyncConnection) -> str:
         mark = await self._found_mark(connection)
+        # By itself, so that two who look at once are not in each other's way. If both write one,
+        # there are two, which does no harm.
+        await connection.commit()
         if not mark:
-            # Two at once leave two of them, which does no harm.
             mark = new_mark()
             await connection.exec_driver_sql(self._ledger.mark.format(mark))
             await connection.commit()
