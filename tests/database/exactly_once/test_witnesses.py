@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import exc, text
 
-from koo.database import DatabaseConfig
+from koo.database import DatabaseConfig, DatabaseManager
 from koo.database.commit.ledger import SOME
 from koo.database.commit.numbers import Numbers
 from koo.database.commit.tokens import Backend, Tokens
-from koo.resilience import RetryBudget, SchemaChanged
+from koo.resilience import SYSTEM_CLOCK, RetryBudget, SchemaChanged
 from koo.testing import Action, Direction, FakeClock, FaultProxy, Phase
 
 pytestmark = pytest.mark.integration
@@ -163,6 +163,27 @@ async def test_a_table_that_has_grown_is_cleaned_piece_by_piece(database, driver
         assert await scalar(administrator, TOKENS) == SOME + 1
         await witnesses._clean()
         assert await scalar(administrator, TOKENS) == 0
+
+
+class Behind(type(SYSTEM_CLOCK)):
+    """As if the server's clock had jumped two hours ahead."""
+
+    def time(self):
+        return super().time() - 7200
+
+
+async def test_a_server_whose_clock_jumps_ahead_forgets_nothing(database, driver):
+    async with database(driver) as (url, administrator):
+        manager = DatabaseManager(DatabaseConfig(url=url), clock=Behind())
+        try:
+            await manager.transact(write)
+            async with administrator.connect() as connection:
+                before = "UPDATE koo.commit_tokens SET made = now() - interval '2 hours'"
+                await connection.execute(text(before))
+            await manager._engines.witnesses._clean()
+            assert await scalar(administrator, TOKENS) == 1
+        finally:
+            await manager.close()
 
 
 async def until_quiet():

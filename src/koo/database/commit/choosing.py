@@ -147,7 +147,8 @@ class Witnesses:
     async def _cleaned(self) -> int:
         """How many rows were taken away."""
         async with self._briefly() as connection:
-            gone = (await connection.execute(text(self._ledger.clean))).rowcount
+            now = {"now": self._terms.clock.time()}
+            gone = (await connection.execute(text(self._ledger.clean), now)).rowcount
             await connection.commit()
             if self._witness is not None and await self._found_mark(connection) != self._mark:
                 self.doubt()

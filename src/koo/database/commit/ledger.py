@@ -44,7 +44,7 @@ class Ledger:
 
     *look* returns one word of :class:`Found`, *find* the mark, which *mark* writes; *make* does
     no harm when it is done twice. *clean* takes away some of what is older than an hour, fences a
-    day later. *witness* is made of the mark.
+    day later, and is told what time it is by our clock. *witness* is made of the mark.
     """
 
     name: str
@@ -124,14 +124,16 @@ SELECT CAST(token AS text) FROM koo.commit_tokens
 
 _POSTGRES_MARK: Final = "INSERT INTO koo.commit_tokens (token, fenced) VALUES ('{}', true)"
 
-# By the time in the token the index finds what is old; the server's clock has the last word.
+# By the time in the token the index finds what is old, by the server's clock and by ours, of which
+# one may have jumped ahead; what was made in between by a clock that was late is kept as well.
 _POSTGRES_CLEAN: Final = f"""
 DELETE FROM koo.commit_tokens WHERE token = ANY (ARRAY(
 SELECT token FROM koo.commit_tokens
  WHERE (SELECT pg_try_advisory_xact_lock({_LOCK}))
    AND token < (
-     SELECT CAST(lpad(to_hex(CAST(1000 * (extract(epoch FROM now()) - {KEPT}) AS bigint)), 12, '0')
-       || repeat('0', 20) AS uuid)
+     SELECT CAST(lpad(to_hex(CAST(1000 * (
+       least(extract(epoch FROM now()), CAST(:now AS double precision)) - {KEPT}
+     ) AS bigint)), 12, '0') || repeat('0', 20) AS uuid)
    )
    AND made < now() - make_interval(secs => {KEPT})
    AND (NOT fenced OR made < now() - make_interval(days => 1, secs => {KEPT}))
@@ -191,7 +193,9 @@ CREATE TABLE IF NOT EXISTS koo_commit_tokens (
 # The range comes first: InnoDB locks all that it looks at.
 _MYSQL_CLEAN: Final = f"""
 DELETE FROM koo_commit_tokens
- WHERE token < rpad(lpad(lower(hex(1000 * (unix_timestamp() - {KEPT}))), 12, '0'), 32, '0')
+ WHERE token < rpad(lpad(lower(hex(
+   1000 * (least(unix_timestamp(), :now) - {KEPT})
+ )), 12, '0'), 32, '0')
    AND made < from_unixtime(unix_timestamp() - {KEPT} - IF(fenced, 86400, 0))
  ORDER BY token LIMIT {SOME}
 """  # noqa: S608 - of constants
