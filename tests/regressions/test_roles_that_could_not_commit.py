@@ -124,6 +124,28 @@ async def test_the_backend_of_a_role_that_is_another_is_ended(server, driver):
             assert await say(manager, "SELECT n FROM ledger") == 3
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+async def test_what_a_deferred_trigger_may_not_do_is_not_tried_again(server, driver):
+    """It was taken for a table of tokens that had gone, looked for, and repeated."""
+    runs = []
+
+    async def insert(session):
+        runs.append(1)
+        await session.execute(text("INSERT INTO ledger VALUES (1)"))
+
+    async with opened(server.url(driver)) as manager:
+        await say(
+            manager,
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql"
+            " AS $$ BEGIN RAISE insufficient_privilege; END $$",
+            "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON ledger DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION refuse()",
+        )
+        with pytest.raises(exc.DBAPIError, match="insufficient_privilege"):
+            await manager.transact(insert)
+        assert len(runs) == 1
+
+
 async def test_where_subscribers_take_all_tables_none_is_made(server):
     """They would stop at one that they don't have."""
     async with opened(server.url()) as manager:
