@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any, Final
 
@@ -92,14 +93,21 @@ class PromptConnection(asyncpg.Connection):
         return said
 
     async def set_type_codec(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """As asyncpg does it; on a closed connection with an error that SQLAlchemy knows.
+        """As asyncpg does it, with one backend for all that it asks.
 
-        It is what SQLAlchemy does first with a new one, where it translates no errors.
+        Its errors are such as SQLAlchemy knows: with a new connection it does this first, where it
+        translates none.
         """
-        if self.is_closed():
-            words = "connection is closed"
-            raise AsyncAdapt_asyncpg_dbapi.InterfaceError(words)  # type: ignore[no-untyped-call]
-        await super().set_type_codec(*args, **kwargs)
+        try:
+            async with self._one_backend():
+                await super().set_type_codec(*args, **kwargs)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            words = "connection is closed" if self.is_closed() else str(error)
+            named = AsyncAdapt_asyncpg_dbapi.InterfaceError(words)  # type: ignore[no-untyped-call]
+            raise named from error
+
+    def _one_backend(self) -> AbstractAsyncContextManager[Any]:
+        return nullcontext()
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ARG002
         """Say goodbye and leave; asyncpg would wait for an answer."""
@@ -138,10 +146,8 @@ class UnpinnedConnection(PromptConnection):
             raise NeverSent(_NO_AUTOCOMMIT)
         return await super().prepare(query, **{**terms, "name": ""})
 
-    async def set_type_codec(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """As asyncpg does it, with one backend for all that it asks."""
-        async with self.transaction():
-            await super().set_type_codec(*args, **kwargs)
+    def _one_backend(self) -> AbstractAsyncContextManager[Any]:
+        return self.transaction()
 
 
 def arguments(_limit: float) -> dict[str, Any]:
