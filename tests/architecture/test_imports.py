@@ -35,6 +35,7 @@ HOOKS = {
     "koo.database.drivers.on_aiosqlite.PromptConnection._execute",
     "koo.database.drivers.on_asyncmy.PromptConnection._close_on_cancel",
     "koo.database.drivers.on_psycopg.PromptConnection._commit_gen",
+    "koo.database.drivers.on_psycopg.PromptConnection._rollback_gen",
     "koo.database.drivers.on_psycopg.PromptConnection._start_query",
     *(
         f"koo.database.pool.lending.WatchedPool.{hook}"

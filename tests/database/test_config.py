@@ -116,6 +116,10 @@ def test_a_password_with_every_awkward_character_survives():
         ({"max_overflow": -1}, "max_overflow can't be negative; use 0 for none"),
         ({"max_waiting": -1}, "max_waiting can't be negative; use 0 for none"),
         ({"commit_tokens": "on"}, "commit_tokens must be auto or off"),
+        (
+            {"url": "mysql://u@h/d?autocommit=true"},
+            "url sets autocommit, and nothing would be undone; leave it out",
+        ),
         ({"leak_after": 0}, "leak_after must be above 0 seconds"),
         ({"reclaim_after": 0}, "reclaim_after must be above 0 seconds"),
         ({"pool_timeout": 0}, "pool_timeout must be above 0 seconds"),

@@ -227,6 +227,10 @@ def _completed(text: str, name: str) -> str:
         url = url.update_query_dict({"host": hosts})
     _check_driver(url.get_driver_name(), name)
     _check_servers(url, name)
+    if "autocommit" in url.query:
+        raise ValueError(
+            _message(name, "sets autocommit, and nothing would be undone; leave it out")
+        )
     try:
         url = with_encryption(url)
     except ValueError as error:

@@ -10,6 +10,7 @@ transaction stays there: a token that came with the COMMIT, or its number.
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -25,6 +26,13 @@ __all__ = ["READONLY", "Fate", "Scope", "Trace", "Witness", "spelled"]
 #: The execution option that asks for a read-only transaction.
 READONLY: Final = "koo_readonly"
 
+# A savepoint's own ROLLBACK ends nothing.
+_ENDS: Final = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+    r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
 
 def spelled(isolation_level: str) -> str:
     """*isolation_level* as SQLAlchemy spells it, who takes it in any case and with underscores."""
@@ -36,6 +44,7 @@ class Fate(Enum):
 
     COMMITTED = "committed"
     ABSENT = "not committed, and it never will be"
+    FORGOTTEN = "unknown, because what the database remembered was deleted"
     UNKNOWN = "unknown"
 
 
@@ -51,7 +60,7 @@ class Witness(Protocol):
     """Who is there when a transaction commits."""
 
     def attend(self, connection: PoolProxiedConnection, scope: Scope) -> Trace | None:
-        """Be there at the COMMIT that *connection* is about to send; None: there is no need.
+        """Be there at the COMMIT that *connection* is about to send; None: nobody will know.
 
         Raises what the driver raises; then nothing was committed.
         """
@@ -66,7 +75,7 @@ class Scope:
     by itself. *committing*: a COMMIT, or such a statement, is on its way.
     *committed*: one was answered. *in_doubt*: nobody knows whether one was.
     *ending*: the caller's code is through, with *value*; *partial*: it had
-    committed something by itself.
+    committed something by itself, perhaps.
 
     *is_open*: the server had said that a transaction has begun, where it says so.
 
@@ -119,12 +128,20 @@ class Scope:
 
     @property
     def is_partly_done(self) -> bool:
-        """Whether the caller's code has committed a part, or may have: it must not be repeated."""
-        return self.partial or (not self.ending and self._has_perhaps_committed)
+        """Whether a part is committed, or all, or may be: it must not be repeated."""
+        return self.partial or self.committed or (not self.ending and self._has_perhaps_committed)
 
     @property
     def _has_perhaps_committed(self) -> bool:
         return self.committed or self.committing or self.in_doubt
+
+    def note_question(self, statement: str, sender: object) -> bool:
+        """*statement* goes out by *sender*; whether it ends the transaction in so many words."""
+        self.committing = self.may_commit
+        ends = not self.readonly and _ENDS.match(statement) is not None
+        if ends:
+            self.commit_by(sender)
+        return ends
 
     def note_answer(self, statement: str) -> None:
         """*statement* was answered; it may have committed by that."""

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from koo.errors import CommitOutcomeUnknown
-from koo.testing import FaultProxy, LinkFault, Phase
+from koo.testing import Action, FaultProxy, LinkFault, Phase
 
 pytestmark = pytest.mark.integration
 
@@ -41,3 +41,28 @@ async def test_a_function_s_lost_commit_is_found_out(mariadb, opened, ask, lost)
         insert = text(f"INSERT INTO {lost}s VALUES (1)")
         await manager.transact(lambda session: session.execute(insert))
     assert await ask(mariadb, f"SELECT count(*) FROM {lost}s") == [1]
+
+
+async def test_what_a_table_that_was_emptied_meanwhile_could_have_told_is_unknown(
+    mariadb, opened, ask
+):
+    await ask(mariadb, "CREATE OR REPLACE TABLE emptied (n INTEGER)")
+    insert = text("INSERT INTO emptied VALUES (1)")
+
+    async def empty_and_cut(chunk):
+        if Phase.COMMIT_REPLY not in chunk.phases:
+            return Action.PASS
+        proxy.hook = None
+        await ask(mariadb, "TRUNCATE koo_commit_tokens")
+        return Action.CUT
+
+    async with (
+        FaultProxy("127.0.0.1", mariadb.port) as proxy,
+        opened(mariadb.url(port=proxy.port)) as manager,
+    ):
+        await manager.transact(lambda session: session.execute(insert))
+        proxy.hook = empty_and_cut
+        with pytest.raises(CommitOutcomeUnknown):
+            await manager.transact(lambda session: session.execute(insert))
+        await manager.transact(lambda session: session.execute(insert))
+    assert await ask(mariadb, "SELECT count(*) FROM emptied") == [3]

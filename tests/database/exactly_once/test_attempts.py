@@ -11,7 +11,7 @@ from koo import errors
 from koo.database import DatabaseConfig, StatementTimedOut
 from koo.database.commit import Resolver, attempt, numbers
 from koo.database.commit.fence import new_token
-from koo.database.commit.tokens import Tokens, _Trace
+from koo.database.commit.tokens import Backend, Tokens, _Trace
 from koo.database.listening.sending import Sending
 from koo.database.pool import HOLDING, PoolCounts, Terms
 from koo.database.scope import Fate, Scope
@@ -97,7 +97,7 @@ async def test_another_error_about_a_number_is_no_answer():
         async def execute(self, *_):
             raise exc.OperationalError(None, None, OSError("reset"))
 
-    trace = numbers._Trace("1", "marks", 1, 0.0, FakeClock())
+    trace = numbers._Trace("1", "marks", Backend(1, 0.0, 0.0), FakeClock())
     with pytest.raises(exc.OperationalError):
         await trace.judge(Refusing())
 
@@ -105,8 +105,8 @@ async def test_another_error_about_a_number_is_no_answer():
 class Server:
     """A connection to a server on which the token's row is what *fenced* says."""
 
-    def __init__(self, fenced, refusing=()):
-        self.fenced = fenced
+    def __init__(self, fenced, refusing=(), *, is_marked=True):
+        self.row = None if fenced is None else (fenced, is_marked)
         self.refusing = refusing
         self.riding = ""
         self.said = []
@@ -119,7 +119,12 @@ class Server:
         return self
 
     async def execute(self, statement, _=None):
-        known = {"terminate_backend": "end", "emit_message": "write", "SELECT fenced": "look"}
+        known = {
+            "ROLE NONE": "as ourselves",
+            "terminate_backend": "end",
+            "emit_message": "write",
+            "SELECT fenced": "look",
+        }
         what = next(name for words, name in known.items() if words in str(statement))
         self.said.append(what)
         if what in self.refusing:
@@ -129,8 +134,8 @@ class Server:
     async def commit(self):
         self.said.append(f"{self.riding.partition(' ')[0]};COMMIT")
 
-    def scalar_one_or_none(self):
-        return self.fenced
+    def one_or_none(self):
+        return self.row
 
 
 HOUR = 3600.0
@@ -139,14 +144,14 @@ HOUR = 3600.0
 def lost():
     """The trace of a transaction whose COMMIT was lost just now, and its clock."""
     clock = FakeClock()
-    return _Trace(Tokens(clock, kept=4 * HOUR), new_token(clock), 1, 0.0), clock
+    return _Trace(Tokens(clock, "mark"), new_token(clock), Backend(1, 0.0, 0.0)), clock
 
 
 async def test_a_fence_that_is_there_says_that_it_has_not_committed_and_its_backend_is_ended():
     trace, _ = lost()
     server = Server(True)
     assert await trace.judge(server) is Fate.ABSENT
-    assert server.said == ["write", "INSERT;COMMIT", "look", "end"]
+    assert server.said == ["write", "INSERT;COMMIT", "look", "as ourselves", "end"]
 
 
 async def test_a_row_in_the_way_of_the_fence_says_that_it_has_committed():
@@ -167,7 +172,13 @@ async def test_a_fence_stands_although_the_backend_may_not_be_ended():
     assert await trace.judge(server) is Fate.ABSENT
 
 
-@pytest.mark.parametrize(("hours", "fate"), [(1.9, Fate.ABSENT), (2.1, Fate.UNKNOWN)])
+async def test_a_fence_in_a_table_that_was_emptied_says_nothing_and_a_token_still_does():
+    trace, _ = lost()
+    assert await trace.judge(Server(True, is_marked=False)) is Fate.FORGOTTEN
+    assert await trace.judge(Server(False, is_marked=False)) is Fate.COMMITTED
+
+
+@pytest.mark.parametrize(("hours", "fate"), [(0.4, Fate.ABSENT), (0.6, Fate.UNKNOWN)])
 async def test_who_has_slept_while_others_cleaned_believes_no_fence(hours, fate):
     """A suspended machine's monotonic clock stands still, and the token may be gone."""
     trace, clock = lost()

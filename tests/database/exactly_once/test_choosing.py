@@ -71,7 +71,7 @@ async def test_who_gets_no_answer_asks_again_in_a_minute():
 
 
 async def test_who_finds_the_table_made_meanwhile_makes_none():
-    answers = ["later", "ready"]
+    answers = ["later", "ready", "the mark"]
 
     class Found:
         async def exec_driver_sql(self, statement):
@@ -80,6 +80,11 @@ async def test_who_finds_the_table_made_meanwhile_makes_none():
 
         def scalar_one(self):
             return answers.pop(0)
+
+        scalar_one_or_none = scalar_one
+
+        async def commit(self):
+            pass
 
     @asynccontextmanager
     async def connect():

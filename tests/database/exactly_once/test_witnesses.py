@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import exc, text
 
-from koo.database import DatabaseConfig
+from koo.database import DatabaseConfig, DatabaseManager
+from koo.database.commit.ledger import SOME
 from koo.database.commit.numbers import Numbers
-from koo.database.commit.tokens import Tokens
-from koo.resilience import RetryBudget, SchemaChanged
+from koo.database.commit.tokens import Backend, Tokens
+from koo.resilience import SYSTEM_CLOCK, RetryBudget, SchemaChanged
 from koo.testing import Action, Direction, FakeClock, FaultProxy, Phase
 
 pytestmark = pytest.mark.integration
@@ -21,7 +22,9 @@ SELECT CAST(lpad(to_hex(CAST(1000 * extract(epoch FROM at) AS bigint)), 12, '0')
             || substr(md5('{0}{1}'), 1, 20) AS uuid), at, {1}
 FROM (SELECT now() - interval '{0}' AS at) AS moment
 """
-TOKENS = "SELECT count(*) FROM koo.commit_tokens"
+TOKENS = """
+SELECT count(*) FROM koo.commit_tokens WHERE token < 'f0000000-0000-0000-0000-000000000000'
+"""
 
 
 async def scalar(engine, statement):
@@ -141,6 +144,46 @@ async def test_old_tokens_go_and_fences_a_day_later(database, driver, opened):
         left = "SELECT count(*) FROM koo.commit_tokens WHERE made < now() - interval '1 hour'"
         assert await scalar(administrator, left) == 1
         assert await scalar(administrator, TOKENS) == 2
+
+
+async def test_a_table_that_has_grown_is_cleaned_piece_by_piece(database, driver, opened):
+    """At once it would not end in time, and the next time there would be more."""
+    many = f"""
+        INSERT INTO koo.commit_tokens
+        SELECT CAST(lpad(to_hex(1000000000000 + n), 12, '0') || repeat('0', 20) AS uuid),
+               now() - interval '2 hours', false
+        FROM generate_series(1, {2 * SOME + 1}) AS n
+    """
+    async with database(driver) as (url, administrator), opened(url) as manager:
+        await manager.transact(look)
+        async with administrator.connect() as connection:
+            await connection.execute(text(many))
+        witnesses = manager._engines.witnesses
+        assert await witnesses._cleaned() == SOME
+        assert await scalar(administrator, TOKENS) == SOME + 1
+        await witnesses._clean()
+        assert await scalar(administrator, TOKENS) == 0
+
+
+class Behind(type(SYSTEM_CLOCK)):
+    """As if the server's clock had jumped two hours ahead."""
+
+    def time(self):
+        return super().time() - 7200
+
+
+async def test_a_server_whose_clock_jumps_ahead_forgets_nothing(database, driver):
+    async with database(driver) as (url, administrator):
+        manager = DatabaseManager(DatabaseConfig(url=url), clock=Behind())
+        try:
+            await manager.transact(write)
+            async with administrator.connect() as connection:
+                before = "UPDATE koo.commit_tokens SET made = now() - interval '2 hours'"
+                await connection.execute(text(before))
+            await manager._engines.witnesses._clean()
+            assert await scalar(administrator, TOKENS) == 1
+        finally:
+            await manager.close()
 
 
 async def until_quiet():
@@ -275,6 +318,23 @@ async def test_where_no_table_can_be_made_a_transaction_is_known_by_its_number(
         assert await manager.transact(look) == 7
 
 
+@pytest.mark.parametrize("action", [Action.CUT, Action.ORPHAN])
+async def test_what_has_no_number_has_written_nothing_and_is_repeated(
+    database, driver, opened, action
+):
+    ran = []
+
+    async def count(session):
+        ran.append(1)
+        return (await session.execute(text("SELECT count(*) FROM written"))).scalar_one()
+
+    async with as_a_stranger(database, driver, opened) as (manager, proxy, _):
+        assert await manager.transact(count) == 0
+        proxy.hook = cutting(action, Direction.TO_SERVER)
+        assert await manager.transact(count) == 0
+        assert len(ran) == 3
+
+
 async def test_a_table_that_one_may_not_use_is_left_alone(database, driver, opened):
     async with as_a_stranger(database, driver, opened) as (manager, _, administrator):
         config = DatabaseConfig(url=str(administrator.url))
@@ -310,7 +370,10 @@ async def test_what_is_said_of_a_number_is_believed_only_if_nothing_has_crashed(
                 numbers[name] = found
                 await (connection.commit() if name == "ours" else connection.rollback())
         trace = _Trace(
-            numbers.get(number, number), now if marks == "ours" else marks, 0, 0.0, FakeClock()
+            numbers.get(number, number),
+            now if marks == "ours" else marks,
+            Backend(0, 0.0, 0.0),
+            FakeClock(),
         )
         async with administrator.connect() as connection:
             assert (await trace.judge(connection)).name == fate

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from koo.database import Credentials
-from koo.testing import PostgresServer
+from koo.testing import Action, FaultProxy, Phase, PostgresServer
 
 from .conftest import FAST, say_to
 
@@ -69,6 +69,65 @@ async def test_a_refused_login_is_repeated_once_with_newer_credentials(guarded, 
         await one_read(manager)
         assert (rotation.calls, manager.stats().errors) == (2, ())
         assert (await manager.check()).check.ok
+
+
+@pytest.mark.integration
+async def test_who_may_not_log_in_any_more_is_asked_for_anew(guarded, driver, opened):
+    """Two users take turns: the one that rests may not log in."""
+    users = ["resting", "app"]
+    await say_to(guarded, "DROP ROLE IF EXISTS resting")
+    await say_to(guarded, "CREATE ROLE resting NOLOGIN")
+
+    async def take_turns():
+        return Credentials(user=users.pop(0), password=rotation.password)
+
+    rotation = Rotation(guarded, 3600)
+    await rotation.rotate()
+    async with opened(url_of(guarded, driver), credentials=take_turns) as manager:
+        await one_read(manager)
+        assert users == []
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("refused", [0, 3])
+async def test_a_password_that_changes_while_a_lost_commit_is_looked_for_hides_nothing(
+    guarded, driver, opened, refused
+):
+    """It is fetched anew, as often as the vault is still behind the server."""
+    rotation, late = Rotation(guarded, 3600), []
+    await rotation.rotate()
+    await say_to(guarded, "DROP TABLE IF EXISTS ledger")
+    await say_to(guarded, "CREATE TABLE ledger (n INTEGER)")
+    await say_to(guarded, "GRANT ALL ON ledger TO app")
+    await say_to(guarded, "GRANT CREATE ON DATABASE postgres TO app")
+
+    async def vault():
+        if late:
+            return late.pop()
+        return await rotation()
+
+    async def rotate_and_cut(chunk):
+        if Phase.COMMIT_REPLY not in chunk.phases:
+            return Action.PASS
+        proxy.hook = None
+        old = await rotation()
+        await rotation.rotate()
+        late.extend([old] * refused)
+        return Action.CUT
+
+    async def write(session):
+        await session.execute(text("INSERT INTO ledger VALUES (1)"))
+        return "written"
+
+    async with FaultProxy("127.0.0.1", guarded.port) as proxy:
+        url = f"postgresql+{driver}://nobody@127.0.0.1:{proxy.port}/postgres"
+        async with opened(url, credentials=vault) as manager:
+            await manager.transact(write)
+            proxy.hook = rotate_and_cut
+            assert await manager.transact(write, max_retries=0) == "written"
+            assert late == []
+    (row,) = await say_to(guarded, "SELECT count(*) FROM ledger")
+    assert row[0] == 2
 
 
 @pytest.mark.integration

@@ -6,7 +6,7 @@ error --the server said it-----> rolled back: no
                                      |
                                      +--COMMITTED--> yes
                                      +--ABSENT-----> no, and the scope knows: all may be repeated
-                                     +--UNKNOWN----> nobody knows
+                                     +--FORGOTTEN, UNKNOWN--> nobody knows
 
 trace --fresh connection--> judge --> COMMITTED, ABSENT
   ^                           |
@@ -17,6 +17,7 @@ trace --fresh connection--> judge --> COMMITTED, ABSENT
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from functools import partial
 from sys import maxsize
@@ -39,6 +40,8 @@ __all__ = ["Certainty", "Resolver", "translated"]
 
 #: No such function, table or schema, no right to use it; on MySQL and SQLite, no such table.
 _GONE: Final = {"42883", "42P01", "3F000", "42501", 1146, 1}
+#: What such an error names if it is ours, and not that of a trigger which was deferred till COMMIT.
+_OURS: Final = re.compile("koo|commit_token")
 
 _AGAIN: Final = Failure(retryable=True, trips=False)
 _RETRY: Final = RetryConfig(max_retries=maxsize, backoff=Backoff(base_delay=0.02, max_delay=0.5))
@@ -115,11 +118,13 @@ class Certainty:
             connection.rollback()
         fate = await_(self._resolver.fate_of(trace))
         scope.is_absent = fate is Fate.ABSENT
+        if fate is Fate.FORGOTTEN:
+            self._witnesses.doubt()
         return fate is Fate.COMMITTED
 
     def _learn(self, failed: Exception, scope: Scope) -> None:
         """If the witness itself has *failed* for good, look for one anew, and repeat it all."""
-        if error_code(failed) in _GONE:
+        if error_code(failed) in _GONE and _OURS.search(str(failed)):
             self._witnesses.doubt()
             scope.is_absent = True
 

@@ -1,12 +1,13 @@
 """Which witness a database has, found out once.
 
-    first connection: look --ready--------------------------------------> its witness
+    first connection: look --ready, marked------------------------------> its witness
                         |                                                     ^
-                        +--absent--> first transaction: make the table -------+
+                        +--absent, no mark--> first transaction: make it -----+
                         |                         +--not allowed--> numbers, else nobody
                         +--read-only, or no answer--> again in a minute
 
-What is old is taken out of the table now and then, in the background.
+What is old is taken out of the table now and then, in the background; if the mark is another one by
+then, it is looked again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from ...resilience import SchemaChanged, detached, tell
 from ..drivers.theirs import Theirs
 from ..pool import COMPONENT, Terms
 from ..scope import Witness
-from .ledger import Found, ledger_of
+from .fence import new_mark
+from .ledger import SOME, Found, ledger_of
 from .numbers import Numbers
 
 __all__ = ["Connect", "Witnesses"]
@@ -34,7 +36,6 @@ Connect = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
 _AGAIN: Final = 60.0
 _CLEANED_EVERY: Final = 600.0
-_KEPT_AT_LEAST: Final = 3600.0
 _IN_VAIN: Final = (SQLAlchemyError, OSError)
 
 
@@ -44,12 +45,12 @@ class Witnesses:
     def __init__(self, terms: Terms, connect: Connect) -> None:
         config = terms.config
         is_off = config.commit_tokens == "off" or config.is_memory
-        self._kept = max(_KEPT_AT_LEAST, 4 * config.timeout)
-        self._ledger = ledger_of(config.location.get_backend_name(), terms.clock, self._kept)
+        self._ledger = ledger_of(config.location.get_backend_name(), terms.clock)
         self._connect = connect
         self._terms = terms
         self._now = terms.clock.monotonic
         self._witness: Witness | None = None
+        self._mark = ""
         self._look_at = inf if is_off else -inf
         self._clean_at = inf
         self._looking: asyncio.Task[None] | None = None
@@ -58,13 +59,16 @@ class Witnesses:
         """Look, on a driver's new *connection*, whether the table is there."""
         if self._look_at == inf:
             return
-        cursor, found = connection.cursor(), Found.LATER
+        cursor, found, mark = connection.cursor(), Found.LATER, ""
         with suppress(Exception):
             cursor.execute(self._ledger.look)
             found = Found(cursor.fetchone()[0])
+            if found is Found.READY:
+                cursor.execute(self._ledger.find)
+                (mark,) = cursor.fetchone() or ("",)
         cursor.close()
         connection.rollback()
-        self._conclude(found)
+        self._conclude(found, mark)
 
     async def ready(self) -> Witness | None:
         """The witness of transactions now, None without one; makes the table if it may."""
@@ -80,15 +84,16 @@ class Witnesses:
         """The table may be gone: look again before the next transaction."""
         self._witness, self._look_at, self._clean_at = None, -inf, inf
 
-    def _conclude(self, found: Found) -> None:
+    def _conclude(self, found: Found, mark: str) -> None:
         self._witness, self._look_at, self._clean_at = None, inf, inf
+        self._mark = mark
         match found:
-            case Found.READY:
-                self._witness = self._ledger.witness
+            case Found.READY if mark:
+                self._witness = self._ledger.witness(mark)
                 self._clean_at = self._now() + _CLEANED_EVERY * self._terms.random()
             case Found.NUMBERS:
                 self._witness = Numbers(self._terms.clock)
-            case Found.ABSENT:
+            case Found.READY | Found.ABSENT:
                 self._look_at = -inf
             case Found.LATER:
                 self._look_at = self._now() + _AGAIN
@@ -100,25 +105,55 @@ class Witnesses:
             await asyncio.shield(self._looking)
 
     async def _look(self) -> None:
-        found = Found.LATER
+        found, mark = Found.LATER, ""
         with suppress(*_IN_VAIN):
             async with self._briefly() as connection:
-                found = Found((await connection.exec_driver_sql(self._ledger.look)).scalar_one())
-                found = await self._made(connection) if found is Found.ABSENT else found
-        self._conclude(found)
+                found, mark = await self._seen(connection)
+        self._conclude(found, mark)
 
-    async def _made(self, connection: AsyncConnection) -> Found:
+    async def _seen(self, connection: AsyncConnection) -> tuple[Found, str]:
+        """What is there, and its mark; made, and marked, if that is missing."""
+        found = Found((await connection.exec_driver_sql(self._ledger.look)).scalar_one())
+        if found is Found.ABSENT:
+            await self._make(connection)
+            found = Found.READY
+        return found, await self._marked(connection) if found is Found.READY else ""
+
+    async def _make(self, connection: AsyncConnection) -> None:
         for statement in self._ledger.make:
             await connection.exec_driver_sql(statement)
         await connection.commit()
         tell(self._terms.on_event, SchemaChanged(COMPONENT, f"table {self._ledger.name} made"))
-        return Found.READY
+
+    async def _marked(self, connection: AsyncConnection) -> str:
+        mark = await self._found_mark(connection)
+        # By itself, so that two who look at once are not in each other's way. If both write one,
+        # there are two, which does no harm.
+        await connection.commit()
+        if not mark:
+            mark = new_mark()
+            await connection.exec_driver_sql(self._ledger.mark.format(mark))
+            await connection.commit()
+        return mark
+
+    async def _found_mark(self, connection: AsyncConnection) -> str:
+        found = (await connection.exec_driver_sql(self._ledger.find)).scalar_one_or_none()
+        return found or ""
 
     async def _clean(self) -> None:
         with suppress(*_IN_VAIN):
-            async with self._briefly() as connection:
-                await connection.execute(text(self._ledger.clean), {"kept": self._kept})
-                await connection.commit()
+            while await self._cleaned() == SOME:
+                pass
+
+    async def _cleaned(self) -> int:
+        """How many rows were taken away."""
+        async with self._briefly() as connection:
+            now = {"now": self._terms.clock.time()}
+            gone = (await connection.execute(text(self._ledger.clean), now)).rowcount
+            await connection.commit()
+            if self._witness is not None and await self._found_mark(connection) != self._mark:
+                self.doubt()
+            return gone
 
     @asynccontextmanager
     async def _briefly(self) -> AsyncIterator[AsyncConnection]:

@@ -4,11 +4,13 @@
                         made      when, by the server's clock
                         fenced    whether it stands in the way of a COMMIT that must not come
 
+One row more, later than all tokens, is the mark by which the table is known again.
 SQLite and MySQL have no schemas to put it in; there it is called koo_commit_tokens.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -16,10 +18,14 @@ from typing import Final
 
 from ...resilience import Clock
 from ..scope import Witness
+from .fence import FIRST_MARK, KEPT
 from .rows import Rows
 from .tokens import Tokens
 
-__all__ = ["Found", "Ledger", "ledger_of"]
+__all__ = ["SOME", "Found", "Ledger", "ledger_of"]
+
+#: How many rows one cleaning takes away, so that it ends in time and holds nobody up.
+SOME: Final = 10_000
 
 
 class Found(Enum):
@@ -36,20 +42,24 @@ class Found(Enum):
 class Ledger:
     """The statements for one kind of database, and its witness.
 
-    *look* returns one word of :class:`Found`; *make* needs no harm done by doing it twice;
-    *clean* takes away what is older than ``:kept`` seconds, fences a day later.
+    *look* returns one word of :class:`Found`, *find* the mark, which *mark* writes; *make* does
+    no harm when it is done twice. *clean* takes away some of what is older than an hour, fences a
+    day later, and is told what time it is by our clock. *witness* is made of the mark.
     """
 
     name: str
-    witness: Witness
+    witness: Callable[[str], Witness]
     look: str
+    find: str
     make: tuple[str, ...]
+    mark: str
     clean: str
 
 
 # Any number: whoever makes the table or cleans it holds this lock of PostgreSQL's.
 _LOCK: Final = 7234801166237551
 
+# Subscribers to all tables stop at one that they don't have.
 _POSTGRES_LOOK: Final = """
 SELECT CASE
   WHEN version < 130000 THEN 'nobody'
@@ -71,14 +81,23 @@ END FROM (SELECT
   coalesce(
     (SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'koo'),
     has_database_privilege(current_database(), 'CREATE')
-  ) AS makeable
+  ) AND NOT EXISTS (SELECT 1 FROM pg_publication WHERE puballtables) AS makeable
 ) AS found
 """
 
-# A function and not an INSERT, because that is an error in a read-only transaction.
+# A function and not an INSERT, because that is an error in a read-only transaction. It writes as
+# its owner, so that a transaction may SET ROLE to whomever it likes. The schema is opened to all
+# only if it is made here: in one that was there before may be what is nobody's business.
 _POSTGRES_MAKE: Final = (
     f"SELECT pg_advisory_xact_lock({_LOCK})",
-    "CREATE SCHEMA IF NOT EXISTS koo",
+    """
+DO $$ BEGIN
+  IF to_regnamespace('koo') IS NULL THEN
+    CREATE SCHEMA koo;
+    GRANT USAGE ON SCHEMA koo TO PUBLIC;
+  END IF;
+END $$
+""",
     """
 CREATE TABLE IF NOT EXISTS koo.commit_tokens (
   token uuid PRIMARY KEY,
@@ -87,7 +106,8 @@ CREATE TABLE IF NOT EXISTS koo.commit_tokens (
 )
 """,
     """
-CREATE OR REPLACE FUNCTION koo.commit_token(uuid) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION koo.commit_token(uuid) RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   IF pg_current_xact_id_if_assigned() IS NOT NULL THEN
     INSERT INTO koo.commit_tokens (token) VALUES ($1);
@@ -97,17 +117,29 @@ $$
 """,
 )
 
-# By the time in the token the index finds what is old; the server's clock has the last word.
+_POSTGRES_FIND: Final = f"""
+SELECT CAST(token AS text) FROM koo.commit_tokens
+ WHERE token >= CAST(rpad('{FIRST_MARK}', 32, '0') AS uuid) ORDER BY token LIMIT 1
+"""  # noqa: S608 - of a constant
+
+_POSTGRES_MARK: Final = "INSERT INTO koo.commit_tokens (token, fenced) VALUES ('{}', true)"
+
+# By the time in the token the index finds what is old, by the server's clock and by ours, of which
+# one may have jumped ahead; what was made in between by a clock that was late is kept as well.
 _POSTGRES_CLEAN: Final = f"""
-DELETE FROM koo.commit_tokens
+DELETE FROM koo.commit_tokens WHERE token = ANY (ARRAY(
+SELECT token FROM koo.commit_tokens
  WHERE (SELECT pg_try_advisory_xact_lock({_LOCK}))
    AND token < (
-     SELECT CAST(lpad(to_hex(CAST(1000 * (extract(epoch FROM now()) - :kept) AS bigint)), 12, '0')
-       || repeat('0', 20) AS uuid)
+     SELECT CAST(lpad(to_hex(CAST(1000 * (
+       least(extract(epoch FROM now()), CAST(:now AS double precision)) - {KEPT}
+     ) AS bigint)), 12, '0') || repeat('0', 20) AS uuid)
    )
-   AND made < now() - make_interval(secs => :kept)
-   AND (NOT fenced OR made < now() - make_interval(days => 1, secs => :kept))
-"""  # noqa: S608 - of a constant
+   AND made < now() - make_interval(secs => {KEPT})
+   AND (NOT fenced OR made < now() - make_interval(days => 1, secs => {KEPT}))
+ ORDER BY token LIMIT {SOME}
+))
+"""  # noqa: S608 - of constants
 
 _SQLITE_LOOK: Final = """
 SELECT CASE
@@ -124,10 +156,20 @@ CREATE TABLE IF NOT EXISTS koo_commit_tokens (
 ) WITHOUT ROWID
 """
 
-_SQLITE_CLEAN: Final = """
-DELETE FROM koo_commit_tokens
- WHERE made < strftime('%s', 'now') - :kept - CASE WHEN fenced THEN 86400 ELSE 0 END
-"""
+_FIND: Final = f"""
+SELECT token FROM koo_commit_tokens WHERE token >= '{FIRST_MARK}' ORDER BY token LIMIT 1
+"""  # noqa: S608 - of a constant
+
+_MARK: Final = "INSERT INTO koo_commit_tokens (token, fenced) VALUES ('{}', 1)"
+
+_SQLITE_CLEAN: Final = f"""
+DELETE FROM koo_commit_tokens WHERE token IN (
+SELECT token FROM koo_commit_tokens
+ WHERE token < '{FIRST_MARK}'
+   AND made < strftime('%s', 'now') - {KEPT} - CASE WHEN fenced THEN 86400 ELSE 0 END
+ LIMIT {SOME}
+)
+"""  # noqa: S608 - of constants
 
 _MYSQL_LOOK: Final = """
 SELECT CASE
@@ -149,11 +191,14 @@ CREATE TABLE IF NOT EXISTS koo_commit_tokens (
 """
 
 # The range comes first: InnoDB locks all that it looks at.
-_MYSQL_CLEAN: Final = """
+_MYSQL_CLEAN: Final = f"""
 DELETE FROM koo_commit_tokens
- WHERE token < rpad(lpad(lower(hex(1000 * (unix_timestamp() - :kept))), 12, '0'), 32, '0')
-   AND made < from_unixtime(unix_timestamp() - :kept - IF(fenced, 86400, 0))
-"""
+ WHERE token < rpad(lpad(lower(hex(
+   1000 * (least(unix_timestamp(), :now) - {KEPT})
+ )), 12, '0'), 32, '0')
+   AND made < from_unixtime(unix_timestamp() - {KEPT} - IF(fenced, 86400, 0))
+ ORDER BY token LIMIT {SOME}
+"""  # noqa: S608 - of constants
 
 _MYSQL_FENCE: Final = "INSERT IGNORE INTO koo_commit_tokens (token, fenced) VALUES (:token, 1)"
 _SQLITE_FENCE: Final = (
@@ -162,15 +207,23 @@ _SQLITE_FENCE: Final = (
 _HURRY: Final = "SET SESSION innodb_lock_wait_timeout = 1"
 
 
-def ledger_of(backend: str, clock: Clock, kept: float) -> Ledger:
-    """The ledger of a database that SQLAlchemy calls *backend*; it is kept for *kept* seconds."""
-    mine = partial(Ledger, "koo_commit_tokens")
+def ledger_of(backend: str, clock: Clock) -> Ledger:
+    """The ledger of a database that SQLAlchemy calls *backend*."""
     match backend:
         case "postgresql":
-            statements = _POSTGRES_LOOK, _POSTGRES_MAKE, _POSTGRES_CLEAN
-            return Ledger("koo.commit_tokens", Tokens(clock, kept), *statements)
+            return Ledger(
+                "koo.commit_tokens",
+                partial(Tokens, clock),
+                _POSTGRES_LOOK,
+                _POSTGRES_FIND,
+                _POSTGRES_MAKE,
+                _POSTGRES_MARK,
+                _POSTGRES_CLEAN,
+            )
         case "sqlite":
-            witness = Rows(_SQLITE_FENCE, "", clock, kept)
-            return mine(witness, _SQLITE_LOOK, (_SQLITE_MAKE,), _SQLITE_CLEAN)
-    witness = Rows(_MYSQL_FENCE, _HURRY, clock, kept)
-    return mine(witness, _MYSQL_LOOK, (_MYSQL_MAKE,), _MYSQL_CLEAN)
+            rows, look = partial(Rows, _SQLITE_FENCE, "", clock), _SQLITE_LOOK
+            make, clean = _SQLITE_MAKE, _SQLITE_CLEAN
+        case _:  # mysql, mariadb
+            rows, look = partial(Rows, _MYSQL_FENCE, _HURRY, clock), _MYSQL_LOOK
+            make, clean = _MYSQL_MAKE, _MYSQL_CLEAN
+    return Ledger("koo_commit_tokens", rows, look, _FIND, (make,), _MARK, clean)

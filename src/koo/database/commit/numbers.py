@@ -4,6 +4,7 @@
                        |
                lost, a fresh connection: pg_xact_status(number)
                        |
+      no number -----> ABSENT, for nothing was written
       aborted -------> ABSENT
       marks changed -> UNKNOWN
       in progress ---> its backend is ended, ask again
@@ -18,7 +19,7 @@ last began to count anew (a crash of any backend does that), on which timeline i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -28,7 +29,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from ...resilience import Clock
 from ..scope import Fate, Scope
 from ..verdicts import error_code
-from .tokens import WRITE, end_backend
+from .tokens import WRITE, Backend
 
 __all__ = ["Numbers"]
 
@@ -48,24 +49,28 @@ class Numbers:
 
     clock: Clock
 
-    def attend(self, connection: PoolProxiedConnection, _: Scope) -> _Trace | None:
+    def attend(self, connection: PoolProxiedConnection, _: Scope) -> _Trace | _Nothing:
         """Ask *connection* for its transaction's number; without one, nothing was written."""
         cursor = connection.cursor()
         cursor.execute(_BEFORE)
         number, marks = cursor.fetchone()  # type: ignore[misc] # it is one row
         cursor.close()
         if number is None:
-            return None
-        driver: Any = connection.driver_connection
-        return _Trace(number, marks, driver.backend_pid, self.clock.monotonic(), self.clock)
+            return _Nothing()
+        backend = Backend.of(connection.driver_connection, self.clock)
+        return _Trace(number, marks, backend, self.clock)
+
+
+class _Nothing:
+    async def judge(self, _: AsyncConnection) -> Fate:
+        return Fate.ABSENT
 
 
 @dataclass(frozen=True, slots=True)
 class _Trace:
     number: str
     marks: str
-    pid: int
-    sent: float
+    backend: Backend
     clock: Clock
 
     async def judge(self, connection: AsyncConnection) -> Fate | None:
@@ -85,6 +90,6 @@ class _Trace:
                 await connection.commit()
                 return Fate.COMMITTED
             case "in progress":
-                await end_backend(connection, self.pid, self.clock.monotonic() - self.sent)
+                await self.backend.end(connection, self.clock)
                 return None
         return Fate.UNKNOWN

@@ -25,13 +25,16 @@ from .fence import fate_by, new_token
 
 __all__ = ["Rows"]
 
-_LOOK: Final = text("SELECT fenced FROM koo_commit_tokens WHERE token = :token")
+_LOOK: Final = text(
+    "SELECT fenced, EXISTS (SELECT 1 FROM koo_commit_tokens WHERE token = :mark)"
+    " FROM koo_commit_tokens WHERE token = :token"
+)
 _LOCKED: Final = 1205
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The witness that writes a token's row, which is kept for *kept* seconds.
+    """The witness that writes a token's row into the table known by *mark*.
 
     *fence* is how a second one is no error; *hurry* is said first, so that it waits a second
     at most, empty where nobody holds a row without being alive.
@@ -40,7 +43,7 @@ class Rows:
     fence: str
     hurry: str
     clock: Clock
-    kept: float
+    mark: str
 
     def attend(self, connection: PoolProxiedConnection, scope: Scope) -> _Trace | None:
         """Write a token by *connection*, if *scope* has perhaps written."""
@@ -71,4 +74,4 @@ class _Trace:
                 raise
             self.sender.kill_at_server()
             return None
-        return await fate_by(connection, _LOOK, self.token, kept=how.kept, clock=how.clock)
+        return await fate_by(connection, _LOOK, self.token, mark=how.mark, clock=how.clock)

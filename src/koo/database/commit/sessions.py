@@ -39,20 +39,27 @@ _SCOPE: Final = "koo_scope"
 _CONNECTION: Final = "koo_connection"
 _ENDED: Final = "koo_ended"
 _OVER: Final = "database: the block of this session has ended; use it inside, and in one task"
+_TWO_PHASES: Final = (
+    "DatabaseManager: sessions with twophase can't be found out about; leave twophase out"
+)
 _MOMENT: Final = 0.025
 _SOON: Final = 1.0
 
 
 class Sessions:
-    """What makes a manager's sessions: as *maker* does, and each knows its transaction."""
+    """What makes a manager's sessions: as *maker* does, and each knows its transaction.
+
+    Raises ValueError for sessions that commit in two phases, of which the second would pass us by.
+    """
 
     def __init__(self, maker: async_sessionmaker[AsyncSession] | None) -> None:
         self._make = maker or async_sessionmaker(expire_on_commit=False)
+        if self._make.kw.get("twophase"):
+            raise ValueError(_TWO_PHASES)
         theirs = self._make.kw.get("sync_session_class") or self._make.class_.sync_session_class
         # A subclass, so that other sessions of the same class hear nothing of us.
         self._kind = type(theirs.__name__, (theirs,), {})
         event.listen(self._kind, "after_begin", _introduce)
-        event.listen(self._kind, "after_commit", _remember)
 
     def open(self, engine: AsyncEngine, scope: Scope) -> AsyncSession:
         """A session for the transaction of *scope*."""
@@ -70,12 +77,6 @@ def _introduce(session: Session, _: SessionTransaction, connection: Connection) 
     scope.autocommits = level is not None and spelled(level) == "AUTOCOMMIT"
     session.info[_CONNECTION] = connection
     slot_of(connection.connection).scope = scope
-
-
-def _remember(session: Session) -> None:
-    scope: Scope = session.info[_SCOPE]
-    # Also told of a released savepoint, which commits nothing.
-    scope.note_commit()
 
 
 class Transaction:

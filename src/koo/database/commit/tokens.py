@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -29,7 +29,7 @@ from ...resilience import Clock
 from ..scope import Fate, Scope
 from .fence import fate_by, new_token
 
-__all__ = ["WRITE", "Tokens", "end_backend"]
+__all__ = ["WRITE", "Backend", "Tokens"]
 
 #: Whose COMMIT waits for the synchronous standbys, as one that has written nothing does not: what
 #: had committed before is there as well. A COMMIT that was cancelled while it waited is not.
@@ -38,35 +38,64 @@ WRITE: Final = text("SELECT pg_logical_emit_message(true, 'koo', 'a COMMIT was l
 _FENCE: Final = (
     "INSERT INTO koo.commit_tokens (token, fenced) VALUES ('{}', true) ON CONFLICT DO NOTHING;"
 )
-_LOOK: Final = text("SELECT fenced FROM koo.commit_tokens WHERE token = CAST(:token AS uuid)")
-# A number may belong to somebody else by now; nobody else's transaction is as old as ours.
+_LOOK: Final = text(
+    "SELECT fenced, EXISTS (SELECT 1 FROM koo.commit_tokens WHERE token = CAST(:mark AS uuid))"
+    " FROM koo.commit_tokens WHERE token = CAST(:token AS uuid)"
+)
+# A role that was logged in with SET ROLE may not end what belongs to the one that has logged in.
+_AS_OURSELVES: Final = text("SET LOCAL ROLE NONE")
+# A number may belong to somebody else by now, or on the server that answers after a failover.
+# Nobody else there is as old as our backend and has a transaction as old as ours.
 _END: Final = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE pid = :pid AND usename = current_user"
-    " AND clock_timestamp() - xact_start > make_interval(secs => CAST(:age AS double precision))"
+    " WHERE pid = :pid AND usename = session_user"
+    " AND clock_timestamp() - xact_start > make_interval(secs => CAST(:sent AS double precision))"
+    " AND abs(extract(epoch FROM clock_timestamp() - backend_start)"
+    " - CAST(:lived AS double precision)) < 10"
 )
 
 
 @dataclass(frozen=True, slots=True)
+class Backend:
+    """The server's process *pid*, which had *lived* for some seconds when COMMIT was *sent*."""
+
+    pid: int
+    lived: float
+    sent: float
+
+    @classmethod
+    def of(cls, driver: Any, clock: Clock) -> Self:  # noqa: ANN401 - each driver's own
+        """That of a *driver*'s connection, which is about to send COMMIT."""
+        return cls(driver.backend_pid, driver.age, clock.monotonic())
+
+    async def end(self, connection: AsyncConnection, clock: Clock) -> None:
+        """End it, if it is still there and its transaction open; asked on *connection*."""
+        sent = clock.monotonic() - self.sent
+        known = {"pid": self.pid, "sent": sent, "lived": self.lived + sent}
+        with suppress(DBAPIError):
+            await connection.execute(_AS_OURSELVES)
+            await connection.execute(_END, known)
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
-    """The witness that remembers a token, for *kept* seconds, of each transaction that wrote."""
+    """The witness that writes a token, into the table known by *mark*, with all that is written."""
 
     clock: Clock
-    kept: float
+    mark: str
 
     def attend(self, connection: PoolProxiedConnection, _: Scope) -> _Trace:
         """Let a token ride with the next COMMIT of *connection*."""
         token, driver = new_token(self.clock), cast("Any", connection.driver_connection)
         driver.riding = f"SELECT koo.commit_token('{token}');"
-        return _Trace(self, token, driver.backend_pid, self.clock.monotonic())
+        return _Trace(self, token, Backend.of(driver, self.clock))
 
 
 @dataclass(frozen=True, slots=True)
 class _Trace:
     how: Tokens
     token: str
-    pid: int
-    sent: float
+    backend: Backend
 
     async def judge(self, connection: AsyncConnection) -> Fate | None:
         clock = self.how.clock
@@ -74,13 +103,7 @@ class _Trace:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         driver.riding = _FENCE.format(self.token)
         await connection.commit()
-        fate = await fate_by(connection, _LOOK, self.token, kept=self.how.kept, clock=clock)
+        fate = await fate_by(connection, _LOOK, self.token, mark=self.how.mark, clock=clock)
         if fate is Fate.ABSENT:
-            await end_backend(connection, self.pid, clock.monotonic() - self.sent)
+            await self.backend.end(connection, clock)
         return fate
-
-
-async def end_backend(connection: AsyncConnection, pid: int, age: float) -> None:
-    """End backend *pid* if it is ours and its transaction is older than *age* seconds."""
-    with suppress(DBAPIError):
-        await connection.execute(_END, {"pid": pid, "age": age})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any, Final
 
@@ -37,6 +38,15 @@ class PromptConnection(asyncpg.Connection):
     opening = staticmethod(str)
     riding = ""
 
+    def __init__(self, *args: Any, **terms: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **terms)
+        self._born = asyncio.get_running_loop().time()
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago it was opened."""
+        return asyncio.get_running_loop().time() - self._born
+
     @property
     def backend_pid(self) -> int:
         """The number of the server's process, also when the connection is closed; 0 if unknown."""
@@ -61,6 +71,8 @@ class PromptConnection(asyncpg.Connection):
         if query.startswith("COMMIT"):
             return self._commit(query, timeout)
         if query.startswith("BEGIN"):
+            # What was to ride with a COMMIT that was never said.
+            self.riding = ""
             query += self.opening()
         return super().execute(query, *args, timeout=timeout)
 
@@ -82,14 +94,21 @@ class PromptConnection(asyncpg.Connection):
         return said
 
     async def set_type_codec(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """As asyncpg does it; on a closed connection with an error that SQLAlchemy knows.
+        """As asyncpg does it, with one backend for all that it asks.
 
-        It is what SQLAlchemy does first with a new one, where it translates no errors.
+        Its errors are such as SQLAlchemy knows: with a new connection it does this first, where it
+        translates none.
         """
-        if self.is_closed():
-            words = "connection is closed"
-            raise AsyncAdapt_asyncpg_dbapi.InterfaceError(words)  # type: ignore[no-untyped-call]
-        await super().set_type_codec(*args, **kwargs)
+        try:
+            async with self._one_backend():
+                await super().set_type_codec(*args, **kwargs)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            words = "connection is closed" if self.is_closed() else str(error)
+            named = AsyncAdapt_asyncpg_dbapi.InterfaceError(words)  # type: ignore[no-untyped-call]
+            raise named from error
+
+    def _one_backend(self) -> AbstractAsyncContextManager[Any]:
+        return nullcontext()
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ARG002
         """Say goodbye and leave; asyncpg would wait for an answer."""
@@ -128,10 +147,8 @@ class UnpinnedConnection(PromptConnection):
             raise NeverSent(_NO_AUTOCOMMIT)
         return await super().prepare(query, **{**terms, "name": ""})
 
-    async def set_type_codec(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """As asyncpg does it, with one backend for all that it asks."""
-        async with self.transaction():
-            await super().set_type_codec(*args, **kwargs)
+    def _one_backend(self) -> AbstractAsyncContextManager[Any]:
+        return self.transaction()
 
 
 def arguments(_limit: float) -> dict[str, Any]:

@@ -5,9 +5,9 @@ What belongs to a BEGIN or a COMMIT travels with it, in one message.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import traceback
-from asyncio import CancelledError
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -49,6 +49,7 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
         super().__init__(pgconn, *args)
         # Kept, because one that is closed forgets it.
         self._pid = pgconn.backend_pid
+        self._born = asyncio.get_running_loop().time()
 
     def __del__(self, *terms: Any) -> None:  # noqa: ANN401
         # psycopg would complain of one that nobody reads any more, so that it looks open.
@@ -73,6 +74,11 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
         return connection
 
     @property
+    def age(self) -> float:
+        """How many seconds ago it was opened."""
+        return asyncio.get_running_loop().time() - self._born
+
+    @property
     def backend_pid(self) -> int:
         """The number of the server's process, also when the connection is closed; 0 if unknown."""
         return self._pid if self.is_pinned else 0
@@ -92,7 +98,7 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
         seconds = self.limit if timeout == _NOT_GIVEN else timeout
         try:
             return await waiting.wait_async(gen, self.pgconn.socket, interval, seconds)
-        except (CancelledError, KeyboardInterrupt):
+        except (asyncio.CancelledError, KeyboardInterrupt):
             self._give_up()
             raise
         except _WaitTimeout:
@@ -137,6 +143,10 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
             raise
         if said == b"ROLLBACK":
             raise InFailedSqlTransaction(SWALLOWED)
+
+    def _rollback_gen(self) -> PQGen[None]:
+        self.riding = ""
+        yield from super()._rollback_gen()
 
     @property
     def _ends_in_another_way(self) -> bool:

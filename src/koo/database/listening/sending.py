@@ -97,11 +97,16 @@ class Sending:
     ) -> None:
         began, connection = self._now(), context.root_connection.connection
         scope, item = scope_of(connection), (context, connection.dbapi_connection)
-        if scope is not None:
-            scope.committing = scope.may_commit
-        self._statements.run(item, began, work, *args)
+        ends = scope is not None and scope.note_question(statement, connection.driver_connection)
+        try:
+            self._statements.run(item, began, work, *args)
+        finally:
+            if scope is not None and ends:
+                scope.has_heard()
         self._response_time.record(self._now() - began)
         if scope is not None:
+            if ends:
+                scope.note_commit()
             self._note_answer(scope, statement, context, connection)
         if context.cursor.server_side:
             context.cursor = _Stream(context.cursor, partial(self._fetch, item))
@@ -159,6 +164,8 @@ class Sending:
                 raise
             if connection.is_valid:
                 connection.invalidate(error)
+        # Here and not when SQLAlchemy tells of it: others are told as well, and may raise.
+        scope.note_commit()
 
     def rollback(self, connection: PoolProxiedConnection) -> None:
         """Send ROLLBACK."""

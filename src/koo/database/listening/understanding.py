@@ -60,6 +60,8 @@ def _usable(connection: Connection | None) -> PoolProxiedConnection | None:
 def _doubt(error: BaseException, scope: Scope) -> BaseException:
     scope.committing = False
     if scope.is_absent and isinstance(error, Exception):
+        # Of this error only: what comes after it, if the caller has caught it, is judged anew.
+        scope.is_absent = False
         return mark_absent(error)
     if isinstance(error, Exception) and proves_rollback(error):
         return error

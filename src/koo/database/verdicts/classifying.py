@@ -27,7 +27,7 @@ def classify(error: Exception) -> Failure:
 def seal(error: Exception) -> None:
     """Mark *error* as never to be retried: a part of the work has perhaps been committed."""
     setattr(error, _SEALED, True)
-    error.add_note("database: it was not repeated: a part of it was committed, or may have been")
+    error.add_note("database: it was not repeated: some of it was committed, or may have been")
 
 
 def mark_absent(error: Exception) -> Exception:

@@ -20,6 +20,7 @@ from .tables import (
     FAILED_OVER,
     INTEGRITY,
     LOST,
+    NO_LOGIN,
     PROTOCOL_VIOLATION,
     QUERY,
     READ_ONLY,
@@ -73,7 +74,7 @@ def is_login_refused(error: Exception) -> bool:
     """Whether other credentials might have helped; *error* as the driver raised it."""
     code = error_code(as_database_error(error))
     in_words = code in {None, PROTOCOL_VIOLATION} and REFUSED_LOGIN in str(error)
-    return in_words or code in _REFUSED_CODES
+    return in_words or code in _REFUSED_CODES or NO_LOGIN in str(error)
 
 
 def is_trouble(error: Exception) -> bool:

@@ -17,6 +17,7 @@ __all__ = [
     "FAILED_OVER",
     "INTEGRITY",
     "LOST",
+    "NO_LOGIN",
     "PROTOCOL_VIOLATION",
     "QUERY",
     "READ_ONLY",
@@ -147,6 +148,7 @@ BY_MYSQL_CODE: Final = {
 }
 
 REFUSED_LOGIN: Final = "password authentication failed"
+NO_LOGIN: Final = "is not permitted to log in"
 
 # What libpq says of a refused login comes without a SQLSTATE, and what PgBouncer says always with
 # the same; these are their words. The first that fits decides.
@@ -179,7 +181,7 @@ BY_WORDS: Final = (
             REFUSED_LOGIN,
             "no pg_hba.conf entry",
             "does not exist",
-            "is not permitted to log in",
+            NO_LOGIN,
             "permission denied for database",
             "no password supplied",
             "no such database",
