@@ -173,7 +173,7 @@ async def test_a_block_can_be_entered_once():
     assert gate.stats().in_flight == 0
 
 
-@pytest.mark.parametrize("ask", ["number", "deadline", "previous"])
+@pytest.mark.parametrize("ask", ["number", "deadline"])
 async def test_a_permit_that_was_not_entered_knows_of_no_call(ask):
     attempt = policy(timeout=5).permit()
     with pytest.raises(RuntimeError) as caught:
