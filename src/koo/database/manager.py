@@ -336,7 +336,7 @@ class DatabaseManager:
                     timeout=self.config.attempt_timeout,
                 )
         except Exception as error:
-            if scope.is_partly_done:
+            if scope.is_done or scope.is_partly_done:
                 seal(error)
             verdict = judge(error)
             scope.conflicted = verdict.kind is Kind.CONFLICT

@@ -31,7 +31,7 @@ from ...errors import CommitOutcomeUnknown
 from ...resilience import Permit, following
 from ..drivers import abort
 from ..pool import slot_of
-from ..scope import Scope, spelled
+from ..scope import Scope
 
 __all__ = ["SessionScope", "Sessions", "Transaction", "commit_outcome_unknown"]
 
@@ -39,6 +39,14 @@ _SCOPE: Final = "koo_scope"
 _CONNECTION: Final = "koo_connection"
 _ENDED: Final = "koo_ended"
 _OVER: Final = "database: the block of this session has ended; use it inside, and in one task"
+_TWOPHASE: Final = (
+    "database: of a COMMIT in two phases that is lost nobody could find out what it has done;"
+    " let the factory make sessions without twophase"
+)
+_AUTOBEGIN: Final = (
+    "database: the sessions begin by themselves, because their block is the transaction;"
+    " let the factory make sessions without autobegin=False"
+)
 _MOMENT: Final = 0.025
 _SOON: Final = 1.0
 
@@ -53,10 +61,23 @@ class Sessions:
         self._kind = type(theirs.__name__, (theirs,), {})
         event.listen(self._kind, "after_begin", _introduce)
         event.listen(self._kind, "after_commit", _remember)
+        _refuse_unknown_ways(self._make(sync_session_class=self._kind).sync_session)
 
     def open(self, engine: AsyncEngine, scope: Scope) -> AsyncSession:
         """A session for the transaction of *scope*."""
-        return self._make(bind=engine, sync_session_class=self._kind, info={_SCOPE: scope})
+        session = self._make(bind=engine, sync_session_class=self._kind, info={_SCOPE: scope})
+        if options := scope.options():
+            # Also of each connection that it takes after a rollback() or a commit() of its user's.
+            ours = session.sync_session
+            ours.execution_options = ours.execution_options.union(options)
+        return session
+
+
+def _refuse_unknown_ways(session: Session) -> None:
+    if session.twophase:
+        raise ValueError(_TWOPHASE)
+    if not session.autobegin:
+        raise ValueError(_AUTOBEGIN)
 
 
 def _introduce(session: Session, _: SessionTransaction, connection: Connection) -> None:
@@ -65,9 +86,7 @@ def _introduce(session: Session, _: SessionTransaction, connection: Connection) 
         # Another task had asked for it, and nobody is left to give it back.
         connection.close()
         raise InvalidRequestError(_OVER)
-    scope.touched = True
-    level = connection.get_execution_options().get("isolation_level")
-    scope.autocommits = level is not None and spelled(level) == "AUTOCOMMIT"
+    scope.begin(connection.get_execution_options())
     session.info[_CONNECTION] = connection
     slot_of(connection.connection).scope = scope
 
@@ -95,10 +114,9 @@ class Transaction:
         self._eager = eager
 
     async def __aenter__(self) -> AsyncSession:
-        options = self._scope.options()
-        if self._eager or options:
+        if self._eager:
             try:
-                await self._session.connection(execution_options=options)
+                await self._session.connection()
             except BaseException:
                 await self._leave()
                 raise

@@ -1,6 +1,7 @@
 """Our ears on an engine: what its driver does is bounded, counted and understood.
 
 dialing        a new connection; sending: statements, COMMIT, ROLLBACK
+preparing      what a transaction asks of its connection beforehand, and how that goes back
 understanding  what went wrong; dialects: what each database wants otherwise
 """
 
