@@ -132,12 +132,15 @@ def test_the_hooks_that_we_rely_on_are_there():
     from sqlalchemy import event
     from sqlalchemy.engine.default import DefaultDialect
     from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+    from sqlalchemy.pool.base import _ConnectionRecord
 
-    ours = {"_create_connection", "_do_get", "_do_return_conn", "_invalidate", "_dialect"}
+    ours = {"_do_get", "_do_return_conn", "_invalidate", "_dialect"}
     assert ours | {"recreate", "dispose", "status"} <= set(dir(AsyncAdaptedQueuePool))
     ours = {"do_begin", "do_commit", "do_rollback", "connection_characteristics"}
+    ours |= {"_set_connection_characteristics"}
     ours |= {"do_execute", "do_executemany", "do_execute_no_params"}
     assert ours <= set(dir(DefaultDialect))
+    assert {"checkin", "finalize_callback"} <= {*dir(_ConnectionRecord)}
     theirs = {"dbapi_connection", "driver_connection", "record_info", "invalidate", "close"}
     assert theirs <= {*dir(ConnectionPoolEntry), *ConnectionPoolEntry.__mro__[1].__annotations__}
     engine = create_async_engine("sqlite+aiosqlite://").sync_engine

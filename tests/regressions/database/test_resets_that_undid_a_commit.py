@@ -10,7 +10,8 @@ import contextlib
 import pytest
 from sqlalchemy import exc, text
 
-from koo.database import DatabaseConfig, DatabaseManager, StatementTimedOut
+from koo.database import DatabaseConfig, DatabaseManager
+from koo.errors import DeadlineExceeded
 from koo.testing import Action, Direction, FaultProxy
 
 from ...database.servers import MariadbServer
@@ -132,7 +133,7 @@ async def test_a_caller_who_is_cancelled_at_the_reset_takes_no_place_with_him(se
 @pytest.mark.parametrize(("words", "options"), ASKED)
 async def test_what_is_said_beforehand_has_a_limit(server, door, words, options):
     async with troubled(server, words, stand_still) as (manager, trouble):
-        with pytest.raises(StatementTimedOut):
+        with pytest.raises(DeadlineExceeded):
             await asyncio.wait_for(door(manager, book, max_retries=0, **options), 20)
         assert trouble.has_met.is_set()
     assert await entries(server) == 0

@@ -21,9 +21,9 @@ from typing import Any, Final
 from asyncmy.connection import Connection
 from asyncmy.constants.SERVER_STATUS import SERVER_STATUS_IN_TRANS
 from asyncmy.errors import InterfaceError, MySQLError
-from sqlalchemy.pool import PoolProxiedConnection
 
 from .goodbye import say_in_background
+from .theirs import Theirs
 
 __all__ = ["PromptConnection", "abort", "alone", "arguments"]
 
@@ -38,7 +38,7 @@ _LIMIT: Final = (
 
 
 class NeverSent(InterfaceError):
-    """A COMMIT or a ROLLBACK was refused on our side; the server has not heard of it."""
+    """It was refused on our side; the server has not heard of it."""
 
     is_unsent = True
 
@@ -127,20 +127,20 @@ class PromptConnection(Connection):
             other.close()
 
 
-def alone(end: Callable[[PoolProxiedConnection], None]) -> Callable[[PoolProxiedConnection], None]:
-    """COMMIT or ROLLBACK, whichever *end* is; refused while another task's statement is on its way.
+def alone(work: Callable[..., None]) -> Callable[..., None]:
+    """*work* on a connection, refused while another task's statement is on its way there.
 
-    asyncmy would send it all the same, take the statement's answer for its own, and never wake
-    whoever waits for that.
+    asyncmy would send a COMMIT all the same, take the statement's answer for its own, and never
+    wake whoever waits for that.
     """
 
-    def ended(connection: PoolProxiedConnection) -> None:
-        adapter: Any = connection.dbapi_connection
+    def done(connection: Any, *args: Any) -> None:  # noqa: ANN401
+        adapter = getattr(connection, "dbapi_connection", connection)
         if adapter._execute_mutex.locked():  # noqa: SLF001 - asyncmy itself does not know
             raise NeverSent(0, "another operation is in progress")
-        end(connection)
+        work(connection, *args)
 
-    return ended
+    return done
 
 
 async def _connect(limit: float, **terms: Any) -> PromptConnection:  # noqa: ANN401
@@ -154,7 +154,7 @@ def arguments(limit: float) -> dict[str, Any]:
     return {"async_creator_fn": partial(_connect, limit)}
 
 
-def abort(connection: Any) -> None:  # noqa: ANN401
+def abort(connection: Theirs) -> None:
     """Tear *connection* off; what the server does for it is ended in the background."""
     if not connection.is_closed():
         connection.kill_at_server()

@@ -8,7 +8,7 @@ MySQL       -> read-only by a word before the transaction
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import event
 from sqlalchemy.engine import Dialect, Engine
@@ -16,13 +16,15 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import PoolProxiedConnection
 
 from ..commit import Certainty
+from ..drivers import driver
 from ..drivers.server_limit import limit_statements
+from ..drivers.theirs import Theirs
 from ..hosts.vanishing import watch_for_vanished_clients
 from ..pool import Terms
 from ..scope import READONLY
 from .dialing import Destination, listen_to_dialing
 from .preparing import prepare_in_time
-from .sending import Sending
+from .sending import MysqlDriver, Sending
 
 __all__ = ["listen_to_driver"]
 
@@ -46,7 +48,7 @@ def listen_to_driver(
     listen_to_dialing(engine, terms.config.check_timeout, destination)
 
 
-def _prepare(engine: Engine, dialect: Any, terms: Terms) -> None:  # noqa: ANN401
+def _prepare(engine: Engine, dialect: Theirs, terms: Terms) -> None:
     match dialect.name:
         case "postgresql":
             limit_statements(engine, terms.clock)
@@ -57,10 +59,12 @@ def _prepare(engine: Engine, dialect: Any, terms: Terms) -> None:  # noqa: ANN40
             _offer_readonly(dialect, "PRAGMA query_only = 1", "PRAGMA query_only = 0")
         case _:  # mysql, mariadb
             watch_for_vanished_clients(engine, terms.config.idle_in_transaction_timeout)
+            alone = cast("MysqlDriver", driver(dialect.driver)).alone
+            dialect.set_isolation_level = alone(dialect.set_isolation_level)
             _offer_readonly(dialect, "SET TRANSACTION READ ONLY", "")
 
 
-def _offer_readonly(dialect: Any, on: str, off: str) -> None:  # noqa: ANN401
+def _offer_readonly(dialect: Theirs, on: str, off: str) -> None:
     known = dialect.connection_characteristics
     dialect.connection_characteristics = known.union({READONLY: _Readonly(on, off)})
 
@@ -97,7 +101,7 @@ class _Readonly:
             _say(driver, self._off)
 
 
-def _say(connection: Any, *statements: str) -> None:  # noqa: ANN401
+def _say(connection: Theirs, *statements: str) -> None:
     cursor = connection.cursor()
     for statement in statements:
         cursor.execute(statement)

@@ -18,20 +18,21 @@ from sqlalchemy.engine import Connection
 from ..commit import translated
 from ..drivers import abort
 from ..drivers.deadlined import Deadlined
+from ..drivers.theirs import Theirs
 from ..pool import Slot, Terms, slot_of
 from .sending import late_statement
 
 __all__ = ["prepare_in_time"]
 
 
-def prepare_in_time(dialect: Any, terms: Terms) -> None:  # noqa: ANN401
+def prepare_in_time(dialect: Theirs, terms: Terms) -> None:
     """Let *dialect* ask for isolation level and read-only as if that were a statement."""
     preparing = _Preparing(dialect, terms)
     dialect._set_connection_characteristics = preparing.set  # noqa: SLF001
 
 
 class _Preparing:
-    def __init__(self, dialect: Any, terms: Terms) -> None:  # noqa: ANN401
+    def __init__(self, dialect: Theirs, terms: Terms) -> None:
         limit = terms.config.timeout
         self._dialect = dialect
         self._now = terms.clock.monotonic

@@ -26,7 +26,7 @@ from ..pool import Terms, scope_of, slot_of
 from ..scope import Scope
 from ..verdicts import StatementTimedOut
 
-__all__ = ["Sending", "late_statement"]
+__all__ = ["MysqlDriver", "Sending", "late_statement"]
 
 T = TypeVar("T")
 
@@ -36,9 +36,11 @@ _End: TypeAlias = Callable[[PoolProxiedConnection], None]
 _Statement: TypeAlias = tuple[ExecutionContext, Any]
 
 
-class _MysqlDriver(Driver, Protocol):
-    def alone(self, end: _End, /) -> _End:
-        """COMMIT or ROLLBACK, refused while another task's statement is on its way."""
+class MysqlDriver(Driver, Protocol):
+    """What only asyncmy needs."""
+
+    def alone(self, work: Callable[..., None], /) -> Callable[..., None]:
+        """*work* on a connection, refused while another task's statement is on its way there."""
         ...
 
 
@@ -51,7 +53,7 @@ class Sending:
         self._rollback: _End = dialect.do_rollback
         self._may_commit_unasked = dialect.driver == "asyncmy"
         if self._may_commit_unasked:
-            alone = cast("_MysqlDriver", driver(dialect.driver)).alone
+            alone = cast("MysqlDriver", driver(dialect.driver)).alone
             self._commit, self._rollback = alone(self._commit), alone(self._rollback)
         self._certainty = certainty
         self._now = now = terms.clock.monotonic
@@ -120,7 +122,11 @@ class Sending:
         return self._statements.run(item, self._now(), work, *args)
 
     def commit(self, connection: PoolProxiedConnection) -> None:
-        """Send COMMIT: the one place from which it is."""
+        """Send COMMIT: the one place from which it is.
+
+        What comes of the ROLLBACK after a COMMIT that failed is no matter, whatever each driver
+        makes of a connection that has perhaps gone: the COMMIT's own error is the one that counts.
+        """
         scope = scope_of(connection)
         try:
             if scope is None or scope.only_reads:

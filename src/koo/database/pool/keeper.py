@@ -89,6 +89,13 @@ class Keeper:
         """Whether connections are handed out to nobody."""
         return self.places.is_paused
 
+    @property
+    def state(self) -> str:
+        """Open, paused or drained, in a word."""
+        if self.queue.is_closed:
+            return "drained"
+        return "paused" if self.is_paused else "open"
+
     def holders(self) -> tuple[Holder, ...]:
         """Who holds a connection, the oldest first."""
         now = self._now()

@@ -24,16 +24,67 @@ from typing import Any, cast
 from sqlalchemy import event
 from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool.base import _ConnectionRecord
 from sqlalchemy.util import await_
 
 from ...resilience import following
 from ..drivers import abort
+from ..drivers.deadlined import Countdown
 from ..verdicts import judge
 from .counts import Terms
 from .keeper import Keeper
 from .slots import HOLDING, HOT, Slot, slot_of
 
 __all__ = ["WatchedPool", "doubt_after"]
+
+
+class _Record(_ConnectionRecord):
+    """A record that comes back whatever happens on its way.
+
+    What was set for one transaction (its isolation level, read-only) is taken back there, by
+    statements on some databases. The transaction has ended by then, so that it is no error of
+    it if they fail: the connection is torn off. So it is when a listener fails, whose error is
+    raised.
+    """
+
+    __slots__ = ("_lender",)
+
+    def __init__(self, lender: WatchedPool) -> None:
+        self._lender = lender
+        super().__init__(lender)
+
+    def checkin(self, _fairy_was_created: bool = True) -> None:  # noqa: FBT001, FBT002 - theirs
+        if self.finalize_callback:
+            self._take_back_in_time(_fairy_was_created)
+            return
+        try:
+            super().checkin(_fairy_was_created)
+        except BaseException:
+            slot = slot_of(self)
+            if slot.since is not None:
+                self._lender.take_back(slot)
+            raise
+
+    def invalidate(self, e: BaseException | None = None, soft: bool = False) -> None:  # noqa: FBT001, FBT002
+        """End its connection; who is cancelled while that is said goodbye to brings it back."""
+        try:
+            super().invalidate(e, soft)
+        except BaseException:
+            if self.in_use:
+                self.checkin()
+            raise
+
+    def _take_back_in_time(self, _fairy_was_created: bool) -> None:  # noqa: FBT001
+        slot, lender = slot_of(self), self._lender
+        countdown = Countdown(lender.keeper.terms.config.attempt_timeout, slot.driver)
+        try:
+            super().checkin(_fairy_was_created)
+        except BaseException as error:
+            lender.take_back(slot)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            countdown.stop()
 
 
 class WatchedPool(AsyncAdaptedQueuePool):
@@ -61,7 +112,7 @@ class WatchedPool(AsyncAdaptedQueuePool):
 
     def open_record(self) -> ConnectionPoolEntry:
         """A new connection in SQLAlchemy's record of it; inside of a greenlet."""
-        return self._create_connection()
+        return _Record(self)
 
     # -- what SQLAlchemy calls --------------------------------------------------------
 
@@ -109,6 +160,11 @@ class WatchedPool(AsyncAdaptedQueuePool):
             waiter = self._places.come_back(slot)
             if waiter is not None:
                 self.keeper.freed(waiter, slot)
+
+    def take_back(self, slot: Slot) -> None:
+        """End a loan whose connection can't be brought into order for the next."""
+        self._counts.returned(self._now(), slot.come_back(self._now()))
+        self._left_behind(slot)
 
     def _left_behind(self, slot: Slot) -> None:
         # Two tasks had one session, or the server would not begin: the next would suffer for it.
