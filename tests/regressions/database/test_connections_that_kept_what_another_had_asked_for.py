@@ -11,6 +11,7 @@ import threading
 import pytest
 from sqlalchemy import event, exc, text
 from sqlalchemy.exc import SAWarning
+from sqlalchemy.util import greenlet_spawn
 
 from koo.database import DatabaseConfig, DatabaseManager
 
@@ -140,3 +141,26 @@ async def test_what_a_listener_raises_after_the_commit_is_not_repeated(tmp_path)
             await manager.transact(add)
         assert (caught.value, ran) == (lost, [1])
         assert any("it was not repeated" in note for note in lost.__notes__)
+
+
+async def end_a_lent_one(manager):
+    connection = await manager.engine.connect()
+    await connection.invalidate()
+
+
+async def end_an_idle_one(manager):
+    await greenlet_spawn(only_slot(manager).record.invalidate)
+
+
+@pytest.mark.parametrize("end", [end_a_lent_one, end_an_idle_one])
+async def test_nor_does_one_that_is_ended_in_vain(tmp_path, end):
+    async with opened(tmp_path) as manager:
+
+        def fail(*_):
+            raise ZeroDivisionError
+
+        event.listen(manager.engine.sync_engine.pool, "invalidate", fail, once=True)
+        with pytest.raises(ZeroDivisionError):
+            await end(manager)
+        assert await is_as_new(manager)
+        assert manager.stats().pool.active == 0
