@@ -3,6 +3,7 @@
 dialing        a new connection; sending: statements, COMMIT, ROLLBACK
 preparing      what a transaction asks of its connection beforehand, and how that goes back
 understanding  what went wrong; dialects: what each database wants otherwise
+server_limit   how long the server itself works for one whose deadline is known
 """
 
 from .dialects import listen_to_driver

@@ -17,7 +17,6 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from ..commit import Certainty
 from ..drivers import driver
-from ..drivers.server_limit import limit_statements
 from ..drivers.theirs import Theirs
 from ..hosts.vanishing import watch_for_vanished_clients
 from ..pool import Terms
@@ -25,6 +24,7 @@ from ..scope import READONLY
 from .dialing import Destination, listen_to_dialing
 from .preparing import prepare_in_time
 from .sending import MysqlDriver, Sending
+from .server_limit import limit_statements
 
 __all__ = ["listen_to_driver"]
 
