@@ -100,7 +100,8 @@ def _remember(session: Session) -> None:
 class Transaction:
     """A session in a transaction: committed at the end of the block, rolled back on any error.
 
-    *eager* takes the connection before the block begins. Clean-up may take *timeout* seconds.
+    *eager* takes the connection before the block begins, as one that asks for something of it does.
+    Clean-up may take *timeout* seconds.
     """
 
     __slots__ = ("_eager", "_scope", "_session", "_timeout")
@@ -111,7 +112,7 @@ class Transaction:
         self._session = session
         self._scope = scope
         self._timeout = timeout
-        self._eager = eager
+        self._eager = eager or bool(scope.options())
 
     async def __aenter__(self) -> AsyncSession:
         if self._eager:
