@@ -137,6 +137,7 @@ def test_the_hooks_that_we_rely_on_are_there():
     ours = {"_do_get", "_do_return_conn", "_invalidate", "_dialect"}
     assert ours | {"recreate", "dispose", "status"} <= set(dir(AsyncAdaptedQueuePool))
     ours = {"do_begin", "do_commit", "do_rollback", "connection_characteristics"}
+    ours |= {"_set_connection_characteristics"}
     ours |= {"do_execute", "do_executemany", "do_execute_no_params"}
     assert ours <= set(dir(DefaultDialect))
     assert {"checkin", "finalize_callback"} <= {*dir(_ConnectionRecord)}

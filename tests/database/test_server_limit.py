@@ -92,7 +92,7 @@ async def test_a_limit_of_the_roles_own_stays(postgres, driver, opened, setting)
 
 
 async def test_a_server_that_knows_no_such_limit_is_not_told(postgres, driver, opened, monkeypatch):
-    from koo.database.drivers import server_limit
+    from koo.database.listening import server_limit
 
     monkeypatch.setattr(server_limit, "_QUESTION", "SHOW no_such_thing")
     async with opened(postgres.url(driver)) as manager:

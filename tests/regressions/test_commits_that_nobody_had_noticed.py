@@ -172,7 +172,7 @@ async def test_a_listener_that_fails_after_the_commit_is_no_reason_to_repeat_it(
 
 
 def test_sessions_that_commit_in_two_phases_are_refused():
-    with pytest.raises(ValueError, match="leave twophase out"):
+    with pytest.raises(ValueError, match="without twophase"):
         DatabaseManager(
             DatabaseConfig(url="sqlite:///app.db"), sessions=async_sessionmaker(twophase=True)
         )

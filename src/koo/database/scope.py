@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -31,6 +32,12 @@ _ENDS: Final = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
     r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b",
     re.IGNORECASE | re.DOTALL,
+)
+
+_READONLY_ON_POSTGRESQL: Final = "postgresql_readonly"
+_UNLOCKING: Final = {"SET", "PRA"}
+_NOTHING_TO_READ_IN: Final = (
+    "database: with AUTOCOMMIT there is no transaction to be read-only; leave one of them out"
 )
 
 
@@ -78,6 +85,7 @@ class Scope:
     committed something by itself, perhaps.
 
     *is_open*: the server had said that a transaction has begun, where it says so.
+    *only_reads*: the database refuses whatever would be written.
 
     *witness* is asked if a COMMIT is lost. *wrote*: something else than SELECT was said.
     *sender* is the driver's connection by which COMMIT is on its way. *is_absent*: it was
@@ -89,6 +97,7 @@ class Scope:
     where: CallingLine | str | None
     readonly: bool = False
     isolation_level: str | None = None
+    only_reads: bool = False
     touched: bool = False
     autocommits: bool = False
     is_open: bool = False
@@ -107,9 +116,11 @@ class Scope:
     answered: asyncio.Event | None = None
 
     def __post_init__(self) -> None:
-        """Name the isolation level as everybody does who compares it."""
+        """Name the isolation level as everybody does who compares it. Raises ValueError."""
         if self.isolation_level is not None:
             self.isolation_level = spelled(self.isolation_level)
+        if self.readonly and self.isolation_level == "AUTOCOMMIT":
+            raise ValueError(_NOTHING_TO_READ_IN)
 
     @property
     def may_read_old(self) -> bool:
@@ -119,7 +130,7 @@ class Scope:
     @property
     def may_commit(self) -> bool:
         """Whether what is on its way now may commit something."""
-        return self.committing or (self.autocommits and not self.readonly)
+        return self.committing or self.autocommits
 
     @property
     def is_done(self) -> bool:
@@ -135,18 +146,33 @@ class Scope:
     def _has_perhaps_committed(self) -> bool:
         return self.committed or self.committing or self.in_doubt
 
+    def begin(self, options: Mapping[str, Any]) -> None:
+        """A transaction begins on a connection with these execution *options*."""
+        self.touched = True
+        level = options.get("isolation_level")
+        self.autocommits = level is not None and spelled(level) == "AUTOCOMMIT"
+        # What the scope has wished for its user may have taken back.
+        wished = self.readonly and options.get(READONLY)
+        self.only_reads = bool(wished and options.get(_READONLY_ON_POSTGRESQL))
+
     def note_question(self, statement: str, sender: object) -> bool:
-        """*statement* goes out by *sender*; whether it ends the transaction in so many words."""
+        """*statement* goes out by *sender*; whether that is a COMMIT in so many words."""
         self.committing = self.may_commit
-        ends = not self.readonly and _ENDS.match(statement) is not None
-        if ends:
-            self.commit_by(sender)
-        return ends
+        if _ENDS.match(statement) is None:
+            return False
+        if self.only_reads:
+            # What comes after it is not read-only any more.
+            self.only_reads = False
+            return False
+        self.commit_by(sender)
+        return True
 
     def note_answer(self, statement: str) -> None:
         """*statement* was answered; it may have committed by that."""
         if self.witness is not None and not self.wrote:
             self.wrote = statement.lstrip()[:6].upper() != "SELECT"
+        if self.only_reads and statement.lstrip()[:3].upper() in _UNLOCKING:
+            self.only_reads = False
         if self.autocommits:
             self.note_commit()
 
@@ -187,5 +213,5 @@ class Scope:
             options["isolation_level"] = self.isolation_level
         if self.readonly:
             options[READONLY] = True
-            options["postgresql_readonly"] = True
+            options[_READONLY_ON_POSTGRESQL] = True
         return options

@@ -1,6 +1,7 @@
-"""{10 faults} x {9 phases} x {3 endings} on each driver, and what may come of each.
+"""{10 faults} x {9 phases} x {3 endings} x {2 doors} on each driver, and what may come of each.
 
-With asyncmy nothing is said to begin a transaction, so that there are only 8 phases.
+A third of them ask for nothing in particular, a third for an isolation level, and a third only
+read. With asyncmy nothing is said to begin a transaction, so that there are only 8 phases.
 """
 
 import random
@@ -20,7 +21,18 @@ DEAF = {LinkFault.HALF_OPEN, LinkFault.SILENCE}
 """What met these was lost, and the connection is reset when they end."""
 EVERYBODY = {LinkFault.BLACK_HOLE, LinkFault.SILENCE, LinkFault.REFUSE}
 """These befall new connections too."""
+NEWS = {LinkFault.RESET, LinkFault.END, LinkFault.REFUSE, LinkFault.DRIP}
+NEWS |= {LinkFault.DROP_REQUEST, LinkFault.DROP_REPLY}
+"""Through these the server hears at once that its client has gone."""
 COMMITTING = {Phase.COMMIT_REQUEST, Phase.COMMIT_REPLY}
+
+
+class Asked(Enum):
+    """What a call asks of its transaction."""
+
+    NOTHING = "nothing in particular"
+    LEVEL = "another isolation level"
+    READONLY = "to be read-only"
 
 
 class Ending(Enum):
@@ -49,21 +61,40 @@ class Case:
     fault: LinkFault
     phase: Phase
     ending: Ending
+    is_transact: bool
 
     @property
-    def is_transact(self):
-        """Half of the cases go through `transact`, half through `session_scope`."""
-        return self.number % 2 == 0
+    def asked(self):
+        """Another one for each neighbour, whatever they differ by."""
+        return list(Asked)[(self.number + self.number // 6) % 3]
+
+    @property
+    def options(self):
+        """What the call is given."""
+        match self.asked:
+            case Asked.LEVEL if self.driver == "asyncmy":
+                return {"isolation_level": "READ COMMITTED"}
+            case Asked.LEVEL:
+                return {"isolation_level": "REPEATABLE READ"}
+            case Asked.READONLY:
+                return {"readonly": True}
+        return {}
+
+    @property
+    def is_committing(self):
+        """Whether it meets a COMMIT that matters."""
+        return self.phase in COMMITTING and self.asked is not Asked.READONLY
 
     def __str__(self):
         door = "transact" if self.is_transact else "scope"
-        return f"{self.fault.name} at {self.phase.name}, {self.ending.name}, {self.driver}, {door}"
+        call = f"{self.driver}, {door}, {self.asked.name}"
+        return f"{self.fault.name} at {self.phase.name}, {self.ending.name}, {call}"
 
     def expected(self):
         """The results that are right."""
         if self.phase is Phase.CLOSE:
             return {Result.DONE} | ({Result.CANCELLED} if self.ending is Ending.CANCEL else set())
-        if self.phase in COMMITTING and self.is_transact:
+        if self.is_committing and self.is_transact:
             return self._found_out()
         told = self._told() if self.fault in AT_ONCE else set()
         if self.ending is Ending.CANCEL:
@@ -90,7 +121,7 @@ class Case:
     def _told(self):
         if self.phase is Phase.ROLLBACK:
             return {Result.MINE}
-        if self.phase in COMMITTING:
+        if self.is_committing:
             return {Result.UNKNOWN}
         if self.phase is Phase.PING and self.fault not in EVERYBODY:
             return {Result.DONE}
@@ -99,7 +130,7 @@ class Case:
     def _silenced(self):
         if self.ending is Ending.FINISH and self.fault in PASSING:
             return {Result.DONE}
-        if self.phase in COMMITTING:
+        if self.is_committing:
             return {Result.UNKNOWN}
         if self.phase is Phase.PING and self.fault not in EVERYBODY:
             return {Result.DONE}
@@ -114,7 +145,7 @@ class Case:
 
 def all_cases(driver):
     phases = [phase for phase in Phase if (driver, phase) != ("asyncmy", Phase.BEGIN)]
-    drawn = product(LinkFault, phases, Ending)
+    drawn = product(LinkFault, phases, Ending, (True, False))
     return [Case(number, driver, *parts) for number, parts in enumerate(drawn)]
 
 

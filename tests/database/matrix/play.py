@@ -10,7 +10,7 @@ from koo import errors
 from koo.database import DatabaseConfig, DatabaseManager, Kind, judge
 from koo.testing import FaultProxy, Phase
 
-from .cases import COMMITTING, Ending, Result
+from .cases import NEWS, Asked, Ending, Result
 
 DEADLINE = 2.0
 CHECK_TIMEOUT = 1.0
@@ -62,6 +62,12 @@ class Play:
 
     # -- the call ----------------------------------------------------------------
 
+    @property
+    def statement(self):
+        if self.case.asked is Asked.READONLY:
+            return "SELECT count(*) FROM ledger WHERE n = :n"
+        return "INSERT INTO ledger VALUES (:n)"
+
     async def warm_up(self):
         """Open a connection, unless opening it is the case; let it cool down for its ping."""
         if self.case.phase in {Phase.CONNECT, Phase.AUTH}:
@@ -80,7 +86,7 @@ class Play:
         if self.case.phase is Phase.STATEMENT:
             await session.execute(text("SELECT 2"))
             self.strike(Phase.STATEMENT)
-        await session.execute(text("INSERT INTO ledger VALUES (:n)"), {"n": self.case.number})
+        await session.execute(text(self.statement), {"n": self.case.number})
         self.strike(Phase.COMMIT_REQUEST, Phase.COMMIT_REPLY, Phase.ROLLBACK)
         if self.case.phase is Phase.ROLLBACK:
             raise Mine
@@ -92,9 +98,9 @@ class Play:
             if self.case.phase is Phase.CLOSE:
                 await self.manager.close()
             elif self.case.is_transact:
-                await self.manager.transact(self.work, max_retries=0)
+                await self.manager.transact(self.work, max_retries=0, **self.case.options)
             else:
-                async with self.manager.session_scope() as session:
+                async with self.manager.session_scope(**self.case.options) as session:
                     await self.work(session)
         finally:
             self.ended = time.monotonic()
@@ -140,6 +146,8 @@ class Play:
         await asyncio.sleep(UNHEARD)
         if self.case.ending is not Ending.FINISH and any(at > self.ended for at in self.asked):
             yield "began something after its end"
+        if self.case.fault in NEWS and (complaint := await self.about_the_server()):
+            yield complaint
         await self.proxy.heal()
         for complaint in (
             await self.about_the_ledger(result),
@@ -158,8 +166,9 @@ class Play:
         query = text("SELECT count(*) FROM ledger WHERE n = :n")
         async with self.server.look() as connection:
             found = (await connection.execute(query, {"n": self.case.number})).scalar_one()
-        is_done = result is Result.DONE and self.case.phase is not Phase.CLOSE
-        in_doubt = self.case.phase in COMMITTING and result in {Result.UNKNOWN, Result.CANCELLED}
+        wrote = self.case.asked is not Asked.READONLY
+        is_done = wrote and result is Result.DONE and self.case.phase is not Phase.CLOSE
+        in_doubt = self.case.is_committing and result in {Result.UNKNOWN, Result.CANCELLED}
         may_be_done = is_done or in_doubt
         if is_done > found or found > may_be_done:
             return f"{found} in the ledger"
@@ -167,7 +176,7 @@ class Play:
 
     async def about_the_server(self):
         """No backend works or waits for somebody who has gone."""
-        if not await until(self.has_no_orphan, 1):
+        if not await until(self.has_no_orphan, 1 + TOLERANCE):
             return f"left backends {await self.backends()} beside {self.manager.stats().pool}"
         return None
 
@@ -200,7 +209,7 @@ class Play:
 
     def about_the_breaker(self, result):
         failures = self.manager.stats().breaker.failures
-        blamed = result in {Result.LOST, Result.UNKNOWN}
+        blamed = result in {Result.LOST, Result.UNKNOWN, Result.LATE}
         excused = result in {Result.MINE, Result.CANCELLED, Result.DONE}
         if (blamed and not failures) or (excused and failures):
             return f"counted {failures} failures for {result}"

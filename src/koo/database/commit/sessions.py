@@ -31,7 +31,7 @@ from ...errors import CommitOutcomeUnknown
 from ...resilience import Permit, following
 from ..drivers import abort
 from ..pool import slot_of
-from ..scope import Scope, spelled
+from ..scope import Scope
 
 __all__ = ["SessionScope", "Sessions", "Transaction", "commit_outcome_unknown"]
 
@@ -39,8 +39,13 @@ _SCOPE: Final = "koo_scope"
 _CONNECTION: Final = "koo_connection"
 _ENDED: Final = "koo_ended"
 _OVER: Final = "database: the block of this session has ended; use it inside, and in one task"
-_TWO_PHASES: Final = (
-    "DatabaseManager: sessions with twophase can't be found out about; leave twophase out"
+_TWOPHASE: Final = (
+    "database: of a COMMIT in two phases that is lost nobody could find out what it has done;"
+    " let the factory make sessions without twophase"
+)
+_AUTOBEGIN: Final = (
+    "database: the sessions begin by themselves, because their block is the transaction;"
+    " let the factory make sessions without autobegin=False"
 )
 _MOMENT: Final = 0.025
 _SOON: Final = 1.0
@@ -49,21 +54,32 @@ _SOON: Final = 1.0
 class Sessions:
     """What makes a manager's sessions: as *maker* does, and each knows its transaction.
 
-    Raises ValueError for sessions that commit in two phases, of which the second would pass us by.
+    Raises ValueError for sessions that commit in two phases or do not begin by themselves.
     """
 
     def __init__(self, maker: async_sessionmaker[AsyncSession] | None) -> None:
         self._make = maker or async_sessionmaker(expire_on_commit=False)
-        if self._make.kw.get("twophase"):
-            raise ValueError(_TWO_PHASES)
         theirs = self._make.kw.get("sync_session_class") or self._make.class_.sync_session_class
         # A subclass, so that other sessions of the same class hear nothing of us.
         self._kind = type(theirs.__name__, (theirs,), {})
         event.listen(self._kind, "after_begin", _introduce)
+        _refuse_unknown_ways(self._make(sync_session_class=self._kind).sync_session)
 
     def open(self, engine: AsyncEngine, scope: Scope) -> AsyncSession:
         """A session for the transaction of *scope*."""
-        return self._make(bind=engine, sync_session_class=self._kind, info={_SCOPE: scope})
+        session = self._make(bind=engine, sync_session_class=self._kind, info={_SCOPE: scope})
+        if options := scope.options():
+            # Also of each connection that it takes after a rollback() or a commit() of its user's.
+            ours = session.sync_session
+            ours.execution_options = ours.execution_options.union(options)
+        return session
+
+
+def _refuse_unknown_ways(session: Session) -> None:
+    if session.twophase:
+        raise ValueError(_TWOPHASE)
+    if not session.autobegin:
+        raise ValueError(_AUTOBEGIN)
 
 
 def _introduce(session: Session, _: SessionTransaction, connection: Connection) -> None:
@@ -72,9 +88,7 @@ def _introduce(session: Session, _: SessionTransaction, connection: Connection) 
         # Another task had asked for it, and nobody is left to give it back.
         connection.close()
         raise InvalidRequestError(_OVER)
-    scope.touched = True
-    level = connection.get_execution_options().get("isolation_level")
-    scope.autocommits = level is not None and spelled(level) == "AUTOCOMMIT"
+    scope.begin(connection.get_execution_options())
     session.info[_CONNECTION] = connection
     slot_of(connection.connection).scope = scope
 
@@ -82,7 +96,8 @@ def _introduce(session: Session, _: SessionTransaction, connection: Connection) 
 class Transaction:
     """A session in a transaction: committed at the end of the block, rolled back on any error.
 
-    *eager* takes the connection before the block begins. Clean-up may take *timeout* seconds.
+    *eager* takes the connection before the block begins, as one that asks for something of it does.
+    Clean-up may take *timeout* seconds.
     """
 
     __slots__ = ("_eager", "_scope", "_session", "_timeout")
@@ -93,13 +108,12 @@ class Transaction:
         self._session = session
         self._scope = scope
         self._timeout = timeout
-        self._eager = eager
+        self._eager = eager or bool(scope.options())
 
     async def __aenter__(self) -> AsyncSession:
-        options = self._scope.options()
-        if self._eager or options:
+        if self._eager:
             try:
-                await self._session.connection(execution_options=options)
+                await self._session.connection()
             except BaseException:
                 await self._leave()
                 raise

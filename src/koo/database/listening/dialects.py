@@ -8,7 +8,6 @@ MySQL       -> read-only by a word before the transaction
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final, cast
 
 from sqlalchemy import event
@@ -16,15 +15,16 @@ from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import PoolProxiedConnection
 
-from ..commit import Certainty, translated
+from ..commit import Certainty
 from ..drivers import driver
-from ..drivers.server_limit import limit_statements
 from ..drivers.theirs import Theirs
 from ..hosts.vanishing import watch_for_vanished_clients
 from ..pool import Terms
 from ..scope import READONLY
 from .dialing import Destination, listen_to_dialing
+from .preparing import prepare_in_time
 from .sending import MysqlDriver, Sending
+from .server_limit import limit_statements
 
 __all__ = ["listen_to_driver"]
 
@@ -43,6 +43,7 @@ def listen_to_driver(
     dialect.do_commit = sending.commit
     dialect.do_rollback = sending.rollback
     _prepare(engine, dialect, terms)
+    prepare_in_time(dialect, terms)
     # Last, so that a connection counts as prepared only when everybody is through with it.
     listen_to_dialing(engine, terms.config.check_timeout, destination)
 
@@ -59,7 +60,7 @@ def _prepare(engine: Engine, dialect: Theirs, terms: Terms) -> None:
         case _:  # mysql, mariadb
             watch_for_vanished_clients(engine, terms.config.idle_in_transaction_timeout)
             alone = cast("MysqlDriver", driver(dialect.driver)).alone
-            dialect.set_isolation_level = _judged(dialect, alone(dialect.set_isolation_level))
+            dialect.set_isolation_level = alone(dialect.set_isolation_level)
             _offer_readonly(dialect, "SET TRANSACTION READ ONLY", "")
 
 
@@ -91,28 +92,13 @@ class _Readonly:
         self._off = off
 
     def set_connection_characteristic(
-        self, dialect: Dialect, _connection: object, driver: DBAPIConnection, _value: object
+        self, _: Dialect, _connection: object, driver: DBAPIConnection, _value: object
     ) -> None:
-        _judged(dialect, _say)(driver, self._on)
+        _say(driver, self._on)
 
     def reset_characteristic(self, _: Dialect, driver: DBAPIConnection) -> None:
         if self._off:
             _say(driver, self._off)
-
-
-def _judged(dialect: Dialect, work: Callable[..., None]) -> Callable[..., None]:
-    """*work* on a driver's connection, where SQLAlchemy gives the driver's errors no name."""
-
-    def judged(connection: DBAPIConnection, *args: Any) -> None:  # noqa: ANN401
-        try:
-            work(connection, *args)
-        except Exception as error:
-            named = translated(error, dialect, connection)
-            if named is error:
-                raise
-            raise named from error
-
-    return judged
 
 
 def _say(connection: Theirs, *statements: str) -> None:

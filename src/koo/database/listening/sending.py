@@ -26,7 +26,7 @@ from ..pool import Terms, scope_of, slot_of
 from ..scope import Scope
 from ..verdicts import StatementTimedOut
 
-__all__ = ["MysqlDriver", "Sending"]
+__all__ = ["MysqlDriver", "Sending", "late_statement"]
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class Sending:
         self._certainty = certainty
         self._now = now = terms.clock.monotonic
         self._statements = Deadlined[_Statement](
-            config.timeout, _tear_off, now, partial(_late_statement, config.timeout)
+            config.timeout, _tear_off, now, partial(late_statement, config.timeout)
         )
         self._commits = Deadlined[PoolProxiedConnection](
             config.attempt_timeout, _abort, now, partial(_late_commit, config.attempt_timeout)
@@ -134,7 +134,7 @@ class Sending:
         """
         scope = scope_of(connection)
         try:
-            if scope is None or scope.readonly:
+            if scope is None or scope.only_reads:
                 self._commits.run(connection, self._now(), self._commit, connection)
             else:
                 self._commit_for(scope, connection)
@@ -193,7 +193,8 @@ def _abort(connection: PoolProxiedConnection) -> None:
     abort(connection.driver_connection)
 
 
-def _late_statement(seconds: float) -> StatementTimedOut:
+def late_statement(seconds: float) -> StatementTimedOut:
+    """What whoever waited *seconds* for an answer in vain gets."""
     words = "make it cheaper, or allow more time"
     return StatementTimedOut(f"database: no answer to a statement in {seconds:g} s; {words}")
 

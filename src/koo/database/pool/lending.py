@@ -43,7 +43,8 @@ class _Record(_ConnectionRecord):
 
     What was set for one transaction (its isolation level, read-only) is taken back there, by
     statements on some databases. The transaction has ended by then, so that it is no error of
-    it if they fail: the connection is torn off.
+    it if they fail: the connection is torn off. So it is when a listener fails, whose error is
+    raised.
     """
 
     __slots__ = ("_lender",)
@@ -53,9 +54,27 @@ class _Record(_ConnectionRecord):
         super().__init__(lender)
 
     def checkin(self, _fairy_was_created: bool = True) -> None:  # noqa: FBT001, FBT002 - theirs
-        if not self.finalize_callback:
-            super().checkin(_fairy_was_created)
+        if self.finalize_callback:
+            self._take_back_in_time(_fairy_was_created)
             return
+        try:
+            super().checkin(_fairy_was_created)
+        except BaseException:
+            slot = slot_of(self)
+            if slot.since is not None:
+                self._lender.take_back(slot)
+            raise
+
+    def invalidate(self, e: BaseException | None = None, soft: bool = False) -> None:  # noqa: FBT001, FBT002
+        """End its connection; who is cancelled while that is said goodbye to brings it back."""
+        try:
+            super().invalidate(e, soft)
+        except BaseException:
+            if self.in_use:
+                self.checkin()
+            raise
+
+    def _take_back_in_time(self, _fairy_was_created: bool) -> None:  # noqa: FBT001
         slot, lender = slot_of(self), self._lender
         countdown = Countdown(lender.keeper.terms.config.attempt_timeout, slot.driver)
         try:

@@ -1,0 +1,68 @@
+"""What a transaction asks of its connection, isolation level and read-only, is said in time.
+
+    set --in time--> the transaction begins ... ends --> taken back by the pool's record
+     +--an error, late, or cancelled--> nobody knows what holds there: never lent again
+
+SQLAlchemy says it past its own errors and past our limits, and remembers only afterwards what is
+to be taken back: one that was cut off in the middle would keep it for others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from ..commit import translated
+from ..drivers import abort
+from ..drivers.deadlined import Deadlined
+from ..drivers.theirs import Theirs
+from ..pool import Slot, Terms, slot_of
+from .sending import late_statement
+
+__all__ = ["prepare_in_time"]
+
+
+def prepare_in_time(dialect: Theirs, terms: Terms) -> None:
+    """Let *dialect* ask for isolation level and read-only as if that were a statement."""
+    preparing = _Preparing(dialect, terms)
+    dialect._set_connection_characteristics = preparing.set  # noqa: SLF001
+
+
+class _Preparing:
+    def __init__(self, dialect: Theirs, terms: Terms) -> None:
+        limit = terms.config.timeout
+        self._dialect = dialect
+        self._now = terms.clock.monotonic
+        self._set = dialect._set_connection_characteristics  # noqa: SLF001
+        self._sets = Deadlined[Slot](limit, _tear_off, self._now, partial(late_statement, limit))
+
+    def set(self, connection: Connection, wanted: Mapping[str, Any]) -> None:
+        """Ask for what is *wanted*; in the middle of a transaction SQLAlchemy refuses."""
+        if connection.in_transaction():
+            self._set(connection, wanted)
+            return
+        slot = slot_of(connection.connection)
+        try:
+            self._sets.run(slot, self._now(), self._set, connection, wanted)
+        except Exception as error:
+            _condemn(slot)
+            named = translated(error, self._dialect, slot.connection)
+            if named is error:
+                raise
+            raise named from error
+        except BaseException:
+            _condemn(slot)
+            # Nobody waits any more: end it before SQLAlchemy says a polite goodbye.
+            _tear_off(slot)
+            raise
+
+
+def _condemn(slot: Slot) -> None:
+    slot.condemned = slot.condemned or "nobody knows what holds there"
+
+
+def _tear_off(slot: Slot) -> None:
+    abort(slot.driver)
