@@ -72,7 +72,7 @@ def test_the_line_is_bounded_beyond_those_for_whom_there_is_a_place():
     assert places.waiting == 2
 
 
-def test_a_pause_serves_nobody_and_its_end_everybody():
+def test_a_pause_serves_nobody_and_what_was_idle_is_looked_at_after_it():
     places = filled(idle=2)
     places.is_paused = True
     assert places.borrow() is None
@@ -80,10 +80,11 @@ def test_a_pause_serves_nobody_and_its_end_everybody():
     assert places.spare() is None
     places.dialing += 1
     assert places.arrive("c2") is None
-    assert places.wake() is None
+    assert places.spare() is None
     places.is_paused = False
-    assert places.wake() == ("c2", "a")
-    assert places.wake() is None
+    assert places.spare() == "c2"
+    assert places.pass_on("c2") == "a"
+    assert places.spare() is None
 
 
 def test_a_closing_connection_keeps_its_place_until_it_is_gone():

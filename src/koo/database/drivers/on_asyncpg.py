@@ -36,10 +36,14 @@ class PromptConnection(asyncpg.Connection):
     opening = staticmethod(str)
     riding = ""
 
+    def __init__(self, protocol: Any, *terms: Any) -> None:  # noqa: ANN401
+        super().__init__(protocol, *terms)
+        self._pid: int = protocol.get_server_pid()
+
     @property
     def backend_pid(self) -> int:
         """The number of the server's process, also when the connection is closed; 0 if unknown."""
-        return self.get_server_pid() if self.is_pinned else 0
+        return self._pid if self.is_pinned else 0
 
     @property
     def is_unfinished(self) -> bool:
@@ -47,6 +51,8 @@ class PromptConnection(asyncpg.Connection):
 
         SQLAlchemy's adapter forgets a transaction whose BEGIN, COMMIT or ROLLBACK has failed.
         """
+        if self.is_closed():
+            return False
         known = self._top_xact  # type: ignore[attr-defined] # asyncpg's own: the outermost one
         return known is not None or self.is_in_transaction()
 

@@ -3,7 +3,7 @@
 open --pause--> paused: everybody waits in line --resume--> open
   +----drain--> closed: everybody is refused; the lent come back and are closed
                   |      or, at the deadline, are torn off under those who have them
-                  +--resume--> open
+                  +--resume--> open; those who still have one keep it to their end
 """
 
 from __future__ import annotations
@@ -24,10 +24,7 @@ def pause(keeper: Keeper) -> None:
 
 def resume(keeper: Keeper) -> None:
     """Hand out connections again, first to those who wait."""
-    keeper.queue.is_closed = keeper.places.is_paused = False
-    while (pair := keeper.places.wake()) is not None:
-        slot, waiter = pair
-        keeper.freed(waiter, slot)
+    keeper.queue.open()
     keeper.supply(keeper.terms.clock.monotonic())
 
 
@@ -47,7 +44,11 @@ def retire(keeper: Keeper) -> None:
 
 
 async def drain(keeper: Keeper, seconds: float) -> int:
-    """Refuse whoever comes, wait for the lent at most *seconds*; how many had to be torn off."""
+    """Refuse whoever comes, wait for the lent at most *seconds*; how many had to be torn off.
+
+    Nobody is torn off when the pool was resumed meanwhile.
+    """
+    openings = keeper.queue.openings
     keeper.queue.close()
     keeper.stop_dialing()
     keeper.condemn_all("the pool was drained")
@@ -56,6 +57,8 @@ async def drain(keeper: Keeper, seconds: float) -> int:
             await keeper.quiet()
             if keeper.slots:
                 await keeper.is_empty.wait()
+    if keeper.queue.openings != openings:
+        return 0
     late = [slot for slot in keeper.slots if slot.since is not None]
     for slot in late:
         keeper.tell("aborted", "it was still held when the pool was drained")

@@ -339,7 +339,7 @@ class Keeper:
     def trim(self) -> None:
         """Close what is open beyond the most, idle ones first; the lent when they come back."""
         places = self.places
-        while places.idle and places.taken > places.most:
+        while places.idle and places.usable + places.dialing > places.most:
             self.close_idle(places.idle[0], "the pool was made smaller")
         staying = [slot for slot in self.slots if slot.condemned is None]
         lent = [slot for slot in staying if slot.since is not None]
