@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import Final
 
-from ..drivers import abort
 from .keeper import Keeper
 
 __all__ = ["drain", "pause", "resize", "resume", "retire"]
+
+_DRAINED: Final = "it was still held when the pool was drained"
 
 
 def pause(keeper: Keeper) -> None:
@@ -61,7 +63,7 @@ async def drain(keeper: Keeper, seconds: float) -> int:
         return 0
     late = [slot for slot in keeper.slots if slot.since is not None]
     for slot in late:
-        keeper.tell("aborted", "it was still held when the pool was drained")
+        keeper.tell("aborted", _DRAINED)
         keeper.lost(slot)
-        abort(slot.driver)
+        slot.take_back(_DRAINED)
     return len(late)

@@ -380,7 +380,7 @@ class Keeper:
             self.stop_dialing()
         for slot in self.slots:
             with suppress(RuntimeError):
-                abort(slot.driver)
+                slot.take_back("the pool was closed")
         self.slots.clear()
 
     def _spawn(

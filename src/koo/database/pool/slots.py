@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection, PoolProxiedConnection
 
 from ...resilience import Holder
+from ..drivers import abort
 from ..drivers.liveness import alarm_of, is_dead, unfinished_of
 
 if TYPE_CHECKING:
     from ..scope import Scope
 
-__all__ = ["HOLDING", "HOT", "Slot", "Waiter", "scope_of", "slot_of"]
+__all__ = ["HOLDING", "HOT", "Slot", "Waiter", "scope_of", "slot_of", "was_taken_back"]
 
 #: The key under which SQLAlchemy's record remembers its slot.
 HOLDING: Final = "koo.holding"
@@ -28,6 +29,7 @@ class Slot:
     *scope* is the transaction that has it, None for a borrower without one.
     *condemned* says why it is closed instead of being lent again; one that
     *is_doubtful* is asked before, and one that *is_unfinished* when it comes back is torn off.
+    *is_taken_back*: the pool tore it off under its borrower.
     """
 
     __slots__ = (
@@ -41,6 +43,7 @@ class Slot:
         "idle_since",
         "is_doubtful",
         "is_reported",
+        "is_taken_back",
         "is_unfinished",
         "record",
         "scope",
@@ -56,7 +59,7 @@ class Slot:
         self.task: asyncio.Task[Any] | None = None
         self.scope: Scope | None = None
         self.condemned: str | None = None
-        self.is_doubtful = self.is_reported = False
+        self.is_doubtful = self.is_reported = self.is_taken_back = False
         self.connection = record.dbapi_connection
         self.driver = record.driver_connection
         self.alarm = alarm_of(self.driver)
@@ -79,6 +82,12 @@ class Slot:
         self.since = self.task = None
         self.is_reported = False
         return used
+
+    def take_back(self, cause: str) -> None:
+        """Tear it off under whoever has it."""
+        self.condemned = cause
+        self.is_taken_back = True
+        abort(self.driver)
 
     def is_hot(self, now: float) -> bool:
         """Whether it can be lent without asking the server."""
@@ -128,3 +137,9 @@ def scope_of(connection: PoolProxiedConnection) -> Scope | None:
     """
     found: Slot | None = (connection.record_info or {}).get(HOLDING)
     return None if found is None else found.scope
+
+
+def was_taken_back(connection: PoolProxiedConnection) -> bool:
+    """Whether the pool itself has torn *connection* off under its borrower."""
+    found: Slot | None = (connection.record_info or {}).get(HOLDING)
+    return found is not None and found.is_taken_back
