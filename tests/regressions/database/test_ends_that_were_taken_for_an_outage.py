@@ -1,4 +1,4 @@
-"""A drain, a loan taken back and a close tore connections off, and the breaker took it for a failure.
+"""A drain, a loan taken back and a close tore connections off: the breaker counted failures.
 
 Six busy transactions that a drain ended opened the circuit; after resume() everybody was refused.
 On asyncpg an AttributeError came out where the function had not asked anything meanwhile.

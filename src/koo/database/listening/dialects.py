@@ -2,6 +2,7 @@
 
 everywhere  -> statements, COMMIT and ROLLBACK are sent in time (sending)
 PostgreSQL  -> BEGIN carries the server's own limit (server_limit); vanished clients are noticed
+psycopg     -> what was detached or collected is closed (SQLAlchemy leaves it to the collection)
 SQLite      -> BEGIN is said, so that reads see one snapshot; read-only by pragma
 MySQL       -> read-only by a word before the transaction
 """
@@ -49,6 +50,9 @@ def listen_to_driver(
 def _prepare(engine: Engine, dialect: Any, terms: Terms) -> None:  # noqa: ANN401
     match dialect.name:
         case "postgresql":
+            if dialect.driver == "psycopg":
+                dialect.has_terminate = True
+                dialect.do_terminate = _finish
             limit_statements(engine, terms.clock)
             watch_for_vanished_clients(engine, terms.config.idle_in_transaction_timeout)
         case "sqlite":
@@ -60,6 +64,10 @@ def _prepare(engine: Engine, dialect: Any, terms: Terms) -> None:  # noqa: ANN40
             alone = cast("MysqlDriver", driver(dialect.driver)).alone
             dialect.set_isolation_level = _judged(dialect, alone(dialect.set_isolation_level))
             _offer_readonly(dialect, "SET TRANSACTION READ ONLY", "")
+
+
+def _finish(connection: Any) -> None:  # noqa: ANN401
+    connection.driver_connection.pgconn.finish()
 
 
 def _offer_readonly(dialect: Any, on: str, off: str) -> None:  # noqa: ANN401

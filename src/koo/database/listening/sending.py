@@ -22,7 +22,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from ..commit import Certainty
 from ..drivers import Driver, abort, driver
 from ..drivers.deadlined import Deadlined
-from ..pool import Terms, scope_of, slot_of
+from ..pool import Terms, scope_of, slot_if_any, slot_of
 from ..scope import Scope
 from ..verdicts import StatementTimedOut
 
@@ -96,11 +96,15 @@ class Sending:
         self, context: ExecutionContext, statement: str, work: Callable[..., object], *args: object
     ) -> None:
         began, connection = self._now(), context.root_connection.connection
-        scope, item = scope_of(connection), (context, connection.dbapi_connection)
+        slot, item = slot_if_any(connection), (context, connection.dbapi_connection)
+        scope = None if slot is None else slot.scope
         if scope is not None:
             scope.committing = scope.may_commit
         self._statements.run(item, began, work, *args)
-        self._response_time.record(self._now() - began)
+        answered = self._now()
+        self._response_time.record(answered - began)
+        if slot is not None:
+            slot.heard = answered
         if scope is not None:
             self._note_answer(scope, statement, context, connection)
         if context.cursor.server_side:

@@ -27,7 +27,8 @@ _MINUTE: Final = 60.0
 class PoolStats:
     """A photograph of the pool and of what it has counted; times in seconds.
 
-    *overflow* are the connections open beyond *size*, lent or idle. *refused_total*
+    *overflow* are the connections open beyond *size*, lent or idle; *closed_total* counts
+    those that have left the pool, also by being detached or collected. *refused_total*
     counts callers turned away because the line was full, *leaked_total* loans
     longer than ``leak_after``, *nested_total* tasks that waited for a second
     connection while they held one. *paused*: nobody gets one, because of ``pause()`` or

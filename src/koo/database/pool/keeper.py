@@ -169,6 +169,7 @@ class Keeper:
             return Slot(record, self._now())
         except Exception as error:
             # The server has closed it already, and the driver does not want to hear of it.
+            self.terms.counts.closed.add()
             await greenlet_spawn(record.close)
             raise as_database_error(error) from error
 
@@ -233,7 +234,7 @@ class Keeper:
             self._drop(slot, ConnectionError("the server has closed it"))
             self.supply(now)
         elif slot.is_hot(now) or not has_pings(slot.driver):
-            self._passed(slot, now)
+            self._passed(slot)
         else:
             self._spawn(self._ping(slot), partial(self._pinged, slot))
 
@@ -252,10 +253,10 @@ class Keeper:
             self._drop(slot, error)
             self._stand_in(self._now())
             return
-        self._passed(slot, self._now())
+        slot.heard = self._now()
+        self._passed(slot)
 
-    def _passed(self, slot: Slot, now: float) -> None:
-        slot.heard = now
+    def _passed(self, slot: Slot) -> None:
         if slot.condemned is None:
             self.freed(self.places.pass_on(slot), slot)
         else:
@@ -332,7 +333,9 @@ class Keeper:
         self.supply(self._now())
 
     def _forget(self, slot: Slot) -> None:
-        self.slots.discard(slot)
+        if slot in self.slots:
+            self.slots.discard(slot)
+            self.terms.counts.closed.add()
         if not self.slots:
             self.is_empty.set()
 
@@ -381,6 +384,7 @@ class Keeper:
         for slot in self.slots:
             with suppress(RuntimeError):
                 slot.take_back("the pool was closed")
+            self.terms.counts.closed.add()
         self.slots.clear()
 
     def _spawn(

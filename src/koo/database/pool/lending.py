@@ -158,6 +158,7 @@ class WatchedPool(AsyncAdaptedQueuePool):
             # A listener of somebody else's found it bad, and SQLAlchemy dialed within the caller.
             slot.connection = record.dbapi_connection
             slot.driver = record.driver_connection
+            self._counts.closed.add()
             self._counts.created.add()
             slot.condemned = "it was replaced at checkout"
             self.keeper.close_lent(slot)
@@ -220,9 +221,6 @@ def doubt_after(context: ExceptionContext) -> None:
 def _listen(pool: WatchedPool, keeper: Keeper) -> None:
     counts = keeper.terms.counts
 
-    def closed(_connection: object, _record: object = None) -> None:
-        counts.closed.add()
-
     def invalidated(
         _connection: object, record: ConnectionPoolEntry, error: BaseException | None
     ) -> None:
@@ -234,7 +232,5 @@ def _listen(pool: WatchedPool, keeper: Keeper) -> None:
     def condemned(_connection: object, record: ConnectionPoolEntry, _error: object) -> None:
         slot_of(record).condemned = "invalidated"
 
-    event.listen(pool, "close", closed)
-    event.listen(pool, "close_detached", closed)
     event.listen(pool, "invalidate", invalidated)
     event.listen(pool, "soft_invalidate", condemned)

@@ -14,7 +14,16 @@ from ..drivers.liveness import alarm_of, is_dead, unfinished_of
 if TYPE_CHECKING:
     from ..scope import Scope
 
-__all__ = ["HOLDING", "HOT", "Slot", "Waiter", "scope_of", "slot_of", "was_taken_back"]
+__all__ = [
+    "HOLDING",
+    "HOT",
+    "Slot",
+    "Waiter",
+    "scope_of",
+    "slot_if_any",
+    "slot_of",
+    "was_taken_back",
+]
 
 #: The key under which SQLAlchemy's record remembers its slot.
 HOLDING: Final = "koo.holding"
@@ -29,6 +38,7 @@ class Slot:
     *scope* is the transaction that has it, None for a borrower without one.
     *condemned* says why it is closed instead of being lent again; one that
     *is_doubtful* is asked before, and one that *is_unfinished* when it comes back is torn off.
+    *heard* is when the server answered last.
     *is_taken_back*: the pool tore it off under its borrower.
     """
 
@@ -75,9 +85,9 @@ class Slot:
     def come_back(self, now: float) -> float:
         """Nobody has it now; how long it was held."""
         used = 0.0 if self.since is None else now - self.since
-        # A long loan may have been long silent.
-        self.heard = now if used < HOT and not self.is_doubtful else now - max(used, 2 * HOT)
-        self.is_doubtful = False
+        if self.is_doubtful:
+            self.heard = min(self.heard, now - 2 * HOT)
+            self.is_doubtful = False
         self.idle_since = now
         self.since = self.task = None
         self.is_reported = False
@@ -130,16 +140,18 @@ def slot_of(found: ManagesConnection) -> Slot:
     return found.record_info[HOLDING]  # type: ignore[index, no-any-return]
 
 
-def scope_of(connection: PoolProxiedConnection) -> Scope | None:
-    """The transaction that has *connection*; None for one used without a scope, or no longer ours.
+def slot_if_any(connection: PoolProxiedConnection) -> Slot | None:
+    """The slot of *connection*; one that is being opened or was detached has none."""
+    return (connection.record_info or {}).get(HOLDING)
 
-    One that is being opened has no slot yet, and one that was detached none any more.
-    """
-    found: Slot | None = (connection.record_info or {}).get(HOLDING)
+
+def scope_of(connection: PoolProxiedConnection) -> Scope | None:
+    """The transaction that has *connection*; None for one used without a scope, or not ours."""
+    found = slot_if_any(connection)
     return None if found is None else found.scope
 
 
 def was_taken_back(connection: PoolProxiedConnection) -> bool:
     """Whether the pool itself has torn *connection* off under its borrower."""
-    found: Slot | None = (connection.record_info or {}).get(HOLDING)
+    found = slot_if_any(connection)
     return found is not None and found.is_taken_back

@@ -42,17 +42,21 @@ def judge(error: BaseException) -> Verdict:
     match error:
         case errors.CommitOutcomeUnknown():
             return UNKNOWN_COMMIT
-        case exc.DBAPIError() if getattr(error, _TAKEN_BACK, False):
-            return TAKEN_BACK
         case StatementTimedOut():
             return TOO_SLOW
         case errors.PoolExhausted() | exc.TimeoutError():
             return EXHAUSTED
-        case exc.IntegrityError():
-            return INTEGRITY
         case exc.DBAPIError():
-            return _with_code(_judge_driver(error), error_code(error))
+            return _judge_sent(error)
     return CALLER
+
+
+def _judge_sent(error: exc.DBAPIError) -> Verdict:
+    if getattr(error, _TAKEN_BACK, False):
+        return TAKEN_BACK
+    if isinstance(error, exc.IntegrityError):
+        return INTEGRITY
+    return _with_code(_judge_driver(error), error_code(error))
 
 
 def mark_taken_back(error: BaseException) -> None:
