@@ -147,7 +147,7 @@ class Engines:
         return tuple(item.photograph(now) for one in found for item in one.readers.replicas)
 
     def _turning(self) -> list[LoopEngine]:
-        return [one for loop, one in self._by_loop.items() if not loop.is_closed()]
+        return [one for loop, one in list(self._by_loop.items()) if not loop.is_closed()]
 
     def _opened(self, loop: asyncio.AbstractEventLoop) -> LoopEngine:
         self._bury()

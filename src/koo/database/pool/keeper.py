@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy.engine import Dialect
@@ -92,9 +93,10 @@ class Keeper:
     def holders(self) -> tuple[Holder, ...]:
         """Who holds a connection, the oldest first."""
         now = self._now()
-        held = [slot for slot in self.slots if slot.since is not None]
-        held.sort(key=lambda slot: slot.since or now)
-        return tuple(slot.photograph(now) for slot in held)
+        # A copy, because monitoring may ask from another thread.
+        held = [(since, slot) for slot in self.slots.copy() if (since := slot.since) is not None]
+        held.sort(key=itemgetter(0))
+        return tuple(slot.photograph(now) for _, slot in held)
 
     def tell(self, what: str, cause: str) -> None:
         """Tell the listener what has happened to a connection."""

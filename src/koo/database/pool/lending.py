@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import event
 from sqlalchemy.engine import Dialect, ExceptionContext
@@ -36,6 +36,11 @@ from .keeper import Keeper
 from .slots import HOLDING, HOT, Slot, slot_of
 
 __all__ = ["WatchedPool", "doubt_after"]
+
+_NOT_OURS: Final = (
+    "database: this engine belongs to another event loop;"
+    " ask the manager for its engine on each loop that uses it"
+)
 
 
 class _Record(_ConnectionRecord):
@@ -98,6 +103,8 @@ class WatchedPool(AsyncAdaptedQueuePool):
     # -- what SQLAlchemy calls --------------------------------------------------------
 
     def _do_get(self) -> ConnectionPoolEntry:
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(_NOT_OURS)
         now = self._now()
         slot = self._places.borrow()
         if slot is None or now - slot.heard >= HOT or slot.alarm():

@@ -109,12 +109,18 @@ class Slot:
 
     def photograph(self, now: float) -> Holder:
         """Who has it, as others may see it."""
-        task = self.task.get_name() if self.task else "?"
-        return Holder(task, str((self.scope and self.scope.where) or "?"), self.age(now))
+        # Read once: another thread may look while it comes back.
+        task = self.task
+        return Holder(
+            task.get_name() if task else "?",
+            str((self.scope and self.scope.where) or "?"),
+            self.age(now),
+        )
 
     def age(self, now: float) -> float:
         """For how long it has been lent; 0 when it is not."""
-        return 0.0 if self.since is None else now - self.since
+        since = self.since
+        return 0.0 if since is None else now - since
 
 
 class Waiter:
