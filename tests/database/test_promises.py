@@ -9,6 +9,7 @@ from sqlalchemy import exc, text
 
 from koo.database import PoolExhausted, judge
 from koo.errors import DatabaseUnavailable
+from koo.resilience import PoolChanged
 from koo.testing import Action, Direction, FaultProxy
 
 pytestmark = pytest.mark.integration
@@ -207,6 +208,23 @@ async def test_a_drained_pool_leaves_no_backend_behind(postgres, driver, opened)
         await asyncio.wait({stuck})
         manager.resume()
         assert await ask(manager) not in pids
+
+
+async def test_a_pause_a_drain_and_their_end_are_told_once(url, opened):
+    told = []
+    async with opened(url, on_event=told.append) as manager:
+        manager.pause()
+        manager.pause()
+        manager.resume()
+        await manager.drain(1.0)
+        manager.resume()
+        manager.resume()
+    assert [event for event in told if isinstance(event, PoolChanged)] == [
+        PoolChanged("database", "open", "paused", "pause()"),
+        PoolChanged("database", "paused", "open", "resume()"),
+        PoolChanged("database", "open", "drained", "drain()"),
+        PoolChanged("database", "drained", "open", "resume()"),
+    ]
 
 
 async def test_a_pool_can_be_paused_and_resized_while_it_works(url, opened):

@@ -14,6 +14,7 @@ from koo.resilience import (
     ModeChanged,
     OperatorAction,
     PaceChanged,
+    PoolChanged,
     RetryScheduled,
     SchemaChanged,
     StateChanged,
@@ -51,6 +52,13 @@ def test_a_mode_says_what_it_was_and_why(journal):
     [entry] = journal.entries()
     assert (entry.what, entry.before, entry.after) == ("mode", "normal", "isolated")
     assert entry.cause == "no key"
+
+
+def test_a_pool_that_is_paused_says_what_it_was_and_why(journal):
+    journal.record(PoolChanged("database", "open", "paused", "pause()"))
+    [entry] = journal.entries()
+    assert (entry.what, entry.before, entry.after) == ("pool", "open", "paused")
+    assert entry.cause == "pause()"
 
 
 def test_a_state_that_begins_anew_is_no_news(journal):

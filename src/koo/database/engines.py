@@ -14,7 +14,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, cast
@@ -23,6 +28,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from ..resilience import PoolChanged, tell
 from .commit import Certainty, Resolver, Sessions, Witnesses
 from .config import DatabaseConfig
 from .contention import Contention
@@ -31,7 +37,7 @@ from .drivers.goodbye import finish_saying, say
 from .hosts.credentials import CredentialsCache
 from .hosts.seeking import Hosts
 from .listening import Destination, connect_arguments, listen_to_dialing, listen_to_driver
-from .pool import Keeper, PoolCounts, Terms, WatchedPool, doubt_after, ending
+from .pool import COMPONENT, Keeper, PoolCounts, Terms, WatchedPool, doubt_after, ending
 from .replicas import Readers, ReplicaStats
 from .scope import Scope
 
@@ -64,6 +70,34 @@ class LoopEngine:
         """Who keeps the pools: the primary's, and those of the replicas."""
         for engine in (self.pooled, *(one.pooled for one in self.readers.replicas)):
             yield cast("WatchedPool", engine.sync_engine.pool).keeper
+
+    def pause(self) -> None:
+        """Hand out no connection; who needs one waits."""
+        with self._told("pause()"):
+            for keeper in self.keepers():
+                ending.pause(keeper)
+
+    def resume(self) -> None:
+        """Hand out connections again."""
+        with self._told("resume()"):
+            for keeper in self.keepers():
+                ending.resume(keeper)
+
+    async def drain(self, timeout: float) -> int:
+        """Refuse whoever comes and wait for the lent; how many were torn off after *timeout*."""
+        with self._told("drain()"):
+            for keeper in self.keepers():
+                keeper.queue.close()
+        return sum(await asyncio.gather(*(ending.drain(one, timeout) for one in self.keepers())))
+
+    @contextmanager
+    def _told(self, cause: str) -> Iterator[None]:
+        """Tell the listener, once for all pools, if they are in another state afterwards."""
+        before = self.keeper.state
+        yield
+        if self.keeper.state != before:
+            changed = PoolChanged(COMPONENT, before, self.keeper.state, cause)
+            tell(self.keeper.terms.on_event, changed)
 
     async def close(self) -> None:
         """Refuse whoever waits or comes, and say goodbye, for two seconds at most."""
@@ -207,7 +241,7 @@ class Engines:
                 await gone.close()
             finally:
                 for keeper in gone.keepers():
-                    keeper.tear_off()
+                    ending.tear_off(keeper)
             await finish_saying()
 
     @asynccontextmanager
@@ -231,7 +265,7 @@ class Engines:
     def _bury(self) -> None:
         for loop in [loop for loop in self._by_loop if loop.is_closed()]:
             for keeper in self._by_loop.pop(loop).keepers():
-                keeper.tear_off()
+                ending.tear_off(keeper)
 
 
 async def _left(connection: AsyncConnection, driver_connection: object) -> None:

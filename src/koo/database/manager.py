@@ -11,7 +11,6 @@ nothing about it.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -48,7 +47,7 @@ from .checks import Examiner
 from .commit import Sessions, SessionScope, Transaction, attempt, commit_outcome_unknown
 from .config import DatabaseConfig
 from .engines import Engines
-from .pool import Frequency, PoolCounts, Terms, ending
+from .pool import Frequency, PoolCounts, Terms
 from .report import DatabaseStats, summarize
 from .scope import Scope
 from .verdicts import Kind, Verdict, classify, judge, seal
@@ -255,13 +254,11 @@ class DatabaseManager:
 
     def pause(self) -> None:
         """Hand out no connection of the running loop's pools; who needs one waits in line."""
-        for keeper in self._engines.current().keepers():
-            ending.pause(keeper)
+        self._engines.current().pause()
 
     def resume(self) -> None:
         """Hand out connections again, after :meth:`pause` or :meth:`drain`."""
-        for keeper in self._engines.current().keepers():
-            ending.resume(keeper)
+        self._engines.current().resume()
 
     def resize(self, *, pool_size: int, max_overflow: int) -> None:
         """Make the pool larger or smaller while it works.
@@ -279,8 +276,7 @@ class DatabaseManager:
         :meth:`resume` or :meth:`close`. Concerns the running loop's pools, the
         replicas' as well.
         """
-        keepers = self._engines.current().keepers()
-        return sum(await asyncio.gather(*(ending.drain(one, timeout) for one in keepers)))
+        return await self._engines.current().drain(timeout)
 
     async def close(self) -> None:
         """End the background checks and close the connections; the next use opens new ones.

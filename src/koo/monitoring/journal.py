@@ -27,6 +27,7 @@ from ..resilience import (
     ModeChanged,
     OperatorAction,
     PaceChanged,
+    PoolChanged,
     SchemaChanged,
     StateChanged,
 )
@@ -37,6 +38,8 @@ from .redaction import Redact, redact
 __all__ = ["Entry", "EntryPage", "Journal"]
 
 _KEPT: Final = 500
+
+_MOVES: Final = {StateChanged: "circuit", ModeChanged: "mode", PoolChanged: "pool"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +140,7 @@ class Journal:
 
     def _entry(self, event: Event, at: float) -> Entry | None:
         match event:
-            case StateChanged() | ModeChanged():
+            case StateChanged() | ModeChanged() | PoolChanged():
                 return _move(event, at)
             case LimitPaused() | LimitReached() | PaceChanged():
                 return _throttling(event, at)
@@ -176,11 +179,11 @@ def _throttling(event: LimitPaused | LimitReached | PaceChanged, at: float) -> E
     )
 
 
-def _move(event: StateChanged | ModeChanged, at: float) -> Entry:
+def _move(event: StateChanged | ModeChanged | PoolChanged, at: float) -> Entry:
     return Entry(
         at=at,
         component=event.component,
-        what="circuit" if isinstance(event, StateChanged) else "mode",
+        what=_MOVES[type(event)],
         before=str(event.before),
         after=str(event.after),
         cause=event.cause,

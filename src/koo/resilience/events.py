@@ -27,6 +27,7 @@ __all__ = [
     "ModeChanged",
     "OperatorAction",
     "PaceChanged",
+    "PoolChanged",
     "RetryScheduled",
     "SchemaChanged",
     "StateChanged",
@@ -145,6 +146,16 @@ class ConnectionEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolChanged:
+    """A pool went from one of open, paused and drained into another, because of *cause*."""
+
+    component: str
+    before: str
+    after: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class SchemaChanged:
     """koo has made something of its own in a database; *what* names it."""
 
@@ -184,6 +195,7 @@ Event: TypeAlias = (
     | PaceChanged
     | HealthChecked
     | ConnectionEvent
+    | PoolChanged
     | SchemaChanged
     | ConfigurationChanged
     | OperatorAction

@@ -20,6 +20,7 @@ from koo.resilience import (
     ModeChanged,
     OperatorAction,
     PaceChanged,
+    PoolChanged,
     RetryScheduled,
     SchemaChanged,
     StateChanged,
@@ -88,6 +89,8 @@ EVENTS = {
         ConfigurationChanged("system", ("A", "B")),
     "database: table koo.commit_tokens made":
         SchemaChanged("database", "table koo.commit_tokens made"),
+    "database: pool paused, it was open; pause()":
+        PoolChanged("database", "open", "paused", "pause()"),
     "database: circuit reset by page; server is back":
         OperatorAction("database", "circuit reset", "server is back", "page", "a", "b"),
     "database: checked by page; no reason given":

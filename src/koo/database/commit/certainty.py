@@ -20,7 +20,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 from sys import maxsize
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
@@ -31,6 +31,7 @@ from ...resilience import Backoff, Failure, Policy, RetryConfig
 from ..drivers import abort
 from ..pool import Terms
 from ..scope import Fate, Scope, Trace
+from ..theirs import Theirs
 from ..verdicts import error_code, proves_rollback
 from .choosing import Connect, Witnesses
 
@@ -123,7 +124,7 @@ class Certainty:
             scope.is_absent = True
 
 
-def translated(error: Exception, dialect: Dialect, connection: Any) -> Exception:  # noqa: ANN401
+def translated(error: Exception, dialect: Dialect, connection: Theirs) -> Exception:
     """*error*, from a driver's *connection*, as SQLAlchemy would raise it: it can be judged."""
     theirs = dialect.loaded_dbapi.Error
     if not isinstance(error, theirs):

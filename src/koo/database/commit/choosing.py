@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from math import inf
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ...resilience import SchemaChanged, detached, tell
 from ..pool import COMPONENT, Terms
 from ..scope import Witness
+from ..theirs import Theirs
 from .ledger import Found, ledger_of
 from .numbers import Numbers
 
@@ -53,7 +54,7 @@ class Witnesses:
         self._clean_at = inf
         self._looking: asyncio.Task[None] | None = None
 
-    def learn(self, connection: Any, _record: object) -> None:  # noqa: ANN401 - each driver's own
+    def learn(self, connection: Theirs, _record: object) -> None:
         """Look, on a driver's new *connection*, whether the table is there."""
         if self._look_at == inf:
             return

@@ -17,6 +17,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Final, Protocol, cast
 
+from ..theirs import Theirs
+
 __all__ = ["SWALLOWED", "Driver", "abort", "driver", "name_of"]
 
 #: What is raised where PostgreSQL answers COMMIT with ROLLBACK, and drivers call it a success.
@@ -43,7 +45,7 @@ class Driver(Protocol):
         """
         ...
 
-    def abort(self, connection: Any) -> None:  # noqa: ANN401 - each driver has its own
+    def abort(self, connection: Theirs) -> None:
         """Tear *connection* off, now, without waiting for anybody."""
         ...
 

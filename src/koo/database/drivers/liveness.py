@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.util import greenlet_spawn
 
+from ..theirs import Theirs
 from . import abort, name_of
 from .deadlined import Countdown
 
@@ -31,7 +32,7 @@ Alarm = Callable[[], object]
 _GONE: Final = select.POLLHUP | select.POLLERR | select.POLLNVAL | getattr(select, "POLLRDHUP", 0)
 
 
-def alarm_of(driver: Any) -> Alarm:  # noqa: ANN401 - each driver has a class of its own
+def alarm_of(driver: Theirs) -> Alarm:
     """What tells of *driver*'s connection, for free, that it may be dead."""
     match name_of(driver):
         case "asyncpg" | "asyncmy":
@@ -51,7 +52,7 @@ def is_dead(alarm: Alarm) -> bool:
             return bool(rung)
 
 
-def unfinished_of(connection: Any, driver: Any) -> Alarm:  # noqa: ANN401
+def unfinished_of(connection: Theirs, driver: Theirs) -> Alarm:
     """What tells of a *connection* that was given back that something is still going on there.
 
     A statement that another task has left there; and a transaction, which only SQLAlchemy's
@@ -72,7 +73,7 @@ def has_pings(driver: object) -> bool:
 
 async def ping(
     connection: DBAPIConnection,
-    driver: Any,  # noqa: ANN401
+    driver: Theirs,
     dialect: Dialect,
     seconds: float,
 ) -> Exception | None:

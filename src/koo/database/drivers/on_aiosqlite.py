@@ -19,6 +19,8 @@ from typing import Any, Final, TypeVar
 import aiosqlite
 from aiosqlite.core import _STOP_RUNNING_SENTINEL
 
+from ..theirs import Theirs
+
 __all__ = ["PromptConnection", "abort", "arguments"]
 
 T = TypeVar("T")
@@ -43,8 +45,12 @@ class PromptConnection(aiosqlite.Connection):
         if self._connection is None or (self._running and not self._asked):
             await super().close()
             return
+        self._connection.interrupt()
+        self.stop()
+
+    def stop(self) -> None:
+        """Let the thread end when it has done what it was asked for; the loop may end before."""
         connection, self._connection, self._running = self._connection, None, False
-        connection.interrupt()
         self._tx.put_nowait((None, partial(_closed, connection)))
 
     def give_up(self) -> None:
@@ -85,8 +91,9 @@ class PromptConnection(aiosqlite.Connection):
             tell(what)
 
 
-def _closed(connection: Any) -> object:  # noqa: ANN401
-    connection.close()
+def _closed(connection: Theirs) -> object:
+    if connection is not None:
+        connection.close()
     return _STOP_RUNNING_SENTINEL
 
 
@@ -100,7 +107,7 @@ def arguments(_limit: float) -> dict[str, Any]:
     return {"async_creator_fn": _connect}
 
 
-def abort(connection: Any) -> None:  # noqa: ANN401
+def abort(connection: Theirs) -> None:
     """Interrupt what *connection* is doing; what it did is undone.
 
     It stays open, unless it waits for a lock.

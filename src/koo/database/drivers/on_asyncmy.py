@@ -22,6 +22,7 @@ from asyncmy.connection import Connection
 from asyncmy.constants.SERVER_STATUS import SERVER_STATUS_IN_TRANS
 from asyncmy.errors import InterfaceError, MySQLError
 
+from ..theirs import Theirs
 from .goodbye import say_in_background
 
 __all__ = ["PromptConnection", "abort", "alone", "arguments"]
@@ -153,7 +154,7 @@ def arguments(limit: float) -> dict[str, Any]:
     return {"async_creator_fn": partial(_connect, limit)}
 
 
-def abort(connection: Any) -> None:  # noqa: ANN401
+def abort(connection: Theirs) -> None:
     """Tear *connection* off; what the server does for it is ended in the background."""
     if not connection.is_closed():
         connection.kill_at_server()

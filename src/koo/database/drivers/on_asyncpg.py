@@ -14,6 +14,7 @@ import asyncpg
 from asyncpg.connect_utils import _cancel  # type: ignore[attr-defined] # untyped, private
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 
+from ..theirs import Theirs
 from . import SWALLOWED
 from .goodbye import say_in_background
 
@@ -144,7 +145,7 @@ def arguments(_limit: float) -> dict[str, Any]:
     return {"connection_class": PromptConnection}
 
 
-async def is_straight(connection: Any) -> bool:  # noqa: ANN401
+async def is_straight(connection: Theirs) -> bool:
     """Whether the backend that answers is the one that has greeted us."""
     # As a simple query, whose tag counts the rows: nothing is prepared yet.
     answer = await connection.execute(
@@ -162,14 +163,14 @@ def through_pooler() -> dict[str, Any]:
     }
 
 
-def abort(connection: Any) -> None:  # noqa: ANN401
+def abort(connection: Theirs) -> None:
     """Tear *connection* off; its statement, if any, is cancelled in the background."""
     if not connection.is_closed():
         _cancel_at_server(connection)
         connection.terminate()
 
 
-def _cancel_at_server(connection: Any) -> None:  # noqa: ANN401
+def _cancel_at_server(connection: Theirs) -> None:
     # asyncpg cancels from inside only, so these are names of its own.
     protocol = connection._protocol  # noqa: SLF001
     request = partial(

@@ -17,6 +17,7 @@ from psycopg import capabilities, generators, waiting
 from psycopg.errors import InFailedSqlTransaction, _WaitTimeout, error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 
+from ..theirs import Theirs
 from . import SWALLOWED
 from .goodbye import say_in_background
 
@@ -158,7 +159,7 @@ def arguments(limit: float) -> dict[str, Any]:
     return {"async_creator_fn": partial(PromptConnection.connect, limit=limit)}
 
 
-async def is_straight(connection: Any) -> bool:  # noqa: ANN401
+async def is_straight(connection: Theirs) -> bool:
     """Whether the backend that answers is the one that has greeted us."""
     cursor = await connection.execute("SELECT pg_backend_pid()")
     (pid,) = await cursor.fetchone()
@@ -171,7 +172,7 @@ def through_pooler() -> dict[str, Any]:
     return {"prepare_threshold": None}
 
 
-def abort(connection: Any) -> None:  # noqa: ANN401
+def abort(connection: Theirs) -> None:
     """Tear *connection* off; its statement, if any, is cancelled in the background.
 
     Its socket is shut down and not closed: whoever waits for it would not be told.
@@ -187,7 +188,7 @@ def abort(connection: Any) -> None:  # noqa: ANN401
     theirs.detach()
 
 
-def _cancel_at_server(connection: Any) -> None:  # noqa: ANN401
+def _cancel_at_server(connection: Theirs) -> None:
     pgconn = connection.pgconn
     is_asking = pgconn.transaction_status == TransactionStatus.ACTIVE
     if not is_asking or not capabilities.has_cancel_safe():
@@ -196,7 +197,7 @@ def _cancel_at_server(connection: Any) -> None:  # noqa: ANN401
     say_in_background(partial(_sent, pgconn.cancel_conn()))
 
 
-async def _sent(request: Any) -> None:  # noqa: ANN401
+async def _sent(request: Theirs) -> None:
     try:
         request.start()
         await waiting.wait_conn_async(generators.cancel(request), _INTERVAL)

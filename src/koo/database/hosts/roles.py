@@ -6,11 +6,12 @@ MySQL know only the second, so that whoever is read-only counts as a standby.
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from ..drivers import name_of
+from ..theirs import Theirs
 from .addresses import Role
 
 __all__ = ["has_role"]
@@ -26,7 +27,7 @@ class _Server(NamedTuple):
     is_read_only: bool
 
 
-def has_role(connection: Any, role: Role) -> bool:  # noqa: ANN401
+def has_role(connection: Theirs, role: Role) -> bool:
     """Whether the server of *connection* is what is wanted; inside of a greenlet."""
     if role is Role.ANY:
         return True
@@ -41,19 +42,19 @@ def has_role(connection: Any, role: Role) -> bool:  # noqa: ANN401
     return server.is_standby or server.is_read_only
 
 
-def _of_mysql(connection: Any) -> _Server | None:  # noqa: ANN401
+def _of_mysql(connection: Theirs) -> _Server | None:
     is_mysql = name_of(connection.driver_connection) == "asyncmy"
     return _asked(connection, _MYSQL_QUESTION) if is_mysql else None
 
 
-def _reported(driver_connection: Any) -> _Server | None:  # noqa: ANN401
+def _reported(driver_connection: Theirs) -> _Server | None:
     standby, read_only = (_parameter(driver_connection, name) for name in (_STANDBY, _READ_ONLY))
     if standby is None or read_only is None:
         return None
     return _Server(standby == "on", read_only == "on")
 
 
-def _parameter(driver_connection: Any, name: str) -> str | None:  # noqa: ANN401
+def _parameter(driver_connection: Theirs, name: str) -> str | None:
     if name_of(driver_connection) == "asyncpg":
         return getattr(driver_connection.get_settings(), name, None)
     found = driver_connection.pgconn.parameter_status(name.encode())

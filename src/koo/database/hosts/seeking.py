@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 from sqlalchemy.util import greenlet_spawn
 
 from ..drivers.goodbye import say_in_background
+from ..theirs import Theirs
 from ..verdicts import is_login_refused
 from .addresses import Address, Role
 
@@ -42,7 +43,7 @@ class Hosts:
     def __init__(self, addresses: Iterable[Address]) -> None:
         self._order = list(addresses)
 
-    async def find(self, dial: Dial) -> Any:  # noqa: ANN401
+    async def find(self, dial: Dial) -> Theirs:
         """A connection to the first that *dial* succeeds with. Raises what says most."""
         if len(self._order) == 1:
             return await dial(self._order[0])

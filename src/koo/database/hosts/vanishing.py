@@ -25,6 +25,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.util import await_
 
 from ..drivers import name_of
+from ..theirs import Theirs
 
 __all__ = ["watch_for_vanished_clients"]
 
@@ -54,8 +55,9 @@ def watch_for_vanished_clients(engine: Engine, idle_in_transaction_timeout: floa
     is_postgresql = engine.dialect.name == "postgresql"
     say = (_on_postgresql if is_postgresql else _on_mariadb)(idle_in_transaction_timeout)
 
-    def tell(connection: Any, _record: object) -> None:  # noqa: ANN401
-        # A fork may know nothing of all this, and is used without.
+    def tell(connection: Theirs, _record: object) -> None:
+        # Each driver has errors of its own, and a fork may know nothing of all this: it is used
+        # without. A connection that has ended here says so at the next question.
         with suppress(Exception):
             await_(say(connection.driver_connection))
 
@@ -66,7 +68,7 @@ def _on_postgresql(idle: float) -> Callable[[Any], Coroutine[Any, Any, None]]:
     limits = _ALWAYS if isinf(idle) else {**_ALWAYS, _IDLE: str(int(idle * 1000))}
     for_life, for_now = _setting(limits, _FOR_LIFE), _setting(dict([_CHECK]), _FOR_NOW)
 
-    async def say(theirs: Any) -> None:  # noqa: ANN401
+    async def say(theirs: Theirs) -> None:
         if theirs.is_pinned:
             await _set_by(theirs, for_life)
         elif await _set_by(theirs, for_now):
@@ -77,7 +79,7 @@ def _on_postgresql(idle: float) -> Callable[[Any], Coroutine[Any, Any, None]]:
 
 
 def _on_mariadb(idle: float) -> Callable[[Any], Coroutine[Any, Any, None]]:
-    async def say(theirs: Any) -> None:  # noqa: ANN401
+    async def say(theirs: Theirs) -> None:
         if not isinf(idle):
             await theirs.query(_MARIADB.format(seconds=ceil(idle)))
 
@@ -89,7 +91,7 @@ def _with_check(opening: Callable[[], str]) -> Callable[[], str]:
     return lambda: check + opening()
 
 
-async def _set_by(theirs: Any, statement: str) -> int:  # noqa: ANN401
+async def _set_by(theirs: Theirs, statement: str) -> int:
     """How many settings *statement* has set."""
     if name_of(theirs) == "asyncpg":
         return int((await theirs.execute(statement)).split()[-1])

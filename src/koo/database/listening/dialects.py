@@ -23,6 +23,7 @@ from ..drivers.server_limit import limit_statements
 from ..hosts.vanishing import watch_for_vanished_clients
 from ..pool import Terms
 from ..scope import READONLY
+from ..theirs import Theirs
 from .dialing import Destination, listen_to_dialing
 from .sending import MysqlDriver, Sending
 
@@ -47,7 +48,7 @@ def listen_to_driver(
     listen_to_dialing(engine, terms.config.check_timeout, destination)
 
 
-def _prepare(engine: Engine, dialect: Any, terms: Terms) -> None:  # noqa: ANN401
+def _prepare(engine: Engine, dialect: Theirs, terms: Terms) -> None:
     match dialect.name:
         case "postgresql":
             if dialect.driver == "psycopg":
@@ -66,11 +67,11 @@ def _prepare(engine: Engine, dialect: Any, terms: Terms) -> None:  # noqa: ANN40
             _offer_readonly(dialect, "SET TRANSACTION READ ONLY", "")
 
 
-def _finish(connection: Any) -> None:  # noqa: ANN401
+def _finish(connection: Theirs) -> None:
     connection.driver_connection.pgconn.finish()
 
 
-def _offer_readonly(dialect: Any, on: str, off: str) -> None:  # noqa: ANN401
+def _offer_readonly(dialect: Theirs, on: str, off: str) -> None:
     known = dialect.connection_characteristics
     dialect.connection_characteristics = known.union({READONLY: _Readonly(on, off)})
 
@@ -122,7 +123,7 @@ def _judged(dialect: Dialect, work: Callable[..., None]) -> Callable[..., None]:
     return judged
 
 
-def _say(connection: Any, *statements: str) -> None:  # noqa: ANN401
+def _say(connection: Theirs, *statements: str) -> None:
     cursor = connection.cursor()
     for statement in statements:
         cursor.execute(statement)

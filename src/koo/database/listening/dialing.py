@@ -29,6 +29,7 @@ from ..hosts.addresses import Address, Role
 from ..hosts.credentials import Credentials, CredentialsCache
 from ..hosts.roles import has_role
 from ..hosts.seeking import Hosts, Unsuitable
+from ..theirs import Theirs
 from ..verdicts import as_database_error, is_login_refused
 from .route import Route
 from .understanding import is_raw, understand
@@ -100,7 +101,7 @@ async def _in_time(seconds: float, seeking: Coroutine[Any, Any, T]) -> T:
         return await seeking
 
 
-async def _found(destination: Destination, login: _Login) -> Any:  # noqa: ANN401
+async def _found(destination: Destination, login: _Login) -> Theirs:
     hosts, credentials = destination.hosts, destination.credentials
     if credentials is None:
         return await hosts.find(login.at)
@@ -128,13 +129,13 @@ class _Login:
         mine = {"user": credentials.user, "password": credentials.password}
         return replace(self, parameters={**self.parameters, **mine})
 
-    async def at(self, address: Address) -> Any:  # noqa: ANN401
+    async def at(self, address: Address) -> Theirs:
         """A connection to the server at *address*. Raises Unsuitable if it is of another role."""
         given = {name: value for name, value in address._asdict().items() if value is not None}
         parameters = {**self.parameters, **given}
         return await greenlet_spawn(self._connected, self.routes[address], parameters)
 
-    def _connected(self, route: Route, parameters: dict[str, Any]) -> Any:  # noqa: ANN401
+    def _connected(self, route: Route, parameters: dict[str, Any]) -> Theirs:
         connection = route.connect(self.args, parameters)
         try:
             if not has_role(connection, self.role):

@@ -18,12 +18,13 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.util import await_
 
 from ..drivers import Driver, abort, driver
+from ..theirs import Theirs
 
 __all__ = ["Route"]
 
 
 class _PostgresDriver(Driver, Protocol):
-    async def is_straight(self, connection: Any, /) -> bool:  # noqa: ANN401
+    async def is_straight(self, connection: Theirs, /) -> bool:
         """Whether the backend that answers is the one that has greeted us."""
         ...
 
@@ -40,7 +41,7 @@ class Route:
         self._is_known = dialect.name != "postgresql"
         self._terms: dict[str, Any] = {}
 
-    def connect(self, cargs: Sequence[Any], cparams: dict[str, Any]) -> Any:  # noqa: ANN401
+    def connect(self, cargs: Sequence[Any], cparams: dict[str, Any]) -> Theirs:
         """A new connection, on the terms that its way needs; to be called in a greenlet."""
         connection = self._dialect.connect(*cargs, **{**cparams, **self._terms})
         if self._is_known:

@@ -126,7 +126,11 @@ class Sending:
         return self._statements.run(item, self._now(), work, *args)
 
     def commit(self, connection: PoolProxiedConnection) -> None:
-        """Send COMMIT: the one place from which it is."""
+        """Send COMMIT: the one place from which it is.
+
+        What comes of the ROLLBACK after a COMMIT that failed is no matter, whatever each driver
+        makes of a connection that has perhaps gone: the COMMIT's own error is the one that counts.
+        """
         scope = scope_of(connection)
         try:
             if scope is None or scope.readonly:

@@ -27,9 +27,9 @@ _MINUTE: Final = 60.0
 class PoolStats:
     """A photograph of the pool, those of all event loops together, and of what it has counted.
 
-    Times are in seconds. *overflow* are the connections open beyond *size*, lent or idle; *closed_total* counts
-    those that have left the pool, also by being detached or collected. *refused_total*
-    counts callers turned away because the line was full, *leaked_total* loans
+    Times are in seconds. *overflow* are the connections open beyond *size*, lent or idle;
+    *closed_total* counts those that have left the pool, also by being detached or collected,
+    *refused_total* callers turned away because the line was full, *leaked_total* loans
     longer than ``leak_after``, *nested_total* tasks that waited for a second
     connection while they held one. *paused*: nobody gets one, because of ``pause()`` or
     ``drain()``, until ``resume()``.

@@ -14,7 +14,7 @@ from typing import Final
 
 from .keeper import Keeper
 
-__all__ = ["drain", "pause", "resize", "resume", "retire"]
+__all__ = ["drain", "pause", "resize", "resume", "retire", "tear_off"]
 
 _DRAINED: Final = "it was still held when the pool was drained"
 
@@ -67,3 +67,16 @@ async def drain(keeper: Keeper, seconds: float) -> int:
         keeper.lost(slot)
         slot.take_back(_DRAINED)
     return len(late)
+
+
+def tear_off(keeper: Keeper) -> None:
+    """Drop every connection at once, without a word; the loop may be closed."""
+    keeper.upkeep.stop()
+    with suppress(RuntimeError):
+        keeper.queue.close()
+        keeper.stop_dialing()
+    for slot in keeper.slots:
+        with suppress(RuntimeError):
+            slot.take_back("the pool was closed")
+        keeper.terms.counts.closed.add()
+    keeper.slots.clear()

@@ -90,6 +90,13 @@ class Keeper:
         """Whether connections are handed out to nobody."""
         return self.places.is_paused
 
+    @property
+    def state(self) -> str:
+        """Open, paused or drained, in a word."""
+        if self.queue.is_closed:
+            return "drained"
+        return "paused" if self.is_paused else "open"
+
     def holders(self) -> tuple[Holder, ...]:
         """Who holds a connection, the oldest first."""
         now = self._now()
@@ -376,18 +383,6 @@ class Keeper:
         """Whatever is under way now has ended, and its end is booked."""
         if self._tasks:
             await asyncio.wait(self._tasks)
-
-    def tear_off(self) -> None:
-        """Drop every connection at once, without a word; the loop may be closed."""
-        self.upkeep.stop()
-        with suppress(RuntimeError):
-            self.queue.close()
-            self.stop_dialing()
-        for slot in self.slots:
-            with suppress(RuntimeError):
-                slot.take_back("the pool was closed")
-            self.terms.counts.closed.add()
-        self.slots.clear()
 
     def _spawn(
         self, work: Coroutine[Any, Any, T], ended: Callable[[asyncio.Task[T]], None]

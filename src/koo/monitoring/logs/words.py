@@ -22,6 +22,7 @@ from ...resilience import (
     ModeChanged,
     OperatorAction,
     PaceChanged,
+    PoolChanged,
     RetryScheduled,
     SchemaChanged,
     StateChanged,
@@ -60,7 +61,7 @@ def line_of(event: Event) -> Line:
             message = f"{name}: check {'answered' if ok else f'failed; {error}'}"
             fields = {"ok": ok, "error": error, "seconds": round(seconds, 6)}
             return Line(level, name, "check", message, fields)
-        case ConfigurationChanged() | SchemaChanged():
+        case ConfigurationChanged() | SchemaChanged() | PoolChanged():
             return _of_a_change(event)
         case OperatorAction():
             return _of_an_action(event)
@@ -89,13 +90,17 @@ def _of_a_circuit(event: StateChanged | ModeChanged | StateRenewed) -> Line:
     return Line(logging.WARNING, name, "circuit", message, fields)
 
 
-def _of_a_change(event: ConfigurationChanged | SchemaChanged) -> Line:
+def _of_a_change(event: ConfigurationChanged | SchemaChanged | PoolChanged) -> Line:
     match event:
         case ConfigurationChanged(name, names):
             message = f"{name}: settings changed since the last start; {', '.join(names)}"
             return Line(logging.INFO, name, "configuration", message, {"names": list(names)})
         case SchemaChanged(name, what):
             return Line(logging.INFO, name, "schema", f"{name}: {what}", {"what": what})
+        case PoolChanged(name, before, after, cause):
+            message = f"{name}: pool {after}, it was {before}; {cause}"
+            fields: Fields = {"from": before, "to": after, "cause": cause}
+            return Line(logging.WARNING, name, "pool", message, fields)
         case _:
             assert_never(event)
 

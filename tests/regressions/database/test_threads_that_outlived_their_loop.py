@@ -1,0 +1,29 @@
+"""A thread whose SQLite file could not be opened answered a loop that had ended, and failed."""
+
+import asyncio
+import threading
+
+import pytest
+from sqlalchemy import exc, text
+
+from koo.database import DatabaseConfig, DatabaseManager
+
+pytestmark = pytest.mark.integration
+
+
+async def open_in_vain(url):
+    manager = DatabaseManager(DatabaseConfig(url=url))
+    with pytest.raises(exc.OperationalError, match="unable to open"):
+        async with manager.session_scope() as session:
+            await session.execute(text("SELECT 1"))
+
+
+def test_a_file_that_can_not_be_opened_leaves_no_thread_that_complains(tmp_path, monkeypatch):
+    complaints = []
+    monkeypatch.setattr(threading, "excepthook", complaints.append)
+    before = set(threading.enumerate())
+    for _ in range(20):
+        asyncio.run(open_in_vain(f"sqlite:///{tmp_path}/nowhere/app.db"))
+    for thread in set(threading.enumerate()) - before:
+        thread.join(20)
+    assert complaints == []
