@@ -102,6 +102,7 @@ class PlacesMachine(RuleBasedStateMachine):
     def begin(self, most, max_waiting):
         self.places = Places(most, max_waiting)
         self.most, self.max_waiting = most, max_waiting
+        self.is_paused = False
         self.where = {}
         self.stack, self.line = [], []
         self.number = 0
@@ -122,8 +123,12 @@ class PlacesMachine(RuleBasedStateMachine):
     def unserved(self):
         return max(0, len(self.line) - self.count("dialing", "checking"))
 
+    @rule(is_paused=st.booleans())
+    def pause(self, is_paused):
+        self.places.is_paused = self.is_paused = is_paused
+
     def settled(self, name, served):
-        if self.line:
+        if self.line and not self.is_paused:
             assert served == self.line.pop(0)
             self.where[name] = "lent"
         else:
@@ -134,7 +139,7 @@ class PlacesMachine(RuleBasedStateMachine):
     @rule()
     def borrow(self):
         taken = self.places.borrow()
-        if self.stack and not self.line:
+        if self.stack and not self.line and not self.is_paused:
             assert taken == self.stack.pop()
             self.where[taken] = "lent"
         else:
@@ -159,7 +164,7 @@ class PlacesMachine(RuleBasedStateMachine):
     @rule()
     def spare(self):
         found = self.places.spare()
-        if self.stack and self.unserved():
+        if self.stack and self.unserved() and not self.is_paused:
             assert found == self.stack.pop()
             self.where[found] = "checking"
         else:

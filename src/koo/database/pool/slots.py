@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection, PoolProxiedConnection
 
 from ...resilience import Holder
+from ..callers import present_line
 from ..drivers import abort
 from ..drivers.liveness import alarm_of, is_dead, unfinished_of
 
@@ -111,9 +112,10 @@ class Slot:
         """Who has it, as others may see it."""
         # Read once: another thread may look while it comes back.
         task = self.task
+        where = (self.scope and self.scope.where) or (task and present_line(task))
         return Holder(
             task.get_name() if task else "?",
-            str((self.scope and self.scope.where) or "?"),
+            str(where or "?"),
             self.age(now),
         )
 
