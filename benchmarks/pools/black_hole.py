@@ -207,7 +207,7 @@ def _in_a_process(name: str, phase: str, port: int, effort: Effort) -> list[floa
 
 
 async def _met(phase: _Phase, one: _Contender, port: int, effort: Effort) -> list[float]:
-    """Seconds until each request came back. Raises RuntimeError if the darkness met none of them."""
+    """Seconds until each request came back. Raises RuntimeError if it met no darkness."""
     sizes = Sizes(kept=effort.samples, most=effort.samples)
     is_goodbye = phase.request is _closes
     number, limit = (1, _DEADLINE) if is_goodbye else (effort.samples, one.limit)

@@ -51,7 +51,8 @@ def calling_line(function: object = None) -> CallingLine | None:
 
 def present_line(task: asyncio.Task[Any]) -> CallingLine | None:
     """The file and line at which *task* is now: the innermost one outside koo and SQLAlchemy."""
-    found, work = None, task.get_coro()
+    found: CallingLine | None = None
+    work: object = task.get_coro()
     # What is awaited last may be no coroutine, and has no frame then.
     while (frame := getattr(work, "cr_frame", None)) is not None:
         if not _is_ours(frame):

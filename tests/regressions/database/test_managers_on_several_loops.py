@@ -96,6 +96,15 @@ async def test_each_loop_ends_its_own_beat(manager):
     assert not manager._examiner._beats.is_running
 
 
+@pytest.mark.integration
+def test_nothing_is_kept_of_checks_on_loops_that_have_ended(manager):
+    for _ in range(3):
+        assert asyncio.run(manager.check()).check.ok
+        manager._examiner.forget()
+    assert not manager._examiner.is_fresh
+    assert len(manager._examiner._flights._tasks) == 1
+
+
 class Restless:
     """A connection that another thread lends and returns while somebody looks."""
 
