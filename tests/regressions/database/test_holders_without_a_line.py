@@ -19,7 +19,7 @@ async def hold(engine, is_held):
 
 async def test_a_borrower_of_the_engine_is_named_with_its_line(tmp_path):
     config = DatabaseConfig(
-        url=f"sqlite:///{tmp_path}/some.db", pool_size=1, max_overflow=0, pool_timeout=0.05
+        url=f"sqlite:///{tmp_path}/some.db", pool_size=1, max_overflow=0, max_waiting=0
     )
     manager, is_held = DatabaseManager(config), asyncio.Event()
     holding = asyncio.create_task(hold(manager.engine, is_held), name="the holder")
