@@ -143,7 +143,7 @@ class _Taken:
 
     def told(self) -> str:
         """Where it took longest, and where the process ended."""
-        slowest = max(self.by_phase, key=lambda phase: max(self.by_phase[phase], default=0.0))
+        slowest = max(self.by_phase, key=lambda phase: max(self.by_phase[phase]))
         crashes = f", process crashed at {' and '.join(self.crashed)}" if self.crashed else ""
         return f"slowest at {slowest}{crashes}"
 
@@ -181,7 +181,6 @@ def _details(taken: Mapping[str, _Taken]) -> list[Figure]:
         Figure(f"{name}; at {phase}, slowest", max(values), "s", rounds=len(values))
         for name, one in taken.items()
         for phase, values in one.by_phase.items()
-        if values
     ]
 
 
@@ -208,7 +207,7 @@ def _in_a_process(name: str, phase: str, port: int, effort: Effort) -> list[floa
 
 
 async def _met(phase: _Phase, one: _Contender, port: int, effort: Effort) -> list[float]:
-    """Seconds until each request came back; empty if this contender has no such phase."""
+    """Seconds until each request came back. Raises RuntimeError if it met no darkness."""
     sizes = Sizes(kept=effort.samples, most=effort.samples)
     is_goodbye = phase.request is _closes
     number, limit = (1, _DEADLINE) if is_goodbye else (effort.samples, one.limit)
@@ -221,7 +220,9 @@ async def _met(phase: _Phase, one: _Contender, port: int, effort: Effort) -> lis
         values = await patiently(requests, effort.patience)
         was_met = phase.falls is None or is_goodbye or darkness.connections > 0
         _lift(darkness, proxy)
-        return values if was_met else []
+    if not was_met:
+        raise RuntimeError("the darkness met nobody: what is measured is not this phase")
+    return values
 
 
 def _fallen(phase: _Phase, proxy: FaultProxy) -> Darkness:

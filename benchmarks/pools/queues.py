@@ -137,7 +137,7 @@ def _told(name: str, crowd: _Crowd) -> list[Figure]:
     ]
     if taken:
         p99, goal = percentile(taken, 99), "< 100 us" if is_ours else ""
-        what = f"{name}: a refusal, 99th percentile"
+        what = f"{name}: a refusal, 99th percentile (the slowest took {max(taken):,.0f} us)"
         figures.append(Figure(what, p99, "us", goal, min(taken), max(taken)))
     return figures
 

@@ -242,7 +242,7 @@ def test_outside_of_a_loop_nobody_watches():
         Server().ask, config, breaker, clock=FakeClock(), random=lambda: 0.5, on_event=print
     )
     examiner.watch()
-    assert examiner._watch is None
+    assert not examiner._watches.is_running
 
 
 async def test_an_open_circuit_asks_about_three_times_a_second_and_no_more():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    import asyncio
     from types import FrameType
 
-__all__ = ["CallingLine", "calling_line"]
+__all__ = ["CallingLine", "calling_line", "present_line"]
 
 _SHOWN_PARTS: Final = 3
 _OUR_OWN: Final = ("koo.", "sqlalchemy.", "contextlib.", "asyncio.")
@@ -39,14 +40,30 @@ def calling_line(function: object = None) -> CallingLine | None:
     """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to look up
     while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        ours = _KNOWN.get(module)
-        if ours is None:
-            ours = _KNOWN[module] = f"{module}.".startswith(_OUR_OWN)
-        if not ours:
+        if not _is_ours(frame):
             return CallingLine(frame.f_code.co_filename, frame.f_lineno)
-        if module in _LOOPS:
+        if frame.f_globals.get("__name__") in _LOOPS:
             break
         frame = frame.f_back
     code = getattr(function, "__code__", None)
     return CallingLine(code.co_filename, code.co_firstlineno) if code else None
+
+
+def present_line(task: asyncio.Task[Any]) -> CallingLine | None:
+    """The file and line at which *task* is now: the innermost one outside koo and SQLAlchemy."""
+    found: CallingLine | None = None
+    work: object = task.get_coro()
+    # What is awaited last may be no coroutine, and has no frame then.
+    while (frame := getattr(work, "cr_frame", None)) is not None:
+        if not _is_ours(frame):
+            found = CallingLine(frame.f_code.co_filename, frame.f_lineno)
+        work = getattr(work, "cr_await", None)
+    return found
+
+
+def _is_ours(frame: FrameType) -> bool:
+    module = frame.f_globals.get("__name__", "")
+    ours = _KNOWN.get(module)
+    if ours is None:
+        ours = _KNOWN[module] = f"{module}.".startswith(_OUR_OWN)
+    return ours

@@ -10,15 +10,17 @@
 
 An answer says something about the server alone: it does not pass the pool, so an
 exhausted pool does not look like a dead server. Whoever asks in the background
-does so in an empty context, where no caller's deadline reaches.
+does so in an empty context, where no caller's deadline reaches, and on each event
+loop for itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from ..resilience import (
     SUCCESS,
@@ -41,6 +43,8 @@ from .config import DatabaseConfig
 from .verdicts import classify
 
 __all__ = ["Examiner"]
+
+T = TypeVar("T")
 
 _STAYS_FRESH: Final = 1.0
 _LONGEST_PAUSE: Final = 0.3
@@ -69,19 +73,19 @@ class Examiner:
         self._random = random
         self._on_event = on_event
         self._last: CheckStats | None = None
-        self._failure: Failure | None = None
         self._asked_at = self._succeeded_at = float("-inf")
-        self._flight: asyncio.Task[None] | None = None
-        self._watch: asyncio.Task[None] | None = None
-        self._beat: asyncio.Task[None] | None = None
+        self._flights = _Kept(self._examine)
+        self._watches = _Kept(self._ask_until_closed)
+        self._beats = _Kept(self._ask_at_intervals)
         self._leaving: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.AbstractEventLoop] = set()
 
     @property
     def last(self) -> CheckStats | None:
         """The last answer, None before any."""
         if self._last is None:
             return None
-        every = None if self._beat is None else self._config.check_interval
+        every = self._config.check_interval if self._beats.is_running else None
         return replace(
             self._last, success_since=self._succeeded_at > self._asked_at, interval=every
         )
@@ -89,12 +93,12 @@ class Examiner:
     @property
     def is_fresh(self) -> bool:
         """Whether a check now would ask nobody: it would join, or get the last answer."""
-        is_asking = self._flight is not None and not self._flight.done()
-        return is_asking or self._clock.monotonic() - self._asked_at < _STAYS_FRESH
+        asked = self._clock.monotonic() - self._asked_at < _STAYS_FRESH
+        return asked or self._flights.is_running
 
     def forget(self) -> None:
         """Drop the last answer, so that the next check asks."""
-        self._last = self._failure = None
+        self._last = None
         self._asked_at = float("-inf")
 
     def note_success(self, now: float) -> None:
@@ -108,31 +112,52 @@ class Examiner:
 
     def start(self) -> None:
         """Ask every ``check_interval`` on the running loop, until :meth:`stop`."""
-        self._beat = _kept(self._beat, self._ask_at_intervals)
+        self._beats.run()
 
     def watch(self) -> None:
         """Ask until the circuit is closed again; nothing outside of a running loop."""
         try:
-            self._watch = _kept(self._watch, self._ask_until_closed)
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             return
+        if loop not in self._closing:
+            self._watches.run()
 
     async def stop(self) -> None:
-        """End whatever asks in the background."""
-        ours = _running({self._flight, self._watch, self._beat, *self._leaving})
+        """End whatever asks in the background of the running loop."""
+        kinds = (self._flights, self._watches, self._beats)
+        ours: set[asyncio.Task[Any]] = {task for kind in kinds if (task := kind.here())}
+        ours |= self._left()
         for task in ours:
             task.cancel()
         if ours:
             await asyncio.wait(ours)
         # A check that was cut off has left its question behind, and that may take its time.
-        if left := _running(self._leaving):
+        if left := self._left():
             await asyncio.wait(left, timeout=self._config.check_timeout)
 
-    async def _answer(self) -> None:
-        self._flight = _kept(self._flight, self._examine)
-        await asyncio.wait({self._flight})
+    @asynccontextmanager
+    async def stopped(self) -> AsyncIterator[None]:
+        """Nothing asks in the background within, and whatever opens the circuit is not watched."""
+        loop = asyncio.get_running_loop()
+        self._closing.add(loop)
+        try:
+            await self.stop()
+            yield
+        finally:
+            self._closing.discard(loop)
 
-    async def _examine(self) -> None:
+    def _left(self) -> set[asyncio.Task[None]]:
+        loop = asyncio.get_running_loop()
+        return {task for task in self._leaving if task.get_loop() is loop}
+
+    async def _answer(self) -> Failure | None:
+        flight = self._flights.run()
+        await asyncio.wait({flight})
+        # One that was cut off has learned nothing, which is not to say that all is well.
+        return _NO_ANSWER if flight.cancelled() or flight.exception() else flight.result()
+
+    async def _examine(self) -> Failure | None:
         started, at = self._clock.monotonic(), self._clock.time()
         asking = detached(_as_coroutine(self._ask))
         try:
@@ -143,14 +168,13 @@ class Examiner:
         now = self._clock.monotonic()
         if not done:
             self._dismiss(asking)
-        self._failure, error = _judged(asking) if done else (_NO_ANSWER, "TimeoutError")
+        failure, error = _judged(asking) if done else (_NO_ANSWER, "TimeoutError")
         self._asked_at = now
-        self._record(at, now - started, error)
+        self._record(at, now - started, f"{error}: {failure.cause}" if failure else None)
+        return failure
 
-    def _record(self, at: float, seconds: float, error: str | None) -> None:
-        before, failure = self._last, self._failure
-        message = f"{error}: {failure.cause}" if failure else None
-        ok = failure is None
+    def _record(self, at: float, seconds: float, message: str | None) -> None:
+        before, ok = self._last, message is None
         self._last = CheckStats(ok, at, seconds if ok else None, message)
         if before is None or before.ok is not ok:
             tell(self._on_event, HealthChecked(self._breaker.name, ok, message, seconds))
@@ -176,10 +200,10 @@ class Examiner:
                 await self._clock.sleep(self._pause())
 
     async def _knock(self) -> bool:
-        await self._answer()
-        if self._failure is None:
+        failure = await self._answer()
+        if failure is None:
             self._breaker.half_open("the database answers again")
-        return self._failure is None
+        return failure is None
 
     async def _probe(self) -> bool:
         """One of the probes that close the circuit; False if another is under way, or it fails."""
@@ -187,8 +211,7 @@ class Examiner:
         permit = self._breaker.admit(Ask(deadline=Deadline.after(self._config.check_timeout, now)))
         if not isinstance(permit, Permit):
             return False
-        await self._answer()
-        failure = self._failure
+        failure = await self._answer()
         if failure is None or failure.trips:
             permit.settle(failure or SUCCESS)
         else:
@@ -201,20 +224,32 @@ class Examiner:
         return min(_LONGEST_PAUSE, longest) * jitter
 
 
-def _kept(
-    task: asyncio.Task[None] | None, work: Callable[[], Coroutine[Any, Any, None]]
-) -> asyncio.Task[None]:
-    """*task* if it still runs on this loop, else a new one. Raises RuntimeError without a loop."""
-    loop = asyncio.get_running_loop()
-    if task is not None and not task.done() and task.get_loop() is loop:
-        return task
-    return detached(work())
+class _Kept(Generic[T]):
+    """At most one task that does *work*, on each event loop."""
 
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._work = work
+        self._tasks: dict[asyncio.AbstractEventLoop, asyncio.Task[T]] = {}
 
-def _running(tasks: Iterable[asyncio.Task[None] | None]) -> set[asyncio.Task[None]]:
-    """Those of *tasks* that have not ended and belong to the running loop."""
-    loop = asyncio.get_running_loop()
-    return {task for task in tasks if task and not task.done() and task.get_loop() is loop}
+    @property
+    def is_running(self) -> bool:
+        """Whether one is at it, on whatever loop that still turns."""
+        tasks = list(self._tasks.items())
+        return any(not task.done() and not loop.is_closed() for loop, task in tasks)
+
+    def here(self) -> asyncio.Task[T] | None:
+        """The one of the running loop; None if it has ended, or never began."""
+        task = self._tasks.get(asyncio.get_running_loop())
+        return None if task is None or task.done() else task
+
+    def run(self) -> asyncio.Task[T]:
+        """The one of the running loop, which begins now if there is none."""
+        if (task := self.here()) is not None:
+            return task
+        for loop in [loop for loop in list(self._tasks) if loop.is_closed()]:
+            self._tasks.pop(loop, None)
+        began = self._tasks[asyncio.get_running_loop()] = detached(self._work())
+        return began
 
 
 async def _as_coroutine(ask: Callable[[], Awaitable[None]]) -> None:

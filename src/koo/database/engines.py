@@ -181,7 +181,7 @@ class Engines:
         return tuple(item.photograph(now) for one in found for item in one.readers.replicas)
 
     def _turning(self) -> list[LoopEngine]:
-        return [one for loop, one in self._by_loop.items() if not loop.is_closed()]
+        return [one for loop, one in list(self._by_loop.items()) if not loop.is_closed()]
 
     def _opened(self, loop: asyncio.AbstractEventLoop) -> LoopEngine:
         self._bury()
@@ -241,7 +241,7 @@ class Engines:
                 await gone.close()
             finally:
                 for keeper in gone.keepers():
-                    keeper.tear_off()
+                    ending.tear_off(keeper)
             await finish_saying()
 
     @asynccontextmanager
@@ -265,7 +265,7 @@ class Engines:
     def _bury(self) -> None:
         for loop in [loop for loop in self._by_loop if loop.is_closed()]:
             for keeper in self._by_loop.pop(loop).keepers():
-                keeper.tear_off()
+                ending.tear_off(keeper)
 
 
 async def _left(connection: AsyncConnection, driver_connection: object) -> None:

@@ -284,8 +284,8 @@ class DatabaseManager:
         Whoever has a connection loses it at once, in the middle of a transaction, and who waits
         for one gets DatabaseUnavailable: :meth:`drain` first, to let them finish.
         """
-        await self._examiner.stop()
-        await self._engines.close()
+        async with self._examiner.stopped():
+            await self._engines.close()
 
     # -- inside ------------------------------------------------------------------------
 

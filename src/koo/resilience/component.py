@@ -81,7 +81,10 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a connection: the task's name, the line that took it, and for how long."""
+    """Who holds a connection: the task's name, the line that took it, and for how long.
+
+    Whoever borrows from an engine directly is shown with the line at which the task is now.
+    """
 
     task: str
     where: str

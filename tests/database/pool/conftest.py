@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.util import await_, greenlet_spawn
 
 from koo.database import DatabaseConfig
-from koo.database.pool import PoolCounts, Terms, WatchedPool
+from koo.database.pool import PoolCounts, Terms, WatchedPool, slot_of
 from koo.testing import running_clock
 
 
@@ -119,6 +119,7 @@ class House:
         try:
             yield connection
         finally:
+            slot_of(connection).heard = self.clock.monotonic()
             await greenlet_spawn(connection.close)
 
     async def use(self, seconds=0.0):
@@ -150,8 +151,7 @@ class House:
 ABORTS = (
     "pool.keeper",
     "pool.lending",
-    "pool.upkeep",
-    "pool.ending",
+    "pool.slots",
     "drivers.liveness",
     "drivers.deadlined",
 )

@@ -32,6 +32,7 @@ def test_an_error_that_trips_casts_doubt_on_its_connection(state, doubtful):
     doubt_after(told)
     assert slot.is_doubtful is doubtful
     slot.lend(None, 10.0)
+    slot.heard = 10.05
     slot.come_back(10.1)
     assert slot.is_hot(10.1) is not doubtful
     assert not slot.is_doubtful

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import exc
 from sqlalchemy.util import greenlet_spawn
 
+from koo.database.pool.ending import drain, pause, resize, resume
 from koo.errors import Rejected
 from koo.testing import run
 
@@ -31,6 +32,7 @@ class Story:
         self.server = self.home.server
         self.server.connect_time = dice.choice([0.001, 0.05, 0.3])
         self.callers = set()
+        self.largest = self.home.places.most
 
     async def call(self):
         dice = self.dice
@@ -47,9 +49,29 @@ class Story:
         finally:
             await greenlet_spawn(lent.close)
 
+    def begin(self, work):
+        caller = asyncio.ensure_future(work)
+        self.callers.add(caller)
+        caller.add_done_callback(self.callers.discard)
+
+    def manage(self):
+        """What whoever runs the pool does with it."""
+        keeper, dice = self.home.keeper, self.dice
+        match dice.randrange(9):
+            case 0:
+                pause(keeper)
+            case 1 | 2 | 3 | 4:
+                resume(keeper)
+            case 5 | 6:
+                resize(keeper, dice.randint(1, 4), dice.randint(0, 3))
+            case 7:
+                self.begin(drain(keeper, dice.choice([0, 0.3, 3])))
+            case _:
+                self.begin(greenlet_spawn(self.home.pool.dispose))
+
     def step(self):
         home, server, dice = self.home, self.server, self.dice
-        match dice.randrange(16):
+        match dice.randrange(17):
             case 0:
                 server.error = None if server.error else ConnectionRefusedError()
             case 1:
@@ -66,16 +88,18 @@ class Story:
                 home.keeper.condemn_all("tried out")
             case 7:
                 home.keeper.growth.forgive()
+            case 8:
+                self.manage()
             case _:
-                caller = asyncio.ensure_future(self.call())
-                self.callers.add(caller)
-                caller.add_done_callback(self.callers.discard)
+                self.begin(self.call())
         self.assert_bounded()
 
     def assert_bounded(self):
         places = self.home.places
         assert min(places.lent, places.dialing, places.checking, places.closing) >= 0
-        assert places.taken <= places.most
+        # One that was made smaller shrinks as its connections come back.
+        self.largest = max(self.largest if places.taken > places.most else 0, places.most)
+        assert places.taken <= self.largest
         assert places.usable + places.closing >= len(self.home.keeper.slots) - places.dialing
 
     async def told(self, steps):
@@ -85,6 +109,8 @@ class Story:
         self.server.error, self.server.silent = None, False
         for connection in self.server.open:
             connection.is_silent = False
+        await asyncio.sleep(10)
+        resume(self.home.keeper)
         await asyncio.sleep(40)
         assert not self.callers, "somebody waits for ever"
         self.home.keeper.growth.forgive()

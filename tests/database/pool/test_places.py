@@ -72,7 +72,7 @@ def test_the_line_is_bounded_beyond_those_for_whom_there_is_a_place():
     assert places.waiting == 2
 
 
-def test_a_pause_serves_nobody_and_its_end_everybody():
+def test_a_pause_serves_nobody_and_what_was_idle_is_looked_at_after_it():
     places = filled(idle=2)
     places.is_paused = True
     assert places.borrow() is None
@@ -80,10 +80,11 @@ def test_a_pause_serves_nobody_and_its_end_everybody():
     assert places.spare() is None
     places.dialing += 1
     assert places.arrive("c2") is None
-    assert places.wake() is None
+    assert places.spare() is None
     places.is_paused = False
-    assert places.wake() == ("c2", "a")
-    assert places.wake() is None
+    assert places.spare() == "c2"
+    assert places.pass_on("c2") == "a"
+    assert places.spare() is None
 
 
 def test_a_closing_connection_keeps_its_place_until_it_is_gone():
@@ -101,6 +102,7 @@ class PlacesMachine(RuleBasedStateMachine):
     def begin(self, most, max_waiting):
         self.places = Places(most, max_waiting)
         self.most, self.max_waiting = most, max_waiting
+        self.is_paused = False
         self.where = {}
         self.stack, self.line = [], []
         self.number = 0
@@ -121,8 +123,12 @@ class PlacesMachine(RuleBasedStateMachine):
     def unserved(self):
         return max(0, len(self.line) - self.count("dialing", "checking"))
 
+    @rule(is_paused=st.booleans())
+    def pause(self, is_paused):
+        self.places.is_paused = self.is_paused = is_paused
+
     def settled(self, name, served):
-        if self.line:
+        if self.line and not self.is_paused:
             assert served == self.line.pop(0)
             self.where[name] = "lent"
         else:
@@ -133,7 +139,7 @@ class PlacesMachine(RuleBasedStateMachine):
     @rule()
     def borrow(self):
         taken = self.places.borrow()
-        if self.stack and not self.line:
+        if self.stack and not self.line and not self.is_paused:
             assert taken == self.stack.pop()
             self.where[taken] = "lent"
         else:
@@ -158,7 +164,7 @@ class PlacesMachine(RuleBasedStateMachine):
     @rule()
     def spare(self):
         found = self.places.spare()
-        if self.stack and self.unserved():
+        if self.stack and self.unserved() and not self.is_paused:
             assert found == self.stack.pop()
             self.where[found] = "checking"
         else:

@@ -23,9 +23,13 @@ async def test_a_connection_silent_for_longer_is_pinged_once(house):
     assert home.server.pings == 1
 
 
-async def test_a_long_loan_may_have_been_silent(house):
+async def test_a_loan_without_an_answer_is_as_silent_as_none(house):
     home = house()
-    await home.use(5.0)
+    for _ in range(3):
+        connection = await home.borrow()
+        await asyncio.sleep(0.4)
+        await greenlet_spawn(connection.close)
+    assert home.server.pings == 0
     await home.use()
     assert home.server.pings == 1
 

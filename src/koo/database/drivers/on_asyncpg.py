@@ -15,9 +15,9 @@ import asyncpg
 from asyncpg.connect_utils import _cancel  # type: ignore[attr-defined] # untyped, private
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 
+from ..theirs import Theirs
 from . import SWALLOWED
 from .goodbye import say_in_background
-from .theirs import Theirs
 
 __all__ = ["PromptConnection", "abort", "arguments", "is_straight", "through_pooler"]
 
@@ -38,8 +38,9 @@ class PromptConnection(asyncpg.Connection):
     opening = staticmethod(str)
     riding = ""
 
-    def __init__(self, *args: Any, **terms: Any) -> None:  # noqa: ANN401
-        super().__init__(*args, **terms)
+    def __init__(self, protocol: Any, *terms: Any) -> None:  # noqa: ANN401
+        super().__init__(protocol, *terms)
+        self._pid: int = protocol.get_server_pid()
         self._born = asyncio.get_running_loop().time()
 
     @property
@@ -50,7 +51,7 @@ class PromptConnection(asyncpg.Connection):
     @property
     def backend_pid(self) -> int:
         """The number of the server's process, also when the connection is closed; 0 if unknown."""
-        return self.get_server_pid() if self.is_pinned else 0
+        return self._pid if self.is_pinned else 0
 
     @property
     def is_unfinished(self) -> bool:
@@ -58,6 +59,8 @@ class PromptConnection(asyncpg.Connection):
 
         SQLAlchemy's adapter forgets a transaction whose BEGIN, COMMIT or ROLLBACK has failed.
         """
+        if self.is_closed():
+            return False
         known = self._top_xact  # type: ignore[attr-defined] # asyncpg's own: the outermost one
         return known is not None or self.is_in_transaction()
 

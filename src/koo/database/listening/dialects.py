@@ -2,6 +2,7 @@
 
 everywhere  -> statements, COMMIT and ROLLBACK are sent in time (sending)
 PostgreSQL  -> BEGIN carries the server's own limit (server_limit); vanished clients are noticed
+psycopg     -> what was detached or collected is closed (SQLAlchemy leaves it to the collection)
 SQLite      -> BEGIN is said, so that reads see one snapshot; read-only by pragma
 MySQL       -> read-only by a word before the transaction
 """
@@ -17,10 +18,10 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from ..commit import Certainty
 from ..drivers import driver
-from ..drivers.theirs import Theirs
 from ..hosts.vanishing import watch_for_vanished_clients
 from ..pool import Terms
 from ..scope import READONLY
+from ..theirs import Theirs
 from .dialing import Destination, listen_to_dialing
 from .preparing import prepare_in_time
 from .sending import MysqlDriver, Sending
@@ -51,6 +52,9 @@ def listen_to_driver(
 def _prepare(engine: Engine, dialect: Theirs, terms: Terms) -> None:
     match dialect.name:
         case "postgresql":
+            if dialect.driver == "psycopg":
+                dialect.has_terminate = True
+                dialect.do_terminate = _finish
             limit_statements(engine, terms.clock)
             watch_for_vanished_clients(engine, terms.config.idle_in_transaction_timeout)
         case "sqlite":
@@ -62,6 +66,10 @@ def _prepare(engine: Engine, dialect: Theirs, terms: Terms) -> None:
             alone = cast("MysqlDriver", driver(dialect.driver)).alone
             dialect.set_isolation_level = alone(dialect.set_isolation_level)
             _offer_readonly(dialect, "SET TRANSACTION READ ONLY", "")
+
+
+def _finish(connection: Theirs) -> None:
+    connection.driver_connection.pgconn.finish()
 
 
 def _offer_readonly(dialect: Theirs, on: str, off: str) -> None:

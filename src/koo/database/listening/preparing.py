@@ -18,8 +18,8 @@ from sqlalchemy.engine import Connection
 from ..commit import translated
 from ..drivers import abort
 from ..drivers.deadlined import Deadlined
-from ..drivers.theirs import Theirs
 from ..pool import Slot, Terms, slot_of
+from ..theirs import Theirs
 from .sending import late_statement
 
 __all__ = ["prepare_in_time"]

@@ -22,7 +22,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from ..commit import Certainty
 from ..drivers import Driver, abort, driver
 from ..drivers.deadlined import Deadlined
-from ..pool import Terms, scope_of, slot_of
+from ..pool import Terms, scope_of, slot_if_any, slot_of
 from ..scope import Scope
 from ..verdicts import StatementTimedOut
 
@@ -96,14 +96,18 @@ class Sending:
         self, context: ExecutionContext, statement: str, work: Callable[..., object], *args: object
     ) -> None:
         began, connection = self._now(), context.root_connection.connection
-        scope, item = scope_of(connection), (context, connection.dbapi_connection)
+        slot, item = slot_if_any(connection), (context, connection.dbapi_connection)
+        scope = None if slot is None else slot.scope
         ends = scope is not None and scope.note_question(statement, connection.driver_connection)
         try:
             self._statements.run(item, began, work, *args)
         finally:
             if scope is not None and ends:
                 scope.has_heard()
-        self._response_time.record(self._now() - began)
+        answered = self._now()
+        self._response_time.record(answered - began)
+        if slot is not None:
+            slot.heard = answered
         if scope is not None:
             if ends:
                 scope.note_commit()

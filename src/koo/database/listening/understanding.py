@@ -4,6 +4,7 @@ raw -------------------> SQLAlchemy's name, so that nobody takes it for the call
 while it may commit ---> CommitOutcomeUnknown, unless the error proves the rollback, or the
                          witness has said that nothing was committed
 read-only, unasked ----> the server has changed: all connections go
+torn off by the pool --> no evidence against the server
 a cancellation --------> the connection is torn off before anybody says a polite goodbye
 """
 
@@ -17,9 +18,17 @@ from sqlalchemy.pool import PoolProxiedConnection
 from ...errors import KooError
 from ..commit import commit_outcome_unknown
 from ..drivers import abort
-from ..pool import scope_of
+from ..pool import scope_of, was_taken_back
 from ..scope import Scope
-from ..verdicts import Kind, as_database_error, error_code, judge, mark_absent, proves_rollback
+from ..verdicts import (
+    Kind,
+    as_database_error,
+    error_code,
+    judge,
+    mark_absent,
+    mark_taken_back,
+    proves_rollback,
+)
 
 __all__ = ["is_raw", "understand"]
 
@@ -44,6 +53,8 @@ def understand(context: ExceptionContext) -> BaseException | None:
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
     if scope is not None and (scope.may_commit or scope.is_absent):
         error = _doubt(error, scope)
+    if usable is not None and was_taken_back(usable):
+        mark_taken_back(error)
     return None if error is known else error
 
 

@@ -9,7 +9,7 @@ slots     one connection, and one who waits; holders: who has one; counts: all o
 from .counts import Frequency, PoolCounts, PoolStats, Terms
 from .keeper import Keeper
 from .lending import WatchedPool, doubt_after
-from .slots import HOLDING, Slot, scope_of, slot_of
+from .slots import HOLDING, Slot, scope_of, slot_if_any, slot_of, was_taken_back
 from .waiting import COMPONENT, PoolExhausted
 
 __all__ = [
@@ -25,5 +25,7 @@ __all__ = [
     "WatchedPool",
     "doubt_after",
     "scope_of",
+    "slot_if_any",
     "slot_of",
+    "was_taken_back",
 ]

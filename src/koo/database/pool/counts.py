@@ -25,10 +25,11 @@ _MINUTE: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolStats:
-    """A photograph of the pool and of what it has counted; times in seconds.
+    """A photograph of the pool, those of all event loops together, and of what it has counted.
 
-    *overflow* are the connections open beyond *size*, lent or idle. *refused_total*
-    counts callers turned away because the line was full, *leaked_total* loans
+    Times are in seconds. *overflow* are the connections open beyond *size*, lent or idle;
+    *closed_total* counts those that have left the pool, also by being detached or collected,
+    *refused_total* callers turned away because the line was full, *leaked_total* loans
     longer than ``leak_after``, *nested_total* tasks that waited for a second
     connection while they held one. *paused*: nobody gets one, because of ``pause()`` or
     ``drain()``, until ``resume()``.
@@ -161,15 +162,16 @@ class PoolCounts:
     ) -> PoolStats:
         """What is counted, and what is true of all *pools* together."""
         pools = list(pools)
-        total = sum(pool.total for pool in pools)
+        totals = [pool.total for pool in pools]
+        number = max(1, len(pools))
         holders = tuple(holder for pool in pools for holder in pool.holders())
         return PoolStats(
-            size=config.kept,
-            max_overflow=config.overflow,
-            total=total,
+            size=config.kept * number,
+            max_overflow=config.overflow * number,
+            total=sum(totals),
             active=len(holders),
-            idle=max(0, total - len(holders)),
-            overflow=max(0, total - config.kept),
+            idle=max(0, sum(totals) - len(holders)),
+            overflow=sum(max(0, total - config.kept) for total in totals),
             waiting=sum(pool.waiting for pool in pools),
             paused=any(pool.is_paused for pool in pools),
             holders=holders,

@@ -3,18 +3,20 @@
 open --pause--> paused: everybody waits in line --resume--> open
   +----drain--> closed: everybody is refused; the lent come back and are closed
                   |      or, at the deadline, are torn off under those who have them
-                  +--resume--> open
+                  +--resume--> open; those who still have one keep it to their end
 """
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import Final
 
-from ..drivers import abort
 from .keeper import Keeper
 
-__all__ = ["drain", "pause", "resize", "resume", "retire"]
+__all__ = ["drain", "pause", "resize", "resume", "retire", "tear_off"]
+
+_DRAINED: Final = "it was still held when the pool was drained"
 
 
 def pause(keeper: Keeper) -> None:
@@ -24,10 +26,7 @@ def pause(keeper: Keeper) -> None:
 
 def resume(keeper: Keeper) -> None:
     """Hand out connections again, first to those who wait."""
-    keeper.queue.is_closed = keeper.places.is_paused = False
-    while (pair := keeper.places.wake()) is not None:
-        slot, waiter = pair
-        keeper.freed(waiter, slot)
+    keeper.queue.open()
     keeper.supply(keeper.terms.clock.monotonic())
 
 
@@ -47,7 +46,11 @@ def retire(keeper: Keeper) -> None:
 
 
 async def drain(keeper: Keeper, seconds: float) -> int:
-    """Refuse whoever comes, wait for the lent at most *seconds*; how many had to be torn off."""
+    """Refuse whoever comes, wait for the lent at most *seconds*; how many had to be torn off.
+
+    Nobody is torn off when the pool was resumed meanwhile.
+    """
+    openings = keeper.queue.openings
     keeper.queue.close()
     keeper.stop_dialing()
     keeper.condemn_all("the pool was drained")
@@ -56,9 +59,24 @@ async def drain(keeper: Keeper, seconds: float) -> int:
             await keeper.quiet()
             if keeper.slots:
                 await keeper.is_empty.wait()
+    if keeper.queue.openings != openings:
+        return 0
     late = [slot for slot in keeper.slots if slot.since is not None]
     for slot in late:
-        keeper.tell("aborted", "it was still held when the pool was drained")
+        keeper.tell("aborted", _DRAINED)
         keeper.lost(slot)
-        abort(slot.driver)
+        slot.take_back(_DRAINED)
     return len(late)
+
+
+def tear_off(keeper: Keeper) -> None:
+    """Drop every connection at once, without a word; the loop may be closed."""
+    keeper.upkeep.stop()
+    with suppress(RuntimeError):
+        keeper.queue.close()
+        keeper.stop_dialing()
+    for slot in keeper.slots:
+        with suppress(RuntimeError):
+            slot.take_back("the pool was closed")
+        keeper.terms.counts.closed.add()
+    keeper.slots.clear()

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy.engine import Dialect
@@ -99,9 +100,10 @@ class Keeper:
     def holders(self) -> tuple[Holder, ...]:
         """Who holds a connection, the oldest first."""
         now = self._now()
-        held = [slot for slot in self.slots if slot.since is not None]
-        held.sort(key=lambda slot: slot.since or now)
-        return tuple(slot.photograph(now) for slot in held)
+        # A copy, because monitoring may ask from another thread.
+        held = [(since, slot) for slot in self.slots.copy() if (since := slot.since) is not None]
+        held.sort(key=itemgetter(0))
+        return tuple(slot.photograph(now) for _, slot in held)
 
     def tell(self, what: str, cause: str) -> None:
         """Tell the listener what has happened to a connection."""
@@ -176,6 +178,7 @@ class Keeper:
             return Slot(record, self._now())
         except Exception as error:
             # The server has closed it already, and the driver does not want to hear of it.
+            self.terms.counts.closed.add()
             await greenlet_spawn(record.close)
             raise as_database_error(error) from error
 
@@ -240,7 +243,7 @@ class Keeper:
             self._drop(slot, ConnectionError("the server has closed it"))
             self.supply(now)
         elif slot.is_hot(now) or not has_pings(slot.driver):
-            self._passed(slot, now)
+            self._passed(slot)
         else:
             self._spawn(self._ping(slot), partial(self._pinged, slot))
 
@@ -259,10 +262,10 @@ class Keeper:
             self._drop(slot, error)
             self._stand_in(self._now())
             return
-        self._passed(slot, self._now())
+        slot.heard = self._now()
+        self._passed(slot)
 
-    def _passed(self, slot: Slot, now: float) -> None:
-        slot.heard = now
+    def _passed(self, slot: Slot) -> None:
         if slot.condemned is None:
             self.freed(self.places.pass_on(slot), slot)
         else:
@@ -339,14 +342,16 @@ class Keeper:
         self.supply(self._now())
 
     def _forget(self, slot: Slot) -> None:
-        self.slots.discard(slot)
+        if slot in self.slots:
+            self.slots.discard(slot)
+            self.terms.counts.closed.add()
         if not self.slots:
             self.is_empty.set()
 
     def trim(self) -> None:
         """Close what is open beyond the most, idle ones first; the lent when they come back."""
         places = self.places
-        while places.idle and places.taken > places.most:
+        while places.idle and places.usable + places.dialing > places.most:
             self.close_idle(places.idle[0], "the pool was made smaller")
         staying = [slot for slot in self.slots if slot.condemned is None]
         lent = [slot for slot in staying if slot.since is not None]
@@ -378,17 +383,6 @@ class Keeper:
         """Whatever is under way now has ended, and its end is booked."""
         if self._tasks:
             await asyncio.wait(self._tasks)
-
-    def tear_off(self) -> None:
-        """Drop every connection at once, without a word; the loop may be closed."""
-        self.upkeep.stop()
-        with suppress(RuntimeError):
-            self.queue.close()
-            self.stop_dialing()
-        for slot in self.slots:
-            with suppress(RuntimeError):
-                abort(slot.driver)
-        self.slots.clear()
 
     def _spawn(
         self, work: Coroutine[Any, Any, T], ended: Callable[[asyncio.Task[T]], None]

@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import event
 from sqlalchemy.engine import Dialect, ExceptionContext
@@ -36,6 +36,11 @@ from .keeper import Keeper
 from .slots import HOLDING, HOT, Slot, slot_of
 
 __all__ = ["WatchedPool", "doubt_after"]
+
+_NOT_OURS: Final = (
+    "database: this engine belongs to another event loop;"
+    " ask the manager for its engine on each loop that uses it"
+)
 
 
 class _Record(_ConnectionRecord):
@@ -117,6 +122,8 @@ class WatchedPool(AsyncAdaptedQueuePool):
     # -- what SQLAlchemy calls --------------------------------------------------------
 
     def _do_get(self) -> ConnectionPoolEntry:
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(_NOT_OURS)
         now = self._now()
         slot = self._places.borrow()
         if slot is None or now - slot.heard >= HOT or slot.alarm():
@@ -177,6 +184,7 @@ class WatchedPool(AsyncAdaptedQueuePool):
             # A listener of somebody else's found it bad, and SQLAlchemy dialed within the caller.
             slot.connection = record.dbapi_connection
             slot.driver = record.driver_connection
+            self._counts.closed.add()
             self._counts.created.add()
             slot.condemned = "it was replaced at checkout"
             self.keeper.close_lent(slot)
@@ -239,9 +247,6 @@ def doubt_after(context: ExceptionContext) -> None:
 def _listen(pool: WatchedPool, keeper: Keeper) -> None:
     counts = keeper.terms.counts
 
-    def closed(_connection: object, _record: object = None) -> None:
-        counts.closed.add()
-
     def invalidated(
         _connection: object, record: ConnectionPoolEntry, error: BaseException | None
     ) -> None:
@@ -253,7 +258,5 @@ def _listen(pool: WatchedPool, keeper: Keeper) -> None:
     def condemned(_connection: object, record: ConnectionPoolEntry, _error: object) -> None:
         slot_of(record).condemned = "invalidated"
 
-    event.listen(pool, "close", closed)
-    event.listen(pool, "close_detached", closed)
     event.listen(pool, "invalidate", invalidated)
     event.listen(pool, "soft_invalidate", condemned)

@@ -149,13 +149,6 @@ class Places(Generic[C, W]):
         self.lent -= 1
         self.closing += 1
 
-    def wake(self) -> tuple[C, W] | None:
-        """An idle connection and who gets it, as long as there are both; for the end of a pause."""
-        if not self.idle or not self.line or self.is_paused:
-            return None
-        self.lent += 1
-        return self.idle.pop(), self.line.popitem(last=False)[0]
-
     def _free(self, connection: C) -> W | None:
         if self.line and not self.is_paused:
             self.lent += 1

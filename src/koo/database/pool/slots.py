@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection, PoolProxiedConnection
 
 from ...resilience import Holder
+from ..callers import present_line
+from ..drivers import abort
 from ..drivers.liveness import alarm_of, is_dead, unfinished_of
 
 if TYPE_CHECKING:
     from ..scope import Scope
 
-__all__ = ["HOLDING", "HOT", "Slot", "Waiter", "scope_of", "slot_of"]
+__all__ = [
+    "HOLDING",
+    "HOT",
+    "Slot",
+    "Waiter",
+    "scope_of",
+    "slot_if_any",
+    "slot_of",
+    "was_taken_back",
+]
 
 #: The key under which SQLAlchemy's record remembers its slot.
 HOLDING: Final = "koo.holding"
@@ -28,6 +39,8 @@ class Slot:
     *scope* is the transaction that has it, None for a borrower without one.
     *condemned* says why it is closed instead of being lent again; one that
     *is_doubtful* is asked before, and one that *is_unfinished* when it comes back is torn off.
+    *heard* is when the server answered last.
+    *is_taken_back*: the pool tore it off under its borrower.
     """
 
     __slots__ = (
@@ -41,6 +54,7 @@ class Slot:
         "idle_since",
         "is_doubtful",
         "is_reported",
+        "is_taken_back",
         "is_unfinished",
         "record",
         "scope",
@@ -56,7 +70,7 @@ class Slot:
         self.task: asyncio.Task[Any] | None = None
         self.scope: Scope | None = None
         self.condemned: str | None = None
-        self.is_doubtful = self.is_reported = False
+        self.is_doubtful = self.is_reported = self.is_taken_back = False
         self.connection = record.dbapi_connection
         self.driver = record.driver_connection
         self.alarm = alarm_of(self.driver)
@@ -72,13 +86,19 @@ class Slot:
     def come_back(self, now: float) -> float:
         """Nobody has it now; how long it was held."""
         used = 0.0 if self.since is None else now - self.since
-        # A long loan may have been long silent.
-        self.heard = now if used < HOT and not self.is_doubtful else now - max(used, 2 * HOT)
-        self.is_doubtful = False
+        if self.is_doubtful:
+            self.heard = min(self.heard, now - 2 * HOT)
+            self.is_doubtful = False
         self.idle_since = now
         self.since = self.task = None
         self.is_reported = False
         return used
+
+    def take_back(self, cause: str) -> None:
+        """Tear it off under whoever has it."""
+        self.condemned = cause
+        self.is_taken_back = True
+        abort(self.driver)
 
     def is_hot(self, now: float) -> bool:
         """Whether it can be lent without asking the server."""
@@ -90,12 +110,19 @@ class Slot:
 
     def photograph(self, now: float) -> Holder:
         """Who has it, as others may see it."""
-        task = self.task.get_name() if self.task else "?"
-        return Holder(task, str((self.scope and self.scope.where) or "?"), self.age(now))
+        # Read once: another thread may look while it comes back.
+        task = self.task
+        where = (self.scope and self.scope.where) or (task and present_line(task))
+        return Holder(
+            task.get_name() if task else "?",
+            str(where or "?"),
+            self.age(now),
+        )
 
     def age(self, now: float) -> float:
         """For how long it has been lent; 0 when it is not."""
-        return 0.0 if self.since is None else now - self.since
+        since = self.since
+        return 0.0 if since is None else now - since
 
 
 class Waiter:
@@ -121,10 +148,18 @@ def slot_of(found: ManagesConnection) -> Slot:
     return found.record_info[HOLDING]  # type: ignore[index, no-any-return]
 
 
-def scope_of(connection: PoolProxiedConnection) -> Scope | None:
-    """The transaction that has *connection*; None for one used without a scope, or no longer ours.
+def slot_if_any(connection: PoolProxiedConnection) -> Slot | None:
+    """The slot of *connection*; one that is being opened or was detached has none."""
+    return (connection.record_info or {}).get(HOLDING)
 
-    One that is being opened has no slot yet, and one that was detached none any more.
-    """
-    found: Slot | None = (connection.record_info or {}).get(HOLDING)
+
+def scope_of(connection: PoolProxiedConnection) -> Scope | None:
+    """The transaction that has *connection*; None for one used without a scope, or not ours."""
+    found = slot_if_any(connection)
     return None if found is None else found.scope
+
+
+def was_taken_back(connection: PoolProxiedConnection) -> bool:
+    """Whether the pool itself has torn *connection* off under its borrower."""
+    found = slot_if_any(connection)
+    return found is not None and found.is_taken_back

@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 from typing import Final, Protocol
 
-from ..drivers import abort
 from ..drivers.liveness import has_pings
 from .counts import Terms
 from .growth import Growth
@@ -30,6 +29,7 @@ __all__ = ["AGED", "Upkeep"]
 #: Why a connection is closed that has reached its lifetime.
 AGED: Final = "it had reached its age"
 
+_TOO_LONG: Final = "it was held for too long"
 _BEAT: Final = 1.0
 _BEATS_PER_LIFETIME: Final = 16
 _IDLE: Final = 30.0
@@ -186,7 +186,6 @@ class Upkeep:
         )
 
     def _reclaim(self, slot: Slot) -> None:
-        slot.condemned = "it was held for too long"
-        self._keeper.tell("reclaimed", slot.condemned)
+        self._keeper.tell("reclaimed", _TOO_LONG)
         self._keeper.lost(slot)
-        abort(slot.driver)
+        slot.take_back(_TOO_LONG)

@@ -114,6 +114,7 @@ class Queue:
         self._photographed = float("-inf")
         self._holders: tuple[Holder, ...] = ()
         self.is_closed = False
+        self.openings = 0
 
     def enqueue(self, since: float) -> Waiter:
         """A place at the end of the line. Raises DatabaseUnavailable or PoolExhausted at once."""
@@ -125,9 +126,10 @@ class Queue:
         if not self._places.join(waiter):
             self._counts.refused.add()
             raise self._exhausted(0, self._recent_holders(since))
-        self._newcomers.append(waiter)
         self._keeper.supply(since)
-        self._arm(since)
+        if not waiter.answer.done():
+            self._newcomers.append(waiter)
+            self._arm(since)
         return waiter
 
     def withdraw(self, waiter: Waiter) -> None:
@@ -157,6 +159,11 @@ class Queue:
     def take_heart(self) -> None:
         """A dial succeeded: what the last one failed of no longer matters."""
         self._untold = None
+
+    def open(self) -> None:
+        """Let everybody in, and hand connections out, again."""
+        self.is_closed = self._places.is_paused = False
+        self.openings += 1
 
     def close(self) -> None:
         """Send everybody home, and refuse whoever comes: the pool is being closed."""

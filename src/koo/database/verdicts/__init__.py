@@ -13,7 +13,13 @@ classifying the verdict as a policy wants it, and errors that are marked
 
 from .classifying import classify, mark_absent, seal
 from .codes import as_database_error, error_code
-from .judging import is_login_refused, is_trouble, judge, proves_rollback
+from .judging import (
+    is_login_refused,
+    is_trouble,
+    judge,
+    mark_taken_back,
+    proves_rollback,
+)
 from .kinds import Kind, StatementTimedOut, Verdict
 
 __all__ = [
@@ -27,6 +33,7 @@ __all__ = [
     "is_trouble",
     "judge",
     "mark_absent",
+    "mark_taken_back",
     "proves_rollback",
     "seal",
 ]

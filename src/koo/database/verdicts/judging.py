@@ -26,14 +26,16 @@ from .tables import (
     READ_ONLY,
     REFUSED_LOGIN,
     STALE_PLAN,
+    TAKEN_BACK,
     TOO_SLOW,
     UNKNOWN_COMMIT,
     UNREACHABLE,
 )
 
-__all__ = ["is_login_refused", "is_trouble", "judge", "proves_rollback"]
+__all__ = ["is_login_refused", "is_trouble", "judge", "mark_taken_back", "proves_rollback"]
 
 _REFUSED_CODES: Final = {"28P01", 1045}
+_TAKEN_BACK: Final = "__koo_taken_back__"
 
 
 def judge(error: BaseException) -> Verdict:
@@ -45,11 +47,23 @@ def judge(error: BaseException) -> Verdict:
             return TOO_SLOW
         case errors.PoolExhausted() | exc.TimeoutError():
             return EXHAUSTED
-        case exc.IntegrityError():
-            return INTEGRITY
         case exc.DBAPIError():
-            return _with_code(_judge_driver(error), error_code(error))
+            return _judge_sent(error)
     return CALLER
+
+
+def _judge_sent(error: exc.DBAPIError) -> Verdict:
+    if getattr(error, _TAKEN_BACK, False):
+        return TAKEN_BACK
+    if isinstance(error, exc.IntegrityError):
+        return INTEGRITY
+    return _with_code(_judge_driver(error), error_code(error))
+
+
+def mark_taken_back(error: BaseException) -> None:
+    """Mark *error*: our own pool has torn its connection off, which says nothing of the server."""
+    setattr(error, _TAKEN_BACK, True)
+    error.add_note("database: the pool took the connection back")
 
 
 def proves_rollback(error: BaseException) -> bool:

@@ -29,12 +29,13 @@ class Kind(StrEnum):
     QUERY = "query"
     INTERNAL = "internal"
     COMMIT_UNKNOWN = "commit_unknown"
+    TAKEN_BACK = "taken_back"
     CALLER = "caller"
 
     @property
     def blames_database(self) -> bool:
         """Whether a call that ended so belongs into the failure rate."""
-        return self not in {Kind.CALLER, Kind.INTEGRITY, Kind.QUERY}
+        return self not in {Kind.CALLER, Kind.INTEGRITY, Kind.QUERY, Kind.TAKEN_BACK}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ __all__ = [
     "READ_ONLY",
     "REFUSED_LOGIN",
     "STALE_PLAN",
+    "TAKEN_BACK",
     "TOO_SLOW",
     "UNKNOWN_COMMIT",
     "UNREACHABLE",
@@ -71,6 +72,7 @@ QUERY: Final = _final(Kind.QUERY, "the statement is wrong")
 INTERNAL: Final = _broken(Kind.INTERNAL, "the server failed inside")
 UNKNOWN_COMMIT: Final = _broken(Kind.COMMIT_UNKNOWN, "the connection broke during COMMIT")
 EXHAUSTED: Final = _final(Kind.POOL_EXHAUSTED, "every connection is taken")
+TAKEN_BACK: Final = _again(Kind.TAKEN_BACK, "the pool took the connection back")
 CALLER: Final = _final(Kind.CALLER, "")
 
 # PostgreSQL, appendix A of its manual. Five characters are one state, two a whole class.
