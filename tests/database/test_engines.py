@@ -26,7 +26,8 @@ def context(error, *, wrapped=None, scope=None):
 
 def used_by(scope):
     lent = SimpleNamespace(
-        driver_connection=None, record_info={HOLDING: SimpleNamespace(scope=scope)}
+        driver_connection=None,
+        record_info={HOLDING: SimpleNamespace(scope=scope, is_taken_back=False)},
     )
     return SimpleNamespace(connection=lent, closed=False, invalidated=False)
 
