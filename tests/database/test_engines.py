@@ -25,9 +25,8 @@ def context(error, *, wrapped=None, scope=None):
 
 
 def used_by(scope):
-    lent = SimpleNamespace(
-        driver_connection=None, record_info={HOLDING: SimpleNamespace(scope=scope)}
-    )
+    slot = SimpleNamespace(scope=scope, is_taken_back=False)
+    lent = SimpleNamespace(driver_connection=None, record_info={HOLDING: slot})
     return SimpleNamespace(connection=lent, closed=False, invalidated=False)
 
 
