@@ -90,7 +90,8 @@ def _is_raw_for_asyncpg(error):
 
 def used_by(scope):
     lent = SimpleNamespace(
-        driver_connection=None, record_info={HOLDING: SimpleNamespace(scope=scope)}
+        driver_connection=None,
+        record_info={HOLDING: SimpleNamespace(scope=scope, is_taken_back=False)},
     )
     return SimpleNamespace(connection=lent, closed=False, invalidated=False)
 
