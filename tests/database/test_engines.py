@@ -25,10 +25,8 @@ def context(error, *, wrapped=None, scope=None):
 
 
 def used_by(scope):
-    lent = SimpleNamespace(
-        driver_connection=None,
-        record_info={HOLDING: SimpleNamespace(scope=scope, is_taken_back=False)},
-    )
+    slot = SimpleNamespace(scope=scope, is_taken_back=False)
+    lent = SimpleNamespace(driver_connection=None, record_info={HOLDING: slot})
     return SimpleNamespace(connection=lent, closed=False, invalidated=False)
 
 
@@ -138,7 +136,6 @@ def test_the_hooks_that_we_rely_on_are_there():
     ours = {"_do_get", "_do_return_conn", "_invalidate", "_dialect"}
     assert ours | {"recreate", "dispose", "status"} <= set(dir(AsyncAdaptedQueuePool))
     ours = {"do_begin", "do_commit", "do_rollback", "connection_characteristics"}
-    ours |= {"_set_connection_characteristics"}
     ours |= {"do_execute", "do_executemany", "do_execute_no_params"}
     assert ours <= set(dir(DefaultDialect))
     assert {"checkin", "finalize_callback"} <= {*dir(_ConnectionRecord)}

@@ -16,7 +16,8 @@ REFUSED = exc.IntegrityError(None, None, Exception("duplicate"))
 
 def told(scope, error):
     lent = SimpleNamespace(
-        driver_connection=None, record_info={HOLDING: SimpleNamespace(scope=scope)}
+        driver_connection=None,
+        record_info={HOLDING: SimpleNamespace(scope=scope, is_taken_back=False)},
     )
     connection = SimpleNamespace(connection=lent, closed=False, invalidated=False)
     return understand(

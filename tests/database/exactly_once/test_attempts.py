@@ -60,7 +60,7 @@ async def test_a_commit_on_its_way_is_torn_off_and_not_cancelled():
 
 def test_no_commit_is_sent_if_the_time_is_over_while_a_token_is_written(monkeypatch):
     scope, said = Scope("here"), []
-    lent = SimpleNamespace(record_info={HOLDING: SimpleNamespace(scope=scope)})
+    lent = SimpleNamespace(record_info={HOLDING: SimpleNamespace(scope=scope, is_taken_back=False)})
     sending = object.__new__(Sending)
 
     def attend(*_):
