@@ -29,9 +29,9 @@ from sqlalchemy.util import await_
 
 from ...resilience import Backoff, Failure, Policy, RetryConfig
 from ..drivers import abort
-from ..drivers.theirs import Theirs
 from ..pool import Terms
 from ..scope import Fate, Scope, Trace
+from ..theirs import Theirs
 from ..verdicts import error_code, proves_rollback
 from .choosing import Connect, Witnesses
 

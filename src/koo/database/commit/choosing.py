@@ -22,9 +22,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ...resilience import SchemaChanged, detached, tell
-from ..drivers.theirs import Theirs
 from ..pool import COMPONENT, Terms
 from ..scope import Witness
+from ..theirs import Theirs
 from .ledger import Found, ledger_of
 from .numbers import Numbers
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Final, Protocol, cast
 
-from .theirs import Theirs
+from ..theirs import Theirs
 
 __all__ = ["SWALLOWED", "Driver", "abort", "driver", "name_of"]
 

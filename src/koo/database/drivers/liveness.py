@@ -20,9 +20,9 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.util import greenlet_spawn
 
+from ..theirs import Theirs
 from . import abort, name_of
 from .deadlined import Countdown
-from .theirs import Theirs
 
 __all__ = ["Alarm", "alarm_of", "has_pings", "is_dead", "ping", "unfinished_of"]
 

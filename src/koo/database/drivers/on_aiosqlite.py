@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 import aiosqlite
 from aiosqlite.core import _STOP_RUNNING_SENTINEL
 
-from .theirs import Theirs
+from ..theirs import Theirs
 
 __all__ = ["PromptConnection", "abort", "arguments"]
 

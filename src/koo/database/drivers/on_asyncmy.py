@@ -22,8 +22,8 @@ from asyncmy.connection import Connection
 from asyncmy.constants.SERVER_STATUS import SERVER_STATUS_IN_TRANS
 from asyncmy.errors import InterfaceError, MySQLError
 
+from ..theirs import Theirs
 from .goodbye import say_in_background
-from .theirs import Theirs
 
 __all__ = ["PromptConnection", "abort", "alone", "arguments"]
 

@@ -14,9 +14,9 @@ import asyncpg
 from asyncpg.connect_utils import _cancel  # type: ignore[attr-defined] # untyped, private
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 
+from ..theirs import Theirs
 from . import SWALLOWED
 from .goodbye import say_in_background
-from .theirs import Theirs
 
 __all__ = ["PromptConnection", "abort", "arguments", "is_straight", "through_pooler"]
 

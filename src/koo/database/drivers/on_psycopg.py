@@ -17,9 +17,9 @@ from psycopg import capabilities, generators, waiting
 from psycopg.errors import InFailedSqlTransaction, _WaitTimeout, error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 
+from ..theirs import Theirs
 from . import SWALLOWED
 from .goodbye import say_in_background
-from .theirs import Theirs
 
 if TYPE_CHECKING:
     from psycopg.abc import PQGen

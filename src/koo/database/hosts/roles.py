@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from ..drivers import name_of
-from ..drivers.theirs import Theirs
+from ..theirs import Theirs
 from .addresses import Role
 
 __all__ = ["has_role"]

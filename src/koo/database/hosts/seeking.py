@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 from sqlalchemy.util import greenlet_spawn
 
 from ..drivers.goodbye import say_in_background
-from ..drivers.theirs import Theirs
+from ..theirs import Theirs
 from ..verdicts import is_login_refused
 from .addresses import Address, Role
 

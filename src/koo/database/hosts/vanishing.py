@@ -25,7 +25,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.util import await_
 
 from ..drivers import name_of
-from ..drivers.theirs import Theirs
+from ..theirs import Theirs
 
 __all__ = ["watch_for_vanished_clients"]
 

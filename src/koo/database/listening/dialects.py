@@ -19,10 +19,10 @@ from sqlalchemy.pool import PoolProxiedConnection
 from ..commit import Certainty, translated
 from ..drivers import driver
 from ..drivers.server_limit import limit_statements
-from ..drivers.theirs import Theirs
 from ..hosts.vanishing import watch_for_vanished_clients
 from ..pool import Terms
 from ..scope import READONLY
+from ..theirs import Theirs
 from .dialing import Destination, listen_to_dialing
 from .sending import MysqlDriver, Sending
 

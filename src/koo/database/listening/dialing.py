@@ -25,11 +25,11 @@ from ..config import DatabaseConfig
 from ..drivers import driver
 from ..drivers.deadlined import Countdown
 from ..drivers.encryption import encryption_of
-from ..drivers.theirs import Theirs
 from ..hosts.addresses import Address, Role
 from ..hosts.credentials import Credentials, CredentialsCache
 from ..hosts.roles import has_role
 from ..hosts.seeking import Hosts, Unsuitable
+from ..theirs import Theirs
 from ..verdicts import as_database_error, is_login_refused
 from .route import Route
 from .understanding import is_raw, understand

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.util import await_
 
 from ..drivers import Driver, abort, driver
-from ..drivers.theirs import Theirs
+from ..theirs import Theirs
 
 __all__ = ["Route"]
 
