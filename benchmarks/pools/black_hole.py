@@ -174,13 +174,13 @@ async def black_hole(effort: Effort) -> Sequence[Section]:
         if port is not None:
             taken |= await _measured(_OURS_ON_MARIADB, _THEIRS_ON_MARIADB, port, effort)
     figures = [_summed_up(name, one) for name, one in taken.items()]
-    absent = "" if port is not None else " MariaDB is not installed here: nothing of asyncmy."
+    if port is None:
+        figures.append(Figure("asyncmy; MariaDB is not installed here", 0, "requests", rounds=0))
     method = (
         f"A request has {_DEADLINE:g} s; its connection goes silent at one of nine phases"
         f" ({', '.join(_PHASES)}; nothing is said to BEGIN with asyncmy). Seconds until it came"
         f" back: the 99th percentile of {effort.samples} requests in each phase; given up after"
         f" {effort.patience:g} s. SQLite has no network: there a statement computes for longer."
-        f"{absent}"
     )
     figures += await endless_statements(effort)
     return [Section("Black hole", method, figures, _details(taken))]
