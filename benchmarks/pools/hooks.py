@@ -98,9 +98,9 @@ def before(word: bytes = b"") -> Falls:
     return lambda chunk: Fall.BEFORE if _asks(chunk, word) else Fall.NOT
 
 
-def after(word: bytes) -> Falls:
-    """Dark from the answer on to the request in which *word* stands."""
-    return lambda chunk: Fall.AFTER if _asks(chunk, word) else Fall.NOT
+def after(*words: bytes) -> Falls:
+    """Dark from the answer on to the request in which one of *words* stands."""
+    return lambda chunk: Fall.AFTER if any(_asks(chunk, word) for word in words) else Fall.NOT
 
 
 def those_open(accepted: int) -> Falls:

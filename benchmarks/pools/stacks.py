@@ -81,7 +81,7 @@ class _Koo:
     def __init__(self, port: int, sizes: Sizes, driver: str = "asyncpg", **config: Any) -> None:  # noqa: ANN401
         self.manager = DatabaseManager(
             DatabaseConfig(
-                url=f"postgresql+{driver}://postgres@127.0.0.1:{port}/postgres",
+                url=_url(driver, port),
                 pool_size=sizes.kept,
                 max_overflow=sizes.overflow,
                 **config,
@@ -135,7 +135,7 @@ class SqlAlchemy:
         **options: Any,  # noqa: ANN401
     ) -> None:
         self.engine = create_async_engine(
-            f"postgresql+{driver}://postgres@127.0.0.1:{port}/postgres",
+            _url(driver, port),
             pool_size=sizes.kept,
             max_overflow=sizes.overflow,
             pool_timeout=30,
@@ -238,6 +238,12 @@ async def warm(stack: Stack, connections: int) -> None:
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         for _ in range(connections):
             tasks.create_task(stack.transact(hold))
+
+
+def _url(driver: str, port: int) -> str:
+    if driver == "asyncmy":
+        return f"mysql+asyncmy://root@127.0.0.1:{port}/app"
+    return f"postgresql+{driver}://postgres@127.0.0.1:{port}/postgres"
 
 
 async def _asked(place: AsyncConnection | AsyncSession, statement: str) -> object:

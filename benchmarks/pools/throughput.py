@@ -90,8 +90,8 @@ async def few_tasks(effort: Effort) -> Sequence[Section]:
         "As above with one task and with ten. Goals hold for operations a second beside"
         " SQLAlchemy with pool_pre_ping, and for CPU of the client beside it without; what it"
         " gains by not pinging at all is the ceiling of the former. Where CPU misses its goal: most"
-        " of it is what stands around each statement, COMMIT and ROLLBACK (their limits, their"
-        " count, the transaction's state), the rest the pool and what travels with BEGIN."
+        " of it is what stands around each statement and COMMIT (their limits, their count, the"
+        " transaction's state), the rest the pool and what travels with BEGIN."
     )
     return [Section("Throughput at 1 and 10 tasks", method, figures)]
 

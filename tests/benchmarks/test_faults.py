@@ -45,6 +45,13 @@ async def test_after_a_word_only_its_answer_is_lost(hooks):
     assert await _is_held(darkness, _chunk(b"COMMIT", ANSWERS))
 
 
+async def test_any_of_the_words_darkens(hooks):
+    darkness = hooks.Darkness(hooks.after(b"user", b"root"))
+    assert not await _is_held(darkness, _chunk(b"SELECT"))
+    assert not await _is_held(darkness, _chunk(b"root"))
+    assert await _is_held(darkness, _chunk(b"OK", ANSWERS))
+
+
 async def test_a_word_in_an_answer_darkens_nothing(hooks):
     darkness = hooks.Darkness(hooks.before(b"COMMIT"))
     assert not await _is_held(darkness, _chunk(b"COMMIT", ANSWERS))

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 
 from koo.testing import Action, Direction, LinkFault, Phase
 
@@ -87,3 +88,20 @@ async def test_a_rollback_that_fails_does_not_hide_why_there_was_one(through_pro
 
 def _is_closing():
     return any("_close_in_time" in repr(task.get_coro()) for task in asyncio.all_tasks())
+
+
+async def test_what_has_begun_nothing_is_given_back_without_a_rollback(
+    opened, postgres, monkeypatch
+):
+    async with opened(postgres.url("asyncpg")) as manager:
+        async with manager.engine.begin() as connection:
+            await connection.execute(text("SELECT 1"))
+            monkeypatch.delattr(AsyncAdapt_asyncpg_connection, "rollback")
+        # SQLAlchemy gives up a connection whose ROLLBACK fails.
+        pool = manager.stats().pool
+        assert (pool.idle, pool.invalidated_total) == (1, 0)
+        async with manager.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+            with pytest.raises(AttributeError):
+                await connection.rollback()
+            monkeypatch.undo()

@@ -172,8 +172,11 @@ class Sending:
         scope.note_commit()
 
     def rollback(self, connection: PoolProxiedConnection) -> None:
-        """Send ROLLBACK."""
-        self._rollbacks.run(connection, self._now(), self._rollback, connection)
+        """Send ROLLBACK, unless it is known that nothing has begun."""
+        # Asked for at each return. SQLAlchemy's adapter for asyncpg knows, and the others send.
+        theirs = connection.dbapi_connection
+        if getattr(theirs, "_transaction", theirs) is not None:
+            self._rollbacks.run(connection, self._now(), self._rollback, connection)
 
 
 class _Stream:
