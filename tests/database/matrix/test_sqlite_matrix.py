@@ -45,7 +45,7 @@ class Fault(Enum):
     GONE = "its folder is not there"
 
 
-SILENT = {Fault.LOCKED, Fault.ENDLESS}
+SILENT = (Fault.LOCKED, Fault.ENDLESS)
 TOLD = {
     Fault.FULL: Kind.OVERLOADED,
     Fault.READ_ONLY: Kind.READ_ONLY,
@@ -143,7 +143,7 @@ async def test_a_fault_of_the_file_costs_no_more_than_it_must(tmp_path, fault, e
             result, took = await told(call(manager, door, lambda s: meet(fault, s)), ending)
         assert took < DEADLINE + TOLERANCE
         assert result == expected(fault, ending)
-        if fault in SILENT | {Fault.FULL}:
+        if fault in {*SILENT, Fault.FULL}:
             await has_recovered(manager, file, 1 if result == "done" else 0)
     finally:
         await manager.close()
