@@ -344,3 +344,13 @@ async def test_a_scope_that_fails_before_its_block_is_settled_too(opened):
                 pytest.fail("the block has run")
         breaker = manager.stats().breaker
         assert (breaker.failures, breaker.outcomes) == (1, 1)
+
+
+async def test_options_that_come_too_late_are_refused_and_nothing_is_torn_off(sqlite_url, opened):
+    async with opened(sqlite_url) as manager, manager.session_scope() as session:
+        await session.execute(text("SELECT 1"))
+        connection = await session.connection()
+        with pytest.raises(exc.InvalidRequestError, match="already initialized"):
+            await connection.execution_options(isolation_level="READ UNCOMMITTED")
+        assert (await session.execute(text("SELECT 1"))).scalar_one() == 1
+        assert manager.stats().pool.invalidated_total == 0

@@ -269,7 +269,7 @@ def test_a_sealed_error_is_never_retried_and_says_why():
     error = with_state("40001")
     seal(error)
     assert not classify(error).retryable
-    assert "a part of it was committed" in error.__notes__[0]
+    assert "some of it was committed" in error.__notes__[0]
 
 
 @pytest.mark.parametrize(

@@ -122,8 +122,10 @@ async def test_a_commit_in_words_that_is_lost_is_unknown(server, driver):
 def test_which_words_end_a_transaction(statement, ends):
     scope, reader = Scope("here"), Scope("here", readonly=True)
     for one in (scope, reader):
+        one.begin(one.options())
         one.note_question(statement, None)
     assert (scope.committing, reader.committing) == (ends, False)
+    assert reader.only_reads is not ends
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

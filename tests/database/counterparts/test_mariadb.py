@@ -307,7 +307,7 @@ async def test_what_the_server_commits_by_itself_is_not_repeated(managed, mariad
 
         with pytest.raises(exc.DBAPIError) as caught:
             await manager.transact(work)
-        assert "a part of it was committed" in caught.value.__notes__[0]
+        assert "some of it was committed" in caught.value.__notes__[0]
         assert await run(manager, "SELECT sum(amount) FROM account") == 1
 
 
