@@ -324,3 +324,11 @@ async def test_draining_ends_with_the_connection_whatever_its_end(error):
     connection = Connection(b"more", error=error)
     await drain(connection)
     assert connection.chunks == []
+
+
+@pytest.mark.parametrize("response", [{"status": "queued"}, {}, None])
+async def test_a_last_word_without_a_response_makes_nothing_whole(response):
+    said = json.dumps({"type": "response.completed", "response": response})
+    stream = Connection(f"data: {said}\n\n".encode())
+    with pytest.raises(CutOff, match="without the vendor's last word"):
+        await listen(Responses(), stream)

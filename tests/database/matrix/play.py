@@ -4,7 +4,7 @@ import asyncio
 import time
 from contextlib import asynccontextmanager, suppress
 
-from sqlalchemy import text
+from sqlalchemy import exc, text
 
 from koo import errors
 from koo.database import DatabaseConfig, DatabaseManager, Kind, judge
@@ -41,6 +41,7 @@ class Play:
         self.server = server
         self.began = self.ended = 0.0
         self.asked = []
+        self.heard_of_dials = 0
         proxy.witness = self._note
         proxy.drip = 0.2
         self.manager = DatabaseManager(
@@ -68,9 +69,13 @@ class Play:
             return "SELECT count(*) FROM ledger WHERE n = :n"
         return "INSERT INTO ledger VALUES (:n)"
 
+    @property
+    def is_dialing(self):
+        return self.case.phase in {Phase.CONNECT, Phase.AUTH}
+
     async def warm_up(self):
         """Open a connection, unless opening it is the case; let it cool down for its ping."""
-        if self.case.phase in {Phase.CONNECT, Phase.AUTH}:
+        if self.is_dialing:
             return
         async with self.manager.session_scope() as session:
             await session.execute(text("SELECT 2"))
@@ -181,8 +186,12 @@ class Play:
         return None
 
     async def about_the_pool(self):
-        """Every place can be had again, all at once, as soon as the server was dialed again."""
-        if not await until(self.is_back, RECOVERED_AFTER):
+        """Every place can be had again, all at once, as soon as the server was dialed again.
+
+        Only a dial that is still in the dark keeps who needs it, until its own end.
+        """
+        dark = CHECK_TIMEOUT if self.is_dialing else 0
+        if not await until(self.is_back, dark + RECOVERED_AFTER):
             return "has not come back"
         meeting = asyncio.Barrier(PLACES)
 
@@ -205,10 +214,15 @@ class Play:
                 await session.execute(text("SELECT 2"))
         except errors.DatabaseUnavailable:
             return False
+        except exc.DBAPIError as error:
+            if not self.is_dialing or judge(error).kind not in KINDS:
+                raise
+            self.heard_of_dials += 1
+            return False
         return True
 
     def about_the_breaker(self, result):
-        failures = self.manager.stats().breaker.failures
+        failures = self.manager.stats().breaker.failures - self.heard_of_dials
         blamed = result in {Result.LOST, Result.UNKNOWN, Result.LATE}
         excused = result in {Result.MINE, Result.CANCELLED, Result.DONE}
         if (blamed and not failures) or (excused and failures):

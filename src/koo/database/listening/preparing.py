@@ -43,7 +43,10 @@ class _Preparing:
         """Ask for what is *wanted*; in the middle of a transaction SQLAlchemy refuses."""
         if connection.in_transaction():
             self._set(connection, wanted)
-            return
+        else:
+            self._set_in_time(connection, wanted)
+
+    def _set_in_time(self, connection: Connection, wanted: Mapping[str, Any]) -> None:
         slot = slot_of(connection.connection)
         try:
             self._sets.run(slot, self._now(), self._set, connection, wanted)
