@@ -258,13 +258,17 @@ class Responses(OpenAI):
                 # The call itself stands in the response.
                 hearing.call_pieces += 1
             case "response.completed" | "response.incomplete" | "response.failed":
-                hearing.is_over = True
-                if (answer := self.read(dig(document, "response"))) is not None:
-                    hearing.is_whole, hearing.finish = True, answer.finish
-                    hearing.refused |= answer.refused
-                    hearing.count(answer.usage)
-                    hearing.body = _with_thoughts(dig(document, "response"), hearing.body)
+                self._hear_the_end(hearing, dig(document, "response"))
         return ""
+
+    def _hear_the_end(self, hearing: Hearing, response: object) -> None:
+        hearing.is_over = True
+        answer = self.read(response)
+        if answer is not None:
+            hearing.is_whole, hearing.finish = True, answer.finish
+            hearing.refused |= answer.refused
+            hearing.count(answer.usage)
+            hearing.body = _with_thoughts(response, hearing.body)
 
     def whole(self, hearing: Hearing) -> object:
         """The response, which the last event holds."""
