@@ -18,7 +18,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from ...errors import KooError
 from ..commit import commit_outcome_unknown
 from ..drivers import abort
-from ..pool import scope_of, was_taken_back
+from ..pool import slot_if_any
 from ..scope import Scope
 from ..verdicts import (
     Kind,
@@ -39,7 +39,8 @@ _FAILED_OVER: Final = {"25006", 1290, 1792, 1836}
 def understand(context: ExceptionContext) -> BaseException | None:
     """Give a raw error a name, keep the damage to one connection, doubt a lost COMMIT."""
     usable = _usable(context.connection)
-    scope = None if usable is None else scope_of(usable)
+    slot = None if usable is None else slot_if_any(usable)
+    scope = None if slot is None else slot.scope
     known = context.sqlalchemy_exception or context.original_exception
     error: BaseException = known
     context.invalidate_pool_on_disconnect = False
@@ -53,7 +54,7 @@ def understand(context: ExceptionContext) -> BaseException | None:
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
     if scope is not None and (scope.may_commit or scope.is_absent):
         error = _doubt(error, scope)
-    if usable is not None and was_taken_back(usable):
+    if slot is not None and slot.is_taken_back:
         mark_taken_back(error)
     return None if error is known else error
 

@@ -9,7 +9,7 @@ slots     one connection, and one who waits; holders: who has one; counts: all o
 from .counts import Frequency, PoolCounts, PoolStats, Terms
 from .keeper import Keeper
 from .lending import WatchedPool, doubt_after
-from .slots import HOLDING, Slot, scope_of, slot_if_any, slot_of, was_taken_back
+from .slots import HOLDING, Slot, scope_of, slot_if_any, slot_of
 from .waiting import COMPONENT, PoolExhausted
 
 __all__ = [
@@ -27,5 +27,4 @@ __all__ = [
     "scope_of",
     "slot_if_any",
     "slot_of",
-    "was_taken_back",
 ]

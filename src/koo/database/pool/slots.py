@@ -23,7 +23,6 @@ __all__ = [
     "scope_of",
     "slot_if_any",
     "slot_of",
-    "was_taken_back",
 ]
 
 #: The key under which SQLAlchemy's record remembers its slot.
@@ -157,9 +156,3 @@ def scope_of(connection: PoolProxiedConnection) -> Scope | None:
     """The transaction that has *connection*; None for one used without a scope, or not ours."""
     found = slot_if_any(connection)
     return None if found is None else found.scope
-
-
-def was_taken_back(connection: PoolProxiedConnection) -> bool:
-    """Whether the pool itself has torn *connection* off under its borrower."""
-    found = slot_if_any(connection)
-    return found is not None and found.is_taken_back
