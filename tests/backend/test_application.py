@@ -53,13 +53,13 @@ async def test_an_endpoint_answers_everybody_as_the_contract_says(one):
     # What nobody has made is not there, whoever asks.
     one = one | {"operate": 404, "body": ""} if "{alert}" in path or "{silence}" in path else one
     wish = {"json": WISH} if isinstance(one.get("request"), dict) else {}
-    for role, token in (("anonymous", None), ("read", READ), ("operate", OPERATE)):
-        async with running(guarded()) as stage:
+    async with running(guarded()) as stage:
+        for role, token in (("anonymous", None), ("read", READ), ("operate", OPERATE)):
             answer = await stage.visitor.request(one["method"], path, headers=bearer(token), **wish)
-        wanted = one.get(role, one["anonymous"])
-        assert str(answer.status_code) in str(wanted).split("|"), role
-        if answer.status_code == 200 and isinstance(one["body"], dict):
-            assert one["body"].keys() <= answer.json().keys()
+            wanted = one.get(role, one["anonymous"])
+            assert str(answer.status_code) in str(wanted).split("|"), role
+            if answer.status_code == 200 and isinstance(one["body"], dict):
+                assert one["body"].keys() <= answer.json().keys()
 
 
 async def test_an_unknown_service_is_not_found_and_not_made():

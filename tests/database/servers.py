@@ -1,10 +1,16 @@
-"""Counterparts that the machine must bring along, started privately on free loopback ports.
+"""Servers of one's own, and counterparts that the machine must bring along, on free loopback ports.
 
 found on this machine ------------------> started, for the whole session
 absent, CI as root (.ci/run installs) --> the test fails
 absent, anywhere else ------------------> the test is skipped
+
+What a server's files begin with is made once a process and copied for each: to make them takes
+ten times as long as to start.
 """
 
+import atexit
+import contextlib
+import functools
 import os
 import shutil
 import socket
@@ -14,12 +20,41 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from koo.testing import free_port
+from koo.testing import PostgresServer, free_port
 from koo.testing.servers.launch import NOBODY
 
 #: MariaDB does not hear SIGINT, and nothing of a server here is worth a polite end.
 DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 PLACES = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
+
+
+@contextlib.contextmanager
+def fresh_postgres(**settings):
+    """A PostgreSQL of one's own where nobody has been; it does not care for power failures."""
+    with tempfile.TemporaryDirectory(prefix="koo-fresh-") as place:
+        copy(first_cluster() / "data", Path(place))
+        with PostgresServer(Path(place), settings={"fsync": "off", **settings}) as server:
+            yield server
+
+
+@functools.cache
+def first_cluster():
+    """The folder of a PostgreSQL that has run and ended."""
+    place = lasting_folder("koo-cluster-")
+    with PostgresServer(place, settings={"fsync": "off"}):
+        return place
+
+
+def lasting_folder(prefix):
+    """A folder until this process ends."""
+    place = Path(tempfile.mkdtemp(prefix=prefix))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place
+
+
+def copy(data, place):
+    """The folder *data* into *place*, whose files still belong to whom they belong."""
+    subprocess.run(["cp", "-a", data, place], check=True)
 
 
 def find(name):
@@ -118,15 +153,7 @@ class MariadbServer(Process):
         super().__init__("mariadb")
 
     def prepare(self):
-        install, _ = self._programs
-        command = [
-            *(install, "--no-defaults", f"--datadir={self.folder}/data"),
-            *("--auth-root-authentication-method=normal", "--skip-test-db", *self._small()),
-        ]
-        made = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
-        if made.returncode:
-            raise RuntimeError(made.stdout[-2000:] + made.stderr[-2000:])
-        (self.folder / "data" / "app").mkdir()
+        copy(_installed_mariadb(self._programs[0]) / "data", self.folder)
 
     def command(self):
         _, server = self._programs
@@ -134,19 +161,32 @@ class MariadbServer(Process):
             *(server, "--no-defaults", f"--datadir={self.folder}/data", f"--port={self.port}"),
             *(f"--socket={self.folder}/s", f"--pid-file={self.folder}/pid"),
             *("--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"),
-            *("--innodb-flush-log-at-trx-commit=0", *self._small(), *self._settings),
+            *("--innodb-flush-log-at-trx-commit=0", *_small(self.folder), *self._settings),
         ]
 
     def url(self, driver="asyncmy", *, port=None, user="root"):
         return f"mysql+{driver}://{user}@127.0.0.1:{port or self.port}/app"
 
-    def _small(self):
-        # Two servers that share a folder for temporary tables take each other's.
-        size = (
-            *("--innodb-log-file-size=4M", "--innodb-buffer-pool-size=32M"),
-            f"--tmpdir={self.folder}",
-        )
-        return (*size, "--user=root") if os.geteuid() == 0 else size
+
+@functools.cache
+def _installed_mariadb(install):
+    """The folder of a MariaDB with an empty database ``app``."""
+    place = lasting_folder("koo-mariadb-")
+    command = [
+        *(install, "--no-defaults", f"--datadir={place}/data"),
+        *("--auth-root-authentication-method=normal", "--skip-test-db", *_small(place)),
+    ]
+    made = subprocess.run(command, cwd=place, capture_output=True, text=True)
+    if made.returncode:
+        raise RuntimeError(made.stdout[-2000:] + made.stderr[-2000:])
+    (place / "data" / "app").mkdir()
+    return place
+
+
+def _small(place):
+    # Two servers that share a folder for temporary tables take each other's.
+    size = "--innodb-log-file-size=4M", "--innodb-buffer-pool-size=32M", f"--tmpdir={place}"
+    return (*size, "--user=root") if os.geteuid() == 0 else size
 
 
 class Pgbouncer(Process):
