@@ -71,6 +71,7 @@ async def test_beyond_sixteen_models_the_others_count_together(serve, own_price)
     assert sum(answers.values()) == 21
 
 
+@pytest.mark.no_cover
 async def test_names_that_are_made_up_cost_no_series_and_no_memory(serve, own_price, monkeypatch):
     """The price table forgets all it knows when it is full, so looks are a whole table apart."""
     monkeypatch.setattr("koo.ai.pricing.table._MOST", 100)

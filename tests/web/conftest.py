@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import fastapi.routing
 import pytest
 from fastapi import FastAPI
 
@@ -38,10 +39,14 @@ from koo.stores import Archive
 from koo.testing import FakeClock
 from koo.web import Access, AccessConfig, Console, ConsoleConfig
 
+from ..untraced import untraced
+
 READ, OPERATE = "test-key-for-reading", "test-key-for-operating"
 # Each application's records are in a file of its own, made when something is recorded.
 FOLDER, NUMBERS = Path(tempfile.mkdtemp(prefix="koo-web-")), itertools.count()
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+# Nine tenths of what an application takes to be assembled; hundreds of tests have one of their own.
+fastapi.routing._populate_api_route_state = untraced(fastapi.routing._populate_api_route_state)
 
 
 @dataclass

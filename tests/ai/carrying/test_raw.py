@@ -246,6 +246,7 @@ def test_what_is_nested_too_deeply_is_taken_as_it_stands():
     assert growing.whole() == deep
 
 
+@pytest.mark.no_cover
 def test_each_piece_is_copied_once():
     """Joined one by one, these would move a hundred gigabytes."""
     piece = json.dumps({"choices": [{"index": 0, "delta": {"content": "x" * 50}}]}).encode()

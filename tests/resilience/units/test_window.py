@@ -98,6 +98,7 @@ def test_a_cleared_window_is_empty():
     assert (window.streak, window.outcomes) == (0, 0)
 
 
+@pytest.mark.no_cover
 def test_the_memory_of_a_busy_window_is_bounded():
     window = OutcomeWindow(WindowConfig())
     tracemalloc.start()
@@ -118,6 +119,7 @@ def _keep_busy(window, start, number):
         window.note_slow(now)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "config",
     [
