@@ -7,17 +7,11 @@ from sqlalchemy import exc, text
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.errors import CommitOutcomeUnknown
-from koo.testing import Action, Direction, FaultProxy, PostgresServer
+from koo.testing import Action, Direction, FaultProxy
 
 pytestmark = pytest.mark.integration
 
 DRIVERS = ["asyncpg", "psycopg"]
-
-
-@pytest.fixture(scope="module")
-def server():
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        yield server
 
 
 @contextlib.asynccontextmanager

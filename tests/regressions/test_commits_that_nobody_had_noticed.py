@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.database.scope import Scope
 from koo.errors import CommitOutcomeUnknown
-from koo.testing import Action, Direction, FaultProxy, Phase, PostgresServer
+from koo.testing import Action, Direction, FaultProxy, Phase
 
 pytestmark = pytest.mark.integration
 
@@ -22,12 +22,6 @@ DRIVERS = ["asyncpg", "psycopg"]
 
 def away():
     return exc.OperationalError(None, None, OSError("another database is away"))
-
-
-@pytest.fixture(scope="module")
-def server():
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        yield server
 
 
 @contextlib.asynccontextmanager

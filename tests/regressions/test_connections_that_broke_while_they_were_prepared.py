@@ -13,17 +13,11 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as T
 from koo.database import judge
 from koo.database.drivers.on_asyncpg import UnpinnedConnection
 from koo.database.verdicts import as_database_error
-from koo.testing import Action, FaultProxy, PostgresServer
+from koo.testing import Action, FaultProxy
 
 pytestmark = pytest.mark.integration
 
 CODEC = {"schema": "pg_catalog", "encoder": str, "decoder": str}
-
-
-@pytest.fixture(scope="module")
-def server():
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        yield server
 
 
 @contextlib.asynccontextmanager

@@ -7,18 +7,12 @@ import pytest
 from sqlalchemy import exc, text
 
 from koo.database import DatabaseConfig, DatabaseManager, StatementTimedOut
-from koo.testing import Action, FaultProxy, Phase, PostgresServer
+from koo.testing import Action, FaultProxy, Phase
 
 pytestmark = pytest.mark.integration
 
 LIMIT = 0.6
 AT_ONCE = 4
-
-
-@pytest.fixture(scope="module")
-def server():
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        yield server
 
 
 class Darkness:

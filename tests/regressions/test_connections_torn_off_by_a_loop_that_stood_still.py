@@ -14,18 +14,11 @@ from koo.database.drivers import liveness
 from koo.database.drivers.deadlined import Countdown
 from koo.database.hosts import vanishing
 from koo.database.listening import dialing
-from koo.testing import PostgresServer
 
 pytestmark = pytest.mark.integration
 
 PATIENCE = 0.05
 LIMIT = 2.0
-
-
-@pytest.fixture(scope="module")
-def server():
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        yield server
 
 
 async def ask(manager):

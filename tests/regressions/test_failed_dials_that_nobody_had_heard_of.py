@@ -10,15 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager
-from koo.testing import BlackHole, FaultProxy, PostgresServer
+from koo.testing import BlackHole, FaultProxy
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def server():
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        yield server
 
 
 async def ask(manager):

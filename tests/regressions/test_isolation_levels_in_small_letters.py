@@ -10,17 +10,10 @@ from sqlalchemy import exc, text
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.errors import CommitOutcomeUnknown
-from koo.testing import PostgresServer
 
 pytestmark = pytest.mark.integration
 
 DRIVERS = ["asyncpg", "psycopg"]
-
-
-@pytest.fixture(scope="module")
-def server():
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        yield server
 
 
 @contextlib.asynccontextmanager

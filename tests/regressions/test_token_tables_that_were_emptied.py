@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.errors import CommitOutcomeUnknown
-from koo.testing import Action, Direction, FaultProxy, Phase, PostgresServer
+from koo.testing import Action, Direction, FaultProxy, Phase
 
 pytestmark = pytest.mark.integration
 
@@ -23,12 +23,6 @@ REPLACED = (
     "DROP TABLE koo.gone",
 )
 TABLES = "DROP TABLE IF EXISTS ledger", "CREATE TABLE ledger (n INTEGER)"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        yield server
 
 
 @contextlib.asynccontextmanager

@@ -9,17 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager
-from koo.testing import PostgresServer
 
 pytestmark = pytest.mark.integration
 
 WRONG = "SELECT nonsense;"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        yield server
 
 
 @contextlib.asynccontextmanager

@@ -13,7 +13,7 @@ from sqlalchemy import exc, text
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.errors import CommitOutcomeUnknown
-from koo.testing import Action, FaultProxy, Phase, PostgresServer
+from koo.testing import Action, FaultProxy, Phase
 
 pytestmark = pytest.mark.integration
 
@@ -21,12 +21,6 @@ pytestmark = pytest.mark.integration
 def passing():
     """An error that would be worth another attempt."""
     return exc.OperationalError(None, None, OSError("another server is away"))
-
-
-@pytest.fixture(scope="module")
-def server():
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        yield server
 
 
 @pytest.fixture(params=["asyncpg", "psycopg"])

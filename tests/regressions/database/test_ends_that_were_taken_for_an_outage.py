@@ -12,17 +12,10 @@ from sqlalchemy.exc import DBAPIError
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.resilience import State
-from koo.testing import PostgresServer
 
 pytestmark = pytest.mark.integration
 
 MANY = 6
-
-
-@pytest.fixture(scope="module")
-def server():
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        yield server
 
 
 @pytest.fixture(params=["asyncpg", "psycopg"])

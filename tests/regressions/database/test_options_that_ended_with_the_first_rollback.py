@@ -11,18 +11,12 @@ from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from koo.database import DatabaseConfig, DatabaseManager
-from koo.testing import FaultProxy, LinkFault, Phase, PostgresServer
+from koo.testing import FaultProxy, LinkFault, Phase
 
 pytestmark = pytest.mark.integration
 
 DRIVERS = ["asyncpg", "psycopg"]
 ENDS = [AsyncSession.rollback, AsyncSession.commit]
-
-
-@pytest.fixture(scope="module")
-def server():
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        yield server
 
 
 @contextlib.asynccontextmanager

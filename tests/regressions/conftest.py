@@ -1,0 +1,44 @@
+"""A PostgreSQL that the regressions share which harm none; each file finds it empty."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from koo.testing import PostgresServer
+
+SEND_ALL_AWAY = """
+    SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity
+    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+SCHEMAS = (
+    "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
+)
+PUBLIC = """
+    CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+    GRANT USAGE ON SCHEMA public TO PUBLIC
+"""
+
+
+@pytest.fixture(scope="session")
+def _started():
+    with PostgresServer(settings={"fsync": "off"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server(_started):
+    """A PostgreSQL where nobody has been."""
+    yield _started
+    asyncio.run(_empty(_started))
+
+
+async def _empty(server):
+    connection = await asyncpg.connect(server.url(""))
+    try:
+        await connection.execute(SEND_ALL_AWAY)
+        for row in await connection.fetch(SCHEMAS):
+            await connection.execute(f"DROP SCHEMA {row['nspname']} CASCADE")
+        await connection.execute(PUBLIC)
+    finally:
+        await connection.close()
