@@ -11,6 +11,7 @@
 """
 
 import asyncio
+import gc
 import inspect
 import json
 import os
@@ -52,6 +53,12 @@ def seed(request) -> int:
     chosen = zlib.crc32(f"{os.environ.get('KOO_SEED', '')}{request.node.name}".encode())
     print(f"seed of {request.node.name}: {chosen}")
     return chosen
+
+
+def pytest_collection_finish():
+    """Ten thousand tests are there to stay: whoever collects garbage need not look at them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
