@@ -7,19 +7,12 @@ from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.database.drivers.on_psycopg import PromptConnection
-from koo.testing import PostgresServer
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(scope="module")
-def postgres():
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        yield server
-
-
 def test_a_dial_that_is_cancelled_while_it_tells_of_vanished_clients_says_nothing(
-    postgres, monkeypatch, caplog
+    server, monkeypatch, caplog
 ):
     telling, spoken = asyncio.Event(), PromptConnection.execute
 
@@ -30,7 +23,7 @@ def test_a_dial_that_is_cancelled_while_it_tells_of_vanished_clients_says_nothin
         return await spoken(connection, query, *args, **terms)
 
     async def program():
-        manager = DatabaseManager(DatabaseConfig(url=postgres.url("psycopg")))
+        manager = DatabaseManager(DatabaseConfig(url=server.url("psycopg")))
 
         async def ask():
             async with manager.session_scope() as session:

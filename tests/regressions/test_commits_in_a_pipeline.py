@@ -4,21 +4,19 @@ import pytest
 from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager
-from koo.testing import PostgresServer
 
 pytestmark = pytest.mark.integration
 
 
-async def test_a_commit_in_a_pipeline_leaves_a_token_too():
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        manager = DatabaseManager(DatabaseConfig(url=server.url("psycopg")))
-        try:
-            await manager.transact(in_a_pipeline)
-            async with manager.session_scope() as session:
-                tokens = text("SELECT count(*) FROM koo.commit_tokens WHERE NOT fenced")
-                assert (await session.execute(tokens)).scalar_one() == 1
-        finally:
-            await manager.close()
+async def test_a_commit_in_a_pipeline_leaves_a_token_too(server):
+    manager = DatabaseManager(DatabaseConfig(url=server.url("psycopg")))
+    try:
+        await manager.transact(in_a_pipeline)
+        async with manager.session_scope() as session:
+            tokens = text("SELECT count(*) FROM koo.commit_tokens WHERE NOT fenced")
+            assert (await session.execute(tokens)).scalar_one() == 1
+    finally:
+        await manager.close()
 
 
 async def in_a_pipeline(session):

@@ -7,17 +7,11 @@ from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.errors import DatabaseUnavailable
-from koo.testing import BlackHole, FaultProxy, PostgresServer
+from koo.testing import BlackHole, FaultProxy
 
 pytestmark = pytest.mark.integration
 
 DRIVERS = pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        yield server
 
 
 def opened(url, **config):
@@ -44,8 +38,8 @@ async def all_refused(waiting):
 
 
 @DRIVERS
-async def test_who_waits_when_the_pool_is_closed_hears_of_it_at_once(postgres, driver):
-    manager, holds = opened(postgres.url(driver)), asyncio.Event()
+async def test_who_waits_when_the_pool_is_closed_hears_of_it_at_once(server, driver):
+    manager, holds = opened(server.url(driver)), asyncio.Event()
     holding = asyncio.create_task(hold(manager, holds))
     await holds.wait()
     transact = manager.transact(lambda session: session.execute(text("SELECT 1")))
@@ -61,10 +55,10 @@ async def test_who_waits_when_the_pool_is_closed_hears_of_it_at_once(postgres, d
 
 
 @DRIVERS
-async def test_who_waits_for_the_first_dial_hears_of_it_as_well(postgres, driver):
-    async with FaultProxy("127.0.0.1", postgres.port) as proxy:
+async def test_who_waits_for_the_first_dial_hears_of_it_as_well(server, driver):
+    async with FaultProxy("127.0.0.1", server.port) as proxy:
         proxy.black_hole = BlackHole.ALL
-        manager = opened(postgres.url(driver, port=proxy.port))
+        manager = opened(server.url(driver, port=proxy.port))
         waiting = [asyncio.create_task(ask(manager)) for _ in range(2)]
         while manager.stats().pool.waiting < 2:
             await asyncio.sleep(0.01)
@@ -73,8 +67,8 @@ async def test_who_waits_for_the_first_dial_hears_of_it_as_well(postgres, driver
 
 
 @DRIVERS
-async def test_who_has_a_session_but_no_connection_yet_opens_none_after_the_end(postgres, driver):
-    manager = opened(postgres.url(driver))
+async def test_who_has_a_session_but_no_connection_yet_opens_none_after_the_end(server, driver):
+    manager = opened(server.url(driver))
     async with manager.session_scope() as session:
         await manager.close()
         with pytest.raises(DatabaseUnavailable):
@@ -82,9 +76,9 @@ async def test_who_has_a_session_but_no_connection_yet_opens_none_after_the_end(
 
 
 @DRIVERS
-async def test_a_close_that_is_cut_off_has_torn_off_everything(postgres, driver):
-    async with FaultProxy("127.0.0.1", postgres.port) as proxy:
-        manager = opened(postgres.url(driver, port=proxy.port), pool_size=3)
+async def test_a_close_that_is_cut_off_has_torn_off_everything(server, driver):
+    async with FaultProxy("127.0.0.1", server.port) as proxy:
+        manager = opened(server.url(driver, port=proxy.port), pool_size=3)
         await asyncio.gather(*(ask(manager) for _ in range(3)))
         proxy.black_hole = BlackHole.ALL
         # Long enough ago that it must be asked first, and does not answer.

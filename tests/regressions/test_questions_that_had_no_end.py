@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager
-from koo.testing import Action, BlackHole, FaultProxy, Phase, PostgresServer
+from koo.testing import Action, BlackHole, FaultProxy, Phase
 
 pytestmark = pytest.mark.integration
 
@@ -29,20 +29,19 @@ class Darkness:
 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
-async def test_the_end_of_a_question_is_bounded(driver):
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        async with FaultProxy("127.0.0.1", server.port) as proxy:
-            url = server.url(driver, port=proxy.port)
-            manager = DatabaseManager(DatabaseConfig(url=url, timeout=30, check_timeout=1))
-            try:
-                await manager.transact(write)
-                proxy.hook = Darkness(proxy)
-                async with asyncio.timeout(20):
-                    assert await manager.transact(write) == "written"
-                    while proxy.black_hole is not BlackHole.ALL:
-                        await asyncio.sleep(0.01)
-            finally:
-                await manager.close()
+async def test_the_end_of_a_question_is_bounded(server, driver):
+    async with FaultProxy("127.0.0.1", server.port) as proxy:
+        url = server.url(driver, port=proxy.port)
+        manager = DatabaseManager(DatabaseConfig(url=url, timeout=30, check_timeout=1))
+        try:
+            await manager.transact(write)
+            proxy.hook = Darkness(proxy)
+            async with asyncio.timeout(20):
+                assert await manager.transact(write) == "written"
+                while proxy.black_hole is not BlackHole.ALL:
+                    await asyncio.sleep(0.01)
+        finally:
+            await manager.close()
 
 
 async def write(session):

@@ -12,7 +12,6 @@ from sqlalchemy.util import greenlet_spawn
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.database.pool import slot_of
-from koo.testing import PostgresServer
 
 from ...database.pool.conftest import house
 
@@ -46,15 +45,14 @@ async def test_a_look_that_asks_nobody_has_heard_nobody(house):
 
 @pytest.mark.integration
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
-async def test_each_answer_to_a_statement_is_heard(driver):
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        manager = DatabaseManager(DatabaseConfig(url=server.url(driver)))
-        try:
-            async with manager.session_scope() as session:
-                connection = await (await session.connection()).get_raw_connection()
-                slot = slot_of(connection)
-                before = slot.heard
-                await session.execute(text("SELECT 1"))
-                assert slot.heard > before
-        finally:
-            await manager.close()
+async def test_each_answer_to_a_statement_is_heard(server, driver):
+    manager = DatabaseManager(DatabaseConfig(url=server.url(driver)))
+    try:
+        async with manager.session_scope() as session:
+            connection = await (await session.connection()).get_raw_connection()
+            slot = slot_of(connection)
+            before = slot.heard
+            await session.execute(text("SELECT 1"))
+            assert slot.heard > before
+    finally:
+        await manager.close()
