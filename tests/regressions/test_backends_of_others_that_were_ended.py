@@ -11,7 +11,6 @@ from sqlalchemy import exc, text
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.database.commit.tokens import Backend
 from koo.resilience import SYSTEM_CLOCK
-from koo.testing import PostgresServer
 
 pytestmark = pytest.mark.integration
 
@@ -19,15 +18,14 @@ HOUR = 3600.0
 
 
 @contextlib.asynccontextmanager
-async def reader_and_judge(driver):
-    with PostgresServer(settings={"fsync": "off"}) as server:
-        manager = DatabaseManager(DatabaseConfig(url=server.url(driver)))
-        try:
-            async with manager.engine.connect() as reader, manager.engine.connect() as judge:
-                await reader.execute(text("SELECT 1"))
-                yield reader, judge
-        finally:
-            await manager.close()
+async def reader_and_judge(url):
+    manager = DatabaseManager(DatabaseConfig(url=url))
+    try:
+        async with manager.engine.connect() as reader, manager.engine.connect() as judge:
+            await reader.execute(text("SELECT 1"))
+            yield reader, judge
+    finally:
+        await manager.close()
 
 
 async def backend_of(connection):
@@ -36,8 +34,8 @@ async def backend_of(connection):
 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
-async def test_a_backend_of_another_age_is_not_ours(driver):
-    async with reader_and_judge(driver) as (reader, judge):
+async def test_a_backend_of_another_age_is_not_ours(server, driver):
+    async with reader_and_judge(server.url(driver)) as (reader, judge):
         namesake = await backend_of(reader)
         on_another_server = Backend(namesake.pid, namesake.lived + HOUR, namesake.sent)
         await on_another_server.end(judge, SYSTEM_CLOCK)
@@ -45,8 +43,8 @@ async def test_a_backend_of_another_age_is_not_ours(driver):
 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
-async def test_our_own_is_ended(driver):
-    async with reader_and_judge(driver) as (reader, judge):
+async def test_our_own_is_ended(server, driver):
+    async with reader_and_judge(server.url(driver)) as (reader, judge):
         await (await backend_of(reader)).end(judge, SYSTEM_CLOCK)
         with pytest.raises(exc.DBAPIError):
             await reader.execute(text("SELECT 2"))

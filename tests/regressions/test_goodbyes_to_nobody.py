@@ -8,24 +8,23 @@ import asyncio
 import pytest
 
 from koo.database.drivers import abort, driver
-from koo.testing import FaultProxy, PostgresServer
+from koo.testing import FaultProxy
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize("works", [False, True])
-async def test_only_who_works_is_asked_to_stop(works):
-    with PostgresServer() as server:
-        async with FaultProxy("127.0.0.1", server.port) as proxy:
-            made = driver("psycopg").PromptConnection
-            connection = await made.connect(server.url("", port=proxy.port), autocommit=True)
-            if works:
-                task = asyncio.create_task(connection.execute("SELECT pg_sleep(30)"))
-                await asyncio.sleep(0.1)
-            abort(connection)
-            if works:
-                await asyncio.wait([task])
-                assert task.exception() is not None
-            await asyncio.sleep(0.3)
-            assert proxy.traffic.accepted_total == 1 + works
-            await connection.close()
+async def test_only_who_works_is_asked_to_stop(server, works):
+    async with FaultProxy("127.0.0.1", server.port) as proxy:
+        made = driver("psycopg").PromptConnection
+        connection = await made.connect(server.url("", port=proxy.port), autocommit=True)
+        if works:
+            task = asyncio.create_task(connection.execute("SELECT pg_sleep(30)"))
+            await asyncio.sleep(0.1)
+        abort(connection)
+        if works:
+            await asyncio.wait([task])
+            assert task.exception() is not None
+        await asyncio.sleep(0.3)
+        assert proxy.traffic.accepted_total == 1 + works
+        await connection.close()
