@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import fastapi.routing
@@ -273,8 +273,14 @@ class Stage:
             self.monitor, self.access, self.config, records=self.records,
             on_event=self.events.append, clock=self.clock,
         )  # fmt: skip
-        self.app = FastAPI(title="koo test", docs_url=None, redoc_url=None, lifespan=self.lifespan)
-        self.console.install(self.app)
+        self.__dict__.pop("app", None)
+
+    @cached_property
+    def app(self):
+        """Assembled when first asked for, which takes longer than most tests."""
+        app = FastAPI(title="koo test", docs_url=None, redoc_url=None, lifespan=self.lifespan)
+        self.console.install(app)
+        return app
 
     @asynccontextmanager
     async def lifespan(self, _):

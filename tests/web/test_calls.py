@@ -55,7 +55,6 @@ def door(make_stage):
             clock=stage.clock,
         )
         stage.manager = AIManager(services)
-        stage.build([stage.database, *stage.services.values()])
         stage.console = Console(
             stage.monitor, stage.access, stage.config, answers=stage.manager, clock=stage.clock
         )
