@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate, zip_longest
 from typing import Final
@@ -19,8 +21,8 @@ _PER_OCTAVE: Final = 4
 _LOWEST: Final = -20
 _OCTAVES: Final = 30
 _BUCKETS: Final = _PER_OCTAVE * _OCTAVES
-_WIDER: Final = {"B": "H", "H": "I", "I": "Q"}
-_NO_COUNTS: Final = array("H")
+#: Codes of arrays, from the narrowest on.
+_CODES: Final = "HIq"
 
 
 def _bound(index: int) -> float:
@@ -87,15 +89,16 @@ def _between(index: int, share: float) -> float:
     return low + (_bound(index + 1) - low) * share
 
 
-def _wider(counts: array[int]) -> array[int]:
-    return array(_WIDER[counts.typecode], counts)
-
-
-def _wider_ring(ring: array[int] | list[int]) -> array[int] | list[int]:
-    """A *ring* for larger numbers; beyond the widest array a list, for a bill may say anything."""
-    if isinstance(ring, array) and ring.typecode in _WIDER:
-        return _wider(ring)
-    return list(ring)
+def _packed(amounts: list[int]) -> Sequence[int]:
+    """*amounts* in as few bytes as they need; past the widest a list: a bill may say anything."""
+    try:
+        return bytes(amounts)
+    except ValueError:
+        pass
+    for code in _CODES:
+        with suppress(OverflowError):
+            return array(code, amounts)
+    return amounts
 
 
 class Histogram:
@@ -105,7 +108,7 @@ class Histogram:
 
     def __init__(self) -> None:
         self._total = 0.0
-        self._buckets = array("H")
+        self._buckets: bytearray | array[int] = bytearray()
 
     @property
     def count(self) -> int:
@@ -117,7 +120,7 @@ class Histogram:
         self._total += seconds
         try:
             self._buckets[bisect_left(_BOUNDS, seconds)] += 1
-        except (IndexError, OverflowError):
+        except (IndexError, ValueError, OverflowError):
             self._make_room(bisect_left(_BOUNDS, seconds))
             self._buckets[bisect_left(_BOUNDS, seconds)] += 1
 
@@ -130,9 +133,11 @@ class Histogram:
     def _make_room(self, index: int) -> None:
         missing = index + 1 - len(self._buckets)
         if missing > 0:
-            self._buckets.extend(array(self._buckets.typecode, [0]) * missing)
+            self._buckets.extend([0] * missing)
+        elif isinstance(self._buckets, bytearray):
+            self._buckets = array("I", list(self._buckets))
         else:
-            self._buckets = _wider(self._buckets)
+            self._buckets = array("Q", self._buckets)
 
 
 class RollingCount:
@@ -140,11 +145,11 @@ class RollingCount:
 
     A bucket of ``span / ticks`` seconds leaves as a whole: the total never
     misses anything younger than the span, and keeps nothing older than one
-    bucket more. The latest bucket is a number; those before it are a ring, made
-    when the first of them is over.
+    bucket more. The latest bucket is a number; those before it are a sequence,
+    the oldest first, made anew when a bucket is over: bytes as a rule.
     """
 
-    __slots__ = ("_fresh", "_latest", "_ring", "kept", "span", "ticks")
+    __slots__ = ("_fresh", "_latest", "_older", "kept", "span", "ticks")
 
     def __init__(self, span: float, ticks: int = 60) -> None:
         self.span = span
@@ -152,7 +157,7 @@ class RollingCount:
         self.kept = 0
         self._latest = 0
         self._fresh = 0
-        self._ring: array[int] | list[int] = _NO_COUNTS
+        self._older: Sequence[int] = b""
 
     def add(self, now: float, amount: int = 1) -> None:
         """Count *amount* at the moment *now* (monotonic seconds)."""
@@ -162,32 +167,32 @@ class RollingCount:
 
     def take_back(self, stamp: float, amount: int) -> int:
         """Uncount up to *amount* of what was counted at *stamp*; return how much that was."""
-        tick = self._tick(stamp)
-        if not self.kept or not 0 <= self._latest - tick <= self.ticks:
+        age = self._latest - self._tick(stamp)
+        if not self.kept or not 0 <= age <= self.ticks:
             return 0
-        taken = min(amount, self._counted(tick))
-        if tick == self._latest:
+        taken = min(amount, self._counted(age))
+        if not age:
             self._fresh -= taken
         elif taken:
-            self._ring[tick % self.ticks] -= taken
+            older = list(self._older)
+            older[-age] -= taken
+            self._older = _packed(older)
         self.kept -= taken
         return taken
 
     def forget(self, now: float) -> None:
         """Drop what has left the span; ``kept`` is exact afterwards."""
-        tick = self._tick(now)
-        if tick <= self._latest:
+        age = self._tick(now) - self._latest
+        if age <= 0:
             return
-        self.kept = self._staying(tick)
-        if self.kept:
-            self._store(tick)
-        else:
-            self._ring = _NO_COUNTS
-        self._latest, self._fresh = tick, 0
+        self.kept = self._staying(age)
+        self._older = self._aged(age) if self.kept else b""
+        self._latest += age
+        self._fresh = 0
 
     def total(self, now: float) -> int:
         """What was counted in the last *span* seconds. Looking changes nothing."""
-        return self._staying(self._tick(now))
+        return self._staying(self._tick(now) - self._latest)
 
     def keeps(self, stamp: float, now: float) -> bool:
         """Whether at *now* what was counted at *stamp* is still in the span."""
@@ -211,17 +216,14 @@ class RollingCount:
 
     def buckets(self) -> tuple[int, list[int]]:
         """The latest bucket's number, and what all buckets up to it hold, oldest first."""
-        start = self._latest % self.ticks
-        older = [*self._ring[start:], *self._ring[:start]] if self._ring else [0] * self.ticks
-        return self._latest, [*older, self._fresh]
+        older = self._older
+        return self._latest, [*bytes(self.ticks - len(older)), *older, self._fresh]
 
     def refill(self, latest: int, amounts: list[int]) -> None:
         """Hold what ``buckets`` told of a count with the same span and ticks."""
         *older, self._fresh = amounts
         self._latest, self.kept = latest, sum(amounts)
-        self._ring = array("B", bytes(self.ticks)) if any(older) else _NO_COUNTS
-        for place, amount in enumerate(older if self._ring else ()):
-            self._put((latest + place) % self.ticks, amount)
+        self._older = _packed(older)
 
     def next_edge(self, now: float) -> float:
         """The moment when the bucket of *now* ends."""
@@ -234,31 +236,22 @@ class RollingCount:
         # A hair more than the bucket's end, so that rounding can't wake a waiter too early.
         return (tick + self.ticks + 1) * self.span / self.ticks * (1 + 1e-12)
 
-    def _counted(self, tick: int) -> int:
-        """What bucket *tick* holds: the latest one, or one of the ``ticks`` before it."""
-        if tick == self._latest:
+    def _counted(self, age: int) -> int:
+        """What the bucket holds that came so many before the latest one."""
+        if not age:
             return self._fresh
-        return self._ring[tick % self.ticks] if self._ring else 0
+        return self._older[-age] if age <= len(self._older) else 0
 
-    def _staying(self, tick: int) -> int:
-        """How much is still in the span once *tick* has begun."""
-        if not self.kept or tick <= self._latest:
+    def _staying(self, age: int) -> int:
+        """How much is still in the span once the latest bucket is so many buckets old."""
+        if not self.kept or age <= 0:
             return self.kept
-        if tick > self._latest + self.ticks:
+        if age > self.ticks:
             return 0
-        first = self._latest - self.ticks
-        return self.kept - sum(self._counted(old) for old in range(first, tick - self.ticks))
+        leaving = len(self._older) + age - self.ticks
+        return self.kept - sum(self._older[:leaving]) if leaving > 0 else self.kept
 
-    def _store(self, tick: int) -> None:
-        """Move the latest bucket into the ring and empty those that *tick* pushes out."""
-        if not self._ring:
-            self._ring = array("B", bytes(self.ticks))
-        for old in range(self._latest, tick):
-            self._put(old % self.ticks, self._fresh if old == self._latest else 0)
-
-    def _put(self, slot: int, amount: int) -> None:
-        try:
-            self._ring[slot] = amount
-        except OverflowError:
-            self._ring = _wider_ring(self._ring)
-            self._put(slot, amount)
+    def _aged(self, age: int) -> Sequence[int]:
+        """What stands before a bucket that begins so many after the latest one."""
+        older = [*self._older, self._fresh, *bytes(age - 1)]
+        return _packed(older[-self.ticks :])
