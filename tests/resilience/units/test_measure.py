@@ -152,6 +152,11 @@ def test_a_rolling_count_keeps_what_it_has_not_been_told_to_forget():
     assert count.total(0.0) == 0
 
 
+def test_it_says_whether_what_is_counted_at_a_moment_still_counts():
+    count = RollingCount(60, 60)
+    assert [count.keeps(10.5, now) for now in (10.5, 70.9, 71.0)] == [True, True, False]
+
+
 def test_taking_back_uncounts_at_its_own_moment():
     count = RollingCount(60, 60)
     count.add(0.0, 5)
