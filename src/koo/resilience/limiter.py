@@ -12,7 +12,7 @@ admission; settling corrects it, cancelling gives it back to its own bucket.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Final
@@ -23,7 +23,7 @@ from .clock import SYSTEM_CLOCK, Clock
 from .events import LimitPaused, Listener, ignore, tell
 from .gate import Permit, issue
 from .line import Line, LinedGate
-from .measure import RollingCount
+from .measure import Span, less, more, packed
 from .outcome import SUCCESS, WEIGHTS, Ask, Failure, Outcome, RetryClass, Spent, Weight
 
 __all__ = ["Limit", "LimitStats", "RateLimiter", "RateLimiterConfig", "RateLimiterStats", "Weight"]
@@ -41,6 +41,8 @@ class Limit:
     limit: int
     per: float
     weight: Weight = "requests"
+    #: The same time in buckets.
+    span: Span = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a limit that admits nothing, or for no time."""
@@ -55,6 +57,7 @@ class Limit:
         if self.weight not in WEIGHTS:
             message = f"Limit: weight must be one of {', '.join(WEIGHTS)}"
             raise ValueError(message)
+        object.__setattr__(self, "span", Span(self.per, _BUCKETS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +118,16 @@ class RateLimiterStats:
 
 
 class _Meter:
-    """All windows of one weight, behind one credit."""
+    """All windows of one weight, behind one credit.
+
+    A window is what each of its buckets holds up to that of the moment *since*: see ``Span``.
+    """
 
     __slots__ = (
         "_full",
-        "_limits",
         "credit",
         "edge",
+        "limits",
         "place",
         "rolls_total",
         "since",
@@ -133,8 +139,8 @@ class _Meter:
         self.weight = weight
         #: Where an ask or a bill has this weight.
         self.place = WEIGHTS.index(weight)
-        self._limits = limits
-        self.windows = tuple(RollingCount(limit.per, _BUCKETS) for limit in limits)
+        self.limits = limits
+        self.windows: list[Sequence[int]] = [b""] * len(limits)
         #: How often the windows have changed; in between, only ``pending`` does.
         self.rolls_total = 0
         self.since = 0.0
@@ -148,18 +154,18 @@ class _Meter:
 
     def roll(self, now: float) -> None:
         """A bucket has ended: move what is pending into the windows, let go what is old."""
-        if pending := self.pending:
-            for window in self.windows:
-                window.add(self.since, pending)
-        for window in self.windows:
-            window.forget(now)
+        pending, since = self.pending, self.since
+        for place, limit in enumerate(self.limits):
+            span = limit.span
+            age = span.tick(now) - span.tick(since)
+            self.windows[place] = span.aged(more(self.windows[place], pending), age)
         self.rolls_total += 1
-        self.resume(now, 0)
+        self.resume(max(now, since), 0)
 
     def resume(self, since: float, pending: int) -> None:
         """Go on from windows as they are, and from what is *pending* since the moment *since*."""
         self.since = since
-        self.edge = min(window.next_edge(since) for window in self.windows)
+        self.edge = min(limit.span.next_edge(since) for limit in self.limits)
         self._full = self._free()
         self.credit = self._full - pending
 
@@ -174,60 +180,77 @@ class _Meter:
             self.credit += amount
             return
         self.rolls_total += 1
-        for window in self.windows:
-            window.take_back(stamp, amount)
+        for place, limit in enumerate(self.limits):
+            age = limit.span.tick(self.since) - limit.span.tick(stamp)
+            self.windows[place] = less(self.windows[place], amount, age)
         pending, self._full = self.pending, self._free()
         self.credit = self._full - pending
 
     def fits_at(self, amount: int, now: float) -> float | None:
         """The moment when *amount* fits by time alone; None if it never can."""
-        if any(amount > limit.limit for limit in self._limits):
+        if any(amount > limit.limit for limit in self.limits):
             return None
         self.roll(now)
-        return max(
-            window.leaves_at(window.kept + amount - limit.limit)
-            for limit, window in zip(self._limits, self.windows, strict=True)
-        )
+        return max(self._leaves_at(limit, window, amount) for limit, window in self._each())
 
     def full_for(self, amount: int) -> Iterator[tuple[float, Limit]]:
         """The limits that *amount* would pass now, and when each has room; after ``fits_at``."""
-        for limit, window in zip(self._limits, self.windows, strict=True):
-            if (excess := window.kept + amount - limit.limit) > 0:
-                yield window.leaves_at(excess), limit
+        for limit, window in self._each():
+            if sum(window) + amount > limit.limit:
+                yield self._leaves_at(limit, window, amount), limit
 
     def empty_at(self, amount: int, now: float) -> float:
         """About when *amount*, which may be many times the limit, has been admitted bit by bit."""
         if not amount:
             return now
         return max(
-            max(now, window.leaves_at(window.kept + (amount - 1) % limit.limit + 1 - limit.limit))
+            max(now, self._leaves_at(limit, window, (amount - 1) % limit.limit + 1))
             + (amount - 1) // limit.limit * limit.per
-            for limit, window in zip(self._limits, self.windows, strict=True)
+            for limit, window in self._each()
         )
 
     def stats(self, now: float) -> list[LimitStats]:
-        return [
-            self._photograph(limit, window, now)
-            for limit, window in zip(self._limits, self.windows, strict=True)
-        ]
+        return [self._photograph(limit, window, now) for limit, window in self._each()]
 
-    def _photograph(self, limit: Limit, window: RollingCount, now: float) -> LimitStats:
-        pending = self.pending if window.keeps(self.since, now) else 0
-        used, empty_at = window.total(now) + pending, now
+    def tell(self) -> dict[str, tuple[int, list[int]]]:
+        """Of each window, by its seconds, the number of the latest bucket and all buckets."""
+        return {repr(limit.per): self._told(limit.span, window) for limit, window in self._each()}
+
+    def _told(self, span: Span, window: Sequence[int]) -> tuple[int, list[int]]:
+        return span.tick(self.since), [*bytes(span.ticks + 1 - len(window)), *window]
+
+    def recall(self, since: float, told: Mapping[str, tuple[int, list[int]]]) -> None:
+        """Have the windows, up to the moment *since*, hold what ``tell`` *told*."""
+        for place, limit in enumerate(self.limits):
+            latest, amounts = told.get(repr(limit.per), (0, []))
+            age = limit.span.tick(since) - latest
+            self.windows[place] = limit.span.aged(packed(amounts), age)
+
+    def _each(self) -> Iterator[tuple[Limit, Sequence[int]]]:
+        return zip(self.limits, self.windows, strict=True)
+
+    def _photograph(self, limit: Limit, window: Sequence[int], now: float) -> LimitStats:
+        span = limit.span
+        latest = span.tick(self.since)
+        age = span.tick(now) - latest
+        pending = self.pending if age <= span.ticks else 0
+        used, empty_at = sum(span.aged(window, age)) + pending, now
         if pending > 0:
             # It is the youngest, so it is the last to leave.
-            empty_at = window.gone_at(self.since)
+            empty_at = span.left_at(latest)
         elif used:
             # Below zero: what was taken back has come into the youngest bucket before.
-            empty_at = window.leaves_at(window.kept + pending)
+            empty_at = span.leaves_at(window, latest, sum(window) + pending)
         remaining, reset = max(0, limit.limit - used), max(0.0, empty_at - now)
         return LimitStats(limit.limit, limit.per, limit.weight, used, remaining, reset)
 
+    def _leaves_at(self, limit: Limit, window: Sequence[int], amount: int) -> float:
+        """The moment when so much has left *window* that *amount* fits in."""
+        excess = sum(window) + amount - limit.limit
+        return limit.span.leaves_at(window, limit.span.tick(self.since), excess)
+
     def _free(self) -> int:
-        return min(
-            limit.limit - window.kept
-            for limit, window in zip(self._limits, self.windows, strict=True)
-        )
+        return min(limit.limit - sum(window) for limit, window in self._each())
 
 
 class RateLimiter(LinedGate):
@@ -263,11 +286,11 @@ class RateLimiter(LinedGate):
             return self._refuse(ask, now)
         weights = ask.weights
         for meter in self._meters:
-            amount = weights[meter.place]
-            if amount > meter.credit:
+            left = meter.credit - weights[meter.place]
+            if left < 0:
                 self._undo(ask, meter)
                 return self._refuse(ask, now)
-            meter.credit -= amount
+            meter.credit = left
         return issue(self, ask, now, 0)
 
     def settled(self, permit: Permit, outcome: Outcome) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate, zip_longest
 from typing import Final
@@ -19,8 +21,9 @@ _PER_OCTAVE: Final = 4
 _LOWEST: Final = -20
 _OCTAVES: Final = 30
 _BUCKETS: Final = _PER_OCTAVE * _OCTAVES
-_WIDER: Final = {"B": "H", "H": "I", "I": "Q"}
-_NO_COUNTS: Final = array("H")
+_BYTE: Final = range(256)
+#: Codes of arrays, from the narrowest on.
+_CODES: Final = "HIq"
 
 
 def _bound(index: int) -> float:
@@ -87,17 +90,6 @@ def _between(index: int, share: float) -> float:
     return low + (_bound(index + 1) - low) * share
 
 
-def _wider(counts: array[int]) -> array[int]:
-    return array(_WIDER[counts.typecode], counts)
-
-
-def _wider_ring(ring: array[int] | list[int]) -> array[int] | list[int]:
-    """A *ring* for larger numbers; beyond the widest array a list, for a bill may say anything."""
-    if isinstance(ring, array) and ring.typecode in _WIDER:
-        return _wider(ring)
-    return list(ring)
-
-
 class Histogram:
     """Where durations are recorded; as long as the longest needs, as wide as the most frequent."""
 
@@ -105,7 +97,7 @@ class Histogram:
 
     def __init__(self) -> None:
         self._total = 0.0
-        self._buckets = array("H")
+        self._buckets: bytearray | list[int] = bytearray()
 
     @property
     def count(self) -> int:
@@ -117,7 +109,7 @@ class Histogram:
         self._total += seconds
         try:
             self._buckets[bisect_left(_BOUNDS, seconds)] += 1
-        except (IndexError, OverflowError):
+        except (IndexError, ValueError):
             self._make_room(bisect_left(_BOUNDS, seconds))
             self._buckets[bisect_left(_BOUNDS, seconds)] += 1
 
@@ -130,135 +122,141 @@ class Histogram:
     def _make_room(self, index: int) -> None:
         missing = index + 1 - len(self._buckets)
         if missing > 0:
-            self._buckets.extend(array(self._buckets.typecode, [0]) * missing)
+            self._buckets.extend([0] * missing)
         else:
-            self._buckets = _wider(self._buckets)
+            self._buckets = list(self._buckets)
+
+
+def packed(amounts: list[int]) -> Sequence[int]:
+    """*amounts* in as few bytes as they need; past the widest a list: a bill may say anything."""
+    try:
+        return bytes(amounts)
+    except ValueError:
+        pass
+    for code in _CODES:
+        with suppress(OverflowError):
+            return array(code, amounts)
+    return amounts
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of *seconds* in so many *ticks*, and what is done with the amounts in its buckets.
+
+    Amounts are a sequence, the oldest bucket first, up to the bucket of some moment; those
+    that are missing in front are 0. A bucket leaves as a whole: nothing younger than the span
+    is ever missed, and nothing is kept that is older than one bucket more.
+    """
+
+    seconds: float
+    ticks: int
+
+    def tick(self, moment: float) -> int:
+        """The number of the bucket of *moment* (monotonic seconds)."""
+        return int(moment * self.ticks / self.seconds)
+
+    def next_edge(self, moment: float) -> float:
+        """The moment when the bucket of *moment* ends."""
+        return (self.tick(moment) + 1) * self.seconds / self.ticks
+
+    def left_at(self, tick: int) -> float:
+        """The moment when bucket number *tick* will have left."""
+        # A hair more than the bucket's end, so that rounding can't wake a waiter too early.
+        return (tick + self.ticks + 1) * self.seconds / self.ticks * (1 + 1e-12)
+
+    def leaves_at(self, amounts: Sequence[int], latest: int, amount: int) -> float:
+        """The moment when at least *amount* will have left; *latest* is the last one's bucket."""
+        if amount <= 0 or not sum(amounts):
+            return 0.0
+        place = min(bisect_left(list(accumulate(amounts)), amount), len(amounts) - 1)
+        return self.left_at(latest + 1 - len(amounts) + place)
+
+    def aged(self, amounts: Sequence[int], age: int) -> Sequence[int]:
+        """*amounts* up to the bucket that comes *age* after the last one."""
+        if age <= 0 or not amounts:
+            return amounts
+        if age > self.ticks:
+            return b""
+        if isinstance(amounts, bytes):
+            # A service that is seldom called is here at each call.
+            return (amounts + bytes(age))[-self.ticks - 1 :].lstrip(b"\0")
+        if not sum(amounts):
+            return b""
+        later = [*amounts, *bytes(age)][-self.ticks - 1 :]
+        return packed(later) if sum(later) else b""
+
+
+def more(amounts: Sequence[int], amount: int) -> Sequence[int]:
+    """*amounts* with *amount* more in the last bucket."""
+    if not amount:
+        return amounts
+    latest = amounts[-1] + amount if amounts else amount
+    if latest in _BYTE and isinstance(amounts, bytes):
+        return amounts[:-1] + bytes((latest,))
+    return packed([*amounts[:-1], latest])
+
+
+def less(amounts: Sequence[int], amount: int, age: int) -> Sequence[int]:
+    """*amounts* with up to *amount* less in the bucket that comes *age* before the last one."""
+    if not 0 <= age < len(amounts) or not sum(amounts):
+        return amounts
+    place = len(amounts) - 1 - age
+    left = list(amounts)
+    left[place] -= min(amount, left[place])
+    return packed(left)
 
 
 class RollingCount:
-    """How much was counted in the last *span* seconds.
+    """How much was counted in the last *span* seconds, exact to one bucket of ``span / ticks``."""
 
-    A bucket of ``span / ticks`` seconds leaves as a whole: the total never
-    misses anything younger than the span, and keeps nothing older than one
-    bucket more. The latest bucket is a number; those before it are a ring, made
-    when the first of them is over.
-    """
-
-    __slots__ = ("_fresh", "_latest", "_ring", "kept", "span", "ticks")
+    __slots__ = ("_amounts", "_fresh", "_latest", "_span")
 
     def __init__(self, span: float, ticks: int = 60) -> None:
-        self.span = span
-        self.ticks = ticks
-        self.kept = 0
+        self._span = Span(span, ticks)
         self._latest = 0
+        #: What has come in the latest bucket and is not among its amount yet.
         self._fresh = 0
-        self._ring: array[int] | list[int] = _NO_COUNTS
+        self._amounts: Sequence[int] = b""
+
+    @property
+    def span(self) -> float:
+        """How far back it counts, in seconds."""
+        return self._span.seconds
 
     def add(self, now: float, amount: int = 1) -> None:
         """Count *amount* at the moment *now* (monotonic seconds)."""
         self.forget(now)
         self._fresh += amount
-        self.kept += amount
 
     def take_back(self, stamp: float, amount: int) -> int:
         """Uncount up to *amount* of what was counted at *stamp*; return how much that was."""
-        tick = self._tick(stamp)
-        if not self.kept or not 0 <= self._latest - tick <= self.ticks:
-            return 0
-        taken = min(amount, self._counted(tick))
-        if tick == self._latest:
-            self._fresh -= taken
-        elif taken:
-            self._ring[tick % self.ticks] -= taken
-        self.kept -= taken
-        return taken
+        before = more(self._amounts, self._fresh)
+        self._amounts, self._fresh = less(before, amount, self._latest - self._span.tick(stamp)), 0
+        return sum(before) - sum(self._amounts)
 
     def forget(self, now: float) -> None:
-        """Drop what has left the span; ``kept`` is exact afterwards."""
-        tick = self._tick(now)
-        if tick <= self._latest:
+        """Drop what has left the span."""
+        age = self._span.tick(now) - self._latest
+        if age <= 0:
             return
-        self.kept = self._staying(tick)
-        if self.kept:
-            self._store(tick)
-        else:
-            self._ring = _NO_COUNTS
-        self._latest, self._fresh = tick, 0
+        self._amounts = self._span.aged(more(self._amounts, self._fresh), age)
+        self._latest += age
+        self._fresh = 0
 
     def total(self, now: float) -> int:
         """What was counted in the last *span* seconds. Looking changes nothing."""
-        return self._staying(self._tick(now))
+        age = self._span.tick(now) - self._latest
+        fresh = self._fresh if age <= self._span.ticks else 0
+        return sum(self._span.aged(self._amounts, age)) + fresh
 
     def keeps(self, stamp: float, now: float) -> bool:
         """Whether at *now* what was counted at *stamp* is still in the span."""
-        return self._tick(now) - self._tick(stamp) <= self.ticks
+        return self._span.tick(now) - self._span.tick(stamp) <= self._span.ticks
 
     def per_second(self, now: float) -> float:
         """The mean rate over the span."""
-        return self.total(now) / self.span
-
-    def leaves_at(self, amount: int) -> float:
-        """The moment when at least *amount* of what is kept will have left."""
-        if amount <= 0 or not self.kept:
-            return 0.0
-        _, amounts = self.buckets()
-        place = min(bisect_left(list(accumulate(amounts)), amount), self.ticks)
-        return self._left_at(self._latest - self.ticks + place)
-
-    def gone_at(self, stamp: float) -> float:
-        """The moment when what was counted at *stamp* will have left."""
-        return self._left_at(self._tick(stamp))
-
-    def buckets(self) -> tuple[int, list[int]]:
-        """The latest bucket's number, and what all buckets up to it hold, oldest first."""
-        start = self._latest % self.ticks
-        older = [*self._ring[start:], *self._ring[:start]] if self._ring else [0] * self.ticks
-        return self._latest, [*older, self._fresh]
-
-    def refill(self, latest: int, amounts: list[int]) -> None:
-        """Hold what ``buckets`` told of a count with the same span and ticks."""
-        *older, self._fresh = amounts
-        self._latest, self.kept = latest, sum(amounts)
-        self._ring = array("B", bytes(self.ticks)) if any(older) else _NO_COUNTS
-        for place, amount in enumerate(older if self._ring else ()):
-            self._put((latest + place) % self.ticks, amount)
+        return self.total(now) / self._span.seconds
 
     def next_edge(self, now: float) -> float:
         """The moment when the bucket of *now* ends."""
-        return (self._tick(now) + 1) * self.span / self.ticks
-
-    def _tick(self, moment: float) -> int:
-        return int(moment * self.ticks / self.span)
-
-    def _left_at(self, tick: int) -> float:
-        # A hair more than the bucket's end, so that rounding can't wake a waiter too early.
-        return (tick + self.ticks + 1) * self.span / self.ticks * (1 + 1e-12)
-
-    def _counted(self, tick: int) -> int:
-        """What bucket *tick* holds: the latest one, or one of the ``ticks`` before it."""
-        if tick == self._latest:
-            return self._fresh
-        return self._ring[tick % self.ticks] if self._ring else 0
-
-    def _staying(self, tick: int) -> int:
-        """How much is still in the span once *tick* has begun."""
-        if not self.kept or tick <= self._latest:
-            return self.kept
-        if tick > self._latest + self.ticks:
-            return 0
-        first = self._latest - self.ticks
-        return self.kept - sum(self._counted(old) for old in range(first, tick - self.ticks))
-
-    def _store(self, tick: int) -> None:
-        """Move the latest bucket into the ring and empty those that *tick* pushes out."""
-        if not self._ring:
-            self._ring = array("B", bytes(self.ticks))
-        for old in range(self._latest, tick):
-            self._put(old % self.ticks, self._fresh if old == self._latest else 0)
-
-    def _put(self, slot: int, amount: int) -> None:
-        try:
-            self._ring[slot] = amount
-        except OverflowError:
-            self._ring = _wider_ring(self._ring)
-            self._put(slot, amount)
+        return self._span.next_edge(now)

@@ -9,12 +9,12 @@ Jitter", AWS 2015). What the dependency names is a floor, with jitter above it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from .checking import check_finite, check_part, check_whole
-from .measure import RollingCount
+from .measure import Span, more
 from .outcome import Failure, RetryClass
 
 __all__ = ["Backoff", "RetryBudget", "RetryBudgetConfig", "RetryBudgetStats", "RetryConfig"]
@@ -107,6 +107,8 @@ class RetryBudgetConfig:
     deposit: float = 0.2
     seconds: float = 2.0
     floor: float = 10.0
+    #: The *seconds* in buckets.
+    span: Span = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a budget that could never pay."""
@@ -117,6 +119,7 @@ class RetryBudgetConfig:
                     f"RetryBudgetConfig: {name} must be above 0; pass no budget to turn it off"
                 )
                 raise ValueError(message)
+        object.__setattr__(self, "span", Span(self.seconds, _TICKS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,7 @@ class RetryBudget:
         "_capacity",
         "_config",
         "_counted",
+        "_counted_at",
         "_credited",
         "_due",
         "_refusals_total",
@@ -156,7 +160,9 @@ class RetryBudget:
         self._config = _USUAL if config is None else config
         check_part("RetryBudget", "config", self._config, RetryBudgetConfig)
         self._balance = self._capacity = self._config.floor
-        self._traffic = RollingCount(self._config.seconds, _TICKS)
+        #: What its buckets hold up to that of the moment of the last count.
+        self._traffic: Sequence[int] = b""
+        self._counted_at = 0.0
         self._due = float("-inf")
         self._successes = self._counted = self._credited = 0
         self._withdrawals_total = self._refusals_total = 0
@@ -191,15 +197,20 @@ class RetryBudget:
         """Learn how much traffic there is; not at every success, because they are many."""
         self._credit()
         self._capacity = self._capacity_at(now)
-        self._traffic.add(now, self._successes - self._counted)
+        self._traffic = more(self._traffic_at(now), self._successes - self._counted)
+        self._counted_at = now
         self._counted = self._successes
         self._due = now + self._config.seconds / _TICKS
 
     def _capacity_at(self, now: float) -> float:
         if now < self._due:
             return self._capacity
-        lately = self._traffic.total(now) + self._successes - self._counted
+        lately = sum(self._traffic_at(now)) + self._successes - self._counted
         return max(self._config.floor, float(lately))
+
+    def _traffic_at(self, now: float) -> Sequence[int]:
+        span = self._config.span
+        return span.aged(self._traffic, span.tick(now) - span.tick(self._counted_at))
 
     def _credit(self) -> None:
         self._balance = self._worth()

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from .checking import check_finite, check_whole
-from .measure import RollingCount
+from .measure import RollingCount, Span, more
 
 __all__ = ["OutcomeWindow", "Tally", "WindowConfig"]
 
@@ -41,6 +42,9 @@ class WindowConfig:
     size: int = 100
     span: float = 1.0
     age: float = 300.0
+    #: The last *span* and the last *age* seconds in buckets; with *span* 0 both are the same.
+    recent: Span = field(init=False, repr=False, compare=False)
+    aged: Span = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a window that could never hold anything."""
@@ -52,6 +56,8 @@ class WindowConfig:
         if self.age < self.span or self.age <= 0:
             message = "WindowConfig: age must be above 0 and at least span; raise age"
             raise ValueError(message)
+        object.__setattr__(self, "recent", Span(self.span or self.age, _SPAN_BUCKETS))
+        object.__setattr__(self, "aged", Span(self.age, _AGE_BUCKETS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +128,8 @@ class OutcomeWindow:
         self._streak = self._failed_last = 0
         self.streak_since = 0.0
         self._failures = self._slow = _NOTHING
-        self._recent = self._in_span()
-        self._aged = RollingCount(self._config.age, _AGE_BUCKETS)
+        self._recent: Sequence[int] = b""
+        self._aged: Sequence[int] = b""
         self._since = 0.0
         self._due_at = _DUE
 
@@ -159,8 +165,9 @@ class OutcomeWindow:
 
     def tally(self, now: float) -> Tally:
         """What the window holds. Looking changes nothing."""
-        counted = min(self._config.size, self._how_many(self._aged, now))
-        recent = self._how_many(self._recent, now) if self._config.span else 0
+        config = self._config
+        counted = min(config.size, self._how_many(config.aged, self._aged, now))
+        recent = self._how_many(config.recent, self._recent, now) if config.span else 0
         failures, slow = self._failures, self._slow
         if recent > counted:
             return Tally(recent, failures.recent.total(now), slow.recent.total(now))
@@ -176,19 +183,22 @@ class OutcomeWindow:
             return (True,) * count
         return tuple(number not in failed for number in range(oldest + 1, self.outcomes + 1))
 
-    def _how_many(self, counts: RollingCount, now: float) -> int:
+    def _how_many(self, span: Span, amounts: Sequence[int], now: float) -> int:
+        age = span.tick(now) - span.tick(self._since)
         latest = self.outcomes - self._counted
-        return counts.total(now) + (latest if counts.keeps(self._since, now) else 0)
+        return sum(span.aged(amounts, age)) + (latest if age <= span.ticks else 0)
 
     def _roll(self, now: float) -> None:
         """A bucket has ended: count what came in it."""
-        counts = self._recent, self._aged
-        for each in counts:
-            each.add(self._since, self.outcomes - self._counted)
-            each.forget(now)
+        self._recent = self._counted_in(self._config.recent, self._recent, now)
+        self._aged = self._counted_in(self._config.aged, self._aged, now)
         self._counted = self.outcomes
         self._since = now
-        self._due_at = min(each.next_edge(now) for each in counts)
+        self._due_at = min(self._config.recent.next_edge(now), self._config.aged.next_edge(now))
+
+    def _counted_in(self, span: Span, amounts: Sequence[int], now: float) -> Sequence[int]:
+        age = span.tick(now) - span.tick(self._since)
+        return span.aged(more(amounts, self.outcomes - self._counted), age)
 
     def _in_span(self) -> RollingCount:
         return RollingCount(self._config.span or self._config.age, _SPAN_BUCKETS)

@@ -23,7 +23,6 @@ from ..resilience import (
     RateLimiter,
     RateLimiterConfig,
     RateLimiterStats,
-    RollingCount,
     Spent,
 )
 from .account import Account
@@ -105,11 +104,14 @@ class SharedLimiter(RateLimiter):
         """Go back to what *row* says; a pause stays, for it may only grow."""
         head, body = row
         state = json.loads(head)
+        pending = {meter: state["pending"].get(meter.weight, (0.0, 0)) for meter in self._meters}
         if body != self._body or self._body_rolls != self._rolls():
-            self._recall_buckets(json.loads(body))
+            told = json.loads(body)
+            for meter, (since, _) in pending.items():
+                meter.recall(since, told.get(meter.weight, {}))
             self._body, self._body_rolls = body, self._rolls()
-        for meter in self._meters:
-            meter.resume(*state["pending"].get(meter.weight, (0.0, 0)))
+        for meter, (since, amount) in pending.items():
+            meter.resume(since, amount)
         self._paused_until = max(self._paused_until, state["paused_until"])
         self._due_at = _DUE
 
@@ -127,21 +129,8 @@ class SharedLimiter(RateLimiter):
         return sum(meter.rolls_total for meter in self._meters)
 
     def _tell_buckets(self) -> str:
-        told = {
-            meter.weight: {repr(window.span): window.buckets() for window in meter.windows}
-            for meter in self._meters
-        }
+        told = {meter.weight: meter.tell() for meter in self._meters}
         return json.dumps(told, separators=(",", ":"))
-
-    def _recall_buckets(self, told: dict[str, dict[str, tuple[int, list[int]]]]) -> None:
-        for meter in self._meters:
-            spans = told.get(meter.weight, {})
-            for window in meter.windows:
-                window.refill(*spans.get(repr(window.span), _none(window)))
-
-
-def _none(window: RollingCount) -> tuple[int, list[int]]:
-    return 0, [0] * (window.ticks + 1)
 
 
 def _nothing() -> None:

@@ -70,6 +70,16 @@ def test_what_is_too_wide_for_an_array_is_counted_bucket_by_bucket():
     assert counts.take_back(1.0, HUGE - 5) == HUGE - 5
     assert counts.total(11.5) == 7
     assert counts.total(12.5) == 2
-    again = RollingCount(10.0, ticks=10)
-    again.refill(*counts.buckets())
-    assert again.buckets() == counts.buckets()
+
+
+def test_a_bill_of_any_size_is_read_again_from_its_file(clock, tmp_path):
+    for expected in (0, HUGE):
+        store = SQLiteStore(tmp_path / "state.db", clock=clock)
+        gate = store.limiter("tokens", _config(90_000))
+        assert gate.stats().windows[0].used == expected
+        if not expected:
+            gate.admit(Ask(tokens=10)).settle(Success(Spent(tokens=HUGE)))
+            clock.advance(2)
+            gate.admit(Ask(tokens=10))
+            gate.pause(1.0)
+        store.close()

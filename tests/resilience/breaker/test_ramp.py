@@ -3,6 +3,7 @@
 import pytest
 
 from koo.resilience import ONE_REQUEST, SUCCESS, Permit, State
+from koo.resilience.gate import HeldPermit
 from koo.testing import FakeClock
 
 from ..tools import FAILED, WRONG, admitted, breaker, call, calls, refused, trip
@@ -156,7 +157,7 @@ def test_a_breaker_forced_closed_is_as_quick_as_a_closed_one(clock):
     gate = breaker(clock)
     trip(gate)
     gate.force_close()
-    assert type(admitted(gate)) is Permit
+    assert not isinstance(admitted(gate), HeldPermit)
 
 
 def test_what_was_in_flight_on_the_ramp_still_counts_after_it(clock):

@@ -16,6 +16,7 @@ from koo.resilience import (
     Spent,
     Success,
 )
+from koo.resilience.limiter import _Meter
 from koo.testing import FakeClock
 
 from ..tools import admitted, call, refused
@@ -345,3 +346,13 @@ def test_while_somebody_waits_a_newcomer_joins_the_end_even_if_it_would_fit(cloc
 def test_a_limiter_that_makes_no_sense_is_refused_at_birth(make, sentence):
     with pytest.raises(ValueError, match=f"^{sentence}$"):
         make()
+
+
+def test_who_looks_at_the_clock_before_another_process_does_lets_nothing_go_too_early():
+    """What is in a file is of the other's moment, which may be a little later."""
+    meter = _Meter("requests", (Limit(10, 64.0),))
+    meter.roll(10.0)
+    meter.credit -= 4
+    meter.roll(11.0)
+    meter.roll(10.9)
+    assert [stats.used for at in (74.5, 75.1) for stats in meter.stats(at)] == [4, 0]

@@ -9,6 +9,7 @@ from array import array
 import pytest
 
 from koo.resilience import Counter, Histogram, HistogramStats, RollingCount
+from koo.resilience.measure import Span, less, more
 
 
 def recorded(*seconds):
@@ -141,14 +142,19 @@ def test_a_rolling_count_never_misses_what_is_younger_than_its_span(seed):
 def test_looking_at_a_rolling_count_changes_nothing():
     count = RollingCount(60, 60)
     count.add(0.0, 5)
-    assert (count.total(500), count.kept, count.total(1)) == (0, 5, 5)
+    assert (count.total(500), count.total(1)) == (0, 5)
 
 
 def test_a_rolling_count_keeps_what_it_has_not_been_told_to_forget():
     count = RollingCount(60, 60)
     count.add(0.0, 5)
     count.forget(61.5)
-    assert count.kept == 0
+    assert count.total(0.0) == 0
+
+
+def test_it_says_whether_what_is_counted_at_a_moment_still_counts():
+    count = RollingCount(60, 60)
+    assert [count.keeps(10.5, now) for now in (10.5, 70.9, 71.0)] == [True, True, False]
 
 
 def test_taking_back_uncounts_at_its_own_moment():
@@ -159,7 +165,7 @@ def test_taking_back_uncounts_at_its_own_moment():
     assert count.take_back(0.5, 3) == 2
     assert count.take_back(15.0, 1) == 0
     assert count.take_back(-5.0, 1) == 0
-    assert count.kept == 2
+    assert count.total(30.0) == 2
 
 
 def test_taking_back_reaches_as_far_as_the_oldest_bucket_that_counts():
@@ -168,13 +174,13 @@ def test_taking_back_reaches_as_far_as_the_oldest_bucket_that_counts():
     count.forget(160.9)
     assert count.take_back(100.5, 1) == 1
     count.forget(161.0)
-    assert (count.kept, count.take_back(100.5, 1)) == (0, 0)
+    assert (count.total(161.0), count.take_back(100.5, 1)) == (0, 0)
 
 
 def test_what_was_counted_just_now_can_be_taken_back():
     count = RollingCount(60, 60)
     count.add(100.0, 5)
-    assert (count.take_back(100.5, 2), count.kept) == (2, 3)
+    assert count.take_back(100.5, 2) == 2
     assert (count.total(160.5), count.total(161.0)) == (3, 0)
 
 
@@ -182,7 +188,7 @@ def test_taking_back_what_left_long_ago_or_has_not_come_is_nothing():
     count = RollingCount(60, 60)
     count.add(500.0, 2)
     assert count.take_back(100.0, 1) == count.take_back(501.0, 1) == 0
-    assert count.kept == 2
+    assert count.total(500.0) == 2
 
 
 def test_taking_back_never_reaches_into_another_round_of_buckets():
@@ -208,41 +214,46 @@ def test_what_was_taken_back_from_the_latest_bucket_does_not_leave_it_again():
 def test_a_rolling_count_counts_ones_in_sixty_buckets_unless_told_otherwise():
     count = RollingCount(60)
     count.add(0.5)
-    assert (count.kept, count.next_edge(0.5)) == (1, 1.0)
+    assert (count.span, count.total(0.5), count.next_edge(0.5)) == (60, 1, 1.0)
+
+
+def held(span, *counted):
+    """What *counted*, as (moment, amount), comes to; and the number of the latest bucket."""
+    amounts, latest = b"", 0
+    for moment, amount in counted:
+        amounts = more(span.aged(amounts, span.tick(moment) - latest), amount)
+        latest = span.tick(moment)
+    return amounts, latest
 
 
 def test_what_need_not_leave_has_left_already():
-    count = RollingCount(60, 60)
-    count.add(500.0, 2)
-    assert count.leaves_at(0) == 0
-    assert count.leaves_at(1) == pytest.approx(561)
+    span = Span(60, 60)
+    amounts = held(span, (500.0, 2))
+    assert span.leaves_at(*amounts, 0) == 0
+    assert span.leaves_at(*amounts, 1) == pytest.approx(561)
 
 
 def test_it_says_when_enough_will_have_left():
-    count = RollingCount(60, 60)
-    assert count.leaves_at(0) == 0
-    assert count.leaves_at(5) == 0
-    count.add(0.0, 5)
-    count.add(30.0, 2)
-    assert count.leaves_at(5) == pytest.approx(61)
-    assert count.leaves_at(6) == pytest.approx(91)
-    moment = count.leaves_at(6)
-    assert count.total(moment) == 0
+    span = Span(60, 60)
+    assert span.leaves_at(b"", 0, 0) == span.leaves_at(b"", 0, 5) == 0
+    amounts = held(span, (0.0, 5), (30.0, 2))
+    assert span.leaves_at(*amounts, 5) == pytest.approx(61)
+    assert span.leaves_at(*amounts, 6) == pytest.approx(91)
 
 
 def test_more_than_is_kept_has_left_when_all_has():
-    count = RollingCount(60, 60)
-    for now in (0.0, 1.0, 59.0):
-        count.add(now, 5)
-    assert count.leaves_at(99) == count.leaves_at(15) == pytest.approx(120)
+    span = Span(60, 60)
+    amounts = held(span, (0.0, 5), (1.0, 5), (59.0, 5))
+    assert span.leaves_at(*amounts, 99) == span.leaves_at(*amounts, 15) == pytest.approx(120)
 
 
 def test_what_was_counted_at_a_moment_is_gone_when_it_is_said_to_be():
-    count = RollingCount(60, 60)
-    count.add(30.5, 2)
-    gone_at = count.gone_at(30.5)
-    assert gone_at == count.leaves_at(2) == pytest.approx(91)
-    assert (count.total(gone_at - 1e-6), count.total(gone_at)) == (2, 0)
+    span = Span(60, 60)
+    amounts, latest = held(span, (30.5, 2))
+    gone_at = span.left_at(latest)
+    assert gone_at == span.leaves_at(amounts, latest, 2) == pytest.approx(91)
+    left = [sum(span.aged(amounts, span.tick(at) - latest)) for at in (gone_at - 1e-6, gone_at)]
+    assert left == [2, 0]
 
 
 def test_the_bucket_of_a_moment_ends_after_it():
@@ -251,19 +262,18 @@ def test_the_bucket_of_a_moment_ends_after_it():
     assert count.next_edge(60 / 64) == pytest.approx(120 / 64)
 
 
-@pytest.mark.parametrize("most", [2**16 - 1, 2**32 - 1])
-def test_a_histogram_widens_before_it_would_overflow(most):
+def test_a_histogram_counts_on_when_a_byte_is_full():
     histogram = Histogram()
-    histogram.record(1.0)
-    code = "H" if most == 2**16 - 1 else "I"
-    histogram._buckets = array(code, histogram._buckets)
-    place = histogram._buckets.index(1)
-    histogram._buckets[place] = most
-    histogram.record(1.0)
-    assert histogram.count == most + 1
+    for _ in range(256):
+        histogram.record(1.0)
+    assert histogram.count == 256
+    histogram.record(4.0)
+    histogram.record(1e-6)
+    assert histogram.stats().count == 258
+    assert histogram.stats().quantile(1.0) == pytest.approx(4.0, rel=0.2)
 
 
-@pytest.mark.parametrize("amount", [2**16 - 1, 2**16, 2**32 - 1, 2**32, 2**40])
+@pytest.mark.parametrize("amount", [2**8, 2**16 - 1, 2**16, 2**32 - 1, 2**32, 2**40, 2**80])
 def test_a_rolling_count_counts_any_amount(amount):
     count = RollingCount(60.0)
     count.add(1.0, amount)
@@ -273,29 +283,30 @@ def test_a_rolling_count_counts_any_amount(amount):
     assert count.total(3.0) == 1
 
 
-def test_a_rolling_count_is_filled_again_from_what_it_told():
-    """Whatever it has counted since counts for nothing; whatever comes then counts as before."""
-    for moments in ([], [0.5], [0.5, 3.2, 3.3], [7.0], [0.1, 700.0], [float(n) for n in range(90)]):
-        count, other = RollingCount(60.0, 64), RollingCount(60.0, 64)
-        for moment in moments:
-            count.add(moment, 300)
-        other.add(2000.0, 5)
-        other.refill(*count.buckets())
-        assert (other.kept, other.buckets()) == (count.kept, count.buckets())
-        last = moments[-1] if moments else 0.0
-        for wait in (0.0, 1.0, 20.0, 61.0, 200.0):
-            assert other.total(last + wait) == count.total(last + wait)
-        for one in (count, other):
-            one.add(last + 5.0, 2)
-        assert other.buckets() == count.buckets()
+def test_amounts_take_no_more_bytes_than_they_need():
+    assert more(b"", 255) == b"\xff"
+    assert more(b"\xff\x01", 1) == b"\xff\x02"
+    wide = more(b"\x01\xff", 1)
+    assert (wide, wide.itemsize) == (array("H", [1, 256]), 2)
+    assert more(wide, 2**16).itemsize == 4
+    assert more(wide, 2**64) == [1, 2**64 + 256]
+    assert less(wide, 1, 0) == b"\x01\xff"
 
 
-def test_a_rolling_count_tells_its_buckets_oldest_first():
-    count = RollingCount(4.0, 4)
-    assert count.buckets() == (0, [0, 0, 0, 0, 0])
-    count.add(1.0, 1)
-    assert count.buckets() == (1, [0, 0, 0, 0, 1])
-    count.add(3.0, 2)
-    assert count.buckets() == (3, [0, 0, 1, 0, 2])
-    count.add(6.0, 3)
-    assert count.buckets() == (6, [0, 2, 0, 0, 3])
+def test_what_adds_up_to_nothing_is_forgotten_when_its_bucket_ends():
+    """More may have been taken back than its bucket held, when the bucket before had it."""
+    span = Span(60, 60)
+    amounts = array("q", [1, -1])
+    assert span.aged(amounts, 1) == b""
+    assert sum(span.aged(array("q", [2, -1]), 1)) == 1
+    assert span.aged(array("q", [3, -1, 1, -2, 2]), 57) == b""
+    assert less(amounts, 1, 0) is amounts
+
+
+def test_amounts_end_with_the_bucket_they_are_aged_to():
+    span = Span(4.0, 4)
+    assert span.aged(b"\x01", 0) == b"\x01"
+    assert span.aged(b"\x01", 2) == b"\x01\x00\x00"
+    assert span.aged(b"\x02\x00\x03", 3) == b"\x03\x00\x00\x00"
+    assert span.aged(array("H", [300, 0, 1]), 4) == b"\x01\x00\x00\x00\x00"
+    assert span.aged(array("H", [300, 0, 1]), 5) == span.aged(b"", 3) == b""

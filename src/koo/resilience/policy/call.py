@@ -352,7 +352,7 @@ def admit_all(
     """Add every gate's permit for a call inside *outer* to *permits*, or none: the refusal."""
     for gate in policy.gates:
         answer = gate.admit(ask)
-        if not isinstance(answer, Rejected):
+        if isinstance(answer, Permit):
             permits.append(answer)
         elif outer is None or not is_part_of_a_probe(gate, outer):
             if permits:
