@@ -144,7 +144,7 @@ class RollingCount:
     when the first of them is over.
     """
 
-    __slots__ = ("_fresh", "_latest", "_ring", "kept", "span", "ticks")
+    __slots__ = ("_due_at", "_fresh", "_latest", "_ring", "kept", "span", "ticks")
 
     def __init__(self, span: float, ticks: int = 60) -> None:
         self.span = span
@@ -152,11 +152,14 @@ class RollingCount:
         self.kept = 0
         self._latest = 0
         self._fresh = 0
+        # Before it the latest bucket has not ended for certain; afterwards somebody must look.
+        self._due_at = float("-inf")
         self._ring: array[int] | list[int] = _NO_COUNTS
 
     def add(self, now: float, amount: int = 1) -> None:
         """Count *amount* at the moment *now* (monotonic seconds)."""
-        self.forget(now)
+        if now >= self._due_at:
+            self.forget(now)
         self._fresh += amount
         self.kept += amount
 
@@ -184,6 +187,8 @@ class RollingCount:
         else:
             self._ring = _NO_COUNTS
         self._latest, self._fresh = tick, 0
+        # A hair less than the bucket's end, so that rounding can't keep it beyond that.
+        self._due_at = self.next_edge(now) * (1 - 1e-12)
 
     def total(self, now: float) -> int:
         """What was counted in the last *span* seconds. Looking changes nothing."""
@@ -219,6 +224,7 @@ class RollingCount:
         """Hold what ``buckets`` told of a count with the same span and ticks."""
         *older, self._fresh = amounts
         self._latest, self.kept = latest, sum(amounts)
+        self._due_at = float("-inf")
         self._ring = array("B", bytes(self.ticks)) if any(older) else _NO_COUNTS
         for place, amount in enumerate(older if self._ring else ()):
             self._put((latest + place) % self.ticks, amount)

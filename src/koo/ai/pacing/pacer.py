@@ -279,6 +279,8 @@ class Pacer(LinedGate):
         return overloads > _STRAY and overloads >= _OVERLOADED_SHARE * self._seen.total(now)
 
     def _rate(self, now: float) -> float:
+        if self._additive.rate is None and now >= self._ramp.ends_at:
+            return inf
         return min(self._additive.at(now), self._ramp.at(now))
 
     def _window_stats(self, now: float) -> Iterator[LearnedWindowStats]:

@@ -136,12 +136,12 @@ _SLOPES: Final = {Urge.EASE: _Slope(2.0, 30.0), Urge.GROW_SLOWLY: _Slope(1.5, 90
 class Ramp:
     """A rate that begins at half of what it was and rises with time, until twice that."""
 
-    __slots__ = ("_begun_at", "_cut_at", "_ends_at", "_slope", "_start")
+    __slots__ = ("_begun_at", "_cut_at", "_slope", "_start", "ends_at")
 
     def __init__(self) -> None:
         self._slope = _SLOPES[Urge.EASE]
         self._begun_at = self._start = 0.0
-        self._ends_at = -inf
+        self.ends_at = -inf
         self._cut_at = 0
 
     def begin(self, urge: Urge, seen: float, newest: int, *, number: int, now: float) -> bool:
@@ -152,13 +152,13 @@ class Ramp:
         before = max(2 * _LOWEST, min(rate, seen))
         self._slope = _SLOPES[urge]
         self._begun_at, self._start = now, _START * before
-        self._ends_at = now + self._slope.seconds * log(_END / _START, self._slope.factor)
+        self.ends_at = now + self._slope.seconds * log(_END / _START, self._slope.factor)
         self._cut_at = newest
         return True
 
     def at(self, now: float) -> float:
         """The rate at *now*; infinite without a ramp."""
-        if now >= self._ends_at:
+        if now >= self.ends_at:
             return inf
         steps = (now - self._begun_at) / self._slope.seconds
         return self._start * float(self._slope.factor**steps)

@@ -30,6 +30,7 @@ from ...errors import (
     StreamTruncatedError,
 )
 from ...resilience import SYSTEM_CLOCK, Clock, trace_headers
+from ...values import quickly_made
 from ..asking import Question
 from ..config import ServiceConfig, trust_in
 from ..pacing import Told, Urge, named_wait, read_windows, their_time, without_windows
@@ -56,6 +57,7 @@ _WHOLE: Final = frozenset({"application/json", "text/html"})
 _AS_EVENTS: Final = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class _Reply:
     """What came back: headers with lower-case names, and the document or None.
@@ -246,7 +248,7 @@ class HTTPProvider:
             method,
             self._config.base_url + path,
             data=body,
-            headers={**headers, **trace_headers()},
+            headers={**headers, **traced} if (traced := trace_headers()) else headers,
             allow_redirects=False,
             proxy=self._config.proxy or None,
             ssl=self._trust,

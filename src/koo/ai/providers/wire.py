@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 from typing import ClassVar, Final, Protocol, TypeAlias
 
+from ...values import quickly_made
 from ..asking import Part, Question, Thought, ToolCall
 from ..provider import Usage
 from ..verdicts import Rule, Surface
@@ -45,6 +46,7 @@ _NANO: Final = 10**9
 _read: Final = json.JSONDecoder(parse_float=Decimal).decode
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a good answer holds; *refused*: the service would not say it."""
