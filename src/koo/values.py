@@ -11,6 +11,7 @@ setter is found once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
 from functools import update_wrapper
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ def quickly_made(kind: type[T]) -> type[T]:
     steps = [f"set_{field.name}(self, {field.name})" for field in given]
     if hasattr(kind, "__post_init__"):
         steps.append("self.__post_init__()")
-    head = f"def __init__(self, {', '.join(map(_parameter, given))}):"
+    head = f"def __init__(self, {', '.join(_parameters(given))}):"
     exec("\n ".join([head, *steps]), scope)  # noqa: S102 - as dataclasses do, of the same names
     setattr(kind, "__init__", update_wrapper(scope["__init__"], kind.__init__))  # noqa: B010 - a type checker knows the old one
     return kind
@@ -36,6 +37,12 @@ def quickly_made(kind: type[T]) -> type[T]:
 
 def _setter(kind: type, field: Field[Any]) -> object:
     return getattr(kind, field.name).__set__
+
+
+def _parameters(given: list[Field[Any]]) -> Iterator[str]:
+    yield from (_parameter(field) for field in given if not field.kw_only)
+    named = [_parameter(field) for field in given if field.kw_only]
+    yield from ["*", *named] if named else ()
 
 
 def _parameter(field: Field[Any]) -> str:

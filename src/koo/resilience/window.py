@@ -18,6 +18,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
 
+from ..values import quickly_made
 from .checking import check_finite, check_whole
 from .measure import RollingCount
 
@@ -54,6 +55,7 @@ class WindowConfig:
             raise ValueError(message)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Tally:
     """What a window holds at one moment."""

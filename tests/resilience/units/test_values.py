@@ -39,6 +39,13 @@ class Heir(Quick):
     three: object = None
 
 
+@quickly_made
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    one: int
+    two: int = 2
+
+
 @pytest.mark.parametrize(
     ("args", "kwargs"), [((4,), {}), ((4, "2"), {}), ((), {"one": 4}), ((4,), {"two": "2"})]
 )
@@ -73,3 +80,9 @@ def test_one_with_another_field_is_checked_again():
 def test_an_heir_has_the_fields_of_both():
     assert Heir(4, "2", "3") == Heir(three="3", two="2", one=4)
     assert Heir(4).half == 2
+
+
+def test_fields_that_want_their_names_are_given_by_them():
+    assert Named(one=1) == Named(two=2, one=1)
+    with pytest.raises(TypeError):
+        Named(1)

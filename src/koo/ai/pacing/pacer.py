@@ -34,6 +34,7 @@ from ...resilience import (
     ignore,
     tell,
 )
+from ...values import quickly_made
 from .models import Model, PacedPermit, minus
 from .rate import Additive, Ramp
 from .told import PacedAsk, Told, Urge, amounts
@@ -56,6 +57,7 @@ _MOST_MODELS: Final = 100
 _ONLY: Final = (None,)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class PacerStats:
     """A photograph of a pacer: the *windows* told, and the calls *per_minute* (None: untaught)."""
