@@ -61,8 +61,9 @@ async def imports(effort: Effort) -> Sequence[Section]:
             Figure(f"{name}: memory after it", median(held for _, held in rounds), "MB"),
         ]
     method = (
-        f"Fresh processes that find their bytecode; medians of {effort.starts} interleaved rounds of processor time."
-        " Most of koo.ai's is aiohttp's, which reads the system's certificates at its import."
+        f"Fresh processes that find their bytecode; medians of {effort.starts} interleaved rounds"
+        " of processor time. Most of koo.ai's is aiohttp's, which reads the system's certificates"
+        " at its import."
     )
     return [Section("Import", method, figures)]
 

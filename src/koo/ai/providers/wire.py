@@ -188,9 +188,11 @@ def more_than_text(parts: Iterable[Part]) -> tuple[Part, ...]:
     return tuple(kept) if any(isinstance(part, ToolCall | Thought) for part in kept) else ()
 
 
-def number_at(document: object, *path: str | int) -> int:
-    """The count at *path*, 0 if there is none; ValueError if it is not a count."""
-    found = dig(document, *path)
+def number_at(document: object, name: str, *path: str) -> int:
+    """The count at *name* and *path*, 0 if there is none; ValueError if it is not a count."""
+    found = document.get(name) if isinstance(document, dict) else None
+    if path:
+        found = dig(found, *path)
     if found is None:
         return 0
     if isinstance(found, int) and not isinstance(found, bool):
