@@ -51,6 +51,7 @@ _MODEL: Final = re.compile(r"[\w.:/@+-]{1,200}", re.ASCII)
 _WORD: Final = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _LONGEST_WORD: Final = 64
+_GOOD: Final = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _NOTHING_TOLD: Final = Told()
 _NO_LIST: Final = frozenset({403, 404, 405})
 #: What says that no events will come, whatever was asked for.
@@ -358,7 +359,7 @@ async def _read(response: ClientResponse) -> object:
 
 
 def _is_good(status: int) -> bool:
-    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+    return status in _GOOD
 
 
 def _word(text: str) -> str:
