@@ -141,8 +141,9 @@ class OpenAI:
 
         Some never send the ``[DONE]`` that follows it, some count in every chunk.
         """
-        delta = dig(document, "choices", 0, "delta")
-        if finish := text_at(document, "choices", 0, "finish_reason"):
+        choice = dig(document, "choices", 0)
+        delta = dig(choice, "delta")
+        if finish := text_at(choice, "finish_reason"):
             hearing.finish, hearing.is_whole = finish, finish != "error"
         if dig(delta, "refusal") or finish == "content_filter":
             hearing.refused = True
