@@ -14,12 +14,14 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from ..values import quickly_made
 from .asking import Message, Part, Question, ToolCall, said
 from .pacing import Told
 
 __all__ = ["NOTHING", "Completion", "Heard", "Provider", "Request", "Usage"]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a request used, as the vendor counted it.
@@ -38,8 +40,8 @@ class Usage:
 
     def __post_init__(self) -> None:
         """Refuse counts below nothing: they would lower a bill."""
-        counts = (self.input_tokens, self.output_tokens, self.nanousd or 0)
-        if min(counts) < 0 or (self.parts and any(count < 0 for _, count in self.parts)):
+        is_negative = self.input_tokens < 0 or self.output_tokens < 0 or (self.nanousd or 0) < 0
+        if is_negative or (self.parts and any(count < 0 for _, count in self.parts)):
             raise ValueError("Usage: a count is negative; treat the usage as unknown")
 
     @property
@@ -51,6 +53,7 @@ class Usage:
 NOTHING: Final = Usage(nanousd=0)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Completion:
     """One answer: its *text*, why it ended (*finish*), its *usage* (None: unknown).
@@ -96,6 +99,7 @@ class Heard:
         return "".join(self.pieces)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Request:
     """A question in its vendor's words, ready to be sent as often as needed.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
+from operator import attrgetter, is_
 from typing import Final, Protocol, TypeVar
 
 from .asking import Message, Prompt, Purse, Question, Tool, ToolCall
@@ -117,11 +118,13 @@ def _is_warmth(prompt: Prompt) -> bool:
     return warmth is None or (_is_number(warmth) and warmth >= 0)
 
 
-_OF_A_PROMPT: Final[tuple[tuple[Callable[[Prompt], bool], str], ...]] = (
+_OF_ITS_MESSAGES: Final[tuple[tuple[Callable[[Prompt], bool], str], ...]] = (
     (_is_told, "the prompt must be text, or a list of Message"),
     (_says_something, "the prompt is empty; send some text"),
     (_is_answerable, "the last message must be the user's; what the model said comes before it"),
     (_is_every_call_answered, "each ToolCall needs its ToolResult in the very next message"),
+)
+_OF_THE_REST: Final[tuple[tuple[Callable[[Prompt], bool], str], ...]] = (
     (lambda prompt: prompt.system is None or _is_text(prompt.system), "system must be text"),
     (_is_warmth, "temperature must be 0 or more"),
     (_are_tools, "tools must be a list of Tool, each with a name of its own"),
@@ -136,13 +139,20 @@ _OF_A_QUESTION: Final[tuple[tuple[Callable[[Question], bool], str], ...]] = (
     (lambda asked: _is_text(asked.model), "model must be the name of one"),
     (lambda asked: _is_count(asked.max_tokens), "max_tokens must be a whole number from 1 on"),
 )
+_rest: Final = attrgetter("system", "temperature", "tools", "tool_choice", "schema", "max_cost")
+_NOTHING_MORE: Final = _rest(Prompt(""))
 
 
 def complaint(question: Question, *timeouts: float | None) -> str | None:
     """What is wrong with *question* or a timeout in seconds; None if nothing is."""
-    if not all(timeout is None or (_is_number(timeout) and timeout > 0) for timeout in timeouts):
-        return "timeout must be above 0 seconds"
-    return _first_wrong(_OF_A_PROMPT, question.prompt) or _first_wrong(_OF_A_QUESTION, question)
+    for timeout in timeouts:
+        if timeout is not None and not (_is_number(timeout) and timeout > 0):
+            return "timeout must be above 0 seconds"
+    prompt = question.prompt
+    wrong = _first_wrong(_OF_ITS_MESSAGES, prompt)
+    if wrong is None and not all(map(is_, _rest(prompt), _NOTHING_MORE)):
+        wrong = _first_wrong(_OF_THE_REST, prompt)
+    return wrong or _first_wrong(_OF_A_QUESTION, question)
 
 
 def _first_wrong(rules: Sequence[tuple[Callable[[T], bool], str]], asked: T) -> str | None:

@@ -18,7 +18,7 @@ from .breaker_circuit import Circuit
 from .breaker_config import BreakerConfig, BreakerStats, Mode, State
 from .breaker_rules import check_lease, check_wait
 from .gate import Permit, TimedPermit, issue
-from .outcome import SUCCESS, Ask, Outcome
+from .outcome import SUCCESS, Ask, Outcome, Success
 
 __all__ = ["BreakerConfig", "BreakerStats", "CircuitBreaker", "Mode", "State"]
 
@@ -56,7 +56,7 @@ class CircuitBreaker(Circuit):
             return
         monotonic = self._monotonic
         now = monotonic()
-        if outcome is SUCCESS and self._plain:
+        if self._plain and (outcome is SUCCESS or isinstance(outcome, Success)):
             self._window.add_success(now)
             return
         self._let_go(permit)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from ..values import quickly_made
 from .checking import check_finite, check_part, check_whole
 from .window import WindowConfig
 
@@ -141,6 +142,7 @@ def _message(name: str, rule: str) -> str:
     return f"BreakerConfig: {name} {rule}"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerStats:
     """A photograph of a circuit breaker.

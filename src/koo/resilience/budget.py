@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from ..errors import BudgetExhausted, Rejected
+from ..values import quickly_made
 from .checking import check_part, check_whole
 from .clock import SYSTEM_CLOCK, Clock
 from .gate import HeldPermit, Permit
@@ -41,6 +42,7 @@ class DailyBudgetConfig:
             raise ValueError(message)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class DailyBudgetStats:
     """A photograph of a daily budget, in nano-dollars.

@@ -25,8 +25,7 @@ def check_whole(config: object, *names: str, optional: tuple[str, ...] = ()) -> 
     """Raise ValueError unless the fields *names* are whole numbers, or *optional* and None."""
     for name in names + optional:
         value = getattr(config, name)
-        # Calls are weighed in these: nearly every one is a plain int.
-        if type(value) is int or _is_whole(value) or (value is None and name in optional):
+        if _is_whole(value) or (value is None and name in optional):
             continue
         raise ValueError(_message(config, name, "a whole number", value))
 

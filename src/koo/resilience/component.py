@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
+from ..values import quickly_made
 from .breaker import BreakerStats, State
 from .measure import HistogramStats
 
@@ -42,6 +43,7 @@ class Health(StrEnum):
     MAINTENANCE = "maintenance"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class CheckStats:
     """The last active check: how it ended, when (*at*, epoch seconds), and in what time.
@@ -70,6 +72,7 @@ class Reading(NamedTuple):
     labels: tuple[tuple[str, str], ...] = ()
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Distribution:
     """One histogram under its name."""

@@ -18,6 +18,7 @@ from operator import itemgetter
 from typing import Final
 
 from ..errors import RateLimited, Rejected
+from ..values import quickly_made
 from .checking import check_finite, check_functions, check_part, check_whole
 from .clock import SYSTEM_CLOCK, Clock
 from .events import LimitPaused, Listener, ignore, tell
@@ -89,6 +90,7 @@ class RateLimiterConfig:
         return tuple(limit for limit in self.limits if limit.weight == weight)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class LimitStats:
     """One window: how much of *limit* is *used*; all of it is free in *reset_after* seconds."""
@@ -101,6 +103,7 @@ class LimitStats:
     reset_after: float
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class RateLimiterStats:
     """A photograph of a rate limiter.

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from itertools import accumulate, zip_longest
 from typing import Final
 
+from ..values import quickly_made
+
 __all__ = ["Counter", "Histogram", "HistogramStats", "RollingCount"]
 
 _PER_OCTAVE: Final = 4
@@ -48,6 +50,7 @@ class Counter:
         self.value += amount
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class HistogramStats:
     """A photograph of a histogram: how many values, their sum in seconds, and the buckets."""

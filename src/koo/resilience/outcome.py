@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
+from ..values import quickly_made
 from .checking import check_finite, check_part, check_truth, check_whole
 from .deadline import Deadline
 
@@ -47,6 +48,7 @@ Weight: TypeAlias = Literal["requests", "tokens", "nanousd"]
 WEIGHTS: Final[tuple[Weight, ...]] = ("requests", "tokens", "nanousd")
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What a call wants before it begins.
@@ -66,16 +68,19 @@ class Ask:
 
     def __post_init__(self) -> None:
         """Refuse weights that would give instead of take."""
-        check_whole(self, *WEIGHTS, "priority")
+        weights = requests, tokens, nanousd = self.requests, self.tokens, self.nanousd
+        # Nearly all are plain ints, and every call is weighed.
+        if not type(requests) is type(tokens) is type(nanousd) is type(self.priority) is int:
+            check_whole(self, *WEIGHTS, "priority")
         if self.deadline is not None:
             check_part("Ask", "deadline", self.deadline, Deadline)
-        weights = self.requests, self.tokens, self.nanousd
-        if min(weights) < 0:
+        if requests < 0 or tokens < 0 or nanousd < 0:
             message = "Ask: weights can't be negative; ask for 0 or more"
             raise ValueError(message)
         object.__setattr__(self, "weights", weights)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Spent:
     """What an attempt really used, in the units of :class:`Ask`."""
@@ -86,8 +91,10 @@ class Spent:
 
     def __post_init__(self) -> None:
         """Refuse what nobody can have used."""
-        check_whole(self, *WEIGHTS)
-        if min(self.weights) < 0:
+        requests, tokens, nanousd = self.requests, self.tokens, self.nanousd
+        if not type(requests) is type(tokens) is type(nanousd) is int:
+            check_whole(self, *WEIGHTS)
+        if requests < 0 or tokens < 0 or nanousd < 0:
             message = "Spent: weights can't be negative; what was not used is 0"
             raise ValueError(message)
 
@@ -97,6 +104,7 @@ class Spent:
         return self.requests, self.tokens, self.nanousd
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Advice:
     """What the answer's headers say of the other side's limits; seconds, None if silent."""
@@ -107,6 +115,8 @@ class Advice:
 
     def __post_init__(self) -> None:
         """Refuse what is no number: a header is a string until somebody reads it."""
+        if self.remaining_requests is self.remaining_tokens is self.reset_after is None:
+            return
         check_whole(self, optional=("remaining_requests", "remaining_tokens"))
         check_finite(self, optional=("reset_after",))
 
@@ -153,6 +163,7 @@ def _check_account(outcome: Outcome) -> None:
         check_part(type(outcome).__name__, "advice", outcome.advice, Advice)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Success:
     """The attempt returned.
@@ -168,6 +179,7 @@ class Success:
         _check_account(self)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Failure:
     """The attempt raised.
@@ -196,6 +208,7 @@ class Failure:
         _check_account(self)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Abandoned:
     """The attempt began and was given up; nobody knows how it would have ended."""

@@ -9,7 +9,7 @@ what is called from there is followed. Without one a step costs a look at a cont
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from functools import wraps
@@ -58,22 +58,27 @@ Self_ = TypeVar("Self_", bound=Named)
 def traced(
     step: str,
 ) -> Callable[
-    [Callable[Concatenate[Self_, P], Awaitable[T]]],
+    [Callable[Concatenate[Self_, P], Coroutine[Any, Any, T]]],
     Callable[Concatenate[Self_, P], Coroutine[Any, Any, T]],
 ]:
     """A decorator for coroutine methods of what has a name: each call is one *step* of it."""
 
     def decorate(
-        method: Callable[Concatenate[Self_, P], Awaitable[T]],
+        method: Callable[Concatenate[Self_, P], Coroutine[Any, Any, T]],
     ) -> Callable[Concatenate[Self_, P], Coroutine[Any, Any, T]]:
         @wraps(method)
-        async def followed(self: Self_, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            with following(step, self.name):
-                return await method(self, *args, **kwargs)
+        def followed(self: Self_, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+            work = method(self, *args, **kwargs)
+            return work if TRACER.get() is None else _follow(step, self.name, work)
 
         return followed
 
     return decorate
+
+
+async def _follow(step: str, component: str, work: Coroutine[Any, Any, T]) -> T:
+    with following(step, component):
+        return await work
 
 
 def trace_headers() -> Mapping[str, str]:

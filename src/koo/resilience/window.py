@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from ..values import quickly_made
 from .checking import check_finite, check_whole
 from .measure import RollingCount, Span, more
 
@@ -60,6 +61,7 @@ class WindowConfig:
         object.__setattr__(self, "aged", Span(self.age, _AGE_BUCKETS))
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Tally:
     """What a window holds at one moment."""

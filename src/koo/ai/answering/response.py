@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from ...resilience import CallOutcome
+from ...values import quickly_made
 from ..asking import Message, Part, ToolCall, said
 from ..provider import Completion, Usage
 
@@ -19,6 +20,7 @@ _CUT_OFF: Final = frozenset(
 )
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Response:
     """One answer. *waited* is the time in line and between *attempts*, in seconds.

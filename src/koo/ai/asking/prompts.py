@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
+from ...values import quickly_made
 from .content import Image, Message, Tool
 from .purse import Purse
 
@@ -19,6 +20,7 @@ __all__ = ["Prompt", "Question", "ToolChoice"]
 ToolChoice: TypeAlias = Literal["auto", "none", "required"] | Tool
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """What is asked, of whichever service; None: as the service's settings say.
@@ -54,6 +56,7 @@ class Prompt:
         return "\n".join(filter(None, (message.text for message in self.messages)))
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Question:
     """*prompt*, put to *model*, which may answer with at most *max_tokens*.

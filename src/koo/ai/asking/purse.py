@@ -18,6 +18,7 @@ from typing import Final, Self
 
 from ...errors import BudgetExhausted, Rejected
 from ...resilience import Ask, Outcome, Permit
+from ...values import quickly_made
 
 __all__ = ["WRONG_COST", "CostLimit", "CostlyAsk", "Purse", "TooDear", "is_cost"]
 
@@ -59,6 +60,7 @@ class Purse:
         return cls(int(max_cost * _NANO))
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class CostlyAsk(Ask):
     """An ask that is paid from *purse*; None: its caller has set no limit."""

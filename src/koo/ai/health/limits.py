@@ -26,6 +26,7 @@ from ...resilience import (
     Store,
     current_permit,
 )
+from ...values import quickly_made
 from ..config import ServiceConfig
 from ..pacing import Keys, LearnedWindowStats, PacedPermit, Pacer, PacerStats, one_key
 from ..provider import Request
@@ -35,8 +36,10 @@ __all__ = ["Limits", "LimitsStats"]
 #: The documented windows in seconds, in the order of the limiter's.
 _WINDOWS: Final = (("minute", 60.0), ("hour", 3600.0), ("day", 86400.0))
 _TOKENS: Final = ("tokens_minute", 60.0)
+_NAMES: Final = tuple(name for name, _ in (*_WINDOWS, _TOKENS))
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class LimitsStats:
     """A photograph of all limits of a service, whose own *model* may be asked with *keys*."""
@@ -156,8 +159,7 @@ def _own(config: ServiceConfig) -> RateLimiterConfig:
 
 def _named(stats: RateLimiterStats) -> Iterator[tuple[str, LimitStats]]:
     """The limiter's windows with their names; that of tokens comes last, if there is one."""
-    names = [name for name, _ in (*_WINDOWS, _TOKENS)]
-    yield from zip(names, stats.windows, strict=False)
+    yield from zip(_NAMES, stats.windows, strict=False)
 
 
 def _spoken(name: str) -> str:

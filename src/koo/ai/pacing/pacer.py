@@ -34,6 +34,7 @@ from ...resilience import (
     ignore,
     tell,
 )
+from ...values import quickly_made
 from .models import Model, PacedPermit, minus
 from .rate import Additive, Ramp
 from .told import PacedAsk, Told, Urge, amounts
@@ -56,6 +57,7 @@ _MOST_MODELS: Final = 100
 _ONLY: Final = (None,)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class PacerStats:
     """A photograph of a pacer: the *windows* told, and the calls *per_minute* (None: untaught)."""
@@ -279,6 +281,8 @@ class Pacer(LinedGate):
         return overloads > _STRAY and overloads >= _OVERLOADED_SHARE * self._seen.total(now)
 
     def _rate(self, now: float) -> float:
+        if self._additive.rate is None and now >= self._ramp.ends_at:
+            return inf
         return min(self._additive.at(now), self._ramp.at(now))
 
     def _window_stats(self, now: float) -> Iterator[LearnedWindowStats]:

@@ -2,8 +2,8 @@
 
                      429, no limit told              overloaded, or grew too fast
     unbounded --------------------------> Additive   --------------------> Ramp
-                  four fifths of what         |      half of what            |
-                  passed lately               |      passed lately           |
+                  four fifths of what passed  |      half of what            |
+                  lately, or nine tenths      |      passed lately           |
                                               |                              |
               each success that had to wait for its turn raises it;  time alone raises it,
               slowly around the rate that was last refused           to twice the rate before
@@ -22,16 +22,18 @@ from .told import Urge
 
 __all__ = ["Additive", "Ramp"]
 
+#: Of a rate that was refused, while nobody knows what is borne.
 _CUT: Final = 0.8
-#: Of what was answered in the last minute, which a vendor that counts by the minute bears.
-_NEARLY: Final = 0.95
-#: So many successes for each call refused win back what a cut took; so the refused stay below
-#: one in as many.
-_SUCCESSES: Final = 500
-_STEP: Final = (1 - _CUT) / _SUCCESSES
+#: The same once a minute was answered; and of what it answered, as who counts by the minute bears.
+_SLIGHT_CUT: Final = 0.9
+_NEARLY: Final = 0.98
+#: So many successes for each call refused win back what a slight cut took; so the refused stay
+#: below one in as many.
+_SUCCESSES: Final = 800
+_STEP: Final = (1 - _SLIGHT_CUT) / _SUCCESSES
 #: Above so much of the rate that was refused, the limit has changed: the rate rises faster.
 _NEAR: Final = 1.25
-_FAR_STEP: Final = 10 * _STEP
+_FAR_STEP: Final = 0.004
 _LOWEST: Final = 1 / 60
 #: Seconds between two calls while each is refused.
 _SHORTEST_HOLD: Final = 1.0
@@ -79,7 +81,7 @@ class Additive:
         if not self._row:
             self._refused = 1
             self.rate = max(_LOWEST, self._borne(seen if self.rate is None else self.rate, now))
-            self._ceiling = self.rate / _CUT
+            self._ceiling = self.rate / _SLIGHT_CUT
         self._cut_at, self._limited_at = newest, now
         self._row += wait is None
         return True
@@ -115,7 +117,7 @@ class Additive:
         answered = self._good.per_second(now)
         if not answered or now - self._good_since < _MINUTE:
             return _CUT * rate
-        return min(_CUT * rate, _NEARLY * answered)
+        return min(_SLIGHT_CUT * rate, _NEARLY * answered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +138,12 @@ _SLOPES: Final = {Urge.EASE: _Slope(2.0, 30.0), Urge.GROW_SLOWLY: _Slope(1.5, 90
 class Ramp:
     """A rate that begins at half of what it was and rises with time, until twice that."""
 
-    __slots__ = ("_begun_at", "_cut_at", "_ends_at", "_slope", "_start")
+    __slots__ = ("_begun_at", "_cut_at", "_slope", "_start", "ends_at")
 
     def __init__(self) -> None:
         self._slope = _SLOPES[Urge.EASE]
         self._begun_at = self._start = 0.0
-        self._ends_at = -inf
+        self.ends_at = -inf
         self._cut_at = 0
 
     def begin(self, urge: Urge, seen: float, newest: int, *, number: int, now: float) -> bool:
@@ -152,13 +154,13 @@ class Ramp:
         before = max(2 * _LOWEST, min(rate, seen))
         self._slope = _SLOPES[urge]
         self._begun_at, self._start = now, _START * before
-        self._ends_at = now + self._slope.seconds * log(_END / _START, self._slope.factor)
+        self.ends_at = now + self._slope.seconds * log(_END / _START, self._slope.factor)
         self._cut_at = newest
         return True
 
     def at(self, now: float) -> float:
         """The rate at *now*; infinite without a ramp."""
-        if now >= self._ends_at:
+        if now >= self.ends_at:
             return inf
         steps = (now - self._begun_at) / self._slope.seconds
         return self._start * float(self._slope.factor**steps)

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final, Literal, TypeAlias
 
 from ...resilience import Advice, Ask, Spent
+from ...values import quickly_made
 from ..asking.purse import CostlyAsk
 
 __all__ = [
@@ -40,6 +41,7 @@ class Urge(Enum):
     GROW_SLOWLY = "the traffic grew too fast"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class PacedAsk(CostlyAsk):
     """An ask for *model*, of whose tokens *output_tokens* are the answer's."""
@@ -48,6 +50,7 @@ class PacedAsk(CostlyAsk):
     output_tokens: int = 0
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class PacedSpent(Spent):
     """What an attempt used; of its tokens *output_tokens* were the answer's."""
@@ -55,6 +58,7 @@ class PacedSpent(Spent):
     output_tokens: int = 0
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class WindowTold:
     """One limit as an answer tells it: *remaining* of *limit* are left, all in *reset_after* s.
@@ -69,6 +73,7 @@ class WindowTold:
     reset_after: float
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Told(Advice):
     """What an answer tells: its *windows* and its *urge*, heard at the monotonic second *at*.

@@ -37,10 +37,12 @@ class Growing(dict[str, object]):
         """Take what is *told* in addition; null and [] say nothing."""
         for name, value in told.items() if isinstance(told, dict) else ():
             match value:
-                case None | []:
-                    self.setdefault(name, value)
                 case str() if name in manner.pieces:
                     self._pieces(name).append(value)
+                case str():
+                    self[name] = value
+                case None | []:
+                    self.setdefault(name, value)
                 case list() if name in manner.pieces:
                     self._pieces(name).extend(value)
                 case list() if name in manner.places and deepest:

@@ -22,6 +22,7 @@ from http import HTTPStatus
 from typing import Final
 
 from aiohttp import ClientError, ClientResponse, ClientSession
+from multidict import CIMultiDict
 
 from ...errors import (
     ContentRefusedError,
@@ -30,6 +31,7 @@ from ...errors import (
     StreamTruncatedError,
 )
 from ...resilience import SYSTEM_CLOCK, Clock, trace_headers
+from ...values import quickly_made
 from ..asking import Question
 from ..config import ServiceConfig, trust_in
 from ..pacing import Told, Urge, named_wait, read_windows, their_time, without_windows
@@ -49,6 +51,8 @@ _MODEL: Final = re.compile(r"[\w.:/@+-]{1,200}", re.ASCII)
 _WORD: Final = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _LONGEST_WORD: Final = 64
+_GOOD: Final = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
+_NOTHING_TOLD: Final = Told()
 _NO_LIST: Final = frozenset({403, 404, 405})
 #: What says that no events will come, whatever was asked for.
 _WHOLE: Final = frozenset({"application/json", "text/html"})
@@ -56,6 +60,7 @@ _WHOLE: Final = frozenset({"application/json", "text/html"})
 _AS_EVENTS: Final = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class _Reply:
     """What came back: headers with lower-case names, and the document or None.
@@ -85,12 +90,15 @@ class _Reply:
 
     def told(self, urge: Urge = Urge.NONE) -> Told:
         """What it says of the vendor's limits, and what it asks for beside them."""
-        return Told(at=self.at, windows=read_windows(self.headers, self.time), urge=urge)
+        windows = read_windows(self.headers, self.time)
+        if not windows and urge is Urge.NONE:
+            return _NOTHING_TOLD
+        return Told(at=self.at, windows=windows, urge=urge)
 
     @property
     def request_id(self) -> str | None:
         for name in ("request-id", "x-request-id"):
-            if _REQUEST_ID.fullmatch(found := self.headers.get(name, "")):
+            if (found := self.headers.get(name)) and _REQUEST_ID.fullmatch(found):
                 return found
         return None
 
@@ -111,13 +119,15 @@ class HTTPProvider:
         self._sessions = sessions or Sessions()
         self._clock = clock
         self._trust = trust_in(config.ca_bundle) or True
-        self._headers = {
+        headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
             "User-Agent": "koo",
             **wire.headers(config.api_key or ""),
         }
-        self._headers_of_stream = {**self._headers, **_AS_EVENTS}
+        # As aiohttp wants them: it would make them so for each request.
+        self._headers = CIMultiDict(headers)
+        self._headers_of_stream = CIMultiDict({**headers, **_AS_EVENTS})
 
     def prepare(self, question: Question) -> Request:
         """The request for *question*; InvalidRequestError if the wire can't carry it."""
@@ -246,7 +256,7 @@ class HTTPProvider:
             method,
             self._config.base_url + path,
             data=body,
-            headers={**headers, **trace_headers()},
+            headers={**headers, **traced} if (traced := trace_headers()) else headers,
             allow_redirects=False,
             proxy=self._config.proxy or None,
             ssl=self._trust,
@@ -349,7 +359,7 @@ async def _read(response: ClientResponse) -> object:
 
 
 def _is_good(status: int) -> bool:
-    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+    return status in _GOOD
 
 
 def _word(text: str) -> str:

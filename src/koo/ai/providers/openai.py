@@ -132,7 +132,8 @@ class OpenAI:
         if not isinstance(message, dict) or finish == "error" or dig(document, "error"):
             return None
         refused = bool(message.get("refusal")) or finish == "content_filter"
-        usage, parts = self.usage(dig(document, "usage")), more_than_text(self.parts(document))
+        parts = more_than_text(self.parts(document)) if message.get("tool_calls") else ()
+        usage = self.usage(dig(document, "usage"))
         return Answer(_content(message.get("content")), finish, usage, refused, parts)
 
     def hear(self, hearing: Hearing, document: object) -> str:
@@ -140,8 +141,9 @@ class OpenAI:
 
         Some never send the ``[DONE]`` that follows it, some count in every chunk.
         """
-        delta = dig(document, "choices", 0, "delta")
-        if finish := text_at(document, "choices", 0, "finish_reason"):
+        choice = dig(document, "choices", 0)
+        delta = dig(choice, "delta")
+        if finish := text_at(choice, "finish_reason"):
             hearing.finish, hearing.is_whole = finish, finish != "error"
         if dig(delta, "refusal") or finish == "content_filter":
             hearing.refused = True

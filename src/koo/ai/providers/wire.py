@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 from typing import ClassVar, Final, Protocol, TypeAlias
 
+from ...values import quickly_made
 from ..asking import Part, Question, Thought, ToolCall
 from ..provider import Usage
 from ..verdicts import Rule, Surface
@@ -45,6 +46,7 @@ _NANO: Final = 10**9
 _read: Final = json.JSONDecoder(parse_float=Decimal).decode
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a good answer holds; *refused*: the service would not say it."""
@@ -186,9 +188,11 @@ def more_than_text(parts: Iterable[Part]) -> tuple[Part, ...]:
     return tuple(kept) if any(isinstance(part, ToolCall | Thought) for part in kept) else ()
 
 
-def number_at(document: object, *path: str | int) -> int:
-    """The count at *path*, 0 if there is none; ValueError if it is not a count."""
-    found = dig(document, *path)
+def number_at(document: object, name: str, *path: str) -> int:
+    """The count at *name* and *path*, 0 if there is none; ValueError if it is not a count."""
+    found = document.get(name) if isinstance(document, dict) else None
+    if path:
+        found = dig(found, *path)
     if found is None:
         return 0
     if isinstance(found, int) and not isinstance(found, bool):

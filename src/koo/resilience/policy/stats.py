@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from ...errors import Rejected
+from ...values import quickly_made
 from ..measure import Histogram, HistogramStats
 from ..retry import RetryBudget
 from ..timers import Lane
@@ -21,6 +22,7 @@ _NEVER: Final = float("inf")
 T_co = TypeVar("T_co", covariant=True)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class PolicyStats:
     """A photograph of a policy.

@@ -27,8 +27,6 @@ LARGEST_ANSWER: Final = 64 * 2**20
 
 #: What most compatible servers say last.
 _DONE: Final = b"[DONE]"
-#: Where vendors put an error, of the whole stream or of the answer in it.
-_ERRORS: Final = (("error",), ("choices", 0, "error"), ("response", "error"))
 #: What is no document; an event without data is how some show that they live.
 _WORDLESS: Final = frozenset({_DONE, b""})
 #: Seconds for HTTP's own end after a vendor's last word; then the connection is given up.
@@ -109,7 +107,12 @@ class Listener:
 
 
 def _holds_error(document: object) -> bool:
-    return any(dig(document, *path) for path in _ERRORS)
+    """Whether an error stands where vendors put it: of the whole stream, or of the answer in it."""
+    return bool(
+        dig(document, "error")
+        or dig(document, "choices", 0, "error")
+        or dig(document, "response", "error")
+    )
 
 
 async def drain(response: ClientResponse) -> None:

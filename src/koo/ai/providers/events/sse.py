@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from ....values import quickly_made
+
 __all__ = ["Event", "EventReader", "EventTooLarge"]
 
 LARGEST_EVENT: Final = 8 * 2**20
@@ -24,6 +26,7 @@ class EventTooLarge(ValueError):
     """More bytes without an end than any event has."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event; *name* is empty if it has none."""
