@@ -213,6 +213,19 @@ def test_a_silence_is_in_force_shown_kept_and_lifted(stage):
     ]  # fmt: skip
 
 
+def test_a_silence_that_is_sent_twice_under_one_key_is_one(stage):
+    body, token = json.dumps({"reason": "moving"}).encode(), "test-key-for-operating"
+    headers = JSON | {"idempotency-key": "abc-1"}
+    first, second = (
+        stage.ask("POST", SILENCES, token=token, headers=headers, body=body) for _ in range(2)
+    )
+    assert first.json["silence"] == second.json["silence"]
+    assert stage.get(SILENCES).json["silences"] == [first.json["silence"]]
+    assert len(audit(stage)["actions"]) == 1
+    send(stage, SILENCES, reason="moving")
+    assert len(stage.get(SILENCES).json["silences"]) == 2
+
+
 @pytest.mark.parametrize(
     "wish",
     [

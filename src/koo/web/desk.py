@@ -10,8 +10,10 @@ It is told that the line is missing.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 from fastapi import Request
@@ -144,6 +146,13 @@ class Desk:
         event = self._action(component.name, action, reason, request)
         await self._tell(replace(event, before=states[0], after=states[1]), request)
         return states
+
+    def identity(self, request: Request) -> str:
+        """A name for what is wished for: the same one each time that one wish is sent."""
+        wish = self._wish(request)
+        if wish is None:
+            return secrets.token_hex(8)
+        return sha256("\0".join(wish).encode()).hexdigest()[:16]
 
     def _wish(self, request: Request) -> _Wish | None:
         key = request.headers.get("idempotency-key")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
@@ -54,9 +53,13 @@ class _RecordRoutes:
     async def silence(self, request: Request) -> SilenceAnswer:
         """Keep what matches from being told for a while; it is shown as before."""
         wish = await _read_wish(request)
-        now = self.desk.clock.time()
+        now, identity = self.desk.clock.time(), self.desk.identity(request)
+        message = f"what matches is not told for {wish.seconds:.0f} s; that it ends is told"
+        for known in self.records.mute_book.mutes().silences:
+            if known.id == identity:
+                return SilenceAnswer(message, silence_view(known), self.desk.now())
         silence = Silence(
-            id=secrets.token_hex(8),
+            id=identity,
             component=wish.component,
             rule=wish.rule,
             starts=now,
@@ -66,7 +69,6 @@ class _RecordRoutes:
         )
         await self.records.mute_book.silence(silence)
         await self.desk.note(wish.component, f"silenced {wish.rule}", silence.reason, request)
-        message = f"what matches is not told for {wish.seconds:.0f} s; that it ends is told"
         return SilenceAnswer(message, silence_view(silence), self.desk.now())
 
     async def lift(self, silence: str, request: Request) -> SilenceAnswer:
