@@ -112,13 +112,16 @@ def _refuse_in_main_thread(sleep):
 
 
 def _measured(select, waited):
-    """Like *select*; a wait that only time ended (no socket, no thread) is written down."""
+    """Like *select*; a wait that only time ended (no socket, no thread) is written down.
+
+    As long as was asked for: that the machine was busy meanwhile is nobody's wait.
+    """
 
     def measured(self, timeout=None):
         began = time.monotonic()
         ready = select(self, timeout)
         if not ready and threading.current_thread() is threading.main_thread():
-            waited.append(time.monotonic() - began)
+            waited.append(min(time.monotonic() - began, timeout or 0))
         return ready
 
     return measured

@@ -9,7 +9,7 @@ from core.answers import SystemHealth
 from core.config import get_settings
 from core.database import db_manager
 from core.events import counts, event_log, journal, redact
-from core.state import archive, records
+from core.state import records
 from koo.monitoring import Monitor, views
 from services.notifications import courier_of
 
@@ -25,7 +25,7 @@ monitor: Final = Monitor(
     mutes=records.mute_book.mutes,
     redact=redact,
 )
-courier: Final = courier_of(get_settings().telling, monitor, archive, records)
+courier: Final = courier_of(get_settings().telling, monitor, records)
 if courier is not None:
     monitor.add(courier)
 

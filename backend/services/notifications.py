@@ -11,22 +11,19 @@ from contextlib import asynccontextmanager
 
 from core.settings import Telling
 from koo.monitoring import Monitor, Records
-from koo.monitoring.notify import Courier, Outbox, Retelling
+from koo.monitoring.notify import Courier, Retelling
 from koo.resilience import detached
-from koo.stores import Archive
 
 __all__ = ["courier_of", "delivering"]
 
 
-def courier_of(
-    telling: Telling, monitor: Monitor, archive: Archive, records: Records
-) -> Courier | None:
+def courier_of(telling: Telling, monitor: Monitor, records: Records) -> Courier | None:
     """The courier to whom *telling* names of what *monitor* sees; None if it names nobody."""
     if not telling:
         return None
     return Courier(
         monitor.standing,
-        Outbox(archive),
+        records.outbox,
         telling.channels,
         retellings=[Retelling(monitor.heartbeat, one) for one in telling.alertmanagers],
         mutes=records.mute_book.mutes,

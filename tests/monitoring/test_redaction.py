@@ -122,3 +122,7 @@ def test_a_report_without_secrets_is_not_copied(made):
     report = made.database()
     assert redacted(report) is report
     assert redacted(dataclasses.replace(report, check=None, breaker=None)).breaker is None
+
+
+def test_half_characters_become_question_marks_because_no_utf_8_can_say_them():
+    assert redact("caf\udce9.csv, \ud800, café, 日本") == "caf?.csv, ?, café, 日本"

@@ -12,8 +12,8 @@ from koo.resilience import CheckStats, Health, Mode
 def judge(made):
     """The verdict on reports that nobody looked at before."""
 
-    def judge(*reports):
-        return verdict(reports, made.alerts(*reports), made.NOW)
+    def judge(*reports, **more):
+        return verdict(reports, made.alerts(*reports), made.NOW, **more)
 
     return judge
 
@@ -25,18 +25,20 @@ def test_all_well_asks_for_nothing(judge, made):
 
 
 def test_silence_is_not_called_health(judge, made):
-    silent = replace(made.service(), component="store", kind="store", state=Health.UNHEALTHY)
-    assert judge(made.database(), silent).headline == "No alert fires"
+    ill = replace(made.service(), component="store", kind="store", state=Health.RATE_LIMITED)
+    view = judge(made.database(), ill)
+    assert view.headline == "No alert fires"
+    assert view.advice == "1 of 2 components healthy; look at store."
 
 
 def test_an_open_database_circuit_says_it_all(judge, made):
     report = made.database(
         Health.CIRCUIT_OPEN, since=made.NOW - 60, cause="5 of 5 failed", check=made.FAILED_CHECK
     )
-    view = judge(report, made.service("a", Health.DEGRADED))
+    view = judge(report, made.service("a", Health.DEGRADED), refused={"database": 3})
     assert (view.level, view.headline) == ("critical", "Database circuit open")
     assert (view.since, view.why) == (moment(made.NOW - 60), "5 of 5 failed")
-    assert view.costs == "3 calls refused since the process began"
+    assert view.costs == "3 calls refused since it began"
     assert view.safe_action == "check_database"
     assert "Do not reset yet" in view.advice
     assert view.more == 1
@@ -141,7 +143,7 @@ def test_what_costs_nothing_measurable_says_nothing(judge, made):
 
 def test_an_open_circuit_without_a_breaker_to_ask_counts_nothing(judge, made):
     report = made.database(Health.CIRCUIT_OPEN, breaker=None)
-    assert judge(report).costs == "0 calls refused since the process began"
+    assert judge(report).costs == "0 calls refused since it began"
 
 
 def test_an_alert_about_nobody_here_still_makes_a_verdict(made):

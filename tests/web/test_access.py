@@ -245,3 +245,13 @@ def test_of_a_thousand_allowances_the_one_unused_longest_is_forgotten(stage):
         doors.spend("sign-in from 0")
     for _ in range(60):
         doors.spend("sign-in from 1")
+
+
+def test_who_may_only_look_signs_nobody_out_who_may_act():
+    config = AccessConfig(read_token="a-token-to-look", operate_token="a-token-to-act")
+    access = Access(config)
+    _, operator = access.sign_in("a-token-to-act")
+    first, *others = [access.sign_in("a-token-to-look")[1] for _ in range(101)]
+    assert access.cookie(operator).scope == "operate"
+    assert access.cookie(first) is None
+    assert all(map(access.cookie, others))

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from koo.monitoring import Alert, AlertState, Severity
 from koo.resilience import HealthChecked
 from koo.stores import StoreError
 
@@ -166,7 +167,33 @@ def test_records_that_cannot_be_read_are_503_and_say_so(stage, monkeypatch):
     assert answer.headers["retry-after"] == "1"
 
 
+def test_a_state_that_cannot_be_seen_is_not_the_one_that_somebody_decided_on(stage, monkeypatch):
+    outage(stage)
+
+    def broken():
+        raise RuntimeError("no report")
+
+    monkeypatch.setattr(stage.database, "report", broken)
+    path = f"{DATABASE}/reset-circuit-breaker"
+    answer = stage.post(path, headers={"if-match": '"7"'})
+    assert (answer.status, answer.json["code"]) == (412, "state_unknown")
+    assert stage.database.resets == 0
+    assert stage.post(path).status == 200
+
+
 # -- silences and acknowledgements ------------------------------------------------------------
+
+
+def test_a_reason_that_holds_a_key_is_kept_and_shown_without_it(stage):
+    key = "sk-proj-" + "x" * 20
+    silence = send(stage, SILENCES, component="database", reason=f"rotated {key}").json["silence"]
+    assert silence["reason"] == "rotated ***"
+    assert key not in stage.get(SILENCES).body.decode()
+    outage(stage)
+    stage.monitor.observe()
+    send(stage, "/api/v1/monitoring/alerts/database:circuit-open/acknowledge", reason=key)
+    [seen] = stage.records.mute_book.mutes().acknowledgements
+    assert seen.reason == "***"
 
 
 def test_a_silence_is_in_force_shown_kept_and_lifted(stage):
@@ -184,6 +211,19 @@ def test_a_silence_is_in_force_shown_kept_and_lifted(stage):
     assert [(one["component"], one["action"]) for one in audit(stage)["actions"]] == [
         ("database", "lifted silence of *"), ("database", "silenced *"),
     ]  # fmt: skip
+
+
+def test_a_silence_that_is_sent_twice_under_one_key_is_one(stage):
+    body, token = json.dumps({"reason": "moving"}).encode(), "test-key-for-operating"
+    headers = JSON | {"idempotency-key": "abc-1"}
+    first, second = (
+        stage.ask("POST", SILENCES, token=token, headers=headers, body=body) for _ in range(2)
+    )
+    assert first.json["silence"] == second.json["silence"]
+    assert stage.get(SILENCES).json["silences"] == [first.json["silence"]]
+    assert len(audit(stage)["actions"]) == 1
+    send(stage, SILENCES, reason="moving")
+    assert len(stage.get(SILENCES).json["silences"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -211,6 +251,19 @@ def test_a_silence_that_another_process_has_lifted_is_404(stage, monkeypatch):
 
     monkeypatch.setattr(stage.records.mute_book, "lift", gone)
     assert send(stage, f"{SILENCES}/{identity}", "DELETE").json["code"] == "unknown_silence"
+
+
+def test_what_only_another_process_sees_can_be_acknowledged_here(stage):
+    outbox, since = stage.records.outbox, stage.clock.time() - 5
+    seen = Alert(
+        id="ai:claude:circuit-open", severity=Severity.CRITICAL, component="ai:claude", title="T",
+        message="m", cause=None, state=AlertState.FIRING, since=since, runbook="r",
+    )  # fmt: skip
+    outbox.attend("another", [seen], stage.clock.time(), 10.0)
+    path = "/api/v1/monitoring/alerts/ai:claude:circuit-open/acknowledge"
+    assert send(stage, path, reason="on it").json["alert"] == seen.id
+    [noted] = stage.records.mute_book.mutes().acknowledgements
+    assert noted.id == seen.id
 
 
 def test_an_acknowledged_alert_says_who_has_seen_it_until_it_is_over(stage):

@@ -13,10 +13,11 @@ import pytest
 
 from koo.ai import AIManager, AIService, PriceTable, ServiceConfig, TokenPrice
 from koo.errors import ExternalServiceError, ServiceUnavailableError
-from koo.monitoring import EventCounts, Journal, Monitor, redacting
+from koo.monitoring import EventCounts, Journal, Monitor, Records, redacting
 from koo.monitoring.logs import EventLog, JSONLines, TextLines
 from koo.monitoring.otel import metrics_data
 from koo.resilience import CheckStats, Holder, StateChanged, fan_out
+from koo.stores import Archive
 from koo.testing import ScriptedProvider, run, running_clock
 from koo.web import Access, AccessConfig, Console, ConsoleConfig
 
@@ -74,7 +75,7 @@ class Script(ScriptedProvider):
         return next(self._lines)
 
 
-async def play(make_database, visit):
+async def play(make_database, visit, path):
     out = Everything()
     redact = redacting([SECRET])
     clock = running_clock()
@@ -91,17 +92,22 @@ async def play(make_database, visit):
     database.check_stats = CheckStats(False, clock.time(), None, LEAK)
     database.details["holders"] = (Holder(LEAK, "app.py:1", 2.0),)
     listener(StateChanged("database", "closed", "open", LEAK))
+    records = Records.of(Archive(path), clock=clock)
     monitor = Monitor(
         [database, service], journal=journal, counts=counts, redact=redact, clock=clock,
         configuration=lambda: {"DATABASE_URL": LEAK}, on_alert=log.record_alert,
+        mutes=records.mute_book.mutes,
     )  # fmt: skip
     access = Access(AccessConfig(read_token=READ, operate_token=OPERATE), clock=clock)
     console = Console(
         monitor, access, ConsoleConfig(), answers=AIManager([service], clock=clock),
-        on_event=log.record, clock=clock,
+        records=records, on_event=log.record, clock=clock,
     )  # fmt: skip
+    monitor.observe()
     await visit_all(out, console, visit)
     monitor.observe()
+    for file in path.parent.iterdir():
+        out.texts[file.name] = file.read_bytes().decode(errors="replace")
     out.texts["the reports"] = repr(monitor.reports())
     out.texts["the alerts"] = repr(monitor.alerts())
     out.texts["the journal"] = repr(journal.entries())
@@ -133,6 +139,13 @@ async def visit_all(out, console, visit):
     await ask("POST", "/api/v1/monitoring/database/reset-circuit-breaker", reason)
     await ask("POST", "/api/v1/ai/services/lab/reset-errors", reason)
     await ask("POST", f"/api/v1/ai/services/{quote(PROMPT)}/reset-errors")
+    silence = f'{{"component": "database", "reason": "the password={SECRET} was wrong"}}'.encode()
+    await ask("POST", "/api/v1/monitoring/silences", silence)
+    [alert, *_] = console.monitor.standing()
+    await ask("POST", f"/api/v1/monitoring/alerts/{quote(alert.id)}/acknowledge", reason)
+    [kept] = console.monitor.alert_list().silences
+    await ask("GET", "/api/v1/monitoring/silences")
+    await ask("DELETE", f"/api/v1/monitoring/silences/{kept.id}", reason)
     await ask("GET", "/metrics", accept="application/json")
     paths = [
         route.path.replace("{service}", "lab")
@@ -149,8 +162,8 @@ async def visit_all(out, console, visit):
 
 
 @pytest.mark.integration
-def test_no_secret_and_no_prompt_comes_out_anywhere(make_database, visit_once):
-    out = run(play(make_database, visit_once))
+def test_no_secret_and_no_prompt_comes_out_anywhere(make_database, visit_once, tmp_path):
+    out = run(play(make_database, visit_once, tmp_path / "state.db"))
     assert len(out.texts) > 50
     assert out.find() == set()
 
@@ -162,8 +175,10 @@ def test_the_search_would_find_one():
 
 
 @pytest.mark.integration
-def test_without_redaction_there_would_be_something_to_find(make_database, visit_once, monkeypatch):
+def test_without_redaction_there_would_be_something_to_find(
+    make_database, visit_once, tmp_path, monkeypatch
+):
     """The negative twin: what goes in does get as far as the door."""
     monkeypatch.setattr("koo.monitoring.monitor.redacted", lambda report, _: report)
-    found = run(play(make_database, visit_once)).find()
+    found = run(play(make_database, visit_once, tmp_path / "state.db")).find()
     assert any(place.startswith("the key in GET /api/v1/monitoring/dashboard") for place in found)

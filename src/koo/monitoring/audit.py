@@ -8,7 +8,6 @@ that shares the file, and neither a restart nor a statement takes one away.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import astuple, dataclass
 from typing import Final
 
@@ -66,11 +65,11 @@ class AuditBook:
 
     async def append(self, action: Action) -> None:
         """Add a line."""
-        await asyncio.to_thread(self._append, action)
+        await self._archive.aside(self._append, action)
 
     async def entries(self, most: int, before: int = _LAST) -> tuple[AuditEntry, ...]:
         """At most *most* lines with numbers below *before*, newest first."""
-        return await asyncio.to_thread(self._entries, most, before)
+        return await self._archive.aside(self._entries, most, before)
 
     def _append(self, action: Action) -> None:
         self._archive.change(_INSERT, *astuple(action))

@@ -1,4 +1,4 @@
-"""The last quarter of an hour of the connection pool, for a curve.
+"""The last quarter of an hour of the connection pool, for a curve; and what an outage costs.
 
 Looked at every second, kept every five: of the looks in between the highest stays,
 so that a short queue is still seen.
@@ -10,9 +10,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from ..resilience import Report
+from ..resilience import Report, State
 
-__all__ = ["EVERY", "History", "Sample"]
+__all__ = ["EVERY", "History", "Sample", "Toll"]
 
 EVERY: Final = 5.0
 _KEPT: Final = 180
@@ -46,6 +46,26 @@ class History:
     def samples(self) -> tuple[Sample, ...]:
         """Oldest first."""
         return tuple(self._samples)
+
+
+class Toll:
+    """How many calls of each component its circuit has refused since it opened."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, int] = {}
+
+    def note(self, report: Report) -> None:
+        """Look at *report*: what was refused until a circuit opens belongs to no outage."""
+        breaker = report.breaker
+        if breaker is not None and breaker.state is State.CLOSED:
+            self._before[report.component] = breaker.rejected_total
+
+    def refused(self, report: Report) -> int:
+        """The calls that the circuit of *report* has refused since it opened; else 0."""
+        breaker = report.breaker
+        if breaker is None or breaker.state is State.CLOSED:
+            return 0
+        return breaker.rejected_total - self._before.get(report.component, 0)
 
 
 def _highest(one: Sample, other: Sample) -> Sample:

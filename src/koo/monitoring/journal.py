@@ -11,6 +11,7 @@ are counters.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -78,6 +79,8 @@ class Journal:
         self._clock = clock
         self._redact = redact
         self._last = 0
+        # Again, because what the collector settles may tell something meanwhile.
+        self._lock = threading.RLock()
         self._birth = f"{int(clock.time() * 1000):x}"
         self._entries: deque[Entry] = deque(maxlen=kept)
         self._notices: dict[str, Notice] = {}
@@ -97,7 +100,7 @@ class Journal:
 
     def entries(self, most: int = _KEPT) -> tuple[Entry, ...]:
         """At most *most* entries, newest first."""
-        return tuple(islice(reversed(self._entries), most))
+        return tuple(self._entries)[: -most - 1 : -1]
 
     def read(self, cursor: str | None = None, most: int = _KEPT) -> EntryPage:
         """At most *most* entries after *cursor*, oldest first; without one the newest.
@@ -108,7 +111,7 @@ class Journal:
             entries = self.entries(most)[::-1]
             return EntryPage(entries, self._cursor(self._last), has_gap=False)
         seen, is_ours = self._seen(cursor)
-        new = tuple(islice((entry for entry in self._entries if entry.number > seen), most))
+        new = tuple(islice((entry for entry in tuple(self._entries) if entry.number > seen), most))
         has_gap = not is_ours or bool(new and new[0].number > seen + 1)
         return EntryPage(new, self._cursor(new[-1].number if new else seen), has_gap)
 
@@ -117,15 +120,11 @@ class Journal:
         return tuple(self._notices.values())
 
     def _keep(self, entry: Entry) -> None:
-        self._last += 1
-        self._entries.append(
-            replace(
-                entry,
-                cause=entry.cause and self._redact(entry.cause),
-                request_id=REQUEST_ID.get(),
-                number=self._last,
-            )
-        )
+        cause = entry.cause and self._redact(entry.cause)
+        with self._lock:
+            self._last += 1
+            numbered = replace(entry, cause=cause, request_id=REQUEST_ID.get(), number=self._last)
+            self._entries.append(numbered)
 
     def _cursor(self, number: int) -> str:
         return f"{self._birth}-{number}"

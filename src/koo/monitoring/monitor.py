@@ -15,7 +15,8 @@ from typing import Final
 from ..resilience import LISTENER_ERRORS, SYSTEM_CLOCK, Clock, Component, Health, Report
 from .alerts import RULES, Alert, AlertEvent, Judgement, Memory, Now, Rule, judge, sample_of
 from .alerts.words import watchdog_of
-from .history import History
+from .hearing import Hearing
+from .history import History, Toll
 from .journal import Journal
 from .metrics import EventCounts, Family, Registry
 from .naming import DATABASE, SERVICE_PREFIX, is_configured, kind_of
@@ -58,7 +59,10 @@ def _ignore(_: AlertEvent) -> None:
 def _unreadable(component: str, error: Exception) -> Report:
     cause = f"its report can't be had; {type(error).__name__}"
     kind = kind_of(component)
-    return Report(component=component, kind=kind, state=Health.UNHEALTHY, cause=cause)
+    details = {"readable": False}
+    return Report(
+        component=component, kind=kind, state=Health.UNHEALTHY, cause=cause, details=details
+    )
 
 
 def _no_configuration() -> Mapping[str, object]:
@@ -98,7 +102,9 @@ class Monitor:
         self._on_alert = on_alert
         self._mutes = mutes
         self._memory = Memory()
+        self._hearing = Hearing()
         self._history = History()
+        self._toll = Toll()
         self.redact = redact
         self._registry = Registry(self._one_by_one, self.standing, self.counts, clock=clock)
         self._began = clock.time()
@@ -154,9 +160,11 @@ class Monitor:
 
     def observe(self) -> tuple[Alert, ...]:
         """As :meth:`alerts`, and remember them and the pool: what ends is seen to end."""
-        reports = self.reports()
+        reports, now = self.reports(), Now.of(self._clock)
         for report in reports:
-            self._history.note(report, self._clock.time())
+            self._history.note(report, now.wall)
+            self._hearing.note(report, now)
+            self._toll.note(report)
         judgement = self._judge(reports)
         self._observed = self._clock.monotonic()
         self._memory = judgement.memory
@@ -192,7 +200,11 @@ class Monitor:
 
     def _judge(self, reports: Iterable[Report]) -> Judgement:
         now = Now.of(self._clock)
-        samples = (sample_of(report, now) for report in reports if is_configured(report))
+        samples = (
+            sample_of(report, now, self._hearing.silence(report, now))
+            for report in reports
+            if is_configured(report)
+        )
         return judge(self._rules, samples, now, self._memory, notices=self.journal.notices())
 
     def service_reports(self) -> tuple[Report, ...]:
@@ -213,7 +225,8 @@ class Monitor:
     def dashboard(self) -> Dashboard:
         """All that the page shows."""
         reports = self.reports()
-        past = Past(self.journal.entries(_SHOWN_EVENTS), self._history.samples())
+        refused = {report.component: self._toll.refused(report) for report in reports}
+        past = Past(self.journal.entries(_SHOWN_EVENTS), self._history.samples(), refused)
         return dashboard(reports, self._shown(reports), past, self._clock.time())
 
     def alert_list(self) -> AlertList:

@@ -8,11 +8,13 @@ from ..resilience import Health, Mode, Report
 
 __all__ = [
     "DATABASE",
+    "KINDS",
     "NOTIFICATIONS",
     "SERVICE_PREFIX",
     "is_configured",
     "is_isolated",
     "is_lost",
+    "is_readable",
     "is_unanswered",
     "kind_of",
     "service_name",
@@ -21,6 +23,8 @@ __all__ = [
 DATABASE: Final = "database"
 NOTIFICATIONS: Final = "notifications"
 SERVICE_PREFIX: Final = "ai:"
+#: The kinds of component that koo brings along.
+KINDS: Final = frozenset({DATABASE, "ai", NOTIFICATIONS})
 
 
 def service_name(component: str) -> str:
@@ -36,6 +40,11 @@ def kind_of(component: str) -> str:
 def is_configured(report: Report) -> bool:
     """False for a service without a key, which nobody can expect to work."""
     return report.details.get("configured", True) is True
+
+
+def is_readable(report: Report) -> bool:
+    """False for what stands in for a report that could not be had: nothing is known of it."""
+    return report.details.get("readable", True) is True
 
 
 def is_unanswered(report: Report) -> bool:

@@ -50,13 +50,16 @@ _SHAPES: Final = re.compile(
 def redacting(secrets: Iterable[str] = ()) -> Redact:
     """A function that masks *secrets* and all that looks like a key, a password or a token.
 
-    The secrets are found as they are, and as an address has them. It leaves the rest as it is.
+    The secrets are found as they are, and as an address has them. It leaves the rest as it is,
+    but for half characters (a file's name may hold some), which no UTF-8 can say: a ? for each.
     """
     known = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
     longest_first = sorted(filter(_is_telling, known), key=len, reverse=True)
     exactly = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def mask(text: str) -> str:
+        if not text.isascii():
+            text = text.encode("utf-8", "replace").decode()
         if exactly is not None:
             text = exactly.sub(_MASK, text)
         return _SHAPES.sub(_masked, text)

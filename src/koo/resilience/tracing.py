@@ -5,6 +5,7 @@
 
 A tracer is a matter of the context, like a deadline: set it for a program or a request, and
 what is called from there is followed. Without one a step costs a look at a context variable.
+What a tracer raises is counted with what listeners raise, and hurts no call.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from functools import wraps
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
+
+from .events import LISTENER_ERRORS
 
 __all__ = ["TRACER", "Tracer", "following", "trace_headers", "traced"]
 
@@ -41,7 +44,38 @@ TRACER: Final[ContextVar[Tracer | None]] = ContextVar("koo_tracer", default=None
 def following(step: str, component: str) -> AbstractContextManager[object]:
     """A block that is one *step* of *component*; nothing more if nobody follows."""
     tracer = TRACER.get()
-    return _NOBODY if tracer is None else tracer.span(step, component)
+    return _NOBODY if tracer is None else _Step(tracer, step, component)
+
+
+class _Step:
+    """A tracer's span that can neither fail what it follows nor swallow its error."""
+
+    __slots__ = ("_component", "_span", "_step", "_tracer")
+
+    def __init__(self, tracer: Tracer, step: str, component: str) -> None:
+        self._tracer = tracer
+        self._step = step
+        self._component = component
+        self._span: AbstractContextManager[object] = _NOBODY
+
+    def __enter__(self) -> None:
+        try:
+            span = self._tracer.span(self._step, self._component)
+            span.__enter__()
+            self._span = span
+        except Exception:  # noqa: BLE001 - who only follows must never fail a call
+            LISTENER_ERRORS.add()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._span.__exit__(kind, error, trace)
+        except Exception:  # noqa: BLE001 - as above
+            LISTENER_ERRORS.add()
 
 
 class Named(Protocol):
@@ -84,4 +118,10 @@ async def _follow(step: str, component: str, work: Coroutine[Any, Any, T]) -> T:
 def trace_headers() -> Mapping[str, str]:
     """What a request that is sent now must carry; nothing if nobody follows."""
     tracer = TRACER.get()
-    return _NONE if tracer is None else tracer.headers()
+    if tracer is None:
+        return _NONE
+    try:
+        return tracer.headers()
+    except Exception:  # noqa: BLE001 - as above
+        LISTENER_ERRORS.add()
+        return _NONE

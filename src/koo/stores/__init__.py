@@ -5,8 +5,8 @@ reservations in a file, ``koo.resilience.MemoryStore`` those that forget. An
 :class:`Archive` keeps records in the same file: what people decided, and did.
 """
 
-from .archive import Archive
+from .archive import Archive, MemoryArchive
 from .failures import StoreError
 from .sqlite import SQLiteStore, connect_store
 
-__all__ = ["Archive", "SQLiteStore", "StoreError", "connect_store"]
+__all__ = ["Archive", "MemoryArchive", "SQLiteStore", "StoreError", "connect_store"]

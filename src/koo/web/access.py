@@ -189,7 +189,7 @@ class Access:
             return None
         value = self._new_secret()
         signed = Principal(principal.scope, f"page ({principal.scope})", principal.key, True)  # noqa: FBT003
-        self._make_room()
+        self._make_room(signed.scope)
         until = self._clock.monotonic() + _SIGN_IN_SECONDS
         self._sign_ins[_digest(value)] = _SignIn(signed, until)
         return signed, value
@@ -204,9 +204,11 @@ class Access:
         self._code = None
         return _operator()
 
-    def _make_room(self) -> None:
-        while len(self._sign_ins) >= _MOST_SIGN_INS:
-            del self._sign_ins[next(iter(self._sign_ins))]
+    def _make_room(self, scope: Scope) -> None:
+        """Who may only look signs nobody out who may act."""
+        same = [value for value, one in self._sign_ins.items() if one.principal.scope is scope]
+        if len(same) >= _MOST_SIGN_INS:
+            del self._sign_ins[same[0]]
 
 
 def _operator() -> Principal:

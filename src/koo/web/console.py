@@ -113,7 +113,7 @@ class Console:
         doors = Doors(access, per_minute=self.config.posts_per_minute, clock=clock)
         self.desk = Desk(monitor, doors, on_event, clock, records)
         self.feed = Feed(self._snapshot, most=self.config.most_streams, clock=clock)
-        self.lifecycle = Lifecycle(self.feed.end)
+        self.lifecycle = Lifecycle(self._drain)
 
     def routers(self) -> tuple[APIRouter, ...]:
         """The routers of every part; :meth:`install` includes them."""
@@ -164,6 +164,11 @@ class Console:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+    def _drain(self) -> None:
+        self.feed.end()
+        if self.desk.records is not None:
+            self.desk.records.archive.hurry()
 
     def _snapshot(self) -> bytes:
         return _DASHBOARD.dump_json(self.monitor.dashboard(), by_alias=True)

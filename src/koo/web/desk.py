@@ -10,8 +10,10 @@ It is told that the line is missing.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 from fastapi import Request
@@ -104,9 +106,14 @@ class Desk:
         """The documented states before and after the open wait was ended."""
         return await self._move(component, "half-opened", request, component.half_open)
 
+    async def reason(self, request: Request) -> str | None:
+        """The reason that somebody gave for acting, redacted; None without one."""
+        reason = await reason_of(request)
+        return None if reason is None else self.monitor.redact(reason)
+
     async def check(self, component: Component, request: Request) -> Report:
         """Ask *component* now, or join whoever is asking; only asking anew uses the allowance."""
-        reason = await reason_of(request)
+        reason = await self.reason(request)
         before = self.monitor.report(component)
         if not before.details.get("fresh"):
             self.doors.spend(self.doors.principal(request).key)
@@ -127,7 +134,7 @@ class Desk:
     async def _move(
         self, component: Component, action: str, request: Request, work: Callable[[], None]
     ) -> tuple[str, str]:
-        reason, wish = await reason_of(request), self._wish(request)
+        reason, wish = await self.reason(request), self._wish(request)
         if wish and (known := self._moves.find(wish, request.url.path)):
             return known
         before = self.monitor.report(component)
@@ -139,6 +146,13 @@ class Desk:
         event = self._action(component.name, action, reason, request)
         await self._tell(replace(event, before=states[0], after=states[1]), request)
         return states
+
+    def identity(self, request: Request) -> str:
+        """A name for what is wished for: the same one each time that one wish is sent."""
+        wish = self._wish(request)
+        if wish is None:
+            return secrets.token_hex(8)
+        return sha256("\0".join(wish).encode()).hexdigest()[:16]
 
     def _wish(self, request: Request) -> _Wish | None:
         key = request.headers.get("idempotency-key")
@@ -152,8 +166,7 @@ class Desk:
     def _action(
         self, component: str, action: str, reason: str | None, request: Request
     ) -> OperatorAction:
-        safe = None if reason is None else self.monitor.redact(reason)
-        return OperatorAction(component, action, safe, self.doors.principal(request).name)
+        return OperatorAction(component, action, reason, self.doors.principal(request).name)
 
     async def _tell(self, event: OperatorAction, request: Request) -> None:
         self._spread(event)
@@ -182,10 +195,13 @@ class Desk:
 
 
 def _check_generation(report: Report, request: Request) -> None:
-    """Raise the 412 if the circuit has moved since the state that the visitor decided on."""
+    """Raise the 412 unless the circuit is seen to be as it was when the visitor decided."""
     wanted = request.headers.get("if-match")
-    if wanted is None or report.breaker is None:
+    if wanted is None:
         return
+    if report.breaker is None:
+        detail = "the circuit can't be seen; without If-Match you act whatever its state"
+        raise Problem(412, "state_unknown", detail)
     known = {part.strip().strip('"') for part in wanted.split(",")}
     if not known & {"*", generation_of(report.breaker)}:
         detail = "the circuit has moved since you looked; look again, then decide"

@@ -45,7 +45,20 @@ def table(made):
         "ai:claude:limit-near": (WARNING, made.service(used=(48, 10, 10))),
         "ai:claude:budget-spent": (WARNING, replace(spent, readings=full)),
         "ai:claude:budget-near": (WARNING, made.service(spent=8_000_000_000)),
+        "other:circuit-open": (CRITICAL, other(made, state=Health.CIRCUIT_OPEN)),
+        "other:out-of-service": (CRITICAL, other(made, state=Health.MAINTENANCE)),
+        "other:unavailable": (
+            CRITICAL,
+            other(made, state=Health.UNHEALTHY, check=made.FAILED_CHECK),
+        ),
+        "other:degraded": (WARNING, other(made, state=Health.DEGRADED)),
+        "other:unhealthy": (WARNING, other(made, state=Health.UNHEALTHY)),
     }
+
+
+def other(made, **more):
+    """A component of a kind that koo does not bring along."""
+    return replace(made.database(**more), component="other", kind="queue")
 
 
 # Those that need to see more than one report; each has a test below.
@@ -296,7 +309,7 @@ def test_checks_that_have_stopped_are_told(made, since_check, since_success, sta
     shown = [alert for alert in made.alerts(report) if alert.id == "ai:claude:check-stale"]
     assert bool(shown) is stale
     if stale:
-        assert shown[0].cause == f"the last check was {since_check} s ago"
+        assert shown[0].cause == "nothing was heard of it for 90 s"
 
 
 def test_where_nobody_checks_in_the_background_no_check_is_late(made):

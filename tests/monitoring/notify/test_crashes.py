@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -75,7 +76,7 @@ async def test_a_process_killed_between_claim_and_send_loses_nothing(post, tmp_p
     path = tmp_path / "state.db"
     outbox = Outbox(Archive(path))
     message = Message("database:critical", 1.0, (), (post.alert(),))
-    outbox.post(("hook",), (message,), Book(), Now(0.0, 0.0), courier="me")
+    outbox.post(("hook",), (message,), Book(), Now(0.0, time.time()), courier="me")
     killing = [sys.executable, "-c", KILLED_BETWEEN_CLAIM_AND_SEND, path]
     killed = await asyncio.create_subprocess_exec(*killing)
     assert await killed.wait() == -signal.SIGKILL

@@ -42,8 +42,8 @@ def test_what_raises_is_unhealthy_and_hides_nobody(name):
     assert "pw-of-somebody" not in repr((monitor.dashboard(), monitor.health_document()))
 
 
-@pytest.mark.parametrize("name", ["database", "ai:claude"])
-def test_the_database_and_a_service_that_raise_are_alerts(name):
+@pytest.mark.parametrize("name", ["database", "ai:claude", "letters"])
+def test_what_raises_is_an_alert(name):
     ill = Component(name)
     ill.error = TypeError()
     [alert] = Monitor([ill]).alerts()

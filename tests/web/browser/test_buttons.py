@@ -104,9 +104,84 @@ async def test_who_may_only_look_sees_no_button_that_works(night, serve, browse,
             await page.see("Database circuit open")
             live = "[...document.querySelectorAll('main button:not(.link-like)')]"
             await page.until(f"{live}.length > 3")
-            assert (
-                await page.js(
-                    f"{live}.filter(it => !it.disabled && !it.closest('.verdict')).length"
-                )
-                == 0
+            assert await page.js(f"{live}.filter(it => !it.disabled).length") == 0
+
+
+async def test_a_circuit_that_only_a_reset_closes_is_not_offered_a_probe(night, serve, browse):
+    stage = night()
+    stage.database.breaker.isolate("moving house")
+    with serve(stage.app) as server:
+        async with browse(server.base) as page:
+            await page.open(stage.access.sign_in_link(""))
+            await page.see("until somebody resets it")
+            assert await page.js("document.querySelector('[data-key=o]')") is None
+
+
+async def test_a_button_that_is_pressed_twice_acts_once(night, serve, browse):
+    stage = night()
+    with serve(stage.app) as server:
+        async with browse(server.base) as page:
+            await page.open(stage.access.sign_in_link(""))
+            await page.click("Silence…")
+            await page.fill("reason", "moving house")
+            await page.js(
+                "for (const _ of [1, 2, 3]) document.querySelector('dialog form').requestSubmit()"
             )
+            await page.see("1 silence in force")
+    assert [action.action.split()[0] for action in await audit(stage)] == ["silenced"]
+
+
+async def test_who_was_signed_out_by_the_server_signs_in_again(night, serve, browse, tokens):
+    stage = night(read=tokens["read"], operate=tokens["operate"])
+    with serve(stage.app) as server:
+        async with browse(server.base) as page:
+            await page.open()
+            await page.fill("token", tokens["operate"])
+            await page.click("Sign in")
+            await page.see("Database circuit open")
+            await page.until(CLOSED)
+            stage.access._sign_ins.clear()
+            await page.until("document.querySelector('dialog[open] [name=token]') !== null")
+            await page.key("Escape")
+            await page.fill("token", tokens["operate"])
+            await page.js("document.querySelector('dialog form').requestSubmit()")
+            await page.until(CLOSED)
+            await press(page, "[data-key=r]")
+            await page.see("Reset the database circuit")
+
+
+class Dark:
+    """An application whose path to the page swallows everything while it is dark."""
+
+    def __init__(self, app):
+        self.app = app
+        self.is_dark = False
+
+    async def __call__(self, scope, receive, send):
+        async def send_in_the_light(message):
+            while self.is_dark:
+                await asyncio.sleep(0.05)
+            await send(message)
+
+        await self.app(scope, receive, send if scope["type"] == "lifespan" else send_in_the_light)
+
+
+async def test_a_page_comes_back_from_a_path_that_swallowed_everything(night, serve, browse):
+    stage = night()
+    path = Dark(stage.app)
+    unknown = "document.getElementById('icon').href.endsWith('/unknown.svg')"
+    with serve(path) as server:
+        async with browse(server.base) as page:
+            await page.open(stage.access.sign_in_link(""))
+            await page.see("Database circuit open")
+            await page.js(
+                "const wait = AbortSignal.timeout.bind(AbortSignal);"
+                "AbortSignal.timeout = (ms) => wait(ms / 20)"
+            )
+            try:
+                path.is_dark = True
+                await page.until(unknown)
+                await page.see("no connection")
+            finally:
+                path.is_dark = False
+            await page.until(f"!{unknown}")

@@ -8,7 +8,8 @@
 
 What is shown and what is told differ on purpose. A circuit that has closed is not
 shown as open; but it is told to be over only when it has been quiet for a while,
-and one that opens again meanwhile goes on with its outage and its beginning.
+and one that opens again meanwhile goes on with its outage and its beginning. What
+holds of a component whose report can't be had goes on too: unknown is not over.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def judge(
     samples = tuple(samples)
     past = sitting.follow(samples)
     held = {one.alert.id: one for sample in samples for one in sitting.hold(sample, past)}
-    incidents = held | sitting.hush(held)
+    incidents = held | sitting.hush(held, samples)
     recoveries = _recoveries(memory, held.values(), now)
     needless = inhibited(one.alert for one in held.values())
     shown = chain(
@@ -139,13 +140,19 @@ class _Sitting:
             if before is not None and before.holds:
                 if rule.lasts(look):
                     yield self._go_on(before, rule, look)
+                elif not sample.known:
+                    yield before
             elif rule.begins(look):
                 yield self._begin(before, rule, look)
 
-    def hush(self, held: Mapping[str, Incident]) -> dict[str, Incident]:
-        """The incidents that do not hold now and are not over either."""
+    def hush(self, held: Mapping[str, Incident], samples: Iterable[Sample]) -> dict[str, Incident]:
+        """The incidents that do not hold now and are not over either, or not known to be."""
+        unknown = {sample.component for sample in samples if not sample.known}
         quiet = (one for name, one in self._memory.incidents.items() if name not in held)
-        hushed = (one.hush(self._now.monotonic) for one in quiet)
+        hushed = (
+            one if one.alert.component in unknown else one.hush(self._now.monotonic)
+            for one in quiet
+        )
         return {one.alert.id: one for one in hushed if one}
 
     def _rules_for(self, sample: Sample) -> tuple[Rule, ...]:

@@ -26,6 +26,7 @@ _ANCHORS: Final = (
     "service-recovering",
     "service-unhealthy",
     "service-out-of-service",
+    "component-out-of-order",
     "circuit-flapping",
     "health-check-stale",
     "error-budget-burns",
@@ -276,6 +277,67 @@ _SERVICES: Final = (
         keep=5 * _MINUTE,
     ),
 )
+_OWN: Final = RUNBOOKS["component-out-of-order"]
+#: What an application watches besides the database and the services.
+_OTHERS: Final = (
+    Rule(
+        kind="other",
+        name="circuit-open",
+        severity=Severity.CRITICAL,
+        title="Circuit open",
+        what="circuit open, calls refused at once",
+        advice="see that what it calls runs and answers, and read the cause",
+        runbook=_OWN,
+        when=(Above("circuit.open"),),
+        keep=_MINUTE,
+        outage=_CIRCUIT,
+    ),
+    Rule(
+        kind="other",
+        name="out-of-service",
+        severity=Severity.CRITICAL,
+        title="Out of service",
+        what="out of service, calls refused at once",
+        advice="put right what the cause says; it does not heal by itself",
+        runbook=_OWN,
+        when=(Above("out_of_service"),),
+        outage=_CIRCUIT,
+    ),
+    Rule(
+        kind="other",
+        name="unavailable",
+        severity=Severity.CRITICAL,
+        title="Unavailable",
+        what="does not answer",
+        advice="see that it runs, and that its address is right",
+        runbook=_OWN,
+        when=(Above("unavailable"),),
+        keep=_MINUTE,
+    ),
+    Rule(
+        kind="other",
+        name="unhealthy",
+        severity=Severity.WARNING,
+        title="Unhealthy",
+        what="out of order",
+        advice="read the cause; its circuit opens if calls go on failing",
+        runbook=_OWN,
+        when=(Above("unhealthy"),),
+        keep=_MINUTE,
+    ),
+    Rule(
+        kind="other",
+        name="degraded",
+        severity=Severity.WARNING,
+        title="Recovering",
+        what="circuit half-open, only probes pass, out of order",
+        advice="wait for the probes",
+        runbook=_OWN,
+        when=(Above("circuit.half_open"),),
+        keep=_MINUTE,
+        outage=_CIRCUIT,
+    ),
+)
 _ANY: Final = (
     Rule(
         kind="*",
@@ -314,4 +376,4 @@ _NOTIFICATIONS: Final = (
     ),
 )
 
-RULES: Final = (*_DATABASE, *_SERVICES, *_ANY, *_NOTIFICATIONS)
+RULES: Final = (*_DATABASE, *_SERVICES, *_OTHERS, *_ANY, *_NOTIFICATIONS)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from ..naming import KINDS
 from .conditions import Condition, Look
 from .samples import Sample
 from .series import Trace
 
 __all__ = ["Rule", "Severity", "traces_of"]
 
+_OTHER: Final = "other"
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -29,7 +31,8 @@ class Severity(StrEnum):
 class Rule:
     """One row of the table.
 
-    *kind*: of the components it is about, ``*`` for all. *when*: the conditions
+    *kind*: of the components it is about, ``*`` for all, ``other`` for all of kinds that koo does
+    not bring along. *when*: the conditions
     that must all hold; the first one's words are the cause. *unless*: numbers of
     which none may be above zero. *hold*: seconds that it must hold before it
     fires. *keep*: seconds of quiet after which it counts as over. *outage*: rules
@@ -70,7 +73,7 @@ class Rule:
 
     def concerns(self, sample: Sample) -> bool:
         """Whether it is about components like that of *sample*."""
-        return self.kind in {sample.kind, "*"}
+        return self.kind in {sample.kind, "*"} or (self.kind == _OTHER and sample.kind not in KINDS)
 
     def begins(self, look: Look) -> bool:
         """Whether it holds, after it did not."""

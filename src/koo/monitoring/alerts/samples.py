@@ -5,7 +5,7 @@ readings      pool.waiting, requests_total; of one with labels the parts and the
 limit.used.minute, limit.used
 their limits  budget.spent.limit, and used of it: budget.spent.share (the fullest part's)
 facts         circuit.open, unavailable, limit.reached, ...: 1 or 0
-derived       pool.pressure, check.age, check.overdue
+derived       pool.pressure, check.age, check.overdue (in intervals without a word)
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from ...resilience import CheckStats, Clock, Health, Reading, Report, State
-from ..naming import is_isolated, is_unanswered
+from ...resilience import Clock, Health, Reading, Report, State
+from ..naming import is_isolated, is_readable, is_unanswered
 
-__all__ = ["Now", "Sample", "sample_of"]
+__all__ = ["Now", "Sample", "heard_of", "sample_of", "silence_of"]
 
 # A window is worth naming as a cause from here on.
 #: What a window of tokens is called before its span.
@@ -43,7 +43,8 @@ class Now:
 class Sample:
     """The *numbers* of a component; *words* says what some of them mean, None for no comment.
 
-    *since* is the epoch second at which its circuit last moved, if that is known.
+    *since* is the epoch second at which its circuit last moved, if that is known. Not *known*:
+    its report can't be had.
     """
 
     component: str
@@ -51,6 +52,7 @@ class Sample:
     numbers: Mapping[str, float]
     words: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
     since: float | None = None
+    known: bool = True
 
     def says(self, number: str) -> str | None:
         """What *number* means in words, or at least how large it is."""
@@ -60,17 +62,23 @@ class Sample:
         return None if value is None else f"{number} is {value:g}"
 
 
-def sample_of(report: Report, now: Now) -> Sample:
-    """*report* as the rules see it."""
+def sample_of(report: Report, now: Now, silence: float | None = None) -> Sample:
+    """*report* as the rules see it; nothing new has been heard of it for *silence* seconds.
+
+    Without *silence* it is what the wall clock says.
+    """
+    if silence is None:
+        silence = silence_of(report, now)
     facts = _facts(report)
-    numbers = _readings(report.readings) | facts | _derived(report, now)
-    words = dict.fromkeys(facts, report.cause) | dict(_words(report, now))
+    numbers = _readings(report.readings) | facts | _derived(report, now, silence)
+    words = dict.fromkeys(facts, report.cause) | dict(_words(report, silence))
     return Sample(
         component=report.component,
         kind=report.kind,
         numbers=MappingProxyType(numbers),
         words=MappingProxyType(words),
         since=report.since,
+        known=is_readable(report),
     )
 
 
@@ -118,23 +126,29 @@ def _is_spent(report: Report) -> bool:
     return (spent.limit or 0) <= spent.value if left is None else left <= 0
 
 
-def _derived(report: Report, now: Now) -> dict[str, float]:
+def heard_of(report: Report) -> float | None:
+    """The epoch second of the last check or success, where checks are made."""
+    if report.check is None:
+        return None
+    return max(report.check.at, report.value("last_success_at") or 0.0)
+
+
+def silence_of(report: Report, now: Now) -> float:
+    """The seconds since then, as far as the wall clock can be believed."""
+    heard = heard_of(report)
+    return 0.0 if heard is None else max(0.0, now.wall - heard)
+
+
+def _derived(report: Report, now: Now, silence: float) -> dict[str, float]:
     derived = {}
     active = report.value("pool.active")
     if active is not None:
         derived["pool.pressure"] = _pressure(report, active)
     if report.check is not None:
         derived["check.age"] = max(0.0, now.wall - report.check.at)
-        derived |= _overdue(report, report.check, now)
+        if report.check.interval:
+            derived["check.overdue"] = silence / report.check.interval
     return derived
-
-
-def _overdue(report: Report, check: CheckStats, now: Now) -> dict[str, float]:
-    """Since how many intervals nothing has been heard, where checks are made in the background."""
-    if not check.interval:
-        return {}
-    heard = max(check.at, report.value("last_success_at") or 0.0)
-    return {"check.overdue": max(0.0, now.wall - heard) / check.interval}
 
 
 def _pressure(report: Report, active: float) -> float:
@@ -151,11 +165,10 @@ def _most(report: Report) -> float:
 # -- in words ---------------------------------------------------------------------------------
 
 
-def _words(report: Report, now: Now) -> Iterable[tuple[str, str | None]]:
+def _words(report: Report, silence: float) -> Iterable[tuple[str, str | None]]:
     if report.check is not None:
         yield "unavailable", report.check.error or report.cause
-        ago = max(0.0, now.wall - report.check.at)
-        yield "check.overdue", f"the last check was {ago:.0f} s ago"
+        yield "check.overdue", f"nothing was heard of it for {silence:.0f} s"
     if (active := report.value("pool.active")) is not None:
         waiting = int(report.value("pool.waiting") or 0)
         words = f"{active:.0f} of {_most(report):.0f} connections in use, {waiting} waiting"

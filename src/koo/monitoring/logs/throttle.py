@@ -32,7 +32,8 @@ class _Span:
 class Throttle:
     """Lets *most* of each key pass in *span* seconds, and counts the others.
 
-    Of more than a thousand keys the one that began first is forgotten.
+    Of more than a thousand keys the one that began first is forgotten. Any thread may ask; of
+    lines that come in one instant from two threads a few more than *most* may pass.
     """
 
     def __init__(self, most: int, span: float) -> None:
@@ -55,11 +56,12 @@ class Throttle:
 
     def held_back(self, now: float) -> Iterator[tuple[Key, int]]:
         """The keys of which some were held back in a span that is over, each once."""
-        over = [key for key, span in self._spans.items() if now >= span.ends_at]
+        over = [key for key, span in tuple(self._spans.items()) if now >= span.ends_at]
         for key in over:
-            if held := self._spans.pop(key).held:
-                yield key, held
+            span = self._spans.pop(key, None)
+            if span is not None and span.held:
+                yield key, span.held
 
     def _make_room(self) -> None:
         if len(self._spans) >= _MOST_KEYS:
-            del self._spans[next(iter(self._spans))]
+            self._spans.pop(next(iter(tuple(self._spans))), None)

@@ -4,7 +4,9 @@
     each channel: claim --> send --> settle, or postpone: 1 s, 2 s, 4 s ... 15 min, for a day
 
 Of all processes that share the file one leads and tells; the others say what they see. While
-the file can't be had, nobody knows who leads, and Alertmanagers are told by each.
+the file can't be had, nobody knows who leads, and Alertmanagers are told by each. If that lasts
+for as long as an absence, each tells all channels what it sees, from memory: better twice than
+not at all when the disk is full.
 
 A channel that hangs delays nobody but itself: each has a task of its own. The courier
 is a component as well: what cannot be delivered is an alert, on the page and by the
@@ -23,7 +25,7 @@ from functools import partial
 from typing import Final
 
 from ...resilience import RANDOM, SYSTEM_CLOCK, Clock, Health, Random, Reading, Report
-from ...stores import StoreError
+from ...stores import MemoryArchive, StoreError
 from ..alerts import Alert, Now
 from ..naming import NOTIFICATIONS
 from .channels import Channel
@@ -120,6 +122,7 @@ class Courier:
         self._follows = False
         self._elsewhere: tuple[Alert, ...] = ()
         self._book: Book | None = None
+        self._in_memory: Outbox | None = None
         self._sent = self._failed = self._buried = self._outbox_errors = 0
         self._last_error: str | None = None
         self._failing: dict[str, _Trouble] = {}
@@ -165,49 +168,62 @@ class Courier:
         """Decide and deliver until cancelled; then let another lead."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._repeat(self.decide))
+                group.create_task(self._repeat(_OUTBOX, self.decide))
                 for channel in self._channels.values():
-                    group.create_task(self._repeat(partial(self.deliver, channel)))
+                    deliver = partial(self.deliver, channel)
+                    group.create_task(self._repeat(f"{_OUTBOX} of {channel.name}", deliver))
                 for retelling in self._retellings:
                     group.create_task(self._retell(retelling))
         finally:
             with suppress(StoreError):
-                await asyncio.to_thread(self._outbox.leave, self._me)
+                await self._outbox.aside(self._outbox.leave, self._me)
 
     async def decide(self) -> None:
         """Attend; if this courier leads, write down what is to be told now of what all see."""
         now, here = Now.of(self._clock), tuple(self._standing())
-        attend, absence = self._outbox.attend, self._config.absence
         try:
-            attendance = await asyncio.to_thread(attend, self._me, here, now.wall, absence)
+            await self._decide(self._outbox, here, now)
         except StoreError:
             self._follows = False
+            if self._is_cut_off(now):
+                self._in_memory = self._in_memory or Outbox(MemoryArchive())
+                await self._decide(self._in_memory, here, now)
             raise
-        self._follows, self._elsewhere = not attendance.leads, attendance.elsewhere
-        self._book = await self._decided(here, now) if attendance.leads else None
 
     async def deliver(self, channel: Channel) -> None:
         """Send what is due for *channel*, one letter after the other, if this courier leads."""
-        while self._book is not None and (letter := await self._claim(channel)):
-            await self._send(channel, letter)
+        for outbox in filter(None, (self._in_memory, self._outbox)):
+            while self._book is not None and (letter := await self._claim(outbox, channel)):
+                await self._send(outbox, channel, letter)
 
     @property
     def _me(self) -> str:
         # With the process, because a fork would lead beside its parent under one name.
         return f"{os.getpid()}-{self._token}"
 
-    async def _decided(self, here: Iterable[Alert], now: Now) -> Book | None:
+    def _is_cut_off(self, now: Now) -> bool:
+        """Whether the file could not be had for so long that nobody waits for it any more."""
+        trouble = self._failing.get(_OUTBOX)
+        return trouble is not None and now.monotonic - trouble.since >= self._config.absence
+
+    async def _decide(self, outbox: Outbox, here: tuple[Alert, ...], now: Now) -> None:
+        absence = self._config.absence
+        attendance = await outbox.aside(outbox.attend, self._me, here, now.wall, absence)
+        self._follows, self._elsewhere = not attendance.leads, attendance.elsewhere
+        self._book = await self._decided(outbox, here, now) if attendance.leads else None
+
+    async def _decided(self, outbox: Outbox, here: Iterable[Alert], now: Now) -> Book | None:
         """What is told by now; None if another leads by now."""
         told = self._book
         if told is None:
             ends_from = now.monotonic + self._routing.interval
-            told = await asyncio.to_thread(self._outbox.book, now, ends_from)
+            told = await outbox.aside(outbox.book, now, ends_from)
         standing = together(here, self._elsewhere)
         book, messages = decide(self._routing, standing, self._mutes(), told, now=now)
         if not messages:
             return book
-        post = partial(self._outbox.post, self._channels, messages, book, now, courier=self._me)
-        return book if await asyncio.to_thread(post) else None
+        post = partial(outbox.post, self._channels, messages, book, now, courier=self._me)
+        return book if await outbox.aside(post) else None
 
     async def _retell(self, retelling: Retelling) -> None:
         while True:
@@ -215,40 +231,48 @@ class Courier:
                 await retelling.tell(self._elsewhere)
             await self._clock.sleep(retelling.every)
 
-    async def _claim(self, channel: Channel) -> Letter | None:
-        config = self._config
-        claim = partial(self._outbox.claim, longest_pause=config.longest_pause)
-        return await asyncio.to_thread(claim, channel.name, self._clock.time(), config.lease)
+    async def _claim(self, outbox: Outbox, channel: Channel) -> Letter | None:
+        config, now = self._config, self._clock.time()
+        claim = partial(outbox.claim, longest_pause=config.longest_pause)
+        return await outbox.aside(claim, channel.name, now, config.lease)
 
-    async def _send(self, channel: Channel, letter: Letter) -> None:
+    async def _send(self, outbox: Outbox, channel: Channel, letter: Letter) -> None:
+        if self._is_old(letter):
+            await self._bury(outbox, letter, f"{channel.name}: it was not told in time")
+            return
         error = await failure_of(channel.send(letter.message), self._config.timeout)
         if error is None:
             self._sent += 1
             self._failing.pop(channel.name, None)
-            await asyncio.to_thread(self._outbox.settle, letter)
+            await outbox.aside(outbox.settle, letter)
         else:
             self._failed += 1
             self._note(channel.name, error)
-            await self._try_later(letter, f"{channel.name}: {error}")
+            await self._try_later(outbox, letter, f"{channel.name}: {error}")
 
-    async def _try_later(self, letter: Letter, error: str) -> None:
-        now = self._clock.time()
-        if now - letter.posted >= self._config.give_up:
-            self._buried += 1
-            await asyncio.to_thread(self._outbox.bury, letter, error)
+    async def _try_later(self, outbox: Outbox, letter: Letter, error: str) -> None:
+        if self._is_old(letter):
+            await self._bury(outbox, letter, error)
             return
         longest = min(self._config.longest_pause, _FIRST_PAUSE * 2 ** min(letter.attempt - 1, 30))
-        due = now + longest * (1 + self._random()) / 2
-        await asyncio.to_thread(self._outbox.postpone, letter, due, error)
+        due = self._clock.time() + longest * (1 + self._random()) / 2
+        await outbox.aside(outbox.postpone, letter, due, error)
 
-    async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
+    def _is_old(self, letter: Letter) -> bool:
+        return self._clock.time() - letter.posted >= self._config.give_up
+
+    async def _bury(self, outbox: Outbox, letter: Letter, error: str) -> None:
+        self._buried += 1
+        await outbox.aside(outbox.bury, letter, error)
+
+    async def _repeat(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
                 await work()
-                self._failing.pop(_OUTBOX, None)
+                self._failing.pop(name, None)
             except Exception as error:  # noqa: BLE001 - a full disk or not, telling must go on
                 self._outbox_errors += 1
-                self._note(_OUTBOX, _words(error))
+                self._note(name, _words(error))
             await self._clock.sleep(self._config.every)
 
     def _note(self, who: str, error: str) -> None:

@@ -6,13 +6,12 @@ silence(), lift(), acknowledge() --in a thread--> archive --> mutes(), at hand f
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from dataclasses import astuple
 from typing import Final
 
 from ...resilience import SYSTEM_CLOCK, Clock
-from ...stores import Archive, StoreError
+from ...stores import Archive
 from .mutes import Acknowledgement, Mutes, Silence
 
 __all__ = ["MuteBook"]
@@ -59,8 +58,8 @@ class MuteBook:
     async def follow(self) -> None:
         """Know what is muted here and by other processes of the file, until cancelled."""
         while True:
-            # While the file can't be had, what was known still holds.
-            with suppress(StoreError):
+            # While the file can't be had, or no thread, what was known still holds.
+            with suppress(Exception):
                 await self._read()
             await self._clock.sleep(_EVERY)
 
@@ -84,13 +83,13 @@ class MuteBook:
         await self._change(_FORGET_OLDEST, _ACKNOWLEDGED_KEPT)
 
     async def _change(self, statement: str, *terms: object) -> None:
-        await asyncio.to_thread(self._archive.change, statement, *terms)
+        await self._archive.aside(self._archive.change, statement, *terms)
         await self._read()
 
     async def _read(self) -> None:
         self._reads += 1
         mine = self._reads
-        found = await asyncio.to_thread(self._found)
+        found = await self._archive.aside(self._found)
         # One that began before a change may end after it.
         if mine > self._read_last:
             self._read_last, self._mutes = mine, found

@@ -8,6 +8,7 @@
 One transaction writes the messages and what was told by them, so a crash before it
 loses nothing (it is decided again) and one after it loses nothing (it is sent). A
 crash between claim and settlement sends twice: at least once is what is promised.
+What another version wrote is read as far as it is known; a letter that can't be read is dead.
 Of one group to one channel only the oldest is on its way, so an end never
 overtakes its beginning. Times are epoch seconds: they outlive the process. Every
 call opens the file anew and may block: call from a thread.
@@ -23,7 +24,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -76,6 +78,10 @@ UPDATE koo_letters SET due = ?, attempts = attempts + 1 WHERE id = (
 """
 
 
+_FIELDS: Final = frozenset(field.name for field in fields(Alert))
+_UNREADABLE: Final = (KeyError, TypeError, ValueError)
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """A *message* for one channel, claimed for attempt number *attempt*."""
@@ -109,6 +115,7 @@ class Outbox:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
+        self.aside = archive.aside
         archive.prepare(_SCHEMA)
 
     def attend(
@@ -124,6 +131,11 @@ class Outbox:
             (first, _), *_ = rows = transaction.read(_COURIERS)
         others = [seen for name, seen in rows if name != courier]
         return Attendance(first == courier, tuple(one for it in others for one in _alerts(it)))
+
+    def standing(self) -> tuple[Alert, ...]:
+        """What all couriers on the list see, each alert as often as it is seen."""
+        rows = self._archive.read(_COURIERS)
+        return tuple(alert for _, seen in rows for alert in _alerts(seen))
 
     def leave(self, courier: str) -> None:
         """Take *courier* off the list: the next one leads at once."""
@@ -186,13 +198,19 @@ class Outbox:
         What is due later than the *longest_pause* from now was written before the wall clock
         was set back, and is due.
         """
-        latest = now + max(lease, longest_pause)
-        with self._archive.write() as transaction:
-            rows = transaction.read(_CLAIM, now + lease, channel, now, latest)
-        if not rows:
-            return None
-        identity, channel, body, posted, attempts = rows[0]
-        return Letter(identity, channel, _unpacked(body), posted, attempts)
+        terms = now + lease, channel, now, now + max(lease, longest_pause)
+        while True:
+            with self._archive.write() as transaction:
+                rows = transaction.read(_CLAIM, *terms)
+            if not rows:
+                return None
+            identity, _, body, posted, attempts = rows[0]
+            try:
+                message = _unpacked(body)
+            except _UNREADABLE:
+                self._bury(identity, "it can't be read")
+            else:
+                return Letter(identity, channel, message, posted, attempts)
 
     def settle(self, letter: Letter) -> None:
         """It has arrived."""
@@ -205,9 +223,11 @@ class Outbox:
 
     def bury(self, letter: Letter, error: str) -> None:
         """It is given up; it stays, for people to see, until a thousand others came after it."""
-        self._archive.change(
-            "UPDATE koo_letters SET dead = 1, error = ? WHERE id = ?", error, letter.id
-        )
+        self._bury(letter.id, error)
+
+    def _bury(self, identity: int, error: str) -> None:
+        statement = "UPDATE koo_letters SET dead = 1, error = ? WHERE id = ?"
+        self._archive.change(statement, error, identity)
         self._archive.change(
             "DELETE FROM koo_letters WHERE dead AND id NOT IN"
             " (SELECT id FROM koo_letters WHERE dead ORDER BY id DESC LIMIT ?)",
@@ -231,9 +251,9 @@ def _packed(message: Message) -> str:
 
 
 def _unpacked(body: str) -> Message:
-    fields: Mapping[str, Any] = json.loads(body)
-    firing, resolved = map(_found, (fields["firing"], fields["resolved"]))
-    return Message(fields["group"], fields["at"], firing, resolved)
+    said: Mapping[str, Any] = json.loads(body)
+    firing, resolved = map(_found, (said["firing"], said["resolved"]))
+    return Message(said["group"], said["at"], firing, resolved)
 
 
 def _told(group: Group, now: Now) -> tuple[float, float | None, str]:
@@ -247,11 +267,16 @@ def _listed(alerts: Iterable[Alert]) -> str:
 
 
 def _alerts(listed: str) -> tuple[Alert, ...]:
-    return _found(json.loads(listed))
+    with suppress(*_UNREADABLE):
+        return _found(json.loads(listed))
+    return ()
 
 
 def _found(rows: Iterable[Mapping[str, Any]]) -> tuple[Alert, ...]:
-    return tuple(
-        Alert(**{**row, "severity": Severity(row["severity"]), "state": AlertState(row["state"])})
-        for row in rows
-    )
+    return tuple(map(_alert, rows))
+
+
+def _alert(row: Mapping[str, Any]) -> Alert:
+    known = {name: value for name, value in row.items() if name in _FIELDS}
+    known |= {"severity": Severity(row["severity"]), "state": AlertState(row["state"])}
+    return Alert(**known)

@@ -10,12 +10,11 @@ a memory of its own.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from ...resilience import SYSTEM_CLOCK, Clock, Report
-from ...stores import Archive, StoreError
+from ...stores import Archive
 from .meter import Counts, Meter, Place, Spend, day_of
 
 __all__ = ["SpendBook"]
@@ -64,8 +63,8 @@ class SpendBook:
         if not rows:
             return
         try:
-            await asyncio.to_thread(self._write, rows)
-        except StoreError:
+            await self._archive.aside(self._write, rows)
+        except Exception:  # noqa: BLE001 - a file that can't be had, or no thread to ask it
             self.failures_total += 1
             for place, counts in rows.items():
                 _add(self._unwritten, place, counts)
@@ -76,7 +75,7 @@ class SpendBook:
         Raises StoreError while the file can't be read.
         """
         since = day_of(self._clock.time(), most - 1)
-        rows = await asyncio.to_thread(self._read, since)
+        rows = await self._archive.aside(self._read, since)
         for place, counts in self._unwritten.items():
             if place[0] >= since:
                 _add(rows, place, counts)

@@ -6,8 +6,9 @@ pressing it at the wrong moment could not make things worse.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from ...resilience import Health, Report
@@ -24,6 +25,7 @@ _ACTIONS: Final = (
     "half_open_service",
 )
 _RECENT: Final = 30.0
+_NOBODY: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,17 @@ class _Advice:
     action: str | None = None
 
 
-def verdict(reports: Sequence[Report], alerts: Iterable[Alert], now: float) -> VerdictView:
-    """What somebody who looks at epoch second *now* must know first."""
+def verdict(
+    reports: Sequence[Report],
+    alerts: Iterable[Alert],
+    now: float,
+    *,
+    refused: Mapping[str, int] = _NOBODY,
+) -> VerdictView:
+    """What somebody who looks at epoch second *now* must know first.
+
+    *refused*: calls, by component, since its circuit opened.
+    """
     troubles = [alert for alert in alerts if _counts(alert)]
     if not troubles:
         return _all_well(reports)
@@ -61,7 +72,7 @@ def verdict(reports: Sequence[Report], alerts: Iterable[Alert], now: float) -> V
         component=worst.component,
         since=moment(worst.since),
         why=worst.cause,
-        costs=_costs(report) if report else None,
+        costs=_costs(report, refused.get(report.component, 0)) if report else None,
         advice=advice.text,
         safe_action=advice.action,
         more=len(troubles) - 1,
@@ -80,15 +91,16 @@ def _headline(alert: Alert) -> str:
 
 def _all_well(reports: Sequence[Report]) -> VerdictView:
     watched = [report for report in reports if is_configured(report)]
-    well = sum(report.state is Health.HEALTHY for report in watched)
+    sick = [report.component for report in watched if report.state is not Health.HEALTHY]
+    to_do = f"look at {', '.join(sick)}" if sick else "nothing to do"
     return VerdictView(
         level="ok",
-        headline="Everything works" if well == len(watched) else "No alert fires",
+        headline="No alert fires" if sick else "Everything works",
         component=None,
         since=None,
         why=None,
         costs=None,
-        advice=f"{well} of {len(watched)} components healthy; nothing to do.",
+        advice=f"{len(watched) - len(sick)} of {len(watched)} components healthy; {to_do}.",
         safe_action=None,
         more=0,
     )
@@ -97,11 +109,10 @@ def _all_well(reports: Sequence[Report]) -> VerdictView:
 # -- what it costs ----------------------------------------------------------------------
 
 
-def _costs(report: Report) -> str | None:
+def _costs(report: Report, refused: int) -> str | None:
     match report.state:
         case Health.CIRCUIT_OPEN | Health.DEGRADED:
-            refused = report.breaker.rejected_total if report.breaker else 0
-            return f"{refused:,} calls refused since the process began"
+            return f"{refused:,} calls refused since it began"
         case Health.RATE_LIMITED:
             return "new calls wait for the limit, or are refused"
     return _failing(report) or _waiting(report) or _spending(report)

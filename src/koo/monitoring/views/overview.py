@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from ...resilience import Health, Report, State
 from ..alerts import Alert, AlertState
@@ -96,10 +97,11 @@ class PoolHistory:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a dashboard shows of the past."""
+    """What a dashboard shows of the past; *refused*: calls, by component, while it is open."""
 
     entries: tuple[Entry, ...] = ()
     samples: tuple[Sample, ...] = ()
+    refused: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ def dashboard(reports: Sequence[Report], standing: Standing, past: Past, now: fl
     """All that the page shows at epoch second *now*."""
     database, listed = _database(reports), alert_list(standing, now)
     return Dashboard(
-        verdict=verdict(reports, standing.alerts, now),
+        verdict=verdict(reports, standing.alerts, now, refused=past.refused),
         summary=_summary(reports, standing.alerts),
         database=_dashboard_database(database, past, now) if database else None,
         ai_services=service_healths(reports, now),

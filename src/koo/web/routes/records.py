@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
@@ -14,7 +14,7 @@ from ...monitoring.notify import Acknowledgement, Silence
 from ...monitoring.views import action_view, silence_view
 from ..answers import AcknowledgedAnswer, AuditAnswer, SilenceAnswer, SilencesAnswer
 from ..desk import Desk
-from ..doors import one_line, read_json, reason_of
+from ..doors import one_line, read_json
 from ..problems import Problem
 from .texts import ACTING, KEEPING, LOOKING, NOT_FOUND, REASON, body_of
 
@@ -53,24 +53,27 @@ class _RecordRoutes:
     async def silence(self, request: Request) -> SilenceAnswer:
         """Keep what matches from being told for a while; it is shown as before."""
         wish = await _read_wish(request)
-        now = self.desk.clock.time()
+        now, identity = self.desk.clock.time(), self.desk.identity(request)
+        message = f"what matches is not told for {wish.seconds:.0f} s; that it ends is told"
+        for known in self.records.mute_book.mutes().silences:
+            if known.id == identity:
+                return SilenceAnswer(message, silence_view(known), self.desk.now())
         silence = Silence(
-            id=secrets.token_hex(8),
+            id=identity,
             component=wish.component,
             rule=wish.rule,
             starts=now,
             ends=now + wish.seconds,
             actor=self.desk.doors.principal(request).name,
-            reason=one_line(wish.reason),
+            reason=self.desk.monitor.redact(one_line(wish.reason)),
         )
         await self.records.mute_book.silence(silence)
         await self.desk.note(wish.component, f"silenced {wish.rule}", silence.reason, request)
-        message = f"what matches is not told for {wish.seconds:.0f} s; that it ends is told"
         return SilenceAnswer(message, silence_view(silence), self.desk.now())
 
     async def lift(self, silence: str, request: Request) -> SilenceAnswer:
         """End a silence now; what fires and was silenced is told."""
-        reason = await reason_of(request)
+        reason = await self.desk.reason(request)
         lifted = await self.records.mute_book.lift(silence)
         if lifted is None:
             detail = "there is no such silence; GET /api/v1/monitoring/silences"
@@ -80,8 +83,8 @@ class _RecordRoutes:
 
     async def acknowledge(self, alert: str, request: Request) -> AcknowledgedAnswer:
         """Say that you have seen an alert that fires: nobody is reminded of it."""
-        reason = await reason_of(request)
-        found = self._standing(alert)
+        reason = await self.desk.reason(request)
+        found = _find(alert, self.desk.monitor.standing()) or await self._elsewhere(alert)
         actor = self.desk.doors.principal(request).name
         at = max(found.since, self.desk.clock.time())
         seen = Acknowledgement(id=found.id, at=at, actor=actor, reason=reason)
@@ -101,10 +104,11 @@ class _RecordRoutes:
         more = entries[-1].id if len(entries) == most else None
         return AuditAnswer(tuple(map(action_view, entries)), more, self.desk.now())
 
-    def _standing(self, identity: str) -> Alert:
-        for alert in self.desk.monitor.standing():
-            if alert.id == identity:
-                return alert
+    async def _elsewhere(self, identity: str) -> Alert:
+        """The alert called so that another process of the file sees; raises the 404."""
+        outbox = self.records.outbox
+        if found := _find(identity, await outbox.aside(outbox.standing)):
+            return found
         detail = "no alert of this id fires; GET /api/v1/monitoring/alerts"
         raise Problem(404, "unknown_alert", detail)
 
@@ -143,6 +147,10 @@ def record_router(desk: Desk, records: Records) -> APIRouter:
         openapi_extra=REASON,
     )
     return router
+
+
+def _find(identity: str, alerts: Iterable[Alert]) -> Alert | None:
+    return next((alert for alert in alerts if alert.id == identity), None)
 
 
 async def _read_wish(request: Request) -> _Wish:

@@ -2,6 +2,7 @@
 
 const API = "/api/v1";
 const STREAM_SILENT = 6000;
+const ANSWER = 10000;
 const RETRY = [1000, 2000, 4000, 8000];
 
 export class Refused extends Error {
@@ -11,11 +12,17 @@ export class Refused extends Error {
   }
 }
 
+/** A path that swallows everything must not be waited for. */
 async function ask(path, options = {}) {
-  const answer = await fetch(API + path, { credentials: "same-origin", cache: "no-store", ...options });
+  const signal = AbortSignal.timeout(ANSWER);
+  const answer = await fetch(API + path, { credentials: "same-origin", cache: "no-store", signal, ...options }).catch(explain);
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Refused(answer.status, body);
   return body;
+}
+
+function explain(error) {
+  throw error.name === "TimeoutError" ? new Error(`No answer within ${ANSWER / 1000} s; whether it was done is not known.`) : error;
 }
 
 const post = (path, body, { method = "POST", generation } = {}) =>
@@ -24,8 +31,11 @@ const post = (path, body, { method = "POST", generation } = {}) =>
 /** An action on a circuit insists on the state that was shown when the button was pressed. */
 const headers = (generation) => ({
   "Content-Type": "application/json",
+  "Idempotency-Key": wish(),
   ...(generation === undefined ? {} : { "If-Match": `"${generation}"` }),
 });
+
+const wish = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16)).join("-");
 
 const service = (name) => `/ai/services/${encodeURIComponent(name)}`;
 

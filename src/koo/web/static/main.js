@@ -11,10 +11,20 @@ import { Confirm, Help, Runbook, SignIn } from "./panels/dialogs.js";
 
 const state = {
   who: null, data: null, link: "connecting", received: 0, paused: false,
-  dialog: null, failure: null, news: "",
+  dialog: null, failure: null, news: "", busy: false,
 };
 const root = document.getElementById("page");
-const follower = new Follower(receive, (link) => link === state.link || change({ link }));
+const follower = new Follower(receive, (link) => link === state.link || (link === "refused" ? meet() : change({ link })));
+
+/** Who this is by now: a sign-in ends after a time, and with the server's process. */
+async function meet() {
+  change({ link: "refused" });
+  change({ who: (await whoAmI().catch(() => null)) ?? state.who });
+}
+
+/** Whether what is shown is of another time. */
+const isStale = () =>
+  state.link === "offline" || (state.data && performance.now() - state.received > 5000 && !state.paused);
 
 /** The server's clock, carried on from the last frame. */
 const now = () => epoch(state.data.timestamp) + (performance.now() - state.received) / 1000;
@@ -37,13 +47,18 @@ const app = {
   close: () => change({ dialog: null, failure: null }),
   pause: () => change({ paused: !state.paused }),
   canAct: () => state.who?.scope === "operate",
+  /** Do it once, however often the button is pressed meanwhile. */
   async act(work, said) {
-    change({ failure: null });
+    if (state.busy) return;
+    change({ failure: null, busy: true });
     try {
-      await work();
-      change({ dialog: null, news: said });
+      const { previous_state: before, new_state: after, message } = await work();
+      change({ dialog: null, news: before && before === after ? message : said });
     } catch (error) {
       change({ failure: error.message });
+      if (error.status === 401) change({ who: (await whoAmI().catch(() => null)) ?? state.who });
+    } finally {
+      change({ busy: false });
     }
   },
   async read(runbook) {
@@ -66,7 +81,7 @@ const app = {
 
 function Page() {
   const { data, who } = state;
-  const stale = state.link === "offline" || (data && performance.now() - state.received > 5000 && !state.paused);
+  const stale = isStale();
   const clock = data ? now() : 0;
   return html`
     <${Header} app=${app} stale=${stale} />
@@ -89,7 +104,7 @@ function draw() {
   render(html`<${Page} />`, root);
   const verdict = state.data?.verdict;
   const title = state.who?.about.title ?? "koo";
-  const lost = state.link === "offline" || state.link === "refused";
+  const lost = isStale() || state.link === "refused";
   const mark = lost || !verdict ? "unknown" : verdict.level;
   document.title = verdict && verdict.level !== "ok" ? `${verdict.headline} · ${title}` : title;
   const icon = document.getElementById("icon");

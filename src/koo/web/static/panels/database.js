@@ -11,7 +11,7 @@ export function Database({ app, now }) {
       <h2 id="database">Database</h2>
       <span class="gap"></span>
       <button data-key="c" disabled=${!can} title=${can ? "" : "Sign in with the operate token"} onClick=${() => askToCheck(app)}>Check…</button>
-      ${health.circuit_breaker.state === "open" && html`<button data-key="o" class="first" disabled=${!can} title=${can ? "" : "Sign in with the operate token"} onClick=${() => askToHalfOpenDatabase(app)}>Half-open…</button>`}
+      ${health.circuit_breaker.state === "open" && health.circuit_breaker.mode === "normal" && html`<button data-key="o" class="first" disabled=${!can} title=${can ? "" : "Sign in with the operate token"} onClick=${() => askToHalfOpenDatabase(app)}>Half-open…</button>`}
       <button data-key="r" disabled=${!can} title=${can ? "" : "Sign in with the operate token"} onClick=${() => askToResetDatabase(app)}>Reset circuit…</button>
     </div>
     <p class="state"><${Shape} of=${health.state} /><b>${plain(health.state)}</b>

@@ -23,7 +23,7 @@ export function Confirm({ app }) {
       ${app.state.failure && html`<p class="failure" role="alert">${app.state.failure}</p>`}
       <div class="row"><span class="gap"></span>
         <button type="button" onClick=${app.close}>Cancel</button>
-        <button class=${safe ? "safe" : "grave"}>${label}</button></div>
+        <button class=${safe ? "safe" : "grave"} disabled=${app.state.busy}>${label}</button></div>
     </form></dialog>`;
 }
 

@@ -55,7 +55,7 @@ export function Verdict({ app, now }) {
       <div class="wide"><dt>Why</dt><dd>${verdict.why ?? "not known yet"}</dd></div>
       <div class="wide"><dt>What it costs</dt><dd>${verdict.costs ?? "nothing measurable yet"}</dd></div>
       <div class="wide"><dt>What to press</dt><dd>${verdict.advice}
-        ${press && html`<button class="safe" onClick=${() => press(app, short(verdict.component))}>${SAFE_WORDS[verdict.safe_action]}</button>`}</dd></div>
+        ${press && html`<button class="safe" disabled=${!app.canAct()} title=${app.canAct() ? "" : "Sign in with the operate token"} onClick=${() => press(app, short(verdict.component))}>${SAFE_WORDS[verdict.safe_action]}</button>`}</dd></div>
     </dl>`}
     ${!verdict.component && html`<p class="calm">${verdict.advice}</p>`}
   </section>`;
