@@ -21,7 +21,13 @@ from ..errors import (
 from .checking import is_finite
 from .outcome import Failure, RetryClass
 
-__all__ = ["classify_by_type", "comes_from_a_cancellation", "leaves_of", "refusal_in"]
+__all__ = [
+    "cancellations_behind",
+    "classify_by_type",
+    "comes_from_a_cancellation",
+    "leaves_of",
+    "refusal_in",
+]
 
 _LINKS: Final = 16
 
@@ -68,18 +74,35 @@ def refusal_in(error: BaseException) -> Rejected | None:
 
 
 def comes_from_a_cancellation(error: BaseException) -> bool:
-    """Whether *error*, or all of a group, is what an operation made of being cancelled."""
+    """Whether *error*, or all of a group, is what an operation made of being cancelled.
+
+    A limit of its own inside, which has cut it and then said so, has cancelled nobody.
+    """
     return all(map(_follows_a_cancellation, leaves_of(error))) or _follows_a_cancellation(error)
 
 
-def _follows_a_cancellation(error: BaseException) -> bool:
+def cancellations_behind(error: BaseException) -> Iterator[CancelledError]:
+    """Those that *error* was raised from or while handling, the latest first."""
     for _ in range(_LINKS):
-        if error.__context__ is None:
-            return False
-        error = error.__context__
-        if isinstance(error, CancelledError):
-            return True
-    return False
+        before = error.__context__
+        if before is None:
+            return
+        if isinstance(before, CancelledError) and not _is_of_a_limit(error, before):
+            yield before
+        error = before
+
+
+def _follows_a_cancellation(error: BaseException) -> bool:
+    return any(True for _ in cancellations_behind(error))
+
+
+def _is_of_a_limit(error: BaseException, cut: CancelledError) -> bool:
+    """Whether *error* is what asyncio or a policy has made of its own timer's *cut*.
+
+    Both do so only after they have ruled out that somebody else has cancelled.
+    """
+    is_asyncio = type(error) is TimeoutError and not error.args
+    return error.__cause__ is cut and (is_asyncio or isinstance(error, DeadlineExceeded))
 
 
 def _as_refusal(error: BaseException) -> Rejected | None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from asyncio import (
     AbstractEventLoop,
-    CancelledError,
-    TimerHandle,
+    Handle,
     current_task,
     get_running_loop,
 )
@@ -18,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from sys import exception
 from threading import get_ident
-from typing import Protocol
+from typing import Final, Protocol
 
 from ...errors import DeadlineExceeded, Rejected
 from ..deadline import CURRENT, Progress, running_call
@@ -29,6 +28,7 @@ from ..timers import SLACK, AnyTask, Lane, times_cancelled
 from .stats import Memory
 
 __all__ = [
+    "OURS",
     "Call",
     "Terms",
     "admit_all",
@@ -38,6 +38,9 @@ __all__ = [
 ]
 
 _named_call = CURRENT.get
+
+#: What an operation hears that is ended because its time is over.
+OURS: Final = "the time of the attempt is over"
 
 
 class Terms(Protocol):
@@ -95,7 +98,7 @@ class Call:
     deadline_at: float | None
     outer: Progress | None
     lane: Lane | None
-    timer: TimerHandle | None
+    timer: Handle | None
     task: AnyTask | None
     cancelling: int
     has_expired: bool
@@ -233,9 +236,23 @@ class Call:
 
     def expire(self) -> None:
         """The attempt's time is over: end it where it waits."""
-        self.has_expired = True
-        if self.task is not None:
-            self.task.cancel()
+        self._end_unless_cancelled(self.cancelling)
+
+    def _end_unless_cancelled(self, known: int) -> None:
+        """End it, unless it was cancelled more often than is *known*: then a turn must tell.
+
+        A caller's cancellation is heard by then; what a TaskGroup that failed inside has left of
+        one (CPython 3.11 and 3.12) still stands there, and means nobody.
+        """
+        task = self.task
+        times = known if task is None else task.cancelling()
+        if times > known:
+            self.lane = None
+            self.timer = get_running_loop().call_soon(self._end_unless_cancelled, times)
+            return
+        self.has_expired, self.cancelling = True, times
+        if task is not None:
+            task.cancel(OURS)
 
     def disarm(self) -> None:
         """Stop the attempt's clock."""
@@ -256,13 +273,6 @@ class Call:
         if self.has_expired and self.task is not None:
             self.task.uncancel()
         self.has_expired = False
-
-    def timed_out(self, error: BaseException) -> bool:
-        """Whether *error* is our own timer's doing and not the caller's cancellation."""
-        if not self.has_expired or self.task is None:
-            return False
-        self.has_expired = False
-        return self.task.uncancel() <= self.cancelling and isinstance(error, CancelledError)
 
     @property
     def timeout_is_ours(self) -> bool:

@@ -32,7 +32,12 @@ from ..outcome import (
 )
 from ..retry import RetryBudget, RetryConfig
 from ..timers import Lane, lane_for
-from .blame import classify_safely, mark_if_of_a_failure_inside, was_left_by_its_caller
+from .blame import (
+    classify_safely,
+    mark_if_of_a_failure_inside,
+    was_left_by_its_caller,
+    was_timed_out,
+)
 from .call import Call
 from .compose import check_composition, check_parts
 from .line import wait_for_permits
@@ -250,7 +255,7 @@ class Journey:
         """
         call.disarm()
         is_over = call.has_expired
-        if call.timed_out(error):
+        if was_timed_out(call, error):
             return self._judge_timeout(call, error)
         if not isinstance(error, Exception):
             self.abandon(call)
