@@ -334,10 +334,11 @@ class RateLimiter(LinedGate):
                 return RateLimited(self.name, None, "the request is larger than the limit")
             due = max(due, fits_at)
         refusal = RateLimited(self.name, max(0.0, due - now), self._why(ask, now))
-        if self._line is not None and not self._serving:
+        line = self._line
+        if line is not None and not self._serving:
             # Who joins the line may be served by then; who comes again must find it empty.
             refusal.soonest = refusal.retry_after
-            refusal.retry_after = max(due, self._empty_at(self._line, ask, now)) - now
+            refusal.retry_after = max(due, self._empty_at(line, ask, now)) - now
         return self._may_wait(refusal)
 
     def _why(self, ask: Ask, now: float) -> str | None:

@@ -19,6 +19,8 @@ same gate; of two that run at the same time the second is told, and not left to 
 
 What a call gives back is given out once all its gates know how it has ended: nobody is
 sent to a dependency that has just asked for a pause, or through a breaker that opens.
+The collector gives back between any two steps what nobody has settled, so no line moves
+either while somebody joins or leaves one.
 """
 
 from __future__ import annotations
@@ -163,16 +165,15 @@ class _Thread(local):
     """The gates whose lines are to move in this thread, one after another."""
 
     def __init__(self) -> None:
-        self.due: dict[LinedGate, None] = {}
+        #: Not a dict: the collector may add to it between any two steps.
+        self.due: deque[LinedGate] = deque()
         self.is_moving = False
 
     def move(self) -> None:
         """Move every line that is due."""
         try:
             while self.due:
-                gate = next(iter(self.due))
-                del self.due[gate]
-                gate._move()  # noqa: SLF001 - gates in this thread move one another's lines
+                self.due.popleft()._move()  # noqa: SLF001 - gates move one another's lines
         finally:
             self.is_moving = False
 
@@ -246,21 +247,23 @@ class LinedGate:
 
         Raises RuntimeError if callers of another event loop stand in it.
         """
-        line = self._line_of(waiter.home)
-        if line.size >= CAPACITY:
-            return Saturated(self.name, None, f"{CAPACITY} calls are waiting")
-        line.put(waiter)
-        self._rejected_total -= 1
-        self.serve()
+        with _hold_lines():
+            line = self._line_of(waiter.home)
+            if line.size >= CAPACITY:
+                return Saturated(self.name, None, f"{CAPACITY} calls are waiting")
+            line.put(waiter)
+            self._rejected_total -= 1
+            self.serve()
         return None
 
     def leave(self, waiter: Waiter) -> None:
         """Take *waiter* out of the line; who stood behind may be served."""
-        line = self._line
-        if line is None or self._is_left_to(line.home, partial(self.leave, waiter)):
-            return
-        if line.remove(waiter):
-            self.serve()
+        with _hold_lines():
+            line = self._line
+            if line is None or self._is_left_to(line.home, partial(self.leave, waiter)):
+                return
+            if line.remove(waiter):
+                self.serve()
 
     def serve(self) -> None:
         """Give permits to the head of the line while they last; other lines that move go first."""
@@ -268,7 +271,8 @@ class LinedGate:
         if line is None or self._is_left_to(line.home, self.serve):
             return
         thread = _THREAD
-        thread.due[self] = None
+        if self not in thread.due:
+            thread.due.append(self)
         if not thread.is_moving:
             thread.is_moving = True
             thread.move()

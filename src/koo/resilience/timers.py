@@ -66,14 +66,21 @@ class Lane:
         """End the calls whose moment has come, and watch those that are left."""
         self.is_armed = False
         now, calls = self._clock.monotonic(), self.calls
-        while calls:
-            oldest, expires_at = next(iter(calls.items()))
+        while (oldest := self._oldest()) is not None:
+            expires_at = calls.get(oldest, now)
             if expires_at > now + SLACK:
                 self.is_armed = True
                 self._fire_in(expires_at - now)
                 return
-            del calls[oldest]
-            oldest.expire()
+            # Gone: closed by the collector, between two steps; its task may be somebody else's.
+            if calls.pop(oldest, None) is not None:
+                oldest.expire()
+
+    def _oldest(self) -> Timed | None:
+        # A loop is one step; the collector may end a call between iter() and next().
+        for call in self.calls:
+            return call
+        return None
 
     def _fire_in(self, seconds: float) -> None:
         self.loop.call_later(seconds + SLACK, _Alarm(self), context=self._context)
