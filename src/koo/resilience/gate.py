@@ -70,9 +70,8 @@ class Permit:
         """How long the call has taken *now*, if its gate keeps the time."""
         return now - self.stamp
 
-    @property
-    def is_probe(self) -> bool:
-        """Whether the call, and each call in it, is to show that the dependency is back."""
+    def takes_along(self) -> bool:
+        """Whether a call inside, which the gate has just refused, may go as part of this one."""
         return False
 
     def answered(self) -> None:
@@ -103,8 +102,8 @@ class Timekeeper(Issuer, Protocol):
         """The call that *permit* allowed is being answered."""
         ...
 
-    def is_probe(self, permit: TimedPermit) -> bool:
-        """Whether what *permit* allowed is to show that the dependency is back."""
+    def takes_along(self, permit: TimedPermit) -> bool:
+        """Whether a call just refused may go as part of that of *permit*, around it."""
         ...
 
     def lease_extended(self, permit: TimedPermit, until: float) -> None:
@@ -123,10 +122,9 @@ class TimedPermit(HeldPermit):
         super().__init__(gate, ask, stamp, generation)
         self.took: float | None = None
 
-    @property
-    def is_probe(self) -> bool:
-        """Whether the call, and each call in it, is to show that the dependency is back."""
-        return not self.done and self.gate.is_probe(self)
+    def takes_along(self) -> bool:
+        """Whether a call inside, which the gate has just refused, may go as part of this one."""
+        return not self.done and self.gate.takes_along(self)
 
     def answered(self) -> None:
         """The first item of a stream is there."""

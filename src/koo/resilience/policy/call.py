@@ -34,7 +34,7 @@ __all__ = [
     "admit_all",
     "begin",
     "current_permit",
-    "is_part_of_a_probe",
+    "goes_along",
 ]
 
 _named_call = CURRENT.get
@@ -364,7 +364,7 @@ def admit_all(
         answer = gate.admit(ask)
         if not isinstance(answer, Rejected):
             permits.append(answer)
-        elif outer is None or not is_part_of_a_probe(gate, outer):
+        elif outer is None or not goes_along(gate, outer):
             if permits:
                 _give_back(policy, permits)
                 permits.clear()
@@ -372,13 +372,13 @@ def admit_all(
     return None
 
 
-def is_part_of_a_probe(gate: object, around: Progress | None) -> bool:
-    """Whether the call *around* this one, or one around that, is a probe of *gate*.
+def goes_along(gate: object, around: Progress | None) -> bool:
+    """Whether what *gate* has just refused is part of the call *around* it, or of one around that.
 
-    Its end will tell the gate how this one has ended, so this one needs no permit.
+    The end of that one will tell the gate how this one has ended, so this one needs no permit.
     """
     while isinstance(around, Call):
-        if any(permit.gate is gate and permit.is_probe for permit in around.permits):
+        if any(permit.gate is gate and permit.takes_along() for permit in around.permits):
             return True
         around = around.outer
     return False

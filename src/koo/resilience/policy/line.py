@@ -23,7 +23,7 @@ from ...errors import Rejected
 from ..gate import Gate, Permit
 from ..line import LinedGate
 from ..timers import SLACK, running_loop
-from .call import Call, is_part_of_a_probe
+from .call import Call, goes_along
 
 __all__ = ["LoopHome", "Place", "wait_for_permits"]
 
@@ -151,7 +151,7 @@ class Place:
             answer = self._ask_of(gate)
             if not isinstance(answer, Rejected):
                 permits.append(answer)
-            elif not is_part_of_a_probe(gate, call.outer):
+            elif not goes_along(gate, call.outer):
                 call.give_back()
                 return answer
         return None
