@@ -13,6 +13,7 @@ from typing import Final
 from ..errors import (
     DeadlineExceeded,
     ExternalServiceError,
+    KooError,
     RateLimitError,
     Rejected,
     ServiceRejected,
@@ -36,7 +37,8 @@ def classify_by_type(error: Exception) -> Failure:
     """The verdict that an error's own type gives.
 
     Errors of AI services carry theirs; what the operating system and the clock
-    raise is worth a retry and trips; anything else is the caller's own and says
+    raise is worth a retry and trips; that something was cancelled which nobody
+    else had cancelled trips; anything else is the caller's own and says
     nothing about the dependency. A group is retryable only if all of it is; it
     trips if any of it does, and that is its cause.
     """
@@ -46,9 +48,12 @@ def classify_by_type(error: Exception) -> Failure:
         case ExternalServiceError():
             return _named(error, RetryClass.TRANSIENT)
         case DeadlineExceeded(refused_by=str()):
-            return Failure(retryable=False, trips=False, cause=type(error).__name__)
+            pass
         case DeadlineExceeded() | OSError():
             return Failure(retryable=True, trips=True, cause=type(error).__name__)
+        case KooError(__cause__=CancelledError()):
+            # What it had done by then, nobody knows.
+            return Failure(retryable=False, trips=True, cause="cancelled")
         case ExceptionGroup():
             return _of_group(error)
     return Failure(retryable=False, trips=False, cause=type(error).__name__)

@@ -143,11 +143,11 @@ def running_loop() -> AbstractEventLoop | None:
         return None
 
 
-def times_cancelled() -> int:
-    """How often the running task was asked to end; 0 outside of any."""
+def times_cancelled(outside: int = 0) -> int:
+    """How often the running task was asked to end; *outside* of any, this number."""
     loop = running_loop()
     task = current_task(loop) if loop else None
-    return task.cancelling() if task else 0
+    return task.cancelling() if task else outside
 
 
 AnyTask = Task[Any]

@@ -1,6 +1,7 @@
 """Whose doing it was that an attempt ended, when all there is is an error.
 
 error --+-- of our own timer, and of no other cancellation -----------------> we have cut it
+        +-- a cancellation, though nobody has cancelled the task ---------------> of what it called
         +-- of the caller's cancellation, whatever the cleanup made of it --> nobody's
         +-- of the caller's deadline, whatever a driver made of it ---------> nobody's
         +-- any other ------------------------------------------------------> to be classified
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 
-from ...errors import DeadlineExceeded
+from ...errors import DeadlineExceeded, KooError
 from ..classifier import (
     cancellations_behind,
     comes_from_a_cancellation,
@@ -25,6 +26,7 @@ from .call import OURS, Call
 __all__ = [
     "classify_safely",
     "mark_if_of_a_failure_inside",
+    "unless_nobody_cancelled",
     "was_left_by_its_caller",
     "was_timed_out",
 ]
@@ -40,6 +42,19 @@ def was_timed_out(call: Call, error: BaseException) -> bool:
         return False
     # Where others are left, a TaskGroup may have held one back: then it is not ours that came.
     return not left or (error.args == (OURS,) and not comes_from_a_cancellation(error))
+
+
+def unless_nobody_cancelled(policy: str, error: BaseException) -> BaseException:
+    """*error*; an error to judge, if it is the cancellation of something the operation awaited.
+
+    As a CancelledError it would end a task that nobody has cancelled, without a word.
+    """
+    if not isinstance(error, CancelledError) or times_cancelled(outside=1):
+        return error
+    what = "something that the operation waited for was cancelled, and not by its caller"
+    failure = KooError(f"{policy}: {what}; ask who cancels it")
+    failure.__cause__ = error
+    return failure
 
 
 def was_left_by_its_caller(call: Call, error: Exception, now: float) -> bool:

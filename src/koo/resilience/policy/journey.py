@@ -35,6 +35,7 @@ from ..timers import Lane, lane_for
 from .blame import (
     classify_safely,
     mark_if_of_a_failure_inside,
+    unless_nobody_cancelled,
     was_left_by_its_caller,
     was_timed_out,
 )
@@ -257,6 +258,7 @@ class Journey:
         is_over = call.has_expired
         if was_timed_out(call, error):
             return self._judge_timeout(call, error)
+        error = unless_nobody_cancelled(self.name, error)
         if not isinstance(error, Exception):
             self.abandon(call)
             raise error
