@@ -10,14 +10,46 @@ check and its decision. It returns its refusal; only a policy raises.
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import local
+from typing import Final, Protocol, runtime_checkable
 
 from ..errors import Rejected
 from .checking import check_functions, is_a
 from .clock import check_clock
 from .outcome import ABANDONED, Ask, Outcome
 
-__all__ = ["Gate", "HeldPermit", "Issuer", "LeasingGate", "Permit", "TimedPermit", "Timekeeper"]
+__all__ = [
+    "COLLECTOR",
+    "Gate",
+    "HeldPermit",
+    "Issuer",
+    "LeasingGate",
+    "Permit",
+    "TimedPermit",
+    "Timekeeper",
+    "collected",
+]
+
+
+class _Collector(local):
+    """Whether what runs in this thread was called by the collector, between any two steps."""
+
+    is_here = False
+
+
+COLLECTOR: Final = _Collector()
+
+
+@contextmanager
+def collected() -> Iterator[None]:
+    """What is done in the block is perhaps the collector's doing."""
+    before, COLLECTOR.is_here = COLLECTOR.is_here, True
+    try:
+        yield
+    finally:
+        COLLECTOR.is_here = before
 
 
 class Issuer(Protocol):
@@ -92,7 +124,8 @@ class HeldPermit(Permit):
     def __del__(self) -> None:
         if not self.done:
             self.done = True
-            self.gate.settled(self, ABANDONED)
+            with collected():
+                self.gate.settled(self, ABANDONED)
 
 
 class Timekeeper(Issuer, Protocol):

@@ -19,8 +19,8 @@ same gate; of two that run at the same time the second is told, and not left to 
 
 What a call gives back is given out once all its gates know how it has ended: nobody is
 sent to a dependency that has just asked for a pause, or through a breaker that opens.
-The collector gives back between any two steps what nobody has settled, so no line moves
-either while somebody joins or leaves one.
+The collector gives back between any two steps what nobody has settled. So it, too, only
+calls home: who is called asks gates, and one of them may be in the midst of an answer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from typing import Final, Protocol
 
 from ..errors import Rejected, Saturated
 from .clock import Clock
-from .gate import Permit, check_gate
+from .gate import COLLECTOR, Permit, check_gate
 from .outcome import Ask
 
 __all__ = ["LINES", "Home", "Line", "LinedGate", "Waiter", "hold_lines"]
@@ -165,15 +165,16 @@ class _Thread(local):
     """The gates whose lines are to move in this thread, one after another."""
 
     def __init__(self) -> None:
-        #: Not a dict: the collector may add to it between any two steps.
-        self.due: deque[LinedGate] = deque()
+        self.due: dict[LinedGate, None] = {}
         self.is_moving = False
 
     def move(self) -> None:
         """Move every line that is due."""
         try:
             while self.due:
-                self.due.popleft()._move()  # noqa: SLF001 - gates move one another's lines
+                gate = next(iter(self.due))
+                del self.due[gate]
+                gate._move()  # noqa: SLF001 - gates in this thread move one another's lines
         finally:
             self.is_moving = False
 
@@ -247,23 +248,25 @@ class LinedGate:
 
         Raises RuntimeError if callers of another event loop stand in it.
         """
-        with _hold_lines():
-            line = self._line_of(waiter.home)
-            if line.size >= CAPACITY:
-                return Saturated(self.name, None, f"{CAPACITY} calls are waiting")
-            line.put(waiter)
-            self._rejected_total -= 1
-            self.serve()
+        line = self._line_of(waiter.home)
+        if line.size >= CAPACITY:
+            return Saturated(self.name, None, f"{CAPACITY} calls are waiting")
+        line.put(waiter)
+        self._rejected_total -= 1
+        self.serve()
         return None
 
     def leave(self, waiter: Waiter) -> None:
         """Take *waiter* out of the line; who stood behind may be served."""
-        with _hold_lines():
-            line = self._line
-            if line is None or self._is_left_to(line.home, partial(self.leave, waiter)):
-                return
-            if line.remove(waiter):
-                self.serve()
+        line = self._line
+        if line is None or self._is_left_to(line.home, partial(self.leave, waiter)):
+            return
+        if line.remove(waiter):
+            self.serve()
+
+    def stand_by_refusal(self) -> None:
+        """Count a refusal that was taken for a wait, as ``join`` does, and stands after all."""
+        self._rejected_total += 1
 
     def serve(self) -> None:
         """Give permits to the head of the line while they last; other lines that move go first."""
@@ -271,8 +274,7 @@ class LinedGate:
         if line is None or self._is_left_to(line.home, self.serve):
             return
         thread = _THREAD
-        if self not in thread.due:
-            thread.due.append(self)
+        thread.due[self] = None
         if not thread.is_moving:
             thread.is_moving = True
             thread.move()
@@ -309,11 +311,11 @@ class LinedGate:
         return self._line
 
     def _is_left_to(self, home: Home, action: Callable[[], object]) -> bool:
-        """Whether *action* on the line is not for this thread; then *home* is told to do it."""
+        """Whether *action* on the line is not for here and now; then *home* is told to do it."""
         if home.is_gone:
             self._line = None
             return True
-        if home.is_elsewhere:
+        if home.is_elsewhere or COLLECTOR.is_here:
             home.call(action)
             return True
         return False

@@ -2,7 +2,8 @@
 
 Each test has it come at the first allocation, at the second, and so on. It took the line away
 under whoever joined it, who got an AttributeError or was never called, and the oldest call under
-who looked for it.
+who looked for it; and it called whoever was next in the midst of another's admission, so that a
+breaker let in two probes at once.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from contextlib import suppress
 
 import pytest
 
-from koo.errors import BudgetExhausted
+from koo.errors import BudgetExhausted, CircuitOpen
 from koo.resilience import (
     Ask,
     BreakerConfig,
@@ -27,7 +28,7 @@ from koo.resilience.flights import Flights
 from koo.resilience.timers import Lane
 from koo.testing import FakeClock
 
-from ...resilience.policy.actors import policy
+from ...resilience.policy.actors import policy, started
 
 #: More allocations than any of these steps makes.
 STEPS = 60
@@ -109,6 +110,22 @@ async def test_whoever_leaves_a_line_leaves_it_to_the_next(make, is_served):
         assert outcome.ok is is_served, f"step {step}: {outcome.error!r}"
         assert outcome.waited < 1, f"step {step}"
         assert all(gate.stats().waiting == 0 for gate in gates)
+
+
+async def test_nobody_is_called_in_the_midst_of_anothers_admission():
+    for step in range(STEPS):
+        clock, room = FakeClock(), Bulkhead("room", BulkheadConfig(1))
+        gate = CircuitBreaker("dep", BreakerConfig(recovery_timeout=10), clock=clock)
+        gate.open_until(10, "dead")
+        quiet()
+        Cycle(room.admit(Ask()))
+        waiting = await started(policy(gates=[room, gate], patience=1).outcome(fine))
+        clock.advance(10)
+        at_step(step)
+        answer = gate.admit(Ask())
+        gc.disable()
+        others = (await waiting).error
+        assert [isinstance(one, CircuitOpen) for one in (answer, others)].count(True) == 1, step
 
 
 async def test_whoever_asks_a_breaker_that_looks_for_slow_calls_is_answered():

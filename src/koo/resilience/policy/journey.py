@@ -17,7 +17,7 @@ from ...errors import KooError, Rejected
 from ..classifier import classify_by_type, comes_from_a_cancellation, refusal_in
 from ..clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from ..events import CallRejected, GaveUp, Listener, RetryScheduled, ignore, tell
-from ..gate import Gate, LeasingGate
+from ..gate import Gate, LeasingGate, collected
 from ..line import LINES
 from ..marks import mark_given_up, mark_passed_on, note, was_given_up
 from ..outcome import (
@@ -259,6 +259,10 @@ class Journey:
         if was_timed_out(call, error):
             return self._judge_timeout(call, error)
         error = unless_nobody_cancelled(self.name, error)
+        if isinstance(error, GeneratorExit):
+            with collected():
+                self.abandon(call)
+            raise error
         if not isinstance(error, Exception):
             self.abandon(call)
             raise error

@@ -20,7 +20,7 @@ from itertools import count
 from typing import Final
 
 from ...errors import Rejected
-from ..gate import Gate, Permit
+from ..gate import Gate, Permit, collected
 from ..line import LinedGate
 from ..timers import SLACK, running_loop
 from .call import Call, goes_along
@@ -126,6 +126,10 @@ class Place:
         end = self._loop.call_later(self._until - since, self._give_up)
         try:
             standing = await self._answer
+        except GeneratorExit:
+            with collected():
+                self._go_away()
+            raise
         except BaseException:
             self._go_away()
             raise
@@ -170,6 +174,7 @@ class Place:
         if isinstance(answer, Rejected):
             return answer
         answer.cancel()
+        self._gate.stand_by_refusal()
         self._refusal.retry_after = 0.0
         return self._refusal
 
