@@ -66,7 +66,8 @@ class DailyBudget(LinedGate):
     """A gate that admits no call whose money does not fit into what is left of the day.
 
     So the day's spend never passes the limit as long as no call spends more than it reserved:
-    reserve the most that it can cost. What it spent beyond that is debited all the same.
+    reserve the most that it can cost. What it spent beyond that is debited all the same. A call
+    that asks for nothing is let in, whatever is left.
     """
 
     __slots__ = (
@@ -92,10 +93,11 @@ class DailyBudget(LinedGate):
         """Reserve ``ask.nanousd`` of today's money, or say why not."""
         self._begin_day_if_over()
         spent_after = self._spent + ask.nanousd
-        if spent_after > self._config.limit_nanousd:
+        if spent_after > self._config.limit_nanousd and ask.nanousd:
             return self._refuse_for_today(ask)
-        if spent_after + self._reserved > self._config.limit_nanousd or self.must_line_up:
-            return self._refuse_for_now()
+        is_spoken_for = spent_after + self._reserved > self._config.limit_nanousd
+        if (is_spoken_for or self.must_line_up) and ask.nanousd:
+            return self._refuse_for_now(is_spoken_for=is_spoken_for)
         self._reserved += ask.nanousd
         return HeldPermit(self, ask, 0.0, self._day)
 
@@ -126,9 +128,10 @@ class DailyBudget(LinedGate):
             double_settled_total=self.double_settled_total,
         )
 
-    def _refuse_for_now(self) -> Rejected:
+    def _refuse_for_now(self, *, is_spoken_for: bool) -> Rejected:
         self._rejected_total += 1
-        cause = "what is left is reserved by calls in flight"
+        who = "reserved by calls in flight" if is_spoken_for else "waited for by others"
+        cause = f"what is left is {who}"
         return self._may_wait(BudgetExhausted(self.name, None, cause))
 
     def _refuse_for_today(self, ask: Ask) -> Rejected:

@@ -184,6 +184,8 @@ class _Meter:
         if any(amount > limit.limit for limit in self._limits):
             return None
         self.roll(now)
+        if not amount:
+            return now
         return max(
             window.leaves_at(window.kept + amount - limit.limit)
             for limit, window in zip(self._limits, self.windows, strict=True)
@@ -192,7 +194,7 @@ class _Meter:
     def full_for(self, amount: int) -> Iterator[tuple[float, Limit]]:
         """The limits that *amount* would pass now, and when each has room; after ``fits_at``."""
         for limit, window in zip(self._limits, self.windows, strict=True):
-            if (excess := window.kept + amount - limit.limit) > 0:
+            if (excess := window.kept + amount - limit.limit) > 0 and amount:
                 yield window.leaves_at(excess), limit
 
     def empty_at(self, amount: int, now: float) -> float:
@@ -231,7 +233,10 @@ class _Meter:
 
 
 class RateLimiter(LinedGate):
-    """A gate that admits no more than its limits, over any window, in order of arrival."""
+    """A gate that admits no more than its limits, over any window, in order of arrival.
+
+    What asks for none of a weight isn't held up by the limits of that weight.
+    """
 
     __slots__ = ("_config", "_due_at", "_meters", "_on_event", "_paused_until")
 
@@ -264,7 +269,7 @@ class RateLimiter(LinedGate):
         weights = ask.weights
         for meter in self._meters:
             amount = weights[meter.place]
-            if amount > meter.credit:
+            if amount > meter.credit and amount:
                 self._undo(ask, meter)
                 return self._refuse(ask, now)
             meter.credit -= amount
