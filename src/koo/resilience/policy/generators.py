@@ -77,7 +77,7 @@ async def stream(
                     call.answered(paused_at)
                 has_yielded = True
                 try:
-                    source.go_on(with_value=(yield item))
+                    source.go_on((yield item))
                 except GeneratorExit:
                     await _leave(journey, call, source.items)
                     raise
@@ -120,13 +120,11 @@ class _Source(Generic[T]):
         self._thrown: BaseException | None = None
         self.step: Callable[[], Awaitable[T]] = self._ask_next
 
-    def go_on(self, *, with_value: object) -> None:
-        """Ask for the next item, which may depend on a value."""
-        self._thrown = None
-        if with_value is None:
-            self.step = self._ask_next
-        else:
-            self.step = partial(self.items.asend, with_value)
+    def go_on(self, sent: object) -> None:
+        """Ask for the next item, which may depend on what was *sent*."""
+        if sent is not None or self.step is not self._ask_next:
+            self._thrown = None
+            self.step = self._ask_next if sent is None else partial(self.items.asend, sent)
 
     def throw(self, error: BaseException) -> None:
         """Have it hear *error*."""
