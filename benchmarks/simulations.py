@@ -92,7 +92,9 @@ def outages() -> Section:
         " breaker's first wait is 10 s, nobody waits in line, no slow rule. Cold: dead from the"
         " first call. Healthy: after 60 s of answers. The worst of twenty seeds; of peers, one."
         " These try three times and wait up to 1, 2 s between; before a peer's breaker that"
-        " opens after five failures for 10 s, they try again only what the upstream raised.",
+        " opens after five failures for 10 s, they try again only what the upstream raised."
+        " The goals are for calls that are tried once: what had failed before the breaker opened"
+        " is tried again while it is closed, and ten retries are free.",
         [
             *_of_health("cold", 0.0, {20: (30, 30), None: (110, 1_010)}),
             *_of_health("healthy before", 60.0, {20: (45, 45), None: (155, 1_055)}),

@@ -47,7 +47,8 @@ from .events import (
     tell,
 )
 from .gate import Gate, Permit
-from .limiter import Limit, LimitStats, RateLimiter, RateLimiterConfig, RateLimiterStats
+from .limiter import RateLimiter, RateLimiterConfig, RateLimiterStats
+from .limiter_windows import Limit, LimitStats
 from .line import LinedGate, Waiter
 from .measure import Counter, Histogram, HistogramStats, RollingCount
 from .outcome import (

@@ -74,9 +74,16 @@ class CircuitBreaker(Circuit):
         permit.took = permit.seconds(self._monotonic())
         self.cancelled(permit)
 
-    def is_probe(self, permit: TimedPermit) -> bool:
-        """Whether what *permit* allowed is to show that the dependency is back."""
-        return self._state is State.HALF_OPEN and permit.generation == self._generation
+    def takes_along(self, permit: TimedPermit) -> bool:
+        """Let in what was just refused, if the call of *permit* around it is a probe or ramps up.
+
+        That it was refused doesn't stand, so it isn't counted.
+        """
+        is_part = permit.generation == self._generation and (
+            self._state is State.HALF_OPEN or self._ramp is not None
+        )
+        self._rejected_total -= is_part
+        return is_part
 
     def lease_for(self, seconds: float) -> None:
         """Lease probes for so many *seconds* (above 0), or as long as another attempt may take."""

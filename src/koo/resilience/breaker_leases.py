@@ -21,7 +21,8 @@ class Leases:
 
     def add(self, permit: Permit, now: float, seconds: float) -> None:
         """Wait for *permit* so many *seconds*, or until its deadline if that is sooner."""
-        self._ends = {serial: end for serial, end in self._ends.items() if end > now}
+        # A copy: the collector may drop one between any two steps.
+        self._ends = {serial: end for serial, end in self._ends.copy().items() if end > now}
         deadline, until = permit.ask.deadline, now + seconds
         self._ends[id(permit)] = until if deadline is None else min(until, deadline.at)
 
@@ -44,7 +45,7 @@ class Leases:
         return min(ends) - now if len(ends) >= most else 0.0
 
     def _still(self, now: float) -> list[float]:
-        return [end for end in self._ends.values() if end > now]
+        return [end for end in list(self._ends.values()) if end > now]
 
 
 #: Of a breaker that is not half-open; nothing is ever added.

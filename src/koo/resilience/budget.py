@@ -68,7 +68,8 @@ class DailyBudget(LinedGate):
     """A gate that admits no call whose money does not fit into what is left of the day.
 
     So the day's spend never passes the limit as long as no call spends more than it reserved:
-    reserve the most that it can cost. What it spent beyond that is debited all the same.
+    reserve the most that it can cost. What it spent beyond that is debited all the same. A call
+    that asks for nothing is let in, whatever is left.
     """
 
     __slots__ = (
@@ -93,11 +94,9 @@ class DailyBudget(LinedGate):
     def admit(self, ask: Ask) -> Permit | Rejected:
         """Reserve ``ask.nanousd`` of today's money, or say why not."""
         self._begin_day_if_over()
-        spent_after = self._spent + ask.nanousd
-        if spent_after > self._config.limit_nanousd:
-            return self._refuse_for_today(ask)
-        if spent_after + self._reserved > self._config.limit_nanousd or self.must_line_up:
-            return self._refuse_for_now()
+        free = self._config.limit_nanousd - self._spent - self._reserved
+        if (ask.nanousd > free or self.must_line_up) and ask.nanousd:
+            return self._refuse(ask, free)
         self._reserved += ask.nanousd
         return HeldPermit(self, ask, 0.0, self._day)
 
@@ -128,17 +127,15 @@ class DailyBudget(LinedGate):
             double_settled_total=self.double_settled_total,
         )
 
-    def _refuse_for_now(self) -> Rejected:
-        self._rejected_total += 1
-        cause = "what is left is reserved by calls in flight"
-        return self._may_wait(BudgetExhausted(self.name, None, cause))
-
-    def _refuse_for_today(self, ask: Ask) -> Rejected:
+    def _refuse(self, ask: Ask, free: int) -> Rejected:
         self._rejected_total += 1
         if ask.nanousd > self._config.limit_nanousd:
             return BudgetExhausted(self.name, None, "the call may cost more than the day's budget")
-        cause = "what is left of the day is too little"
-        return BudgetExhausted(self.name, self._until_midnight(), cause)
+        if ask.nanousd > free + self._reserved:
+            cause = "what is left of the day is too little"
+            return BudgetExhausted(self.name, self._until_midnight(), cause)
+        who = "reserved by calls in flight" if ask.nanousd > free else "waited for by others"
+        return self._may_wait(BudgetExhausted(self.name, None, f"what is left is {who}"))
 
     def _debit(self, permit: Permit, spent: int) -> None:
         self._begin_day_if_over()

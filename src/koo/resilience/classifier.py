@@ -13,6 +13,7 @@ from typing import Final
 from ..errors import (
     DeadlineExceeded,
     ExternalServiceError,
+    KooError,
     RateLimitError,
     Rejected,
     ServiceRejected,
@@ -21,7 +22,13 @@ from ..errors import (
 from .checking import is_finite
 from .outcome import Failure, RetryClass
 
-__all__ = ["classify_by_type", "comes_from_a_cancellation", "leaves_of", "refusal_in"]
+__all__ = [
+    "cancellations_behind",
+    "classify_by_type",
+    "comes_from_a_cancellation",
+    "leaves_of",
+    "refusal_in",
+]
 
 _LINKS: Final = 16
 
@@ -30,7 +37,8 @@ def classify_by_type(error: Exception) -> Failure:
     """The verdict that an error's own type gives.
 
     Errors of AI services carry theirs; what the operating system and the clock
-    raise is worth a retry and trips; anything else is the caller's own and says
+    raise is worth a retry and trips; that something was cancelled which nobody
+    else had cancelled trips; anything else is the caller's own and says
     nothing about the dependency. A group is retryable only if all of it is; it
     trips if any of it does, and that is its cause.
     """
@@ -40,9 +48,12 @@ def classify_by_type(error: Exception) -> Failure:
         case ExternalServiceError():
             return _named(error, RetryClass.TRANSIENT)
         case DeadlineExceeded(refused_by=str()):
-            return Failure(retryable=False, trips=False, cause=type(error).__name__)
+            pass
         case DeadlineExceeded() | OSError():
             return Failure(retryable=True, trips=True, cause=type(error).__name__)
+        case KooError(__cause__=CancelledError()):
+            # What it had done by then, nobody knows.
+            return Failure(retryable=False, trips=True, cause="cancelled")
         case ExceptionGroup():
             return _of_group(error)
     return Failure(retryable=False, trips=False, cause=type(error).__name__)
@@ -68,18 +79,35 @@ def refusal_in(error: BaseException) -> Rejected | None:
 
 
 def comes_from_a_cancellation(error: BaseException) -> bool:
-    """Whether *error*, or all of a group, is what an operation made of being cancelled."""
+    """Whether *error*, or all of a group, is what an operation made of being cancelled.
+
+    A limit of its own inside, which has cut it and then said so, has cancelled nobody.
+    """
     return all(map(_follows_a_cancellation, leaves_of(error))) or _follows_a_cancellation(error)
 
 
-def _follows_a_cancellation(error: BaseException) -> bool:
+def cancellations_behind(error: BaseException) -> Iterator[CancelledError]:
+    """Those that *error* was raised from or while handling, the latest first."""
     for _ in range(_LINKS):
-        if error.__context__ is None:
-            return False
-        error = error.__context__
-        if isinstance(error, CancelledError):
-            return True
-    return False
+        before = error.__context__
+        if before is None:
+            return
+        if isinstance(before, CancelledError) and not _is_of_a_limit(error, before):
+            yield before
+        error = before
+
+
+def _follows_a_cancellation(error: BaseException) -> bool:
+    return any(True for _ in cancellations_behind(error))
+
+
+def _is_of_a_limit(error: BaseException, cut: CancelledError) -> bool:
+    """Whether *error* is what asyncio or a policy has made of its own timer's *cut*.
+
+    Both do so only after they have ruled out that somebody else has cancelled.
+    """
+    is_asyncio = type(error) is TimeoutError and not error.args
+    return error.__cause__ is cut and (is_asyncio or isinstance(error, DeadlineExceeded))
 
 
 def _as_refusal(error: BaseException) -> Rejected | None:

@@ -31,6 +31,8 @@ __all__ = [
 T = TypeVar("T")
 
 _LONGEST_HEADER = 12
+#: Some thirty years; who has more is sent no more.
+_MOST_MS = 10**_LONGEST_HEADER - 1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,7 +60,7 @@ class Deadline:
 
     def to_header(self, now: float) -> str:
         """What is left, as whole milliseconds rounded down, for a request header."""
-        return str(int(self.remaining(now) * 1000))
+        return str(int(min(self.remaining(now) * 1000, _MOST_MS)))
 
     @classmethod
     def from_header(cls, text: str, now: float) -> Deadline:

@@ -37,11 +37,18 @@ class Flights:
 
     def overdue(self, now: float, threshold: float) -> int:
         """How many are on their way for longer than *threshold* seconds, which never changes."""
-        younger = self._younger
-        while younger:
-            call, stamp = next(iter(younger.items()))
-            if now - stamp <= threshold:
+        younger, overdue = self._younger, self._overdue
+        while (call := self._oldest()) is not None:
+            if now - younger.get(call, now) <= threshold:
                 break
-            del younger[call]
-            self._overdue.add(call)
-        return len(self._overdue)
+            # In this order: the collector may end the call between any two steps.
+            overdue.add(call)
+            if younger.pop(call, None) is None:
+                overdue.discard(call)
+        return len(overdue)
+
+    def _oldest(self) -> int | None:
+        # A loop is one step; the collector may end a call between iter() and next().
+        for call in self._younger:
+            return call
+        return None

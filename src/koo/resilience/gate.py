@@ -10,14 +10,46 @@ check and its decision. It returns its refusal; only a policy raises.
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import local
+from typing import Final, Protocol, runtime_checkable
 
 from ..errors import Rejected
 from .checking import check_functions, is_a
 from .clock import check_clock
 from .outcome import ABANDONED, Ask, Outcome
 
-__all__ = ["Gate", "HeldPermit", "Issuer", "LeasingGate", "Permit", "TimedPermit", "Timekeeper"]
+__all__ = [
+    "COLLECTOR",
+    "Gate",
+    "HeldPermit",
+    "Issuer",
+    "LeasingGate",
+    "Permit",
+    "TimedPermit",
+    "Timekeeper",
+    "collected",
+]
+
+
+class _Collector(local):
+    """Whether what runs in this thread was called by the collector, between any two steps."""
+
+    is_here = False
+
+
+COLLECTOR: Final = _Collector()
+
+
+@contextmanager
+def collected() -> Iterator[None]:
+    """What is done in the block is perhaps the collector's doing."""
+    before, COLLECTOR.is_here = COLLECTOR.is_here, True
+    try:
+        yield
+    finally:
+        COLLECTOR.is_here = before
 
 
 class Issuer(Protocol):
@@ -70,9 +102,8 @@ class Permit:
         """How long the call has taken *now*, if its gate keeps the time."""
         return now - self.stamp
 
-    @property
-    def is_probe(self) -> bool:
-        """Whether the call, and each call in it, is to show that the dependency is back."""
+    def takes_along(self) -> bool:
+        """Whether a call inside, which the gate has just refused, may go as part of this one."""
         return False
 
     def answered(self) -> None:
@@ -93,7 +124,8 @@ class HeldPermit(Permit):
     def __del__(self) -> None:
         if not self.done:
             self.done = True
-            self.gate.settled(self, ABANDONED)
+            with collected():
+                self.gate.settled(self, ABANDONED)
 
 
 class Timekeeper(Issuer, Protocol):
@@ -103,8 +135,8 @@ class Timekeeper(Issuer, Protocol):
         """The call that *permit* allowed is being answered."""
         ...
 
-    def is_probe(self, permit: TimedPermit) -> bool:
-        """Whether what *permit* allowed is to show that the dependency is back."""
+    def takes_along(self, permit: TimedPermit) -> bool:
+        """Whether a call just refused may go as part of that of *permit*, around it."""
         ...
 
     def lease_extended(self, permit: TimedPermit, until: float) -> None:
@@ -123,10 +155,9 @@ class TimedPermit(HeldPermit):
         super().__init__(gate, ask, stamp, generation)
         self.took: float | None = None
 
-    @property
-    def is_probe(self) -> bool:
-        """Whether the call, and each call in it, is to show that the dependency is back."""
-        return not self.done and self.gate.is_probe(self)
+    def takes_along(self) -> bool:
+        """Whether a call inside, which the gate has just refused, may go as part of this one."""
+        return not self.done and self.gate.takes_along(self)
 
     def answered(self) -> None:
         """The first item of a stream is there."""

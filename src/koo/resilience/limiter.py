@@ -3,62 +3,31 @@
     ask --> [60 requests / min] [1000 requests / h] [90000 tokens / min] --> Permit
              +---- any one full: RateLimited, nothing is counted ----/
 
-Exact over *any* window of that length, not only over calendar minutes: what was
-admitted leaves in buckets of 1/64 of the window, each as a whole and never too
-early. Per call the windows of one weight cost one subtraction from a credit,
-which is computed anew whenever a bucket ends. An estimate is reserved at
+Exact over *any* window of that length: see limiter_windows. An estimate is reserved at
 admission; settling corrects it, cancelling gives it back to its own bucket.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Final
 
 from ..errors import RateLimited, Rejected
 from ..values import quickly_made
-from .checking import check_finite, check_functions, check_part, check_whole
+from .checking import check_finite, check_functions, check_part
 from .clock import SYSTEM_CLOCK, Clock
 from .events import LimitPaused, Listener, ignore, tell
 from .gate import Permit, issue
+from .limiter_windows import Limit, LimitStats, Meter
 from .line import Line, LinedGate
-from .measure import Span, less, more, packed
 from .outcome import SUCCESS, WEIGHTS, Ask, Failure, Outcome, RetryClass, Spent, Weight
 
-__all__ = ["Limit", "LimitStats", "RateLimiter", "RateLimiterConfig", "RateLimiterStats", "Weight"]
+__all__ = ["RateLimiter", "RateLimiterConfig", "RateLimiterStats"]
 
-_BUCKETS: Final = 64
 _DUE: Final = float("-inf")
 #: A pause that becomes so many times longer is told anew.
 _NEWS: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """At most *limit* of *weight* in any *per* seconds."""
-
-    limit: int
-    per: float
-    weight: Weight = "requests"
-    #: The same time in buckets.
-    span: Span = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        """Refuse a limit that admits nothing, or for no time."""
-        check_whole(self, "limit")
-        check_finite(self, "per")
-        if self.limit < 1:
-            message = "Limit: limit must be at least 1; leave the limit out to admit everything"
-            raise ValueError(message)
-        if not self.per > 0:
-            message = "Limit: per must be above 0 seconds"
-            raise ValueError(message)
-        if self.weight not in WEIGHTS:
-            message = f"Limit: weight must be one of {', '.join(WEIGHTS)}"
-            raise ValueError(message)
-        object.__setattr__(self, "span", Span(self.per, _BUCKETS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +61,6 @@ class RateLimiterConfig:
 
 @quickly_made
 @dataclass(frozen=True, slots=True)
-class LimitStats:
-    """One window: how much of *limit* is *used*; all of it is free in *reset_after* seconds."""
-
-    limit: int
-    per: float
-    weight: Weight
-    used: int
-    remaining: int
-    reset_after: float
-
-
-@quickly_made
-@dataclass(frozen=True, slots=True)
 class RateLimiterStats:
     """A photograph of a rate limiter.
 
@@ -120,144 +76,11 @@ class RateLimiterStats:
     trouble: str | None = None
 
 
-class _Meter:
-    """All windows of one weight, behind one credit.
-
-    A window is what each of its buckets holds up to that of the moment *since*: see ``Span``.
-    """
-
-    __slots__ = (
-        "_full",
-        "credit",
-        "edge",
-        "limits",
-        "place",
-        "rolls_total",
-        "since",
-        "weight",
-        "windows",
-    )
-
-    def __init__(self, weight: Weight, limits: tuple[Limit, ...]) -> None:
-        self.weight = weight
-        #: Where an ask or a bill has this weight.
-        self.place = WEIGHTS.index(weight)
-        self.limits = limits
-        self.windows: list[Sequence[int]] = [b""] * len(limits)
-        #: How often the windows have changed; in between, only ``pending`` does.
-        self.rolls_total = 0
-        self.since = 0.0
-        self.edge = 0.0
-        self._full = self.credit = 0
-
-    @property
-    def pending(self) -> int:
-        """What was admitted since the last bucket ended; younger than every window's bucket."""
-        return self._full - self.credit
-
-    def roll(self, now: float) -> None:
-        """A bucket has ended: move what is pending into the windows, let go what is old."""
-        pending, since = self.pending, self.since
-        for place, limit in enumerate(self.limits):
-            span = limit.span
-            age = span.tick(now) - span.tick(since)
-            self.windows[place] = span.aged(more(self.windows[place], pending), age)
-        self.rolls_total += 1
-        self.resume(max(now, since), 0)
-
-    def resume(self, since: float, pending: int) -> None:
-        """Go on from windows as they are, and from what is *pending* since the moment *since*."""
-        self.since = since
-        self.edge = min(limit.span.next_edge(since) for limit in self.limits)
-        self._full = self._free()
-        self.credit = self._full - pending
-
-    def put_late(self, amount: int, now: float) -> None:
-        """Count what nobody was asked for, in the bucket of *now* whatever it held before."""
-        if now >= self.edge:
-            self.roll(now)
-        self.credit -= amount
-
-    def take_back(self, stamp: float, amount: int) -> None:
-        if stamp >= self.since:
-            self.credit += amount
-            return
-        self.rolls_total += 1
-        for place, limit in enumerate(self.limits):
-            age = limit.span.tick(self.since) - limit.span.tick(stamp)
-            self.windows[place] = less(self.windows[place], amount, age)
-        pending, self._full = self.pending, self._free()
-        self.credit = self._full - pending
-
-    def fits_at(self, amount: int, now: float) -> float | None:
-        """The moment when *amount* fits by time alone; None if it never can."""
-        if any(amount > limit.limit for limit in self.limits):
-            return None
-        self.roll(now)
-        return max(self._leaves_at(limit, window, amount) for limit, window in self._each())
-
-    def full_for(self, amount: int) -> Iterator[tuple[float, Limit]]:
-        """The limits that *amount* would pass now, and when each has room; after ``fits_at``."""
-        for limit, window in self._each():
-            if sum(window) + amount > limit.limit:
-                yield self._leaves_at(limit, window, amount), limit
-
-    def empty_at(self, amount: int, now: float) -> float:
-        """About when *amount*, which may be many times the limit, has been admitted bit by bit."""
-        if not amount:
-            return now
-        return max(
-            max(now, self._leaves_at(limit, window, (amount - 1) % limit.limit + 1))
-            + (amount - 1) // limit.limit * limit.per
-            for limit, window in self._each()
-        )
-
-    def stats(self, now: float) -> list[LimitStats]:
-        return [self._photograph(limit, window, now) for limit, window in self._each()]
-
-    def tell(self) -> dict[str, tuple[int, list[int]]]:
-        """Of each window, by its seconds, the number of the latest bucket and all buckets."""
-        return {repr(limit.per): self._told(limit.span, window) for limit, window in self._each()}
-
-    def _told(self, span: Span, window: Sequence[int]) -> tuple[int, list[int]]:
-        return span.tick(self.since), [*bytes(span.ticks + 1 - len(window)), *window]
-
-    def recall(self, since: float, told: Mapping[str, tuple[int, list[int]]]) -> None:
-        """Have the windows, up to the moment *since*, hold what ``tell`` *told*."""
-        for place, limit in enumerate(self.limits):
-            latest, amounts = told.get(repr(limit.per), (0, []))
-            age = limit.span.tick(since) - latest
-            self.windows[place] = limit.span.aged(packed(amounts), age)
-
-    def _each(self) -> Iterator[tuple[Limit, Sequence[int]]]:
-        return zip(self.limits, self.windows, strict=True)
-
-    def _photograph(self, limit: Limit, window: Sequence[int], now: float) -> LimitStats:
-        span = limit.span
-        latest = span.tick(self.since)
-        age = span.tick(now) - latest
-        pending = self.pending if age <= span.ticks else 0
-        used, empty_at = sum(span.aged(window, age)) + pending, now
-        if pending > 0:
-            # It is the youngest, so it is the last to leave.
-            empty_at = span.left_at(latest)
-        elif used:
-            # Below zero: what was taken back has come into the youngest bucket before.
-            empty_at = span.leaves_at(window, latest, sum(window) + pending)
-        remaining, reset = max(0, limit.limit - used), max(0.0, empty_at - now)
-        return LimitStats(limit.limit, limit.per, limit.weight, used, remaining, reset)
-
-    def _leaves_at(self, limit: Limit, window: Sequence[int], amount: int) -> float:
-        """The moment when so much has left *window* that *amount* fits in."""
-        excess = sum(window) + amount - limit.limit
-        return limit.span.leaves_at(window, limit.span.tick(self.since), excess)
-
-    def _free(self) -> int:
-        return min(limit.limit - sum(window) for limit, window in self._each())
-
-
 class RateLimiter(LinedGate):
-    """A gate that admits no more than its limits, over any window, in order of arrival."""
+    """A gate that admits no more than its limits, over any window, in order of arrival.
+
+    What asks for none of a weight isn't held up by the limits of that weight.
+    """
 
     __slots__ = ("_config", "_due_at", "_meters", "_on_event", "_paused_until")
 
@@ -277,7 +100,7 @@ class RateLimiter(LinedGate):
         self._paused_until = 0.0
         # When a bucket ends or a pause is to be looked at: until then, credit alone decides.
         self._due_at = _DUE
-        self._meters = tuple(_Meter(weight, limits) for weight, limits in config.by_weight)
+        self._meters = tuple(Meter(weight, limits) for weight, limits in config.by_weight)
 
     def admit(self, ask: Ask) -> Permit | Rejected:
         """Count *ask* in every window, or in none and say when it would fit."""
@@ -289,8 +112,9 @@ class RateLimiter(LinedGate):
             return self._refuse(ask, now)
         weights = ask.weights
         for meter in self._meters:
-            left = meter.credit - weights[meter.place]
-            if left < 0:
+            amount = weights[meter.place]
+            left = meter.credit - amount
+            if left < 0 and amount:
                 self._undo(ask, meter)
                 return self._refuse(ask, now)
             meter.credit = left
@@ -347,7 +171,7 @@ class RateLimiter(LinedGate):
         self._due_at = min(meter.edge for meter in self._meters)
         return False
 
-    def _undo(self, ask: Ask, full: _Meter) -> None:
+    def _undo(self, ask: Ask, full: Meter) -> None:
         for meter in self._meters[: self._meters.index(full)]:
             meter.credit += ask.weights[meter.place]
 
@@ -360,10 +184,11 @@ class RateLimiter(LinedGate):
                 return RateLimited(self.name, None, "the request is larger than the limit")
             due = max(due, fits_at)
         refusal = RateLimited(self.name, max(0.0, due - now), self._why(ask, now))
-        if self._line is not None and not self._serving:
+        line = self._line
+        if line is not None and not self._serving:
             # Who joins the line may be served by then; who comes again must find it empty.
             refusal.soonest = refusal.retry_after
-            refusal.retry_after = max(due, self._empty_at(self._line, ask, now)) - now
+            refusal.retry_after = max(due, self._empty_at(line, ask, now)) - now
         return self._may_wait(refusal)
 
     def _why(self, ask: Ask, now: float) -> str | None:

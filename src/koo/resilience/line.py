@@ -19,6 +19,8 @@ same gate; of two that run at the same time the second is told, and not left to 
 
 What a call gives back is given out once all its gates know how it has ended: nobody is
 sent to a dependency that has just asked for a pause, or through a breaker that opens.
+The collector gives back between any two steps what nobody has settled. So it, too, only
+calls home: who is called asks gates, and one of them may be in the midst of an answer.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from typing import Final, Protocol
 
 from ..errors import Rejected, Saturated
 from .clock import Clock
-from .gate import Permit, check_gate
+from .gate import COLLECTOR, Permit, check_gate
 from .outcome import Ask
 
 __all__ = ["LINES", "Home", "Line", "LinedGate", "Waiter", "hold_lines"]
@@ -262,6 +264,10 @@ class LinedGate:
         if line.remove(waiter):
             self.serve()
 
+    def stand_by_refusal(self) -> None:
+        """Count a refusal that was taken for a wait, as ``join`` does, and stands after all."""
+        self._rejected_total += 1
+
     def serve(self) -> None:
         """Give permits to the head of the line while they last; other lines that move go first."""
         line = self._line
@@ -305,11 +311,11 @@ class LinedGate:
         return self._line
 
     def _is_left_to(self, home: Home, action: Callable[[], object]) -> bool:
-        """Whether *action* on the line is not for this thread; then *home* is told to do it."""
+        """Whether *action* on the line is not for here and now; then *home* is told to do it."""
         if home.is_gone:
             self._line = None
             return True
-        if home.is_elsewhere:
+        if home.is_elsewhere or COLLECTOR.is_here:
             home.call(action)
             return True
         return False

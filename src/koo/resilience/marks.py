@@ -20,17 +20,26 @@ _MOST_NOTES: Final = 8
 _UNMARKED: Final = (None, False)
 
 
+class _Mark(tuple[object, bool]):
+    """For which call, and whether it was given up on. In a copy for elsewhere: for none."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[type, tuple[tuple[None, bool]]]:
+        return tuple, (_UNMARKED,)
+
+
 # Into the dict, because an error may refuse to be written on.
 
 
 def mark_given_up(error: BaseException, outer: object) -> None:
     """Tell the call *outer*, and no other, that *error* is not worth another attempt."""
-    vars(error)[_MARK] = outer, True
+    vars(error)[_MARK] = _Mark((outer, True))
 
 
 def mark_passed_on(error: BaseException, outer: object) -> None:
     """Tell the call *outer* that nobody has tried again: *error* is its own to judge."""
-    vars(error)[_MARK] = outer, False
+    vars(error)[_MARK] = _Mark((outer, False))
 
 
 def mark_unless_judged(error: BaseException, call: object) -> None:

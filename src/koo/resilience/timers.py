@@ -66,14 +66,21 @@ class Lane:
         """End the calls whose moment has come, and watch those that are left."""
         self.is_armed = False
         now, calls = self._clock.monotonic(), self.calls
-        while calls:
-            oldest, expires_at = next(iter(calls.items()))
+        while (oldest := self._oldest()) is not None:
+            expires_at = calls.get(oldest, now)
             if expires_at > now + SLACK:
                 self.is_armed = True
                 self._fire_in(expires_at - now)
                 return
-            del calls[oldest]
-            oldest.expire()
+            # Gone: closed by the collector, between two steps; its task may be somebody else's.
+            if calls.pop(oldest, None) is not None:
+                oldest.expire()
+
+    def _oldest(self) -> Timed | None:
+        # A loop is one step; the collector may end a call between iter() and next().
+        for call in self.calls:
+            return call
+        return None
 
     def _fire_in(self, seconds: float) -> None:
         self.loop.call_later(seconds + SLACK, _Alarm(self), context=self._context)
@@ -136,11 +143,11 @@ def running_loop() -> AbstractEventLoop | None:
         return None
 
 
-def times_cancelled() -> int:
-    """How often the running task was asked to end; 0 outside of any."""
+def times_cancelled(outside: int = 0) -> int:
+    """How often the running task was asked to end; *outside* of any, this number."""
     loop = running_loop()
     task = current_task(loop) if loop else None
-    return task.cancelling() if task else 0
+    return task.cancelling() if task else outside
 
 
 AnyTask = Task[Any]

@@ -7,6 +7,7 @@ import pytest
 
 from koo.resilience import (
     ONE_REQUEST,
+    SUCCESS,
     BreakerConfig,
     Bulkhead,
     BulkheadConfig,
@@ -139,13 +140,72 @@ def test_a_probe_is_none_any_more_once_the_breaker_has_moved():
     run(calls())
 
 
-def test_only_what_a_half_open_breaker_has_issued_is_a_probe():
+@pytest.mark.parametrize("inner_gates", ["alone", "after a wait in line"])
+def test_what_goes_along_was_not_refused(inner_gates):
+    async def calls():
+        gate, narrow = _half_open(success_threshold=1), Bulkhead("narrow", BulkheadConfig(1))
+        held = narrow.admit(ONE_REQUEST)
+        if inner_gates == "alone":
+            held.cancel()
+        asyncio.get_running_loop().call_later(1, held.cancel)
+        inner = _behind(narrow, gate)
+        assert await _behind(gate).run(partial(inner.run, _well)) == "well"
+        assert gate.stats().rejected_total == inner.stats().rejected_total == 0
+
+    run(calls())
+
+
+def _recovering(ramp_start):
+    gate = _half_open(success_threshold=1, ramp_start=ramp_start)
+    gate.admit(ONE_REQUEST).settle(SUCCESS)
+    assert gate.stats().state is State.CLOSED
+    return gate
+
+
+@pytest.mark.parametrize("call", [_in_a_call, _in_a_block, _in_a_stream, _two_deep, _in_a_task])
+@pytest.mark.parametrize("ramp_start", [1, 2])
+def test_a_call_inside_one_on_the_ramp_is_part_of_it(call, ramp_start):
+    async def calls():
+        gate = _recovering(ramp_start)
+        for _ in range(3):
+            assert await call(_behind(gate), _behind(gate)) == "well"
+        assert gate.stats().rejected_total == 0
+
+    run(calls())
+
+
+def test_a_call_beside_one_on_the_ramp_is_no_part_of_it():
+    async def calls():
+        gate = _recovering(1)
+        held = gate.admit(ONE_REQUEST)
+        assert (await _behind(gate).outcome(_well)).rejected_by == "dep"
+        assert gate.stats().rejected_total == 1
+        held.cancel()
+
+    run(calls())
+
+
+def test_what_a_breaker_has_refused_by_hand_does_not_go_along():
+    async def calls():
+        gate = _recovering(1)
+
+        async def isolated():
+            gate.isolate("by hand")
+            return await _behind(gate).run(_well)
+
+        assert (await _behind(gate).outcome(isolated)).rejected_by == "dep"
+        assert gate.stats().rejected_total == 1
+
+    run(calls())
+
+
+def test_only_a_permit_of_a_probe_that_has_not_ended_takes_along():
     async def calls():
         gate = _half_open()
         probe = gate.admit(ONE_REQUEST)
-        assert probe.is_probe
-        assert not Bulkhead("narrow", BulkheadConfig(1)).admit(ONE_REQUEST).is_probe
+        assert probe.takes_along()
+        assert not Bulkhead("narrow", BulkheadConfig(1)).admit(ONE_REQUEST).takes_along()
         probe.cancel()
-        assert not probe.is_probe
+        assert not probe.takes_along()
 
     run(calls())

@@ -105,6 +105,8 @@ def test_who_loses_patience_in_the_moment_that_there_is_room_may_try_again():
         ended = await through.outcome(nothing)
         assert (ended.retry_after, str(ended.error)[-9:]) == (0.0, "try again")
         assert gate.stats().windows[0].used == 0
+        # By the gate, too: once in the test's own name, once in that of who waited.
+        assert (gate.stats().rejected_total, through.stats().rejected_total) == (2, 1)
         admitted(gate)
 
     run(calls())

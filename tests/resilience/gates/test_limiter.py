@@ -16,7 +16,7 @@ from koo.resilience import (
     Spent,
     Success,
 )
-from koo.resilience.limiter import _Meter
+from koo.resilience.limiter_windows import Meter
 from koo.testing import FakeClock
 
 from ..tools import admitted, call, refused
@@ -350,7 +350,7 @@ def test_a_limiter_that_makes_no_sense_is_refused_at_birth(make, sentence):
 
 def test_who_looks_at_the_clock_before_another_process_does_lets_nothing_go_too_early():
     """What is in a file is of the other's moment, which may be a little later."""
-    meter = _Meter("requests", (Limit(10, 64.0),))
+    meter = Meter("requests", (Limit(10, 64.0),))
     meter.roll(10.0)
     meter.credit -= 4
     meter.roll(11.0)

@@ -8,6 +8,9 @@ class Here:
 
     is_elsewhere = is_gone = False
 
+    def call(self, action):
+        """Whom the collector calls here, no turn will come to serve."""
+
 
 HERE = Here()
 

@@ -76,7 +76,6 @@ async def test_one_refusal_hands_back_what_the_others_gave():
     [
         (OSError(), "Failure"),
         (ValueError(), "Failure"),
-        (asyncio.CancelledError(), "Abandoned"),
         (KeyboardInterrupt(), "Abandoned"),
         (SystemExit(), "Abandoned"),
         (GeneratorExit(), "Abandoned"),

@@ -178,6 +178,7 @@ async def test_a_waiter_whose_call_is_closed_leaves_the_line():
     call.send(None)
     assert gate.stats().waiting == 1
     call.close()
+    await asyncio.sleep(0)
     assert gate.stats().waiting == 0
     held.cancel()
     assert gate.stats().in_flight == 0

@@ -140,7 +140,8 @@ class LimiterMachine(RuleBasedStateMachine):
 
     def fits(self, ask, moment, slack):
         return all(
-            self.used(limit, moment, slack) + getattr(ask, limit.weight) <= limit.limit
+            not (amount := getattr(ask, limit.weight))
+            or self.used(limit, moment, slack) + amount <= limit.limit
             for limit in self.limits
         )
 

@@ -2,15 +2,19 @@
 
 A schedule is a handful of calls, in every form, on a loop that permutes its ready queue: answers,
 failures, refusals as wrong, throttling, hangs, probes that outlive their lease or do not hear their
-timeout, callers that cancel at any moment, and a wall clock that jumps by an hour. Some begin with
-a dependency that has answered for a while, so that few failures are no half of the window. A judge
-around the breaker knows from the outcomes alone which moves it may make, and which it must.
+timeout, task groups that fail inside and leave their cancellation behind, replies that somebody
+else has cancelled, callers that cancel at any moment or throw into what they read, permits that
+nobody settles but the collector, whenever it comes, and a wall clock that jumps by an hour. Some
+begin with a dependency that has answered for a while, so that few failures are no half of the
+window. A judge around the breaker knows from the outcomes alone which moves it may make, and which
+it must.
 """
 
 import asyncio
+import gc
 import random
 from collections import Counter
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 
 import pytest
 
@@ -40,12 +44,21 @@ RECOVERY = 10.0
 FAILURES = 3
 SUCCESSES = 2
 
-FORMS = ("run", "run", "outcome", "block", "stream", "loop")
+#: Allocations from one collection to the next.
+PACE = 101
+
+FORMS = ("run", "run", "outcome", "block", "stream", "context", "loop")
 EVENTS = {
     *("by a run", "by its share", "probes", "probes given up", "stale outcomes", "callers gone"),
     *("probes after a lease that was over", "hours that the wall clock jumped"),
+    *("permits forgotten", "errors thrown in"),
 }
-FATES = ("answer", "answer", "answer", "fail", "fail", "wrong", "throttled", "hang", "deaf")
+FATES = (
+    *("answer", "answer", "answer", "fail", "fail", "wrong", "throttled", "hang"),
+    *("cancelled by nobody", "group", "deaf"),
+)
+#: What may follow a fate that is only a beginning.
+ENDINGS = FATES[:-3]
 
 
 class Wrong(Exception):
@@ -54,6 +67,17 @@ class Wrong(Exception):
 
 class Throttled(Exception):
     """The dependency asks for fewer calls."""
+
+
+class Thrown(Exception):
+    """The consumer's own, thrown into what it reads."""
+
+
+class Forgotten:
+    """A permit that only the collector can find."""
+
+    def __init__(self, permit):
+        self.me, self.permit = self, permit
 
 
 def classify(error):
@@ -172,6 +196,8 @@ class Schedule:
     def __init__(self, dice, seen):
         self.dice, self.seen = dice, seen
         self.calls = 0
+        #: How often a group has left each task counted as cancelled.
+        self.left = Counter()
         self.judged = Judged(seen)
         self.world = World(
             places=dice.choice([1, 2, 9]),
@@ -213,6 +239,7 @@ class Schedule:
         assert not self.judged.faults, self.judged.faults
 
     def nothing_is_held(self):
+        gc.collect()
         world = self.world
         room, money, breaker = (gate.stats() for gate in (world.room, world.money, world.breaker))
         assert (room.in_flight, room.waiting) == (0, 0)
@@ -240,9 +267,21 @@ class Schedule:
         form = dice.choice(FORMS)
         self.seen[form] += 1
         self.calls += 1
-        with suppress(KooError, Broken, Wrong, Throttled):
-            await getattr(self, form)()
-        assert is_cut or me.cancelling() == 0, "half cancelled"
+        if dice.random() < 0.2:
+            self.forget()
+        try:
+            with suppress(KooError, Broken, Wrong, Throttled, Thrown):
+                await getattr(self, form)()
+        except asyncio.CancelledError:
+            assert is_cut, "cancelled by nobody"
+            raise
+        assert is_cut or me.cancelling() <= self.left[me], "half cancelled"
+
+    def forget(self):
+        permit = self.world.room.admit(ASK)
+        if isinstance(permit, Permit):
+            self.seen["permits forgotten"] += 1
+            Forgotten(permit)
 
     async def run(self):
         await self.through.run(self.visit, ASK)
@@ -259,14 +298,24 @@ class Schedule:
             async with attempt:
                 await self.visit()
 
-    async def stream(self):
+    def items(self):
         @self.through.asking(ASK)
         async def items():
             yield await self.visit()
 
-        async with aclosing(items()) as stream:
+        return items
+
+    async def stream(self):
+        async with aclosing(self.items()()) as stream:
             async for _ in stream:
                 await asyncio.sleep(self.dice.choice([0.0, 1.0]))
+
+    async def context(self):
+        async with asynccontextmanager(self.items())():
+            await asyncio.sleep(self.dice.choice([0.0, 1.0]))
+            if self.dice.random() < 0.5:
+                self.seen["errors thrown in"] += 1
+                raise Thrown
 
     async def visit(self):
         """One attempt at the dependency, whose fate is drawn."""
@@ -276,7 +325,10 @@ class Schedule:
         if fate == "deaf":
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(dice.choice([1.0, 6.0]))
-            fate = dice.choice(FATES[:-1])
+            fate = dice.choice(ENDINGS)
+        if fate == "group":
+            await self.group()
+            fate = dice.choice(ENDINGS)
         await asyncio.sleep(dice.choice([3.0, 20.0] if fate == "hang" else [0.0, 0.1, 1.0, 2.0]))
         match fate:
             case "fail":
@@ -285,7 +337,24 @@ class Schedule:
                 raise Wrong
             case "throttled":
                 raise Throttled
+            case "cancelled by nobody" if not asyncio.current_task().cancelling():
+                reply = asyncio.get_running_loop().create_future()
+                reply.cancel()
+                await reply
         return "answer"
+
+    async def group(self):
+        """Something that fails inside without harm."""
+        me = asyncio.current_task()
+        before = me.cancelling()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.fail())
+        except* Broken:
+            self.left[me] += me.cancelling() - before
+
+    async def fail(self):
+        raise Broken
 
 
 async def batch(dice, seen):
@@ -293,6 +362,19 @@ async def batch(dice, seen):
         await Schedule(dice, seen).play()
 
 
+@pytest.fixture
+def collector():
+    """It comes often, and looks only at what a schedule makes."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(PACE, *before[1:])
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("collector")
 def test_no_schedule_moves_the_breaker_wrongly_wedges_it_or_loses_a_permit(
     scale, seed, record_property
 ):

@@ -27,6 +27,13 @@ def test_it_travels_as_the_milliseconds_that_are_left_rounded_down(left, header)
     assert Deadline.after(left, 1000).to_header(1000) == header
 
 
+@pytest.mark.parametrize("at", [1e9, 1e10, 1e306])
+def test_what_is_too_long_for_a_header_is_sent_as_the_longest(at):
+    header = Deadline(at).to_header(0)
+    assert header == "9" * 12
+    assert Deadline.from_header(header, 0) == Deadline(999999999.999)
+
+
 @pytest.mark.parametrize(
     ("header", "left"), [("0", 0), ("1", 0.001), ("5000", 5), ("999999999999", 999999999.999)]
 )

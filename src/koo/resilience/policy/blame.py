@@ -1,20 +1,60 @@
 """Whose doing it was that an attempt ended, when all there is is an error.
 
-error --+-- of the caller's cancellation, whatever the cleanup made of it --> nobody's
+error --+-- of our own timer, and of no other cancellation -----------------> we have cut it
+        +-- a cancellation, though nobody has cancelled the task ---------------> of what it called
+        +-- of the caller's cancellation, whatever the cleanup made of it --> nobody's
         +-- of the caller's deadline, whatever a driver made of it ---------> nobody's
         +-- any other ------------------------------------------------------> to be classified
 """
 
 from __future__ import annotations
 
-from ...errors import DeadlineExceeded
-from ..classifier import comes_from_a_cancellation, leaves_of, refusal_in
+from asyncio import CancelledError
+
+from ...errors import DeadlineExceeded, KooError
+from ..classifier import (
+    cancellations_behind,
+    comes_from_a_cancellation,
+    leaves_of,
+    refusal_in,
+)
 from ..marks import mark_unless_judged, note
 from ..outcome import Classifier, Failure
 from ..timers import SLACK, times_cancelled
-from .call import Call
+from .call import OURS, Call
 
-__all__ = ["classify_safely", "mark_if_of_a_failure_inside", "was_left_by_its_caller"]
+__all__ = [
+    "classify_safely",
+    "mark_if_of_a_failure_inside",
+    "unless_nobody_cancelled",
+    "was_left_by_its_caller",
+    "was_timed_out",
+]
+
+
+def was_timed_out(call: Call, error: BaseException) -> bool:
+    """Whether *error* is our own timer's doing and not the caller's cancellation."""
+    if not call.has_expired or call.task is None:
+        return False
+    call.has_expired = False
+    left = call.task.uncancel()
+    if left > call.cancelling or not isinstance(error, CancelledError):
+        return False
+    # Where others are left, a TaskGroup may have held one back: then it is not ours that came.
+    return not left or (error.args == (OURS,) and not comes_from_a_cancellation(error))
+
+
+def unless_nobody_cancelled(policy: str, error: BaseException) -> BaseException:
+    """*error*; an error to judge, if it is the cancellation of something the operation awaited.
+
+    As a CancelledError it would end a task that nobody has cancelled, without a word.
+    """
+    if not isinstance(error, CancelledError) or times_cancelled(outside=1):
+        return error
+    what = "something that the operation waited for was cancelled, and not by its caller"
+    failure = KooError(f"{policy}: {what}; ask who cancels it")
+    failure.__cause__ = error
+    return failure
 
 
 def was_left_by_its_caller(call: Call, error: Exception, now: float) -> bool:
@@ -24,8 +64,17 @@ def was_left_by_its_caller(call: Call, error: Exception, now: float) -> bool:
 
 def _was_cancelled_before(call: Call, error: Exception) -> bool:
     """Whether the caller has cancelled, and *error* is what the cleanup made of it."""
-    was_cancelled = times_cancelled() > getattr(call, "cancelling", 0)
-    return was_cancelled and comes_from_a_cancellation(error)
+    times = times_cancelled()
+    if times > getattr(call, "cancelling", 0):
+        return comes_from_a_cancellation(error)
+    return times > 0 and _was_cut_while_it_cleaned_up(error)
+
+
+def _was_cut_while_it_cleaned_up(error: Exception) -> bool:
+    """Whether our own cancellation has come after another's."""
+    leaves = leaves_of(error)
+    are_ours = [cut.args == (OURS,) for leaf in leaves for cut in cancellations_behind(leaf)]
+    return any(are_ours) and not all(are_ours)
 
 
 def _was_ended_by_its_caller(call: Call, error: Exception, now: float) -> bool:

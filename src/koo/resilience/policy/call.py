@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from asyncio import (
     AbstractEventLoop,
-    CancelledError,
-    TimerHandle,
+    Handle,
     current_task,
     get_running_loop,
 )
@@ -18,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from sys import exception
 from threading import get_ident
-from typing import Protocol
+from typing import Final, Protocol
 
 from ...errors import DeadlineExceeded, Rejected
 from ..deadline import CURRENT, Progress, running_call
@@ -29,15 +28,19 @@ from ..timers import SLACK, AnyTask, Lane, times_cancelled
 from .stats import Memory
 
 __all__ = [
+    "OURS",
     "Call",
     "Terms",
     "admit_all",
     "begin",
     "current_permit",
-    "is_part_of_a_probe",
+    "goes_along",
 ]
 
 _named_call = CURRENT.get
+
+#: What an operation hears that is ended because its time is over.
+OURS: Final = "the time of the attempt is over"
 
 
 class Terms(Protocol):
@@ -95,7 +98,7 @@ class Call:
     deadline_at: float | None
     outer: Progress | None
     lane: Lane | None
-    timer: TimerHandle | None
+    timer: Handle | None
     task: AnyTask | None
     cancelling: int
     has_expired: bool
@@ -233,9 +236,23 @@ class Call:
 
     def expire(self) -> None:
         """The attempt's time is over: end it where it waits."""
-        self.has_expired = True
-        if self.task is not None:
-            self.task.cancel()
+        self._end_unless_cancelled(self.cancelling)
+
+    def _end_unless_cancelled(self, known: int) -> None:
+        """End it, unless it was cancelled more often than is *known*: then a turn must tell.
+
+        A caller's cancellation is heard by then; what a TaskGroup that failed inside has left of
+        one (CPython 3.11 and 3.12) still stands there, and means nobody.
+        """
+        task = self.task
+        times = known if task is None else task.cancelling()
+        if times > known:
+            self.lane = None
+            self.timer = get_running_loop().call_soon(self._end_unless_cancelled, times)
+            return
+        self.has_expired, self.cancelling = True, times
+        if task is not None:
+            task.cancel(OURS)
 
     def disarm(self) -> None:
         """Stop the attempt's clock."""
@@ -256,13 +273,6 @@ class Call:
         if self.has_expired and self.task is not None:
             self.task.uncancel()
         self.has_expired = False
-
-    def timed_out(self, error: BaseException) -> bool:
-        """Whether *error* is our own timer's doing and not the caller's cancellation."""
-        if not self.has_expired or self.task is None:
-            return False
-        self.has_expired = False
-        return self.task.uncancel() <= self.cancelling and isinstance(error, CancelledError)
 
     @property
     def timeout_is_ours(self) -> bool:
@@ -354,7 +364,7 @@ def admit_all(
         answer = gate.admit(ask)
         if isinstance(answer, Permit):
             permits.append(answer)
-        elif outer is None or not is_part_of_a_probe(gate, outer):
+        elif outer is None or not goes_along(gate, outer):
             if permits:
                 _give_back(policy, permits)
                 permits.clear()
@@ -362,13 +372,13 @@ def admit_all(
     return None
 
 
-def is_part_of_a_probe(gate: object, around: Progress | None) -> bool:
-    """Whether the call *around* this one, or one around that, is a probe of *gate*.
+def goes_along(gate: object, around: Progress | None) -> bool:
+    """Whether what *gate* has just refused is part of the call *around* it, or of one around that.
 
-    Its end will tell the gate how this one has ended, so this one needs no permit.
+    The end of that one will tell the gate how this one has ended, so this one needs no permit.
     """
     while isinstance(around, Call):
-        if any(permit.gate is gate and permit.is_probe for permit in around.permits):
+        if any(permit.gate is gate and permit.takes_along() for permit in around.permits):
             return True
         around = around.outer
     return False

@@ -8,15 +8,17 @@ The attempt's clock runs only while the generator is being asked, never in the
 consumer's own time; its total is still one attempt timeout, unless a pace says how
 long the first item and each gap may take. Its duration is that total. How quick it is,
 says the first item: that a stream is long says nothing against it. A consumer that goes
-away abandons the attempt. The last item says what the attempt has spent, if the policy
-has an appraiser.
+away abandons the attempt. What it sends or throws, the generator hears as it would without
+a policy; an error of the consumer's that comes back is nobody's failure. The last item says
+what the attempt has spent, if the policy has an appraiser.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from ..checking import check_finite
 from ..deadline import CURRENT, leave
@@ -63,35 +65,76 @@ async def stream(
     while True:
         journey.ask_gates(call)
         await journey.enter(call)
-        has_yielded, paused_at = False, None
+        has_yielded = False
         item: T
         try:
-            items = function()
+            source = _Source(function())
             while True:
-                item = await _next(call, items, pace.gap if pace and has_yielded else None)
+                item = await _take(call, source.step, pace.gap if pace and has_yielded else None)
                 paused_at = journey.monotonic()
                 if not has_yielded:
                     start.is_over()
                     call.answered(paused_at)
                 has_yielded = True
-                yield item
+                try:
+                    source.go_on((yield item))
+                except GeneratorExit:
+                    await _leave(journey, call, source.items)
+                    raise
+                except BaseException as error:  # noqa: BLE001 - the generator's to hear, as without us
+                    source.throw(error)
                 call.resume(paused_at, journey.monotonic())
-                paused_at = None
         except StopAsyncIteration:
             is_free = journey.appraise is None or not has_yielded
             journey.succeed(call, SUCCESS if is_free else journey.appraise_safely(item))
             return
         except BaseException as error:
-            if paused_at is not None:
-                await _leave(journey, call, items)
+            if call.has_ended:
                 raise
             if has_yielded:
-                failed, _ = journey.judge(call, error)
-                journey.give_up(call, failed)
-                if failed is error:
-                    raise
-                raise failed from error
+                _fail(journey, call, error, source)
+                raise
             await journey.back_off(call, error)
+
+
+def _fail(journey: Journey, call: Call, error: BaseException, source: _Source[T]) -> None:
+    """Settle what failed after its first item; raises what the caller gets if not *error*."""
+    if source.heard(error):
+        call.stop_clock()
+        journey.abandon(call)
+        return
+    failed, _ = journey.judge(call, error)
+    journey.give_up(call, failed)
+    if failed is not error:
+        raise failed from error
+
+
+class _Source(Generic[T]):
+    """The generator, and the step that its consumer wants of it next."""
+
+    __slots__ = ("_ask_next", "_thrown", "items", "step")
+
+    def __init__(self, items: AsyncGenerator[T, Any]) -> None:
+        self.items = items
+        self._ask_next: Callable[[], Awaitable[T]] = items.__anext__
+        self._thrown: BaseException | None = None
+        self.step: Callable[[], Awaitable[T]] = self._ask_next
+
+    def go_on(self, sent: object) -> None:
+        """Ask for the next item, which may depend on what was *sent*."""
+        if sent is not None or self.step is not self._ask_next:
+            self._thrown = None
+            self.step = self._ask_next if sent is None else partial(self.items.asend, sent)
+
+    def throw(self, error: BaseException) -> None:
+        """Have it hear *error*."""
+        self._thrown = error
+        self.step = partial(self.items.athrow, error)
+
+    def heard(self, error: BaseException) -> bool:
+        """Whether *error* is what its consumer has thrown, or was raised from that."""
+        thrown = self._thrown
+        return thrown is not None and (error is thrown or error.__cause__ is thrown)
 
 
 class _Start:
@@ -121,11 +164,11 @@ async def _leave(journey: Journey, call: Call, items: AsyncGenerator[T, None]) -
         journey.abandon(call)
 
 
-async def _next(call: Call, items: AsyncGenerator[T, None], gap: float | None) -> T:
+async def _take(call: Call, step: Callable[[], Awaitable[T]], gap: float | None) -> T:
     token = CURRENT.set(call)
     call.arm_for_a_step(gap)
     try:
-        item = await anext(items)
+        item = await step()
         # An item in spite of the timeout: the consumer must not find itself half cancelled.
         call.forgive_if_expired()
         return item

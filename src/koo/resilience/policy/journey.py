@@ -17,7 +17,7 @@ from ...errors import KooError, Rejected
 from ..classifier import classify_by_type, comes_from_a_cancellation, refusal_in
 from ..clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from ..events import CallRejected, GaveUp, Listener, RetryScheduled, ignore, tell
-from ..gate import Gate, LeasingGate
+from ..gate import Gate, LeasingGate, collected
 from ..line import LINES
 from ..marks import mark_given_up, mark_passed_on, note, was_given_up
 from ..outcome import (
@@ -32,7 +32,13 @@ from ..outcome import (
 )
 from ..retry import RetryBudget, RetryConfig
 from ..timers import Lane, lane_for
-from .blame import classify_safely, mark_if_of_a_failure_inside, was_left_by_its_caller
+from .blame import (
+    classify_safely,
+    mark_if_of_a_failure_inside,
+    unless_nobody_cancelled,
+    was_left_by_its_caller,
+    was_timed_out,
+)
 from .call import Call
 from .compose import check_composition, check_parts
 from .line import wait_for_permits
@@ -250,8 +256,13 @@ class Journey:
         """
         call.disarm()
         is_over = call.has_expired
-        if call.timed_out(error):
+        if was_timed_out(call, error):
             return self._judge_timeout(call, error)
+        error = unless_nobody_cancelled(self.name, error)
+        if isinstance(error, GeneratorExit):
+            with collected():
+                self.abandon(call)
+            raise error
         if not isinstance(error, Exception):
             self.abandon(call)
             raise error

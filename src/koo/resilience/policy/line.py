@@ -20,10 +20,10 @@ from itertools import count
 from typing import Final
 
 from ...errors import Rejected
-from ..gate import Gate, Permit
+from ..gate import Gate, Permit, collected
 from ..line import LinedGate
 from ..timers import SLACK, running_loop
-from .call import Call, is_part_of_a_probe
+from .call import Call, goes_along
 
 __all__ = ["LoopHome", "Place", "wait_for_permits"]
 
@@ -126,6 +126,10 @@ class Place:
         end = self._loop.call_later(self._until - since, self._give_up)
         try:
             standing = await self._answer
+        except GeneratorExit:
+            with collected():
+                self._go_away()
+            raise
         except BaseException:
             self._go_away()
             raise
@@ -151,7 +155,7 @@ class Place:
             answer = self._ask_of(gate)
             if not isinstance(answer, Rejected):
                 permits.append(answer)
-            elif not is_part_of_a_probe(gate, call.outer):
+            elif not goes_along(gate, call.outer):
                 call.give_back()
                 return answer
         return None
@@ -170,6 +174,7 @@ class Place:
         if isinstance(answer, Rejected):
             return answer
         answer.cancel()
+        self._gate.stand_by_refusal()
         self._refusal.retry_after = 0.0
         return self._refusal
 

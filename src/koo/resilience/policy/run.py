@@ -64,7 +64,8 @@ class Policy(Journey):
         Raises the last real error, a Rejected if nothing was ever sent, or
         DeadlineExceeded. *timeout* replaces the policy's own for this call; its
         time runs from when it is awaited, in the context of whoever awaits it. Raises
-        ValueError at once for a *timeout* that is no finite number, as every form does.
+        ValueError at once for a *timeout* that is no finite number, as every form does but
+        ``outcome``, which says so when it is awaited.
         """
         if timeout is not None:
             check_timeout(self.name, timeout)
