@@ -2,6 +2,7 @@
 
     nothing yet, or expired --> fetch; who comes meanwhile joins
     four fifths of its life --> fetch in the background; the old ones serve until they expire
+    the provider fails, or its time is over --> again in a second
     login refused ------------> fetch once more, unless newer ones are there already
              |
              +--> others than before: *changed* is called, so that old sessions can be retired
@@ -47,12 +48,21 @@ CredentialsProvider: TypeAlias = Callable[[], Awaitable[Credentials]]
 
 
 class CredentialsCache:
-    """The credentials of one event loop's connections."""
+    """The credentials of one event loop's connections.
+
+    A call of *provider* may take *timeout* seconds, because everybody else waits for it.
+    """
 
     def __init__(
-        self, provider: CredentialsProvider, clock: Clock, changed: Callable[[], None]
+        self,
+        provider: CredentialsProvider,
+        clock: Clock,
+        changed: Callable[[], None],
+        *,
+        timeout: float,
     ) -> None:
         self._provider = provider
+        self._timeout = timeout
         self._now = clock.monotonic
         self._changed = changed
         self._known: Credentials | None = None
@@ -91,7 +101,8 @@ class CredentialsCache:
 
     async def _fetch(self) -> Credentials:
         try:
-            found = await self._provider()
+            async with asyncio.timeout(self._timeout):
+                found = await self._provider()
         except Exception as error:
             self._again_in(_AGAIN_AFTER)
             words = f"the credentials provider failed ({type(error).__name__})"
