@@ -96,9 +96,13 @@ class Replica:
         self.sessions = Counter()
         self.failures = Counter()
         self._marks = marks
+        self._answers = True
 
     def learn(self, _asked: float, position: str | None) -> None:
         """It has replayed up to *position*; None if it does not answer, or is no standby."""
+        did, self._answers = self._answers, position is not None
+        if did and not self._answers:
+            self.failures.add()
         self.complete_until = -inf if position is None else self._marks.reached(position)
 
     def distrust(self) -> None:
@@ -216,11 +220,11 @@ class Readers:
         pause: float,
     ) -> None:
         async with engine.connect() as connection:
-            # Each question is sent alone, without BEGIN and ROLLBACK around it.
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
             while True:
                 asked = self._clock.monotonic()
                 async with asyncio.timeout(self._config.check_timeout):
                     answer = (await connection.execute(text(question))).scalar()
+                    # Not by AUTOCOMMIT, which not everybody has behind a pooler.
+                    await connection.rollback()
                 learn(asked, answer)
                 await self._clock.sleep(pause)
