@@ -33,6 +33,13 @@ _ENDS: Final = re.compile(
     r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b",
     re.IGNORECASE | re.DOTALL,
 )
+# To call reading what writes is no lie: it leaves no trace then, and a lost COMMIT is unknown.
+_READS: Final = re.compile(
+    r"(?:\s|\(|(?:--|\#)[^\n]*\n|/\*.*?\*/)*+"
+    r"(?:(?:SELECT|SHOW|DESC|DESCRIBE|VALUES|TABLE|SET|USE)\b|PRAGMA\b(?!.*=)"
+    r"|(?:WITH|EXPLAIN)\b(?!.*\b(?:INSERT|UPDATE|DELETE|REPLACE|MERGE)\b))",
+    re.IGNORECASE | re.DOTALL,
+)
 
 _READONLY_ON_POSTGRESQL: Final = "postgresql_readonly"
 _UNLOCKING: Final = {"SET", "PRA"}
@@ -87,7 +94,7 @@ class Scope:
     *is_open*: the server had said that a transaction has begun, where it says so.
     *only_reads*: the database refuses whatever would be written.
 
-    *witness* is asked if a COMMIT is lost. *wrote*: something else than SELECT was said.
+    *witness* is asked if a COMMIT is lost. *wrote*: something was said that does not only read.
     *sender* is the driver's connection by which COMMIT is on its way. *is_absent*: it was
     found out that nothing was committed, nor will be. *conflicted*: another was in the way.
     *is_late*: its time is over, and no COMMIT may be sent any more.
@@ -170,7 +177,7 @@ class Scope:
     def note_answer(self, statement: str) -> None:
         """*statement* was answered; it may have committed by that."""
         if self.witness is not None and not self.wrote:
-            self.wrote = statement.lstrip()[:6].upper() != "SELECT"
+            self.wrote = _READS.match(statement) is None
         if self.only_reads and statement.lstrip()[:3].upper() in _UNLOCKING:
             self.only_reads = False
         if self.autocommits:

@@ -5,11 +5,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import text
-from tests.database.servers import Pgbouncer
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.database.replicas.reading import Replica
 from koo.testing import FaultProxy, PostgresServer
+
+from ...database.servers import Pgbouncer
 
 pytestmark = pytest.mark.integration
 
