@@ -16,6 +16,7 @@ from .addresses import Role
 
 __all__ = ["has_role", "reports_writable"]
 
+_REPORTING: Final = {"asyncpg", "psycopg"}
 _STANDBY: Final = "in_hot_standby"
 _READ_ONLY: Final = "default_transaction_read_only"
 _QUESTION: Final = f"SELECT pg_is_in_recovery(), current_setting('{_READ_ONLY}') = 'on'"
@@ -47,7 +48,7 @@ def reports_writable(driver_connection: Theirs) -> bool:
 
     False where that is not told, and behind a pooler, which tells what another server had said.
     """
-    if name_of(driver_connection) == "asyncmy" or not driver_connection.is_pinned:
+    if name_of(driver_connection) not in _REPORTING or not driver_connection.is_pinned:
         return False
     server = _reported(driver_connection)
     return server is not None and not (server.is_standby or server.is_read_only)
