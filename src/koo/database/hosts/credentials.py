@@ -83,6 +83,10 @@ class CredentialsCache:
         found = await self.current()
         return None if _same(found, refused) else found
 
+    def are_newer_than(self, used: Credentials) -> bool:
+        """Whether others than *used* are known by now."""
+        return self._known is not None and not _same(self._known, used)
+
     def stop(self) -> None:
         """Fetch no more, and give up what is being fetched."""
         self._disarm()

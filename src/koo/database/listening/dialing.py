@@ -29,6 +29,7 @@ from ..hosts.addresses import Address, Role
 from ..hosts.credentials import Credentials, CredentialsCache
 from ..hosts.roles import has_role
 from ..hosts.seeking import Hosts, Unsuitable
+from ..pool import OUTDATED
 from ..theirs import Theirs
 from ..verdicts import as_database_error, is_login_refused
 from .route import Route
@@ -76,7 +77,7 @@ def _dialer(timeout: float, destination: Destination, dialect: Dialect) -> Calla
         cparams: dict[str, Any],
     ) -> DBAPIConnection:
         seeking = _found(destination, _Login(routes, destination.role, cargs, cparams))
-        connection = _connected(timeout, seeking)
+        connection, record.info[OUTDATED] = _connected(timeout, seeking)
         # What SQLAlchemy asks of a new connection has no limit of its own.
         record.info[_PREPARING] = Countdown(timeout, connection.driver_connection)
         return cast("DBAPIConnection", connection)
@@ -101,18 +102,21 @@ async def _in_time(seconds: float, seeking: Coroutine[Any, Any, T]) -> T:
         return await seeking
 
 
-async def _found(destination: Destination, login: _Login) -> Theirs:
+async def _found(destination: Destination, login: _Login) -> tuple[Theirs, Callable[[], bool]]:
+    """A connection, and what tells whether others have to log in by now."""
     hosts, credentials = destination.hosts, destination.credentials
     if credentials is None:
-        return await hosts.find(login.at)
+        return await hosts.find(login.at), bool
     known = await credentials.current()
     try:
-        return await hosts.find(login.by(known).at)
+        connection = await hosts.find(login.by(known).at)
     except Exception as error:
         newer = await credentials.newer_than(known) if is_login_refused(error) else None
         if newer is None:
             raise
-    return await hosts.find(login.by(newer).at)
+    else:
+        return connection, partial(credentials.are_newer_than, known)
+    return await hosts.find(login.by(newer).at), partial(credentials.are_newer_than, newer)
 
 
 @dataclass(frozen=True, slots=True)
