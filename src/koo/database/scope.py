@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -99,6 +99,7 @@ class Scope:
     found out that nothing was committed, nor will be. *conflicted*: another was in the way.
     *is_late*: its time is over, and no COMMIT may be sent any more.
     *answered* is made by who leaves while COMMIT is on its way by *sender*, and set at its end.
+    *cut* ends the caller's code, whose time was over while it waited for a COMMIT of its own.
     """
 
     where: CallingLine | str | None
@@ -121,6 +122,7 @@ class Scope:
     conflicted: bool = False
     is_late: bool = False
     answered: asyncio.Event | None = None
+    cut: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
         """Name the isolation level as everybody does who compares it. Raises ValueError."""
@@ -207,6 +209,8 @@ class Scope:
         self.sender = None
         if self.answered is not None:
             self.answered.set()
+        if self.cut is not None and self.committed and not self.ending:
+            self.cut()
 
     def end(self) -> None:
         """The caller's code is through; from here on, it is our own COMMIT."""
