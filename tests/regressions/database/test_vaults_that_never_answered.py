@@ -1,6 +1,8 @@
 """One call of the credentials provider that never returned kept everybody from logging in."""
 
 import asyncio
+import re
+import socket
 
 import pytest
 
@@ -80,3 +82,31 @@ async def test_a_manager_gives_up_what_takes_longer_than_an_attempt_may():
             await again.wait()
     finally:
         await manager.close()
+
+
+async def never():
+    await asyncio.Event().wait()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("vault", "words"),
+    [
+        (never, r"no connection in 0\.1 s: the credentials provider has not answered$"),
+        (None, r"no connection in 0\.1 s$"),
+    ],
+)
+async def test_who_waits_in_vain_is_told_for_whom(vault, words):
+    """The server listens, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        url = f"postgresql://nobody@127.0.0.1:{port}/none"
+        config = DatabaseConfig(url=url, credentials=vault, check_timeout=0.1)
+        manager = DatabaseManager(config)
+        try:
+            with pytest.raises(Exception, match="no connection") as caught:
+                async with manager.session_scope() as session:
+                    await session.connection()
+            assert re.search(words, str(caught.value.orig))
+        finally:
+            await manager.close()

@@ -76,6 +76,12 @@ class CredentialsCache:
             return self._known
         return await self._fetched()
 
+    @property
+    def are_awaited(self) -> bool:
+        """Whether nobody can log in before the provider has answered."""
+        is_asked = self._flight is not None and not self._flight.done()
+        return is_asked and self._now() >= self._expires
+
     async def newer_than(self, refused: Credentials) -> Credentials | None:
         """Others than *refused*, None if the provider has none."""
         if self._known is refused:

@@ -77,7 +77,8 @@ def _dialer(timeout: float, destination: Destination, dialect: Dialect) -> Calla
         cparams: dict[str, Any],
     ) -> DBAPIConnection:
         seeking = _found(destination, _Login(routes, destination.role, cargs, cparams))
-        connection, record.info[OUTDATED] = _connected(timeout, seeking)
+        late = partial(_late, timeout, destination.credentials)
+        connection, record.info[OUTDATED] = _connected(timeout, seeking, late)
         # What SQLAlchemy asks of a new connection has no limit of its own.
         record.info[_PREPARING] = Countdown(timeout, connection.driver_connection)
         return cast("DBAPIConnection", connection)
@@ -85,16 +86,23 @@ def _dialer(timeout: float, destination: Destination, dialect: Dialect) -> Calla
     return dial
 
 
-def _connected(timeout: float, seeking: Coroutine[Any, Any, T]) -> T:
+def _connected(
+    timeout: float, seeking: Coroutine[Any, Any, T], late: Callable[[], TimeoutError]
+) -> T:
     try:
         return await_(_in_time(timeout, seeking))
     except TimeoutError as error:
-        late = TimeoutError(f"no connection in {timeout:g} s")
-        raise as_database_error(late) from error
+        raise as_database_error(late()) from error
     except Exception as error:
         if is_raw(error):
             raise as_database_error(error) from error
         raise
+
+
+def _late(seconds: float, credentials: CredentialsCache | None) -> TimeoutError:
+    is_vaults = credentials is not None and credentials.are_awaited
+    why = ": the credentials provider has not answered" if is_vaults else ""
+    return TimeoutError(f"no connection in {seconds:g} s{why}")
 
 
 async def _in_time(seconds: float, seeking: Coroutine[Any, Any, T]) -> T:
