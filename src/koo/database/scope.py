@@ -33,11 +33,11 @@ _ENDS: Final = re.compile(
     r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b",
     re.IGNORECASE | re.DOTALL,
 )
-# To call reading what writes is no lie: it leaves no trace then, and a lost COMMIT is unknown.
+# Each of them writes only by what it calls, as SELECT may. Whoever is in doubt has written.
 _READS: Final = re.compile(
     r"(?:\s|\(|(?:--|\#)[^\n]*\n|/\*.*?\*/)*+"
     r"(?:(?:SELECT|SHOW|DESC|DESCRIBE|VALUES|TABLE|SET|USE)\b|PRAGMA\b(?!.*=)"
-    r"|(?:WITH|EXPLAIN)\b(?!.*\b(?:INSERT|UPDATE|DELETE|REPLACE|MERGE)\b))",
+    r"|(?:WITH|EXPLAIN)\b(?!.*\b(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|ANALY[SZ]E)\b))",
     re.IGNORECASE | re.DOTALL,
 )
 

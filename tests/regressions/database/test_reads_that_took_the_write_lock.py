@@ -30,6 +30,7 @@ WRITES = [
     "WITH x AS (SELECT 1 AS n) INSERT INTO t SELECT n FROM x",
     "with x as (delete from t returning n)\nselect * from x",
     "EXPLAIN ANALYZE DELETE FROM t",
+    "EXPLAIN (ANALYZE) EXECUTE prepared",
     "PRAGMA user_version = 7",
     "SELECTED",
     "CALL p()",
