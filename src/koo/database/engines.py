@@ -277,8 +277,12 @@ async def _left(connection: AsyncConnection, driver_connection: object) -> None:
 
 
 def _credentials(terms: Terms, changed: Callable[[], None]) -> CredentialsCache | None:
-    provider = terms.config.credentials
-    return None if provider is None else CredentialsCache(provider, terms.clock, changed)
+    config = terms.config
+    if config.credentials is None:
+        return None
+    # Longer than a connection may take: a provider that is slow serves whoever comes next.
+    timeout = min(config.attempt_timeout, config.timeout)
+    return CredentialsCache(config.credentials, terms.clock, changed, timeout=timeout)
 
 
 def _pooled_engine(terms: Terms) -> AsyncEngine:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -31,6 +31,13 @@ READONLY: Final = "koo_readonly"
 _ENDS: Final = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
     r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b",
+    re.IGNORECASE | re.DOTALL,
+)
+# Each of them writes only by what it calls, as SELECT may. Whoever is in doubt has written.
+_READS: Final = re.compile(
+    r"(?:\s|\(|(?:--|\#)[^\n]*\n|/\*.*?\*/)*+"
+    r"(?:(?:SELECT|SHOW|DESC|DESCRIBE|VALUES|TABLE|SET|USE)\b|PRAGMA\b(?!.*=)"
+    r"|(?:WITH|EXPLAIN)\b(?!.*\b(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|ANALY[SZ]E)\b))",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -87,11 +94,12 @@ class Scope:
     *is_open*: the server had said that a transaction has begun, where it says so.
     *only_reads*: the database refuses whatever would be written.
 
-    *witness* is asked if a COMMIT is lost. *wrote*: something else than SELECT was said.
+    *witness* is asked if a COMMIT is lost. *wrote*: something was said that does not only read.
     *sender* is the driver's connection by which COMMIT is on its way. *is_absent*: it was
     found out that nothing was committed, nor will be. *conflicted*: another was in the way.
     *is_late*: its time is over, and no COMMIT may be sent any more.
     *answered* is made by who leaves while COMMIT is on its way by *sender*, and set at its end.
+    *cut* ends the caller's code, whose time was over while it waited for a COMMIT of its own.
     """
 
     where: CallingLine | str | None
@@ -114,6 +122,7 @@ class Scope:
     conflicted: bool = False
     is_late: bool = False
     answered: asyncio.Event | None = None
+    cut: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
         """Name the isolation level as everybody does who compares it. Raises ValueError."""
@@ -170,7 +179,7 @@ class Scope:
     def note_answer(self, statement: str) -> None:
         """*statement* was answered; it may have committed by that."""
         if self.witness is not None and not self.wrote:
-            self.wrote = statement.lstrip()[:6].upper() != "SELECT"
+            self.wrote = _READS.match(statement) is None
         if self.only_reads and statement.lstrip()[:3].upper() in _UNLOCKING:
             self.only_reads = False
         if self.autocommits:
@@ -200,6 +209,8 @@ class Scope:
         self.sender = None
         if self.answered is not None:
             self.answered.set()
+        if self.cut is not None and self.committed and not self.ending:
+            self.cut()
 
     def end(self) -> None:
         """The caller's code is through; from here on, it is our own COMMIT."""

@@ -35,7 +35,8 @@ def cached():
     def cached(vault):
         told = []
         clock = running_clock()
-        return CredentialsCache(vault, clock, lambda: told.append(clock.monotonic())), told
+        changed = lambda: told.append(clock.monotonic())  # noqa: E731
+        return CredentialsCache(vault, clock, changed, timeout=30), told
 
     return cached
 

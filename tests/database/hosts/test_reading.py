@@ -19,20 +19,24 @@ STANDBY = text("SELECT pg_is_in_recovery()")
 
 def test_a_standby_is_complete_up_to_the_last_mark_that_it_has_replayed():
     marks = Marks()
-    assert marks.reached("0/FF") == float("-inf")
-    for asked, position in ((1.0, "0/10"), (2.0, "0/20"), (3.0, "1/0")):
+    assert marks.reached("7 00000001 0/FF") == float("-inf")
+    for asked, position in (
+        (1.0, "7 00000001 0/10"),
+        (2.0, "7 00000001 0/20"),
+        (3.0, "7 00000001 1/0"),
+    ):
         marks.note(asked, position)
-    assert marks.reached("0/F") == float("-inf")
-    assert marks.reached("0/10") == 1.0
-    assert marks.reached("0/FFFFFFFF") == 2.0
-    assert marks.reached("1/0") == 3.0
+    assert marks.reached("7 00000001 0/F") == float("-inf")
+    assert marks.reached("7 00000001 0/10") == 1.0
+    assert marks.reached("7 00000001 0/FFFFFFFF") == 2.0
+    assert marks.reached("7 00000001 1/0") == 3.0
 
 
 def test_a_primary_that_does_not_answer_makes_its_marks_worthless():
     marks = Marks()
-    marks.note(1.0, "0/10")
+    marks.note(1.0, "7 00000001 0/10")
     marks.note(2.0, None)
-    assert marks.reached("0/10") == float("-inf")
+    assert marks.reached("7 00000001 0/10") == float("-inf")
 
 
 # -- real servers -----------------------------------------------------------------------

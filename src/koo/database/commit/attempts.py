@@ -3,8 +3,8 @@
 open --> witness --> fn --> COMMIT sent ... answered ------> its value
   |         |        |           |
   +--late---+--------+           +--late: its connection is torn off,
-            |                             and what it has done is found out
-  cut: StatementTimedOut
+            |                       |     and what it has done is found out
+  cut: StatementTimedOut <----------+--it was fn's own, and has committed
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -56,12 +57,14 @@ async def attempt(
         return cast("T", scope.value)
     finally:
         timer.cancel()
+        scope.cut = None
     return value
 
 
 def _end(scope: Scope, limit: asyncio.Timeout) -> None:
     if scope.sender is not None:
         # Who waits for the answer gets an error, and finds out what it means.
+        scope.cut = partial(_end, scope, limit)
         abort(scope.sender)
     else:
         # The cut comes a turn of the loop later, and must not meet a COMMIT.

@@ -38,8 +38,8 @@ from .choosing import Connect, Witnesses
 
 __all__ = ["Certainty", "Resolver", "translated"]
 
-#: No such function, table or schema, no right to use it; on MySQL and SQLite, no such table.
-_GONE: Final = {"42883", "42P01", "3F000", "42501", 1146, 1}
+#: No such function, table or schema, no right to use it; on MySQL the same, on SQLite the first.
+_GONE: Final = {"42883", "42P01", "3F000", "42501", 1142, 1143, 1146, 1}
 #: What such an error names if it is ours, and not that of a trigger which was deferred till COMMIT.
 _OURS: Final = re.compile("koo|commit_token")
 

@@ -99,10 +99,12 @@ class Witnesses:
                 self._look_at = self._now() + _AGAIN
 
     async def _look_again(self) -> None:
-        if self._looking is None or self._looking.done():
-            self._looking = detached(self._look(), name="koo: look for the commit tokens")
-        if self._looking.get_loop() is asyncio.get_running_loop():
-            await asyncio.shield(self._looking)
+        looking = self._looking
+        # On a loop that was closed without being shut down, it never ends.
+        if looking is None or looking.done() or looking.get_loop().is_closed():
+            self._looking = looking = detached(self._look(), name="koo: look for the commit tokens")
+        if looking.get_loop() is asyncio.get_running_loop():
+            await asyncio.shield(looking)
 
     async def _look(self) -> None:
         found, mark = Found.LATER, ""

@@ -171,15 +171,17 @@ SELECT token FROM koo_commit_tokens
 )
 """  # noqa: S608 - of constants
 
+# In this column a server sums up what was granted to somebody, to their roles, on which level ever.
 _MYSQL_LOOK: Final = """
 SELECT CASE
-  WHEN EXISTS (
-    SELECT 1 FROM information_schema.tables
-     WHERE table_schema = database() AND table_name = 'koo_commit_tokens'
-  ) THEN 'ready'
   WHEN @@read_only THEN 'later'
-  ELSE 'absent'
-END
+  WHEN granted IS NULL THEN 'absent'
+  WHEN find_in_set('select', granted) AND find_in_set('insert', granted) THEN 'ready'
+  ELSE 'later'
+END FROM (SELECT (
+  SELECT privileges FROM information_schema.columns
+   WHERE table_schema = database() AND table_name = 'koo_commit_tokens' AND column_name = 'token'
+) AS granted) AS found
 """
 
 _MYSQL_MAKE: Final = """

@@ -1,6 +1,6 @@
 """SQLite, MariaDB, MySQL: the token is a statement of its own, the last before COMMIT.
 
-INSERT token, COMMIT -----> one row, if anything but SELECT was said
+INSERT token, COMMIT -----> one row, if what was said does not only read
    |
 lost; a fresh connection: INSERT the same token, as a fence
    |

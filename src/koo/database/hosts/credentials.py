@@ -2,6 +2,7 @@
 
     nothing yet, or expired --> fetch; who comes meanwhile joins
     four fifths of its life --> fetch in the background; the old ones serve until they expire
+    the provider fails, or its time is over --> again in a second
     login refused ------------> fetch once more, unless newer ones are there already
              |
              +--> others than before: *changed* is called, so that old sessions can be retired
@@ -47,12 +48,21 @@ CredentialsProvider: TypeAlias = Callable[[], Awaitable[Credentials]]
 
 
 class CredentialsCache:
-    """The credentials of one event loop's connections."""
+    """The credentials of one event loop's connections.
+
+    A call of *provider* may take *timeout* seconds, because everybody else waits for it.
+    """
 
     def __init__(
-        self, provider: CredentialsProvider, clock: Clock, changed: Callable[[], None]
+        self,
+        provider: CredentialsProvider,
+        clock: Clock,
+        changed: Callable[[], None],
+        *,
+        timeout: float,
     ) -> None:
         self._provider = provider
+        self._timeout = timeout
         self._now = clock.monotonic
         self._changed = changed
         self._known: Credentials | None = None
@@ -66,12 +76,22 @@ class CredentialsCache:
             return self._known
         return await self._fetched()
 
+    @property
+    def are_awaited(self) -> bool:
+        """Whether nobody can log in before the provider has answered."""
+        is_asked = self._flight is not None and not self._flight.done()
+        return is_asked and self._now() >= self._expires
+
     async def newer_than(self, refused: Credentials) -> Credentials | None:
         """Others than *refused*, None if the provider has none."""
         if self._known is refused:
             await self._fetched()
         found = await self.current()
         return None if _same(found, refused) else found
+
+    def are_newer_than(self, used: Credentials) -> bool:
+        """Whether others than *used* are known by now."""
+        return self._known is not None and not _same(self._known, used)
 
     def stop(self) -> None:
         """Fetch no more, and give up what is being fetched."""
@@ -91,7 +111,8 @@ class CredentialsCache:
 
     async def _fetch(self) -> Credentials:
         try:
-            found = await self._provider()
+            async with asyncio.timeout(self._timeout):
+                found = await self._provider()
         except Exception as error:
             self._again_in(_AGAIN_AFTER)
             words = f"the credentials provider failed ({type(error).__name__})"

@@ -14,8 +14,9 @@ from ..drivers import name_of
 from ..theirs import Theirs
 from .addresses import Role
 
-__all__ = ["has_role"]
+__all__ = ["has_role", "reports_writable"]
 
+_REPORTING: Final = {"asyncpg", "psycopg"}
 _STANDBY: Final = "in_hot_standby"
 _READ_ONLY: Final = "default_transaction_read_only"
 _QUESTION: Final = f"SELECT pg_is_in_recovery(), current_setting('{_READ_ONLY}') = 'on'"
@@ -40,6 +41,17 @@ def has_role(connection: Theirs, role: Role) -> bool:
         case Role.READ_WRITE:
             return not (server.is_standby or server.is_read_only)
     return server.is_standby or server.is_read_only
+
+
+def reports_writable(driver_connection: Theirs) -> bool:
+    """Whether the server of a *driver_connection* tells, unasked, that it can be written to.
+
+    False where that is not told, and behind a pooler, which tells what another server had said.
+    """
+    if name_of(driver_connection) not in _REPORTING or not driver_connection.is_pinned:
+        return False
+    server = _reported(driver_connection)
+    return server is not None and not (server.is_standby or server.is_read_only)
 
 
 def _of_mysql(connection: Theirs) -> _Server | None:

@@ -29,6 +29,7 @@ from ..hosts.addresses import Address, Role
 from ..hosts.credentials import Credentials, CredentialsCache
 from ..hosts.roles import has_role
 from ..hosts.seeking import Hosts, Unsuitable
+from ..pool import OUTDATED
 from ..theirs import Theirs
 from ..verdicts import as_database_error, is_login_refused
 from .route import Route
@@ -76,7 +77,8 @@ def _dialer(timeout: float, destination: Destination, dialect: Dialect) -> Calla
         cparams: dict[str, Any],
     ) -> DBAPIConnection:
         seeking = _found(destination, _Login(routes, destination.role, cargs, cparams))
-        connection = _connected(timeout, seeking)
+        late = partial(_late, timeout, destination.credentials)
+        connection, record.info[OUTDATED] = _connected(timeout, seeking, late)
         # What SQLAlchemy asks of a new connection has no limit of its own.
         record.info[_PREPARING] = Countdown(timeout, connection.driver_connection)
         return cast("DBAPIConnection", connection)
@@ -84,16 +86,23 @@ def _dialer(timeout: float, destination: Destination, dialect: Dialect) -> Calla
     return dial
 
 
-def _connected(timeout: float, seeking: Coroutine[Any, Any, T]) -> T:
+def _connected(
+    timeout: float, seeking: Coroutine[Any, Any, T], late: Callable[[], TimeoutError]
+) -> T:
     try:
         return await_(_in_time(timeout, seeking))
     except TimeoutError as error:
-        late = TimeoutError(f"no connection in {timeout:g} s")
-        raise as_database_error(late) from error
+        raise as_database_error(late()) from error
     except Exception as error:
         if is_raw(error):
             raise as_database_error(error) from error
         raise
+
+
+def _late(seconds: float, credentials: CredentialsCache | None) -> TimeoutError:
+    is_vaults = credentials is not None and credentials.are_awaited
+    why = ": the credentials provider has not answered" if is_vaults else ""
+    return TimeoutError(f"no connection in {seconds:g} s{why}")
 
 
 async def _in_time(seconds: float, seeking: Coroutine[Any, Any, T]) -> T:
@@ -101,18 +110,21 @@ async def _in_time(seconds: float, seeking: Coroutine[Any, Any, T]) -> T:
         return await seeking
 
 
-async def _found(destination: Destination, login: _Login) -> Theirs:
+async def _found(destination: Destination, login: _Login) -> tuple[Theirs, Callable[[], bool]]:
+    """A connection, and what tells whether others have to log in by now."""
     hosts, credentials = destination.hosts, destination.credentials
     if credentials is None:
-        return await hosts.find(login.at)
+        return await hosts.find(login.at), bool
     known = await credentials.current()
     try:
-        return await hosts.find(login.by(known).at)
+        connection = await hosts.find(login.by(known).at)
     except Exception as error:
         newer = await credentials.newer_than(known) if is_login_refused(error) else None
         if newer is None:
             raise
-    return await hosts.find(login.by(newer).at)
+    else:
+        return connection, partial(credentials.are_newer_than, known)
+    return await hosts.find(login.by(newer).at), partial(credentials.are_newer_than, newer)
 
 
 @dataclass(frozen=True, slots=True)

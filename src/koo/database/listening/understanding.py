@@ -3,7 +3,8 @@
 raw -------------------> SQLAlchemy's name, so that nobody takes it for the caller's
 while it may commit ---> CommitOutcomeUnknown, unless the error proves the rollback, or the
                          witness has said that nothing was committed
-read-only, unasked ----> the server has changed: all connections go
+read-only, unasked ----> the server has changed: all connections go; unless it tells that it
+                         can be written to, for then the caller has asked by itself
 torn off by the pool --> no evidence against the server
 a cancellation --------> the connection is torn off before anybody says a polite goodbye
 """
@@ -18,6 +19,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from ...errors import KooError
 from ..commit import commit_outcome_unknown
 from ..drivers import abort
+from ..hosts.roles import reports_writable
 from ..pool import slot_if_any
 from ..scope import Scope
 from ..verdicts import (
@@ -50,7 +52,7 @@ def understand(context: ExceptionContext) -> BaseException | None:
     if isinstance(known, Exception) and is_raw(known):
         error = lost = as_database_error(known)
         lost.connection_invalidated = context.is_disconnect = True
-    if _tells_of_failover(error) and not (scope and scope.readonly):
+    if _tells_of_failover(error) and not _is_asked_for(scope, usable):
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
     if scope is not None and (scope.may_commit or scope.is_absent):
         error = _doubt(error, scope)
@@ -61,6 +63,13 @@ def understand(context: ExceptionContext) -> BaseException | None:
 
 def _tells_of_failover(error: BaseException) -> bool:
     return error_code(error) in _FAILED_OVER and judge(error).kind is Kind.READ_ONLY
+
+
+def _is_asked_for(scope: Scope | None, usable: PoolProxiedConnection | None) -> bool:
+    """Whether the transaction is read-only by the caller's own will."""
+    if scope is not None and scope.readonly:
+        return True
+    return usable is not None and reports_writable(usable.driver_connection)
 
 
 def _usable(connection: Connection | None) -> PoolProxiedConnection | None:

@@ -9,12 +9,13 @@ slots     one connection, and one who waits; holders: who has one; counts: all o
 from .counts import Frequency, PoolCounts, PoolStats, Terms
 from .keeper import Keeper
 from .lending import WatchedPool, doubt_after
-from .slots import HOLDING, Slot, scope_of, slot_if_any, slot_of
+from .slots import HOLDING, OUTDATED, Slot, scope_of, slot_if_any, slot_of
 from .waiting import COMPONENT, PoolExhausted
 
 __all__ = [
     "COMPONENT",
     "HOLDING",
+    "OUTDATED",
     "Frequency",
     "Keeper",
     "PoolCounts",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HOLDING",
     "HOT",
+    "OUTDATED",
     "Slot",
     "Waiter",
     "scope_of",
@@ -27,6 +28,8 @@ __all__ = [
 
 #: The key under which SQLAlchemy's record remembers its slot.
 HOLDING: Final = "koo.holding"
+#: The key under which a record of a new connection has what tells whether others log in by now.
+OUTDATED: Final = "koo.outdated"
 
 #: How long after the server was last heard a connection is lent without asking (seconds).
 HOT: Final = 1.0

@@ -22,7 +22,7 @@ from ..drivers.liveness import has_pings
 from .counts import Terms
 from .growth import Growth
 from .places import Places
-from .slots import Slot, Waiter
+from .slots import OUTDATED, Slot, Waiter
 
 __all__ = ["AGED", "Upkeep"]
 
@@ -87,6 +87,9 @@ class Upkeep:
     def begin(self, slot: Slot) -> None:
         """Look after *slot* too."""
         slot.expires = slot.born + self._lifetime * (1 - _JITTER * self._random())
+        if slot.record.info.get(OUTDATED, bool)():
+            # It was still dialed when all that were open were retired.
+            slot.expires = slot.born
         if self._timer is None:
             self._timer = self._keeper.loop.call_later(self._pause, self._beat)
 

@@ -1,12 +1,14 @@
 """Standbys for reading, each used only while it is known to be fresh enough.
 
     primary --every moment: "your log is at L"--> mark (when asked, L)
-    standby --every moment: "I have replayed R"--> complete up to the last mark with L <= R
+    standby --every moment: "I have replayed R"--> complete up to the last mark of this log, L <= R
     session --one that is complete up to less than the bound ago?--> there, in turn
        +------none, or it does not answer-------------------------> the primary
 
 No clock of a server is read, so none can be wrong. Who follows nobody any more stops
 at its last mark, and a primary that nobody reaches makes no marks: both are stale soon.
+Another cluster has another log, and so has a server from its promotion on: who had replayed
+what the new primary never got is not ahead of it, but elsewhere.
 Each question has a connection of its own, so that an exhausted pool makes nobody stale.
 """
 
@@ -17,7 +19,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -32,30 +34,55 @@ from .stats import ReplicaStats
 
 __all__ = ["Marks", "Readers", "Replica"]
 
-_AT: Final = "SELECT CAST(pg_current_wal_lsn() AS text)"
-_REPLAYED: Final = "SELECT CAST(pg_last_wal_replay_lsn() AS text) WHERE pg_is_in_recovery()"
+_CLUSTER: Final = "(SELECT system_identifier FROM pg_control_system())"
+_AT: Final = (
+    f"SELECT concat_ws(' ', {_CLUSTER}, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),"
+    " pg_current_wal_lsn())"
+)
+# The timeline that was replayed some time ago. What is received only some roles may see, others
+# know of a promotion with the standby's next restartpoint.
+_REPLAYED: Final = (
+    f"SELECT concat_ws(' ', {_CLUSTER}, lpad(upper(to_hex(greatest("  # noqa: S608 - of a constant
+    "(SELECT timeline_id FROM pg_control_checkpoint()),"
+    " (SELECT min_recovery_end_timeline FROM pg_control_recovery()),"
+    " (SELECT received_tli FROM pg_stat_wal_receiver)"
+    "))), 8, '0'), pg_last_wal_replay_lsn()) WHERE pg_is_in_recovery()"
+)
 _QUESTIONS_PER_BOUND: Final = 8
 _LONGEST_PAUSE: Final = 0.5
 _MARKS: Final = 1024
+
+
+class _Position(NamedTuple):
+    log: str
+    at: int
+
+    @classmethod
+    def of(cls, answer: str) -> Self:
+        """What a server has told: cluster, timeline, and two halves of a number in hexadecimal."""
+        log, _, at = answer.rpartition(" ")
+        high, _, low = at.partition("/")
+        return cls(log, (int(high, 16) << 32) + int(low, 16))
 
 
 class Marks:
     """Where the primary's log was, and when."""
 
     def __init__(self) -> None:
-        self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)
+        self._marks: deque[tuple[float, _Position]] = deque(maxlen=_MARKS)
 
     def note(self, asked: float, position: str | None) -> None:
         """The log was at *position*, or further, for whoever asked at *asked*."""
         if position is None:
             self._marks.clear()
         else:
-            self._marks.append((asked, _number(position)))
+            self._marks.append((asked, _Position.of(position)))
 
     def reached(self, position: str) -> float:
         """Up to when a standby that has replayed *position* is complete; -inf if unknown."""
-        replayed = _number(position)
-        return next((asked for asked, at in reversed(self._marks) if at <= replayed), -inf)
+        log, at = _Position.of(position)
+        told = (asked for asked, mark in reversed(self._marks) if mark.log == log and mark.at <= at)
+        return next(told, -inf)
 
 
 class Replica:
@@ -69,9 +96,13 @@ class Replica:
         self.sessions = Counter()
         self.failures = Counter()
         self._marks = marks
+        self._answers = True
 
     def learn(self, _asked: float, position: str | None) -> None:
         """It has replayed up to *position*; None if it does not answer, or is no standby."""
+        did, self._answers = self._answers, position is not None
+        if did and not self._answers:
+            self.failures.add()
         self.complete_until = -inf if position is None else self._marks.reached(position)
 
     def distrust(self) -> None:
@@ -189,17 +220,11 @@ class Readers:
         pause: float,
     ) -> None:
         async with engine.connect() as connection:
-            # Each question is sent alone, without BEGIN and ROLLBACK around it.
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
             while True:
                 asked = self._clock.monotonic()
                 async with asyncio.timeout(self._config.check_timeout):
                     answer = (await connection.execute(text(question))).scalar()
+                    # Not by AUTOCOMMIT, which not everybody has behind a pooler.
+                    await connection.rollback()
                 learn(asked, answer)
                 await self._clock.sleep(pause)
-
-
-def _number(position: str) -> int:
-    """A position in the log, as PostgreSQL writes it: two hexadecimal halves."""
-    high, _, low = position.partition("/")
-    return (int(high, 16) << 32) + int(low, 16)

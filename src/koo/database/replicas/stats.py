@@ -12,8 +12,8 @@ class ReplicaStats:
     """A photograph of one replica.
 
     *age*: it has everything that was committed so many seconds ago, None if that is not
-    known. *sessions_total* began there, *failures_total* of them, or of the attempts to
-    begin one, ended in trouble with the server.
+    known. *sessions_total* began there. *failures_total* is how often a session there, or the
+    attempt to begin one, ended in trouble with the server, or this stopped saying how far it is.
     """
 
     name: str
