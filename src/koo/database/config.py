@@ -72,8 +72,8 @@ class DatabaseConfig:
     use; *pool_timeout* is the wait for one, for which at most *max_waiting* may
     stand in line; *pool_recycle* is the age at which one has been replaced (-1:
     never, else at least 1). *timeout* bounds a whole ``transact`` and each statement
-    of a session, *attempt_timeout* one attempt, *check_timeout* whatever only
-    finds out whether the server is there (connecting, the ping before use, the
+    of a session, *attempt_timeout* one attempt from when it has its connection, *check_timeout*
+    whatever only finds out whether the server is there (connecting, the ping before use, the
     health check), *check_interval* is the time between health checks. All in
     seconds. A loan longer than *leak_after* is told once, as an event; one longer
     than *reclaim_after* (by default never) is taken back. *retry_budget* is shared

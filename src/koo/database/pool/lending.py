@@ -140,13 +140,15 @@ class WatchedPool(AsyncAdaptedQueuePool):
         try:
             with following("checkout", "database"):
                 answer = await_(waiter.answer)
-        except BaseException:
-            keeper.queue.withdraw(waiter)
+        except BaseException as ended:
+            keeper.queue.withdraw(waiter, ended)
+            self._counts.waited_in_vain(self._now() - since)
             raise
+        now = self._now()
         if isinstance(answer, Slot):
-            now = self._now()
             self._counts.waited(now, now - since)
             return answer.record
+        self._counts.waited_in_vain(now - since)
         raise answer
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:

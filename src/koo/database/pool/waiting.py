@@ -6,7 +6,7 @@
                   +---> the deadline: PoolExhausted, or why no connection can be made
                   +---> a dial failed and nothing is open: the first gets the error itself,
                   |     which trips; the others DatabaseUnavailable, which counts for nothing
-                  +---> cancelled: withdraw
+                  +---> cancelled, its time over: withdraw; what it waited for is the cause of that
 
 While somebody waits, a timer looks every few milliseconds: it ends what is late, lets
 growth be priced again, and names tasks that wait for a second connection.
@@ -35,6 +35,7 @@ _NAMED_HOLDERS: Final = 5
 _QUICKEST_LOOK: Final = 0.005
 _SLOWEST_LOOK: Final = 0.05
 _STAYS_RECENT: Final = 0.01
+_SHORTEST_WAIT: Final = 0.001
 
 
 class PoolExhausted(errors.PoolExhausted, exc.TimeoutError):
@@ -111,6 +112,7 @@ class Queue:
         self._newcomers: list[Waiter] = []
         self._cause = ""
         self._untold: BaseException | None = None
+        self._untold_since = float("-inf")
         self._photographed = float("-inf")
         self._holders: tuple[Holder, ...] = ()
         self.is_closed = False
@@ -132,14 +134,23 @@ class Queue:
             self._arm(since)
         return waiter
 
-    def withdraw(self, waiter: Waiter) -> None:
-        """*waiter* no longer waits; what it was given in the same instant goes to the next."""
+    def withdraw(self, waiter: Waiter, ended: BaseException) -> None:
+        """*waiter* was ended by *ended*; what it was given in the same instant goes to the next.
+
+        If all were taken until then, *ended* has that as its cause: whoever judges it knows that
+        it was not the server.
+        """
         self._places.leave(waiter)
         answer = waiter.answer
         if answer.done() and not answer.cancelled():
             given = answer.result()
             if isinstance(given, Slot):
                 self._keeper.give_on(given)
+        elif self._is_held_up(waiter):
+            now = self._now()
+            self._counts.timeouts.add()
+            waited = max(round(now - waiter.since, 3), _SHORTEST_WAIT)
+            ended.__cause__ = self._exhausted(waited, self._recent_holders(now))
 
     def disappoint(self, error: BaseException, now: float) -> None:
         """A dial ended in *error*."""
@@ -147,7 +158,7 @@ class Queue:
         self._cause = _said_of(error)
         if places.usable or not places.line:
             # One of those that are lent may come back sooner than the server lets us in.
-            self._untold = error
+            self._untold, self._untold_since = error, now
             return
         for waiter in list(places.line):
             if self._answer(waiter, error):
@@ -158,7 +169,7 @@ class Queue:
 
     def take_heart(self) -> None:
         """A dial succeeded: what the last one failed of no longer matters."""
-        self._untold = None
+        self._untold, self._untold_since = None, float("-inf")
 
     def open(self) -> None:
         """Let everybody in, and hand connections out, again."""
@@ -215,16 +226,24 @@ class Queue:
             self._arm(now)
 
     def _end_wait(self, waiter: Waiter) -> None:
-        if self._untold is not None:
-            error, self._untold = self._untold, None
-            self._growth.told()
-        elif not self._places.lent and not self._places.is_paused:
-            # Nobody holds one: it is the server that did not let us in, or not answer, in time.
-            error = as_database_error(TimeoutError(f"no connection in {self._timeout:g} s"))
-        else:
+        if self._is_held_up(waiter):
             self._counts.timeouts.add()
-            error = self._exhausted(self._timeout, self._keeper.holders())
+            error: BaseException = self._exhausted(self._timeout, self._keeper.holders())
+        elif self._untold is not None:
+            error = self._untold
+            self.take_heart()
+            self._growth.told()
+        else:
+            error = as_database_error(TimeoutError(f"no connection in {self._timeout:g} s"))
         self._answer(waiter, error)
+
+    def _is_held_up(self, waiter: Waiter) -> bool:
+        """Whether *waiter* waits for those who hold the connections, or for the end of a pause.
+
+        Else for the server: it did not let us in, or not answer, since *waiter* came.
+        """
+        places = self._places
+        return places.is_paused or (places.lent > 0 and self._untold_since < waiter.since)
 
     def _exhausted(self, waited: float, holders: tuple[Holder, ...]) -> PoolExhausted:
         kind = PoolPaused if self._places.is_paused else PoolExhausted
