@@ -275,7 +275,7 @@ class DatabaseManager:
 
         Whoever needs a connection from now on gets DatabaseUnavailable, until
         :meth:`resume` or :meth:`close`. Concerns the running loop's pools, the
-        replicas' as well.
+        replicas' as well. Raises ValueError for a negative time.
         """
         return await self._engines.current().drain(timeout)
 

@@ -77,7 +77,7 @@ async def test_what_is_left_of_a_stream_may_take_as_long_as_a_statement(mariadb)
 
 @pytest.mark.integration
 async def test_a_commit_behind_too_long_a_stream_is_not_sent_and_nobody_is_in_doubt(mariadb):
-    async with opened(mariadb.url(), timeout=0.5, attempt_timeout=0.5) as manager:
+    async with opened(mariadb.url(), timeout=0.6, attempt_timeout=0.5) as manager:
         with pytest.raises(StatementTimedOut, match=r"the rest of a stream .* nothing was commit"):
             await leave(manager, LARGE)
         assert manager.stats().pool.active == 0
