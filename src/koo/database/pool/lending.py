@@ -37,6 +37,8 @@ from .slots import HOLDING, HOT, Slot, slot_of
 
 __all__ = ["WatchedPool", "doubt_after"]
 
+_INVALIDATED: Final = "invalidated"
+_REPLACED: Final = "it was replaced at checkout"
 _NOT_OURS: Final = (
     "database: this engine belongs to another event loop;"
     " ask the manager for its engine on each loop that uses it"
@@ -188,12 +190,18 @@ class WatchedPool(AsyncAdaptedQueuePool):
             slot.driver = record.driver_connection
             self._counts.closed.add()
             self._counts.created.add()
-            slot.condemned = "it was replaced at checkout"
+            slot.condemned = _REPLACED
+            self.keeper.tell("opened", _REPLACED)
             self.keeper.close_lent(slot)
             return
         # Perhaps out of the garbage collection, on whatever thread and in the middle of anything.
         with suppress(RuntimeError):
-            self.keeper.loop.call_soon_threadsafe(self.keeper.lost, slot)
+            self.keeper.loop.call_soon_threadsafe(self._gone, slot)
+
+    def _gone(self, slot: Slot) -> None:
+        if slot in self.keeper.slots and slot.condemned != _INVALIDATED:
+            self.keeper.tell("closed", slot.condemned or "it was detached, or forgotten")
+        self.keeper.lost(slot)
 
     def _invalidate(
         self,
@@ -258,7 +266,7 @@ def _listen(pool: WatchedPool, keeper: Keeper) -> None:
         keeper.doubt_all()
 
     def condemned(_connection: object, record: ConnectionPoolEntry, _error: object) -> None:
-        slot_of(record).condemned = "invalidated"
+        slot_of(record).condemned = _INVALIDATED
 
     event.listen(pool, "invalidate", invalidated)
     event.listen(pool, "soft_invalidate", condemned)

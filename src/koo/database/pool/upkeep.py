@@ -101,12 +101,13 @@ class Upkeep:
         keeper = self._keeper
         if not keeper.slots:
             return
+        # First, so that there is a next beat whatever becomes of this one.
+        self._timer = keeper.loop.call_later(self._pause, self._beat)
         now = keeper.terms.clock.monotonic()
         self._retire(now)
         self._replace(now)
         self._keep_alive(now)
         self._find_leaks(now)
-        self._timer = keeper.loop.call_later(self._pause, self._beat)
 
     # -- idle ones ------------------------------------------------------------------
 
