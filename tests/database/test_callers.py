@@ -3,7 +3,7 @@ import sys
 
 import greenlet
 
-from koo.database.callers import calling_line
+from koo.database.callers import borrowing_line, calling_line
 
 
 def test_the_calling_line_is_the_callers_and_short():
@@ -33,3 +33,7 @@ def test_a_greenlet_that_knows_nobody_outside_has_no_line():
 
 def work():
     """What a task may run."""
+
+
+def test_outside_of_a_greenlet_nobody_borrows():
+    assert borrowing_line() is None

@@ -118,7 +118,7 @@ class Keeper:
         """Hand *slot* to *waiter*, or to the next whose caller still waits."""
         while waiter is not None:
             if not waiter.answer.done():
-                slot.lend(waiter.task, self._now())
+                slot.lend(waiter.task, self._now(), waiter.where)
                 waiter.answer.set_result(slot)
                 return
             waiter = self.places.come_back(slot)

@@ -28,6 +28,7 @@ from sqlalchemy.pool.base import _ConnectionRecord
 from sqlalchemy.util import await_
 
 from ...resilience import following
+from ..callers import borrowing_line
 from ..drivers import abort
 from ..drivers.deadlined import Countdown
 from ..verdicts import judge
@@ -130,7 +131,7 @@ class WatchedPool(AsyncAdaptedQueuePool):
         slot = self._places.borrow()
         if slot is None or now - slot.heard >= HOT or slot.alarm():
             return self._from_the_line(slot, now)
-        slot.lend(asyncio.current_task(self._loop), now)
+        slot.lend(asyncio.current_task(self._loop), now, borrowing_line())
         self._counts.checkouts.add(now)
         return slot.record
 

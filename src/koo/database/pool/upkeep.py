@@ -183,7 +183,7 @@ class Upkeep:
         self._keeper.terms.counts.leaked.add()
         holder = slot.photograph(now)
         self._keeper.tell(
-            "leaked", f"{holder.task} took it at {holder.where}, {holder.age:.1f} s ago"
+            "leaked", f"{holder.task} took it {slot.place_of(holder)}, {holder.age:.1f} s ago"
         )
 
     def _reclaim(self, slot: Slot) -> None:

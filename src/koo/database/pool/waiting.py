@@ -21,6 +21,7 @@ from sqlalchemy import exc
 
 from ... import errors
 from ...resilience import Holder
+from ..callers import borrowing_line
 from ..verdicts import as_database_error, judge
 from .counts import Terms
 from .growth import Growth
@@ -128,6 +129,7 @@ class Queue:
         if not self._places.join(waiter):
             self._counts.refused.add()
             raise self._exhausted(0, self._recent_holders(since))
+        waiter.where = borrowing_line()
         self._keeper.supply(since)
         if not waiter.answer.done():
             self._newcomers.append(waiter)
@@ -264,8 +266,9 @@ class Queue:
         for waiter in newcomers:
             if waiter.task in held and waiter in self._places.line:
                 self._counts.nested.add()
-                holder = held[waiter.task].photograph(now)
-                told = f"{holder.task} wants another beside the one it took at {holder.where}"
+                slot = held[waiter.task]
+                holder = slot.photograph(now)
+                told = f"{holder.task} wants another beside the one it took {slot.place_of(holder)}"
                 self._keeper.tell("nested", told)
 
 
