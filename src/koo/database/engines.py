@@ -181,7 +181,8 @@ class Engines:
     def replicas(self, now: float) -> tuple[ReplicaStats, ...]:
         """The replicas of all loops that still turn."""
         found = self._turning()
-        return tuple(item.photograph(now) for one in found for item in one.readers.replicas)
+        replicas = [replica for one in found for replica in one.readers.replicas]
+        return tuple(replica.photograph(now, self._terms.config) for replica in replicas)
 
     def _turning(self) -> list[LoopEngine]:
         return [one for loop, one in list(self._by_loop.items()) if not loop.is_closed()]
@@ -211,8 +212,9 @@ class Engines:
         readers = Readers(primary, terms.config, self._sessions, terms.clock)
         for replica in terms.config.standbys:
             # What it counts is not the primary's: its pool has another size and other holders.
-            own = replace(terms, config=replica, counts=PoolCounts())
             name = ":".join(str(part) for part in replica.addresses[0] if part is not None)
+            called = f"{COMPONENT} replica {name}"
+            own = replace(terms, config=replica, counts=PoolCounts(), component=called)
             readers.add(name, *self._open(own, credentials))
         return readers
 

@@ -18,7 +18,9 @@ from ...resilience import (
 )
 from ..config import DatabaseConfig
 
-__all__ = ["PoolCounts", "PoolStats", "Terms"]
+__all__ = ["COMPONENT", "PoolCounts", "PoolStats", "Terms"]
+
+COMPONENT: Final = "database"
 
 _MINUTE: Final = 60.0
 
@@ -204,10 +206,11 @@ class PoolCounts:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a pool is told at birth, and whom it tells."""
+    """What a pool is told at birth, and whom it tells, under the name of *component*."""
 
     config: DatabaseConfig
     counts: PoolCounts
     clock: Clock
     random: Random
     on_event: Listener
+    component: str = COMPONENT

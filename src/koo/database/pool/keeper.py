@@ -31,7 +31,7 @@ from .growth import Growth
 from .places import Places
 from .slots import Slot, Waiter
 from .upkeep import AGED, Upkeep
-from .waiting import COMPONENT, Queue
+from .waiting import Queue
 
 __all__ = ["SMALLER", "Keeper", "Source"]
 
@@ -110,7 +110,7 @@ class Keeper:
 
     def tell(self, what: str, cause: str) -> None:
         """Tell the listener what has happened to a connection."""
-        tell(self.terms.on_event, ConnectionEvent(COMPONENT, what, cause))
+        tell(self.terms.on_event, ConnectionEvent(self.terms.component, what, cause))
 
     # -- who gets what ----------------------------------------------------------------
 

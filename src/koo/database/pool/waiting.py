@@ -23,14 +23,12 @@ from ... import errors
 from ...resilience import Holder
 from ..callers import borrowing_line
 from ..verdicts import as_database_error, judge
-from .counts import Terms
+from .counts import COMPONENT, Terms
 from .growth import Growth
 from .places import Places
 from .slots import Slot, Waiter
 
-__all__ = ["COMPONENT", "PoolExhausted", "Queue"]
-
-COMPONENT: Final = "database"
+__all__ = ["PoolExhausted", "Queue"]
 
 _NAMED_HOLDERS: Final = 5
 _QUICKEST_LOOK: Final = 0.005
@@ -249,7 +247,7 @@ class Queue:
 
     def _exhausted(self, waited: float, holders: tuple[Holder, ...]) -> PoolExhausted:
         kind = PoolPaused if self._places.is_paused else PoolExhausted
-        return kind(COMPONENT, waited, holders)
+        return kind(self._keeper.terms.component, waited, holders)
 
     def _answer(self, waiter: Waiter, error: BaseException) -> bool:
         """Give *waiter* its *error*; False if its caller has already gone."""
