@@ -33,7 +33,7 @@ __all__ = ["PoolExhausted", "Queue"]
 _NAMED_HOLDERS: Final = 5
 _QUICKEST_LOOK: Final = 0.005
 _SLOWEST_LOOK: Final = 0.05
-_STAYS_RECENT: Final = 0.01
+_STAYS_RECENT: Final = 2 * _SLOWEST_LOOK
 _SHORTEST_WAIT: Final = 0.001
 
 
@@ -64,11 +64,12 @@ class PoolPaused(PoolExhausted):
 
 
 def _who(holders: tuple[Holder, ...]) -> str:
-    named = [f"{item.task} at {item.where} for {item.age:.1f} s" for item in holders]
-    rest = len(named) - _NAMED_HOLDERS
-    more = f" and {rest} more" if rest > 0 else ""
-    in_use = f"{len(named)} in use"
-    return f"{in_use}: {', '.join(named[:_NAMED_HOLDERS])}{more}" if named else in_use
+    oldest = holders[:_NAMED_HOLDERS]
+    named = ", ".join(f"{item.task} at {item.where} for {item.age:.1f} s" for item in oldest)
+    rest = len(holders) - len(oldest)
+    more = f" and {rest} more" if rest else ""
+    in_use = f"{len(holders)} in use"
+    return f"{in_use}: {named}{more}" if named else in_use
 
 
 class Supplier(Protocol):
@@ -114,6 +115,7 @@ class Queue:
         self._untold_since = float("-inf")
         self._photographed = float("-inf")
         self._holders: tuple[Holder, ...] = ()
+        self._was_shown = False
         self.is_closed = False
         self.openings = 0
 
@@ -186,10 +188,15 @@ class Queue:
             self._answer(waiter, _closing())
 
     def _recent_holders(self, now: float) -> tuple[Holder, ...]:
-        # A refusal must be cheap, above all when there are thousands.
+        # A refusal must be cheap, above all when there are thousands: the next photograph is made
+        # by who looks at the line.
         if now - self._photographed >= _STAYS_RECENT:
-            self._photographed, self._holders = now, self._keeper.holders()
+            self._photograph(now)
+        self._was_shown = True
         return self._holders
+
+    def _photograph(self, now: float) -> None:
+        self._photographed, self._holders, self._was_shown = now, self._keeper.holders(), False
 
     def _refuse_if_useless(self, now: float) -> None:
         if self.is_closed:
@@ -221,6 +228,8 @@ class Queue:
         while (first := next(iter(self._places.line), None)) and first.deadline <= now:
             self._end_wait(first)
         self._notice_nested(now)
+        if self._was_shown:
+            self._photograph(now)
         if self._places.line:
             self._keeper.supply(now)
             self._arm(now)
