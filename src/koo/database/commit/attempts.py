@@ -60,9 +60,13 @@ async def attempt(
             raise StatementTimedOut(message) from error
         return cast("T", scope.value)
     finally:
-        if timer is not None:
-            timer.cancel()
+        _stop(timer)
     return value
+
+
+def _stop(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
 
 
 def _end(scope: Scope, limit: asyncio.Timeout) -> None:
