@@ -3,7 +3,7 @@ import sys
 
 import greenlet
 
-from koo.database.callers import calling_line
+from koo.database.callers import borrowing_line, calling_line, present_line
 
 
 def test_the_calling_line_is_the_callers_and_short():
@@ -33,3 +33,20 @@ def test_a_greenlet_that_knows_nobody_outside_has_no_line():
 
 def work():
     """What a task may run."""
+
+
+def test_outside_of_a_greenlet_nobody_borrows():
+    assert borrowing_line() is None
+
+
+async def test_the_present_line_is_the_innermost_that_is_not_ours():
+    sleeping = asyncio.create_task(sleep())
+    await asyncio.sleep(0)
+    line = sleep.__code__.co_firstlineno + 1
+    assert str(present_line(sleeping)) == f"tests/database/test_callers.py:{line}"
+    sleeping.cancel()
+    await asyncio.wait({sleeping})
+
+
+async def sleep():
+    await asyncio.sleep(1)

@@ -3,6 +3,7 @@ import re
 import pytest
 
 from koo.database import DatabaseConfig
+from koo.resilience import RetryConfig
 
 INF, NAN = float("inf"), float("nan")
 IDLE = "idle_in_transaction_timeout must be 0.001 to 2147483 seconds, or inf for never"
@@ -193,3 +194,15 @@ def test_a_database_in_memory_has_one_connection(url):
 @pytest.mark.parametrize("url", ["sqlite:////var/app.db", "postgres://u@h/d"])
 def test_any_other_has_as_many_as_configured(url):
     assert (config(url).is_memory, config(url).kept, config(url).overflow) == (False, 10, 20)
+
+
+@pytest.mark.parametrize("name", ["timeout", "pool_timeout", "leak_after"])
+def test_a_number_that_no_float_can_hold_is_no_time(name):
+    with pytest.raises(ValueError, match=f"DatabaseConfig: {name} must be a finite number"):
+        config(**{name: 10**400})
+
+
+def test_a_timeout_that_leaves_no_time_for_a_retry_is_refused_at_once():
+    with pytest.raises(ValueError, match="timeout is mostly shorter than the first backoff"):
+        config(timeout=0.5)
+    config(timeout=0.5, retry=RetryConfig(max_retries=0))

@@ -100,7 +100,7 @@ class DatabaseVariables(Variables):
     db_timeout: Seconds = 60
     """Seconds for a whole `transactional_with_retry`, and for each statement of a session."""
     db_attempt_timeout: Seconds = 30
-    """Seconds for one attempt of a `transactional_with_retry`."""
+    """Seconds for one attempt of a `transactional_with_retry`, from when it has its connection."""
     db_idle_in_transaction_timeout: Idle = 60
     """Seconds after which PostgreSQL or MariaDB ends a transaction in which nothing happens."""
     db_retry_budget: Switch = "on"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from greenlet import getcurrent  # type: ignore[import-untyped] # types are another package
+
 if TYPE_CHECKING:
     import asyncio
     from types import FrameType
 
-__all__ = ["CallingLine", "calling_line", "present_line"]
+__all__ = ["CallingLine", "borrowing_line", "calling_line", "present_line"]
 
 _SHOWN_PARTS: Final = 3
 _OUR_OWN: Final = ("koo.", "sqlalchemy.", "contextlib.", "asyncio.")
+_SESSIONS: Final = "sqlalchemy.ext.asyncio.session"
 _LOOPS: Final = {"asyncio.events", "asyncio.runners"}
 
 #: Whether a module is one of those that callers are not interested in, for each asked about.
@@ -47,6 +50,23 @@ def calling_line(function: object = None) -> CallingLine | None:
         frame = frame.f_back
     code = getattr(function, "__code__", None)
     return CallingLine(code.co_filename, code.co_firstlineno) if code else None
+
+
+def borrowing_line() -> CallingLine | None:
+    """The file and line that asked SQLAlchemy's engine for a connection; asked in its greenlet.
+
+    None for what a session asks for: our own know more, and it is spared them.
+    """
+    around = getcurrent().parent
+    frame = None if around is None else around.gr_frame
+    while frame is not None:
+        module = frame.f_globals.get("__name__")
+        if module == _SESSIONS or module in _LOOPS:
+            break
+        if not _is_ours(frame):
+            return CallingLine(frame.f_code.co_filename, frame.f_lineno)
+        frame = frame.f_back
+    return None
 
 
 def present_line(task: asyncio.Task[Any]) -> CallingLine | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
-from math import inf, isfinite
+from math import inf
+from sys import float_info
 from types import UnionType
 from typing import Any, Final, Literal
 
@@ -17,7 +18,7 @@ from .drivers.encryption import address_of, with_encryption
 from .hosts.addresses import Address, Role, addresses_of, alone, role_of, spread
 from .hosts.credentials import CredentialsProvider
 
-__all__ = ["DatabaseConfig"]
+__all__ = ["DatabaseConfig", "is_a"]
 
 _DRIVERS: Final = {
     "postgres": "postgresql+asyncpg",
@@ -72,8 +73,8 @@ class DatabaseConfig:
     use; *pool_timeout* is the wait for one, for which at most *max_waiting* may
     stand in line; *pool_recycle* is the age at which one has been replaced (-1:
     never, else at least 1). *timeout* bounds a whole ``transact`` and each statement
-    of a session, *attempt_timeout* one attempt, *check_timeout* whatever only
-    finds out whether the server is there (connecting, the ping before use, the
+    of a session, *attempt_timeout* one attempt from when it has its connection, *check_timeout*
+    whatever only finds out whether the server is there (connecting, the ping before use, the
     health check), *check_interval* is the time between health checks. All in
     seconds. A loan longer than *leak_after* is told once, as an event; one longer
     than *reclaim_after* (by default never) is taken back. *retry_budget* is shared
@@ -116,6 +117,7 @@ class DatabaseConfig:
         _check_kinds(self)
         _check_counts(self)
         _check_durations(self)
+        _check_retry(self)
         object.__setattr__(self, "url", _completed(self.url, "url"))
         object.__setattr__(
             self, "replicas", self.replicas and _completed(self.replicas, "replicas")
@@ -183,7 +185,7 @@ class DatabaseConfig:
 
 def _check_kinds(config: DatabaseConfig) -> None:
     for name, (kind, rule) in _KINDS.items():
-        if not _is_a(getattr(config, name), kind):
+        if not is_a(getattr(config, name), kind):
             raise ValueError(_message(name, rule))
     if config.commit_tokens not in ("auto", "off"):
         raise ValueError(_message("commit_tokens", "must be auto or off"))
@@ -192,7 +194,7 @@ def _check_kinds(config: DatabaseConfig) -> None:
 def _check_counts(config: DatabaseConfig) -> None:
     for name, least in _LEAST.items():
         value = getattr(config, name)
-        if not _is_a(value, int):
+        if not is_a(value, int):
             raise ValueError(_message(name, f"must be a whole number, not {value!r}"))
         if value < least:
             rule = f"must be at least {least}" if least else "can't be negative; use 0 for none"
@@ -202,7 +204,9 @@ def _check_counts(config: DatabaseConfig) -> None:
 def _check_durations(config: DatabaseConfig) -> None:
     for name, cure in {**dict.fromkeys(_FINITE, ""), **dict.fromkeys(_ENDLESS, _FOR_EVER)}.items():
         value = getattr(config, name)
-        if not (_is_a(value, int | float) and (isfinite(value) or (cure and value == inf))):
+        if not (
+            is_a(value, int | float) and (abs(value) <= float_info.max or (cure and value == inf))
+        ):
             rule = f"must be a finite number of seconds, not {value!r}{cure}"
             raise ValueError(_message(name, rule))
         if not (value > 0 or name == "pool_recycle"):
@@ -215,7 +219,14 @@ def _check_durations(config: DatabaseConfig) -> None:
         raise ValueError(_message("idle_in_transaction_timeout", rule))
 
 
-def _is_a(value: object, kind: type | UnionType) -> bool:
+def _check_retry(config: DatabaseConfig) -> None:
+    """Refuse here what the first transaction would be refused for."""
+    if config.retry.max_retries and config.retry.backoff.base_delay >= 2 * config.timeout:
+        rule = "is mostly shorter than the first backoff of retry; raise it, or lower base_delay"
+        raise ValueError(_message("timeout", rule))
+
+
+def is_a(value: object, kind: type | UnionType) -> bool:
     """Whether *value* is a *kind*, asked of whoever had no type checker; a truth value is none."""
     return isinstance(value, kind) and not isinstance(value, bool)
 

@@ -22,6 +22,7 @@ from contextlib import (
 )
 from dataclasses import dataclass, field, replace
 from functools import partial
+from sys import float_info
 from typing import Final, cast
 
 from sqlalchemy import event, text
@@ -30,7 +31,7 @@ from sqlalchemy.pool import NullPool
 
 from ..resilience import PoolChanged, tell
 from .commit import Certainty, Resolver, Sessions, Witnesses
-from .config import DatabaseConfig
+from .config import DatabaseConfig, is_a
 from .contention import Contention
 from .drivers import abort
 from .drivers.goodbye import finish_saying, say
@@ -85,6 +86,8 @@ class LoopEngine:
 
     async def drain(self, timeout: float) -> int:
         """Refuse whoever comes and wait for the lent; how many were torn off after *timeout*."""
+        if not (is_a(timeout, int | float) and 0 <= timeout <= float_info.max):
+            raise ValueError(f"database: drain waits for 0 or more seconds, not {timeout!r}")
         with self._told("drain()"):
             for keeper in self.keepers():
                 keeper.queue.close()
@@ -178,7 +181,8 @@ class Engines:
     def replicas(self, now: float) -> tuple[ReplicaStats, ...]:
         """The replicas of all loops that still turn."""
         found = self._turning()
-        return tuple(item.photograph(now) for one in found for item in one.readers.replicas)
+        replicas = [replica for one in found for replica in one.readers.replicas]
+        return tuple(replica.photograph(now, self._terms.config) for replica in replicas)
 
     def _turning(self) -> list[LoopEngine]:
         return [one for loop, one in list(self._by_loop.items()) if not loop.is_closed()]
@@ -208,8 +212,9 @@ class Engines:
         readers = Readers(primary, terms.config, self._sessions, terms.clock)
         for replica in terms.config.standbys:
             # What it counts is not the primary's: its pool has another size and other holders.
-            own = replace(terms, config=replica, counts=PoolCounts())
             name = ":".join(str(part) for part in replica.addresses[0] if part is not None)
+            called = f"{COMPONENT} replica {name}"
+            own = replace(terms, config=replica, counts=PoolCounts(), component=called)
             readers.add(name, *self._open(own, credentials))
         return readers
 
@@ -263,9 +268,11 @@ class Engines:
             ending.retire(keeper)
 
     def _bury(self) -> None:
-        for loop in [loop for loop in self._by_loop if loop.is_closed()]:
-            for keeper in self._by_loop.pop(loop).keepers():
-                ending.tear_off(keeper)
+        # Several threads may find the same ones: each loop's engine is buried by who takes it out.
+        for loop in list(self._by_loop):
+            if loop.is_closed() and (gone := self._by_loop.pop(loop, None)) is not None:
+                for keeper in gone.keepers():
+                    ending.tear_off(keeper)
 
 
 async def _left(connection: AsyncConnection, driver_connection: object) -> None:

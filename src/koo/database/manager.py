@@ -11,6 +11,7 @@ nothing about it.
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -274,7 +275,7 @@ class DatabaseManager:
 
         Whoever needs a connection from now on gets DatabaseUnavailable, until
         :meth:`resume` or :meth:`close`. Concerns the running loop's pools, the
-        replicas' as well.
+        replicas' as well. Raises ValueError for a negative time.
         """
         return await self._engines.current().drain(timeout)
 
@@ -331,6 +332,10 @@ class DatabaseManager:
                     witnesses=self._engines.witnesses,
                     timeout=self.config.attempt_timeout,
                 )
+        except CancelledError as cut:
+            if isinstance(cut.__cause__, Rejected):
+                self._count(scope, judge(cut.__cause__))
+            raise
         except Exception as error:
             if scope.is_partly_done:
                 seal(error)
@@ -343,6 +348,8 @@ class DatabaseManager:
 
     def _settle(self, permit: Permit, scope: Scope, error: BaseException | None) -> None:
         if error is not None and not isinstance(error, Exception):
+            if isinstance(error.__cause__, Rejected):
+                self._count(scope, judge(error.__cause__))
             permit.settle(ABANDONED)
             return
         verdict = None if error is None else judge(error)

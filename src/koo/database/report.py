@@ -65,6 +65,10 @@ def summarize(stats: DatabaseStats) -> Report:
             Distribution("create_time", pool.create_time),
             Distribution("wait_time", pool.wait_time),
             Distribution("use_time", pool.use_time),
+            *(
+                Distribution("replica_wait_time", one.pool.wait_time, (("replica", one.name),))
+                for one in stats.replicas
+            ),
         ),
         details=MappingProxyType({"holders": pool.holders, "fresh": stats.fresh}),
     )
@@ -125,3 +129,5 @@ def _replica_readings(replica: ReplicaStats) -> Iterator[Reading]:
         yield Reading("replica_age", replica.age, labels=labels)
     yield Reading("replica_sessions_total", replica.sessions_total, labels=labels)
     yield Reading("replica_failures_total", replica.failures_total, labels=labels)
+    for reading in (*_pool_readings(replica.pool), *_count_readings(replica.pool)):
+        yield reading._replace(name=f"replica_{reading.name}", labels=labels)

@@ -86,7 +86,7 @@ class Distribution:
 class Holder:
     """Who holds a connection: the task's name, the line that took it, and for how long.
 
-    Whoever borrows from an engine directly is shown with the line at which the task is now.
+    Whoever has a session of one's own on the engine is shown with the line where the task is now.
     """
 
     task: str

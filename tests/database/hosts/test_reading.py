@@ -74,6 +74,7 @@ async def test_readonly_sessions_go_to_a_fresh_standby_and_only_they(reading, ev
         assert (replica.sessions_total, replica.failures_total) == (2, 0)
         names = {reading.name for reading in manager.report().readings}
         assert {"replica_age", "replica_sessions_total", "replica_failures_total"} <= names
+        assert {"replica_pool.active", "replica_timeouts_total"} <= names
 
 
 @pytest.mark.integration
@@ -190,8 +191,13 @@ async def test_errors_that_are_the_callers_own_are_raised_and_held_against_nobod
             async with manager.session_scope(readonly=True) as session:
                 await session.execute(text("DROP TABLE IF EXISTS theirs"))
         async with manager.session_scope(readonly=True):
-            with pytest.raises(PoolExhausted):
+            with pytest.raises(
+                PoolExhausted, match=r"^database replica 127\.0\.0\.1:\d+: .* in use"
+            ):
                 await is_on_standby(manager)
+            (replica,) = manager.stats().replicas
+            assert (replica.pool.active, replica.pool.timeouts_total) == (1, 1)
+            assert manager.stats().pool.timeouts_total == 0
         with pytest.raises(Exception, match="NONSENSE"):
             await is_on_standby(manager, isolation_level="nonsense")
         assert manager.stats().replicas[0].failures_total == 0

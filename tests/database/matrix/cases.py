@@ -1,11 +1,12 @@
 """{10 faults} x {9 phases} x {3 endings} x {2 doors} on each driver, and what may come of each.
 
 A third of them ask for nothing in particular, a third for an isolation level, and a third only
-read. With asyncmy nothing is said to begin a transaction, so that there are only 8 phases.
+read. With asyncmy nothing is said to begin a transaction; what is asked of it is said before, by
+statements of their own, where with the others it travels with BEGIN, and is taken back afterwards.
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import product
 
@@ -62,11 +63,15 @@ class Case:
     phase: Phase
     ending: Ending
     is_transact: bool
+    takes_back: bool = False
+    """Whether it meets the SET after its transaction, and not the one before."""
 
     @property
     def asked(self):
-        """Another one for each neighbour, whatever they differ by."""
-        return list(Asked)[(self.number + self.number // 6) % 3]
+        """Another one for each neighbour, whatever they differ by; something, to be said by SET."""
+        asked = list(Asked)[(self.number + self.number // 6) % 3]
+        is_to_be_said = self.phase is Phase.SET and asked is Asked.NOTHING
+        return Asked.LEVEL if is_to_be_said or self.takes_back else asked
 
     @property
     def options(self):
@@ -88,11 +93,12 @@ class Case:
     def __str__(self):
         door = "transact" if self.is_transact else "scope"
         call = f"{self.driver}, {door}, {self.asked.name}"
-        return f"{self.fault.name} at {self.phase.name}, {self.ending.name}, {call}"
+        moment = f"the last {self.phase.name}" if self.takes_back else self.phase.name
+        return f"{self.fault.name} at {moment}, {self.ending.name}, {call}"
 
     def expected(self):
         """The results that are right."""
-        if self.phase is Phase.CLOSE:
+        if self.phase is Phase.CLOSE or self.takes_back:
             return {Result.DONE} | ({Result.CANCELLED} if self.ending is Ending.CANCEL else set())
         if self.is_committing and self.is_transact:
             return self._found_out()
@@ -144,9 +150,13 @@ class Case:
 
 
 def all_cases(driver):
-    phases = [phase for phase in Phase if (driver, phase) != ("asyncmy", Phase.BEGIN)]
+    unsaid = Phase.BEGIN if driver == "asyncmy" else Phase.SET
+    phases = [phase for phase in Phase if phase is not unsaid]
     drawn = product(LinkFault, phases, Ending, (True, False))
-    return [Case(number, driver, *parts) for number, parts in enumerate(drawn)]
+    cases = [Case(number, driver, *parts) for number, parts in enumerate(drawn)]
+    said = [case for case in cases if case.phase is Phase.SET]
+    last = enumerate(said, start=len(cases))
+    return cases + [replace(case, number=number, takes_back=True) for number, case in last]
 
 
 def chosen(driver, scale, seed):

@@ -51,7 +51,8 @@ class Play:
                 max_overflow=0,
                 pool_timeout=DEADLINE,
                 timeout=DEADLINE,
-                attempt_timeout=DEADLINE,
+                # What is late after a COMMIT is no failure, unless the whole call is late by it.
+                attempt_timeout=DEADLINE / 2 if case.takes_back else DEADLINE,
                 check_timeout=CHECK_TIMEOUT,
             )
         )
@@ -93,11 +94,15 @@ class Play:
             self.strike(Phase.STATEMENT)
         await session.execute(text(self.statement), {"n": self.case.number})
         self.strike(Phase.COMMIT_REQUEST, Phase.COMMIT_REPLY, Phase.ROLLBACK)
+        if self.case.takes_back:
+            self.strike(Phase.SET)
         if self.case.phase is Phase.ROLLBACK:
             raise Mine
 
     async def call(self):
         self.strike(Phase.CONNECT, Phase.AUTH, Phase.PING, Phase.CLOSE)
+        if not self.case.takes_back:
+            self.strike(Phase.SET)
         self.began = time.monotonic()
         try:
             if self.case.phase is Phase.CLOSE:
@@ -173,7 +178,8 @@ class Play:
             found = (await connection.execute(query, {"n": self.case.number})).scalar_one()
         wrote = self.case.asked is not Asked.READONLY
         is_done = wrote and result is Result.DONE and self.case.phase is not Phase.CLOSE
-        in_doubt = self.case.is_committing and result in {Result.UNKNOWN, Result.CANCELLED}
+        is_late = self.case.is_committing or self.case.takes_back
+        in_doubt = is_late and result in {Result.UNKNOWN, Result.CANCELLED}
         may_be_done = is_done or in_doubt
         if is_done > found or found > may_be_done:
             return f"{found} in the ledger"

@@ -356,3 +356,30 @@ async def test_sqlalchemys_own_numbers_are_ours(house):
         " Current Checked out connections: 1"
     )
     assert home.pool.recreate() is home.pool
+
+
+async def test_who_is_refused_is_shown_what_the_last_look_at_the_line_saw(house):
+    """So that a refusal costs no photograph, however many there are."""
+    home = house(pool_size=1, max_overflow=0, max_waiting=1)
+    photograph, made = home.keeper.holders, []
+
+    def counted():
+        made.append(1)
+        return photograph()
+
+    home.keeper.holders = counted
+    async with home.lent():
+        waiting, seen = asyncio.create_task(home.use()), []
+        await asyncio.sleep(1)
+        for _ in range(3):
+            before = len(made)
+            with pytest.raises(PoolExhausted) as refused:
+                await home.use()
+            seen.append((refused.value.holders[0].age, len(made) - before))
+            await asyncio.sleep(0.06)
+        await asyncio.sleep(1)
+        assert len(made) == 4
+    await waiting
+    ages, costs = zip(*seen, strict=True)
+    assert costs == (1, 0, 0)
+    assert ages[0] < ages[1] < ages[2]

@@ -131,3 +131,29 @@ async def test_looking_from_a_thread_meets_no_set_that_changes(house):
     slots.add(Restless(slots))
     assert len(home.keeper.holders()) == 1
     slots.clear()
+
+
+def test_engines_of_closed_loops_are_buried_by_one_of_several_threads():
+    """Their users met a KeyError, or a dictionary that changed while it was read."""
+    manager = DatabaseManager(DatabaseConfig(url="sqlite://"))
+    engines = manager._engines._by_loop
+
+    class Closed:
+        def __init__(self, other):
+            self.other = other
+
+        def is_closed(self):
+            for loop in (self, self.other):
+                engines.pop(loop, None)
+            return True
+
+    last = Closed(None)
+    engines.update({Closed(last): None, last: None})
+
+    async def use():
+        async with manager.session_scope() as session:
+            await session.execute(text("SELECT 1"))
+        await manager.close()
+
+    asyncio.run(use())
+    assert not engines

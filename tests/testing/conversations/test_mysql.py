@@ -34,6 +34,7 @@ def test_what_else_is_said_for_the_login_is_no_phase(started):
         (b"start transaction", Phase.BEGIN),
         (b"COMMIT", Phase.COMMIT_REQUEST),
         (b"ROLLBACK", Phase.ROLLBACK),
+        (b"SET TRANSACTION READ ONLY", Phase.SET),
         (b"SELECT 1", Phase.PING),
         (b"SELECT 2", Phase.STATEMENT),
         (b"INSERT INTO commit VALUES (1)", Phase.STATEMENT),

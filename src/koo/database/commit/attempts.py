@@ -1,10 +1,13 @@
 """One attempt of a function in a transaction, in time.
 
-open --> witness --> fn --> COMMIT sent ... answered ------> its value
-  |         |        |           |
-  +--late---+--------+           +--late: its connection is torn off,
-            |                       |     and what it has done is found out
-  cut: StatementTimedOut <----------+--it was fn's own, and has committed
+open --its time begins--> witness --> fn --> COMMIT sent ... answered ------> its value
+                             |        |           |
+                             +--late--+           +--late: its connection is torn off,
+                                  |                |     and what it has done is found out
+                        cut: StatementTimedOut <---+--it was fn's own, and has committed
+
+The wait for a connection has a limit of its own: who ends there has not been failed by the
+server, which has heard nothing.
 """
 
 from __future__ import annotations
@@ -38,12 +41,14 @@ async def attempt(
 ) -> T:
     """What *fn* returns, run in the transaction that *opening* opens and commits.
 
-    After *timeout* seconds it is cut off; finding out what a lost COMMIT has done may take longer.
+    It is cut off *timeout* seconds after it has its connection; finding out what a lost COMMIT has
+    done may take longer.
     """
     limit = asyncio.timeout(None)
-    timer = asyncio.get_running_loop().call_later(timeout, _end, scope, limit)
+    timer: asyncio.TimerHandle | None = None
     try:
         async with limit, opening as session:
+            timer = asyncio.get_running_loop().call_later(timeout, _end, scope, limit)
             scope.witness = await witnesses.ready()
             scope.value = value = await fn(session)
     except TimeoutError as error:
@@ -56,9 +61,14 @@ async def attempt(
             raise StatementTimedOut(message) from error
         return cast("T", scope.value)
     finally:
-        timer.cancel()
+        _stop(timer)
         scope.cut = None
     return value
+
+
+def _stop(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
 
 
 def _end(scope: Scope, limit: asyncio.Timeout) -> None:

@@ -43,6 +43,10 @@ _TWOPHASE: Final = (
     "database: of a COMMIT in two phases that is lost nobody could find out what it has done;"
     " let the factory make sessions without twophase"
 )
+_BINDS: Final = (
+    "database: the sessions have binds of their own, and whom those lead to is in no transaction of"
+    " ours; let the factory make sessions without binds"
+)
 _AUTOBEGIN: Final = (
     "database: the sessions begin by themselves, because their block is the transaction;"
     " let the factory make sessions without autobegin=False"
@@ -54,7 +58,8 @@ _SOON: Final = 1.0
 class Sessions:
     """What makes a manager's sessions: as *maker* does, and each knows its transaction.
 
-    Raises ValueError for sessions that commit in two phases or do not begin by themselves.
+    Raises ValueError for sessions that commit in two phases, do not begin by themselves, or lead
+    to other engines.
     """
 
     def __init__(self, maker: async_sessionmaker[AsyncSession] | None) -> None:
@@ -63,6 +68,8 @@ class Sessions:
         # A subclass, so that other sessions of the same class hear nothing of us.
         self._kind = type(theirs.__name__, (theirs,), {})
         event.listen(self._kind, "after_begin", _introduce)
+        if self._make.kw.get("binds"):
+            raise ValueError(_BINDS)
         _refuse_unknown_ways(self._make(sync_session_class=self._kind).sync_session)
 
     def open(self, engine: AsyncEngine, scope: Scope) -> AsyncSession:
@@ -212,11 +219,16 @@ async def _close(session: AsyncSession, timeout: float) -> None:
 
 
 async def _leave(closing: asyncio.Task[None], limit: asyncio.Timeout) -> None:
-    """Let *closing* end: before our eyes if that takes a moment, else by itself, and soon."""
-    done, _ = await asyncio.wait({closing}, timeout=_MOMENT)
-    soon = asyncio.get_running_loop().time() + _SOON
-    if not done and soon < (limit.when() or inf):
-        limit.reschedule(soon)
+    """Let *closing* end: before our eyes if that takes a moment, else by itself, and soon.
+
+    Also if whoever was cancelled is cancelled once more, and gone at once.
+    """
+    try:
+        await asyncio.wait({closing}, timeout=_MOMENT)
+    finally:
+        soon = asyncio.get_running_loop().time() + _SOON
+        if not closing.done() and soon < (limit.when() or inf):
+            limit.reschedule(soon)
 
 
 async def _close_in_time(session: AsyncSession, limit: asyncio.Timeout) -> None:

@@ -21,11 +21,12 @@ from typing import Any, Final
 from asyncmy.connection import Connection
 from asyncmy.constants.SERVER_STATUS import SERVER_STATUS_IN_TRANS
 from asyncmy.errors import InterfaceError, MySQLError
+from sqlalchemy.util import await_
 
 from ..theirs import Theirs
 from .goodbye import say_in_background
 
-__all__ = ["PromptConnection", "abort", "alone", "arguments"]
+__all__ = ["PromptConnection", "abort", "alone", "arguments", "read_rest"]
 
 _MARGIN: Final = 0.5
 _ROUNDING: Final = 1.0
@@ -125,6 +126,16 @@ class PromptConnection(Connection):
                 await other.query(f"KILL {self.thread_id()}")  # type: ignore[no-untyped-call]
         finally:
             other.close()
+
+
+def read_rest(connection: Any) -> None:  # noqa: ANN401
+    """Read what is left of a stream that nobody reads on; blocks the greenlet.
+
+    asyncmy would do so with whatever is said next.
+    """
+    result = connection.driver_connection._result  # noqa: SLF001 - what is on its way
+    if result is not None and result.unbuffered_active:
+        await_(result._finish_unbuffered_query())  # noqa: SLF001
 
 
 def alone(work: Callable[..., None]) -> Callable[..., None]:

@@ -1,8 +1,9 @@
 """What is sent to the server: in time, counted, and known to its transaction.
 
-statement, fetch --> at most timeout, then it is torn off: StatementTimedOut
+statement, fetch, close of a stream --> at most timeout, then it is torn off: StatementTimedOut
 COMMIT, ROLLBACK --> at most attempt_timeout, then as well; a lost COMMIT is found out
 COMMIT, and the connection is known to have ended --> not sent, so that nothing is unknown
+COMMIT, and asyncmy has rows that nobody reads -----> at most timeout for them, and sent only then
 
 The dialect's own methods are wrapped, because SQLAlchemy's events for them make each
 connection build its listeners anew: that costs as much as all of this.
@@ -10,7 +11,7 @@ connection build its listeners anew: that costs as much as all of this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
@@ -43,6 +44,10 @@ class MysqlDriver(Driver, Protocol):
         """*work* on a connection, refused while another task's statement is on its way there."""
         ...
 
+    def read_rest(self, connection: PoolProxiedConnection, /) -> None:
+        """Read the rows that nobody wants any more; blocks the greenlet."""
+        ...
+
 
 class Sending:
     """What a dialect does on its connections, bounded and recorded as *terms* say."""
@@ -53,12 +58,16 @@ class Sending:
         self._rollback: _End = dialect.do_rollback
         self._may_commit_unasked = dialect.driver == "asyncmy"
         if self._may_commit_unasked:
-            alone = cast("MysqlDriver", driver(dialect.driver)).alone
-            self._commit, self._rollback = alone(self._commit), alone(self._rollback)
+            theirs = cast("MysqlDriver", driver(dialect.driver))
+            self._commit, self._rollback = theirs.alone(self._commit), theirs.alone(self._rollback)
+            self._read_rest = theirs.alone(theirs.read_rest)
         self._certainty = certainty
         self._now = now = terms.clock.monotonic
         self._statements = Deadlined[_Statement](
             config.timeout, _tear_off, now, partial(late_statement, config.timeout)
+        )
+        self._rests = Deadlined[PoolProxiedConnection](
+            config.timeout, _abort, now, partial(_late_rest, config.timeout)
         )
         self._commits = Deadlined[PoolProxiedConnection](
             config.attempt_timeout, _abort, now, partial(_late_commit, config.attempt_timeout)
@@ -138,6 +147,9 @@ class Sending:
         """
         scope = scope_of(connection)
         try:
+            if self._may_commit_unasked:
+                # asyncmy would do so within COMMIT, and nobody knew whether that was sent.
+                self._rests.run(connection, self._now(), self._read_rest, connection)
             if scope is None or scope.only_reads:
                 self._commits.run(connection, self._now(), self._commit, connection)
             else:
@@ -180,7 +192,7 @@ class Sending:
 
 
 class _Stream:
-    """A cursor whose rows are still at the server; each *fetch* is in time."""
+    """A cursor whose rows are still at the server; each *fetch* is in time, and so is its end."""
 
     def __init__(self, cursor: DBAPICursor, fetch: Callable[..., Any]) -> None:
         self._cursor = cursor
@@ -188,7 +200,11 @@ class _Stream:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         found = getattr(self._cursor, name)
-        return partial(self._fetch, found) if name.startswith("fetch") else found
+        return partial(self._fetch, found) if name.startswith(("fetch", "close")) else found
+
+    def __iter__(self) -> Iterator[Any]:
+        while (row := self._fetch(self._cursor.fetchone)) is not None:
+            yield row
 
 
 def _tear_off(statement: _Statement) -> None:
@@ -204,6 +220,13 @@ def late_statement(seconds: float) -> StatementTimedOut:
     """What whoever waited *seconds* for an answer in vain gets."""
     words = "make it cheaper, or allow more time"
     return StatementTimedOut(f"database: no answer to a statement in {seconds:g} s; {words}")
+
+
+def _late_rest(seconds: float) -> StatementTimedOut:
+    words = "nothing was committed; read it to its end, or ask for less"
+    return StatementTimedOut(
+        f"database: the rest of a stream took longer than {seconds:g} s; {words}"
+    )
 
 
 def _late_commit(seconds: float) -> StatementTimedOut:

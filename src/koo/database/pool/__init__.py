@@ -6,11 +6,11 @@ places    where every connection is; growth: when to open another (both only ari
 slots     one connection, and one who waits; holders: who has one; counts: all of them
 """
 
-from .counts import Frequency, PoolCounts, PoolStats, Terms
+from .counts import COMPONENT, Frequency, PoolCounts, PoolStats, Terms
 from .keeper import Keeper
 from .lending import WatchedPool, doubt_after
 from .slots import HOLDING, OUTDATED, Slot, scope_of, slot_if_any, slot_of
-from .waiting import COMPONENT, PoolExhausted
+from .waiting import PoolExhausted
 
 __all__ = [
     "COMPONENT",

@@ -18,7 +18,9 @@ from ...resilience import (
 )
 from ..config import DatabaseConfig
 
-__all__ = ["PoolCounts", "PoolStats", "Terms"]
+__all__ = ["COMPONENT", "PoolCounts", "PoolStats", "Terms"]
+
+COMPONENT: Final = "database"
 
 _MINUTE: Final = 60.0
 
@@ -29,7 +31,9 @@ class PoolStats:
 
     Times are in seconds. *overflow* are the connections open beyond *size*, lent or idle;
     *closed_total* counts those that have left the pool, also by being detached or collected,
-    *refused_total* callers turned away because the line was full, *leaked_total* loans
+    *timeouts_total* callers who waited in vain for others to give theirs back, until a limit of
+    ours or their own, *refused_total* callers turned away because the line was full,
+    *leaked_total* loans
     longer than ``leak_after``, *nested_total* tasks that waited for a second
     connection while they held one. *paused*: nobody gets one, because of ``pause()`` or
     ``drain()``, until ``resume()``.
@@ -138,11 +142,17 @@ class PoolCounts:
         self.response_time = Histogram()
         self.create_time = Histogram()
         self.waits = Histogram()
+        self.vain_waits = Counter()
         self.use_time = Histogram()
 
     def waited(self, now: float, seconds: float) -> None:
         """A connection was handed out after *seconds*; who did not wait is only a checkout."""
         self.checkouts.add(now)
+        self.waits.record(seconds)
+
+    def waited_in_vain(self, seconds: float) -> None:
+        """Nothing was handed out after *seconds*."""
+        self.vain_waits.add()
         self.waits.record(seconds)
 
     def returned(self, now: float, used: float) -> None:
@@ -152,9 +162,9 @@ class PoolCounts:
 
     @property
     def wait_time(self) -> HistogramStats:
-        """How long all have waited, most of them not at all."""
+        """How long all have waited, most of them not at all, some in vain."""
         waits = self.waits.stats()
-        at_once = self.checkouts.value - waits.count
+        at_once = self.checkouts.value - (waits.count - self.vain_waits.value)
         return waits.merge(HistogramStats(at_once, 0.0, (at_once,))) if at_once else waits
 
     def photograph(
@@ -196,10 +206,11 @@ class PoolCounts:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a pool is told at birth, and whom it tells."""
+    """What a pool is told at birth, and whom it tells, under the name of *component*."""
 
     config: DatabaseConfig
     counts: PoolCounts
     clock: Clock
     random: Random
     on_event: Listener
+    component: str = COMPONENT

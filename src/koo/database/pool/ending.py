@@ -12,10 +12,11 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
-from .keeper import Keeper
+from .keeper import SMALLER, Keeper
 
 __all__ = ["drain", "pause", "resize", "resume", "retire", "tear_off"]
 
+_CLOSED: Final = "the pool was closed"
 _DRAINED: Final = "it was still held when the pool was drained"
 
 
@@ -34,6 +35,9 @@ def resize(keeper: Keeper, kept: int, overflow: int) -> None:
     """Keep *kept* connections from now on, and open at most *overflow* more."""
     keeper.growth.kept = kept
     keeper.places.most = kept + overflow
+    for slot in keeper.slots:
+        if slot.condemned == SMALLER and slot.since is not None:
+            slot.condemned = None
     keeper.trim()
     keeper.supply(keeper.terms.clock.monotonic())
 
@@ -77,6 +81,7 @@ def tear_off(keeper: Keeper) -> None:
         keeper.stop_dialing()
     for slot in keeper.slots:
         with suppress(RuntimeError):
-            slot.take_back("the pool was closed")
+            slot.take_back(_CLOSED)
         keeper.terms.counts.closed.add()
+        keeper.tell("closed", _CLOSED)
     keeper.slots.clear()

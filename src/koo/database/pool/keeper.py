@@ -31,11 +31,14 @@ from .growth import Growth
 from .places import Places
 from .slots import Slot, Waiter
 from .upkeep import AGED, Upkeep
-from .waiting import COMPONENT, Queue
+from .waiting import Queue
 
-__all__ = ["Keeper", "Source"]
+__all__ = ["SMALLER", "Keeper", "Source"]
 
 T = TypeVar("T")
+
+#: Why a connection is closed for which there is no place any more.
+SMALLER: Final = "the pool was made smaller"
 
 _GOODBYE: Final = 2.0
 _LEAST_PATIENCE: Final = 0.2
@@ -107,7 +110,7 @@ class Keeper:
 
     def tell(self, what: str, cause: str) -> None:
         """Tell the listener what has happened to a connection."""
-        tell(self.terms.on_event, ConnectionEvent(COMPONENT, what, cause))
+        tell(self.terms.on_event, ConnectionEvent(self.terms.component, what, cause))
 
     # -- who gets what ----------------------------------------------------------------
 
@@ -115,7 +118,7 @@ class Keeper:
         """Hand *slot* to *waiter*, or to the next whose caller still waits."""
         while waiter is not None:
             if not waiter.answer.done():
-                slot.lend(waiter.task, self._now())
+                slot.lend(waiter.task, self._now(), waiter.where)
                 waiter.answer.set_result(slot)
                 return
             waiter = self.places.come_back(slot)
@@ -352,11 +355,11 @@ class Keeper:
         """Close what is open beyond the most, idle ones first; the lent when they come back."""
         places = self.places
         while places.idle and places.usable + places.dialing > places.most:
-            self.close_idle(places.idle[0], "the pool was made smaller")
+            self.close_idle(places.idle[0], SMALLER)
         staying = [slot for slot in self.slots if slot.condemned is None]
         lent = [slot for slot in staying if slot.since is not None]
         for slot in lent[: max(0, len(staying) + places.dialing - places.most)]:
-            slot.condemned = "the pool was made smaller"
+            slot.condemned = SMALLER
 
     # -- the end --------------------------------------------------------------------
 

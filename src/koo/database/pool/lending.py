@@ -28,6 +28,7 @@ from sqlalchemy.pool.base import _ConnectionRecord
 from sqlalchemy.util import await_
 
 from ...resilience import following
+from ..callers import borrowing_line
 from ..drivers import abort
 from ..drivers.deadlined import Countdown
 from ..verdicts import judge
@@ -37,6 +38,8 @@ from .slots import HOLDING, HOT, Slot, slot_of
 
 __all__ = ["WatchedPool", "doubt_after"]
 
+_INVALIDATED: Final = "invalidated"
+_REPLACED: Final = "it was replaced at checkout"
 _NOT_OURS: Final = (
     "database: this engine belongs to another event loop;"
     " ask the manager for its engine on each loop that uses it"
@@ -128,7 +131,7 @@ class WatchedPool(AsyncAdaptedQueuePool):
         slot = self._places.borrow()
         if slot is None or now - slot.heard >= HOT or slot.alarm():
             return self._from_the_line(slot, now)
-        slot.lend(asyncio.current_task(self._loop), now)
+        slot.lend(asyncio.current_task(self._loop), now, borrowing_line())
         self._counts.checkouts.add(now)
         return slot.record
 
@@ -140,13 +143,15 @@ class WatchedPool(AsyncAdaptedQueuePool):
         try:
             with following("checkout", "database"):
                 answer = await_(waiter.answer)
-        except BaseException:
-            keeper.queue.withdraw(waiter)
+        except BaseException as ended:
+            keeper.queue.withdraw(waiter, ended)
+            self._counts.waited_in_vain(self._now() - since)
             raise
+        now = self._now()
         if isinstance(answer, Slot):
-            now = self._now()
             self._counts.waited(now, now - since)
             return answer.record
+        self._counts.waited_in_vain(now - since)
         raise answer
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
@@ -186,12 +191,18 @@ class WatchedPool(AsyncAdaptedQueuePool):
             slot.driver = record.driver_connection
             self._counts.closed.add()
             self._counts.created.add()
-            slot.condemned = "it was replaced at checkout"
+            slot.condemned = _REPLACED
+            self.keeper.tell("opened", _REPLACED)
             self.keeper.close_lent(slot)
             return
         # Perhaps out of the garbage collection, on whatever thread and in the middle of anything.
         with suppress(RuntimeError):
-            self.keeper.loop.call_soon_threadsafe(self.keeper.lost, slot)
+            self.keeper.loop.call_soon_threadsafe(self._gone, slot)
+
+    def _gone(self, slot: Slot) -> None:
+        if slot in self.keeper.slots and slot.condemned != _INVALIDATED:
+            self.keeper.tell("closed", slot.condemned or "it was detached, or forgotten")
+        self.keeper.lost(slot)
 
     def _invalidate(
         self,
@@ -256,7 +267,7 @@ def _listen(pool: WatchedPool, keeper: Keeper) -> None:
         keeper.doubt_all()
 
     def condemned(_connection: object, record: ConnectionPoolEntry, _error: object) -> None:
-        slot_of(record).condemned = "invalidated"
+        slot_of(record).condemned = _INVALIDATED
 
     event.listen(pool, "invalidate", invalidated)
     event.listen(pool, "soft_invalidate", condemned)

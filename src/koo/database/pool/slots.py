@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection, PoolProxiedConnection
 
 from ...resilience import Holder
-from ..callers import present_line
+from ..callers import CallingLine, present_line
 from ..drivers import abort
 from ..drivers.liveness import alarm_of, is_dead, unfinished_of
 
@@ -38,7 +38,7 @@ HOT: Final = 1.0
 class Slot:
     """One connection: when it was heard last, and, while it is lent, who has it.
 
-    *scope* is the transaction that has it, None for a borrower without one.
+    *scope* is the transaction that has it, None for a borrower without one, whose line *where* is.
     *condemned* says why it is closed instead of being lent again; one that
     *is_doubtful* is asked before, and one that *is_unfinished* when it comes back is torn off.
     *heard* is when the server answered last.
@@ -62,6 +62,7 @@ class Slot:
         "scope",
         "since",
         "task",
+        "where",
     )
 
     def __init__(self, record: ConnectionPoolEntry, now: float) -> None:
@@ -71,6 +72,7 @@ class Slot:
         self.since: float | None = None
         self.task: asyncio.Task[Any] | None = None
         self.scope: Scope | None = None
+        self.where: CallingLine | None = None
         self.condemned: str | None = None
         self.is_doubtful = self.is_reported = self.is_taken_back = False
         self.connection = record.dbapi_connection
@@ -79,9 +81,12 @@ class Slot:
         self.is_unfinished = unfinished_of(self.connection, self.driver)
         record.record_info[HOLDING] = self  # type: ignore[index]
 
-    def lend(self, task: asyncio.Task[Any] | None, now: float) -> None:
-        """*task* has it now."""
+    def lend(
+        self, task: asyncio.Task[Any] | None, now: float, where: CallingLine | None = None
+    ) -> None:
+        """*task* has it now, and asked for it at *where*, as far as is known."""
         self.task = task
+        self.where = where
         self.scope = None
         self.since = now
 
@@ -114,12 +119,16 @@ class Slot:
         """Who has it, as others may see it."""
         # Read once: another thread may look while it comes back.
         task = self.task
-        where = (self.scope and self.scope.where) or (task and present_line(task))
-        return Holder(
-            task.get_name() if task else "?",
-            str(where or "?"),
-            self.age(now),
-        )
+        where = self._taken_at or (task and present_line(task)) or "?"
+        return Holder(task.get_name() if task else "?", str(where), self.age(now))
+
+    def place_of(self, holder: Holder) -> str:
+        """Where *holder*, a photograph of this, took it; else, where it was when that was made."""
+        return f"{'at' if self._taken_at else 'and is now at'} {holder.where}"
+
+    @property
+    def _taken_at(self) -> CallingLine | str | None:
+        return (self.scope and self.scope.where) or self.where
 
     def age(self, now: float) -> float:
         """For how long it has been lent; 0 when it is not."""
@@ -128,9 +137,12 @@ class Slot:
 
 
 class Waiter:
-    """Somebody in line, from *since* until *deadline*; *answer* gets a slot or an error."""
+    """Somebody in line, from *since* until *deadline*; *answer* gets a slot or an error.
 
-    __slots__ = ("answer", "deadline", "since", "task")
+    *where* is the line that asked, as far as is known.
+    """
+
+    __slots__ = ("answer", "deadline", "since", "task", "where")
 
     def __init__(
         self,
@@ -143,6 +155,7 @@ class Waiter:
         self.task = task
         self.since = since
         self.deadline = deadline
+        self.where: CallingLine | None = None
 
 
 def slot_of(found: ManagesConnection) -> Slot:

@@ -104,12 +104,13 @@ class Upkeep:
         keeper = self._keeper
         if not keeper.slots:
             return
+        # First, so that there is a next beat whatever becomes of this one.
+        self._timer = keeper.loop.call_later(self._pause, self._beat)
         now = keeper.terms.clock.monotonic()
         self._retire(now)
         self._replace(now)
         self._keep_alive(now)
         self._find_leaks(now)
-        self._timer = keeper.loop.call_later(self._pause, self._beat)
 
     # -- idle ones ------------------------------------------------------------------
 
@@ -185,7 +186,7 @@ class Upkeep:
         self._keeper.terms.counts.leaked.add()
         holder = slot.photograph(now)
         self._keeper.tell(
-            "leaked", f"{holder.task} took it at {holder.where}, {holder.age:.1f} s ago"
+            "leaked", f"{holder.task} took it {slot.place_of(holder)}, {holder.age:.1f} s ago"
         )
 
     def _reclaim(self, slot: Slot) -> None:

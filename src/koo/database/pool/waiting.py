@@ -6,7 +6,7 @@
                   +---> the deadline: PoolExhausted, or why no connection can be made
                   +---> a dial failed and nothing is open: the first gets the error itself,
                   |     which trips; the others DatabaseUnavailable, which counts for nothing
-                  +---> cancelled: withdraw
+                  +---> cancelled, its time over: withdraw; what it waited for is the cause of that
 
 While somebody waits, a timer looks every few milliseconds: it ends what is late, lets
 growth be priced again, and names tasks that wait for a second connection.
@@ -21,20 +21,20 @@ from sqlalchemy import exc
 
 from ... import errors
 from ...resilience import Holder
+from ..callers import borrowing_line
 from ..verdicts import as_database_error, judge
-from .counts import Terms
+from .counts import COMPONENT, Terms
 from .growth import Growth
 from .places import Places
 from .slots import Slot, Waiter
 
-__all__ = ["COMPONENT", "PoolExhausted", "Queue"]
-
-COMPONENT: Final = "database"
+__all__ = ["PoolExhausted", "Queue"]
 
 _NAMED_HOLDERS: Final = 5
 _QUICKEST_LOOK: Final = 0.005
 _SLOWEST_LOOK: Final = 0.05
-_STAYS_RECENT: Final = 0.01
+_STAYS_RECENT: Final = 2 * _SLOWEST_LOOK
+_SHORTEST_WAIT: Final = 0.001
 
 
 class PoolExhausted(errors.PoolExhausted, exc.TimeoutError):
@@ -64,11 +64,12 @@ class PoolPaused(PoolExhausted):
 
 
 def _who(holders: tuple[Holder, ...]) -> str:
-    named = [f"{item.task} at {item.where} for {item.age:.1f} s" for item in holders]
-    rest = len(named) - _NAMED_HOLDERS
-    more = f" and {rest} more" if rest > 0 else ""
-    in_use = f"{len(named)} in use"
-    return f"{in_use}: {', '.join(named[:_NAMED_HOLDERS])}{more}" if named else in_use
+    oldest = holders[:_NAMED_HOLDERS]
+    named = ", ".join(f"{item.task} at {item.where} for {item.age:.1f} s" for item in oldest)
+    rest = len(holders) - len(oldest)
+    more = f" and {rest} more" if rest else ""
+    in_use = f"{len(holders)} in use"
+    return f"{in_use}: {named}{more}" if named else in_use
 
 
 class Supplier(Protocol):
@@ -111,8 +112,10 @@ class Queue:
         self._newcomers: list[Waiter] = []
         self._cause = ""
         self._untold: BaseException | None = None
+        self._untold_since = float("-inf")
         self._photographed = float("-inf")
         self._holders: tuple[Holder, ...] = ()
+        self._was_shown = False
         self.is_closed = False
         self.openings = 0
 
@@ -126,20 +129,30 @@ class Queue:
         if not self._places.join(waiter):
             self._counts.refused.add()
             raise self._exhausted(0, self._recent_holders(since))
+        waiter.where = borrowing_line()
         self._keeper.supply(since)
         if not waiter.answer.done():
             self._newcomers.append(waiter)
             self._arm(since)
         return waiter
 
-    def withdraw(self, waiter: Waiter) -> None:
-        """*waiter* no longer waits; what it was given in the same instant goes to the next."""
+    def withdraw(self, waiter: Waiter, ended: BaseException) -> None:
+        """*waiter* was ended by *ended*; what it was given in the same instant goes to the next.
+
+        If all were taken until then, *ended* has that as its cause: whoever judges it knows that
+        it was not the server.
+        """
         self._places.leave(waiter)
         answer = waiter.answer
         if answer.done() and not answer.cancelled():
             given = answer.result()
             if isinstance(given, Slot):
                 self._keeper.give_on(given)
+        elif self._is_held_up(waiter):
+            now = self._now()
+            self._counts.timeouts.add()
+            waited = max(round(now - waiter.since, 3), _SHORTEST_WAIT)
+            ended.__cause__ = self._exhausted(waited, self._recent_holders(now))
 
     def disappoint(self, error: BaseException, now: float) -> None:
         """A dial ended in *error*."""
@@ -147,7 +160,7 @@ class Queue:
         self._cause = _said_of(error)
         if places.usable or not places.line:
             # One of those that are lent may come back sooner than the server lets us in.
-            self._untold = error
+            self._untold, self._untold_since = error, now
             return
         for waiter in list(places.line):
             if self._answer(waiter, error):
@@ -158,7 +171,7 @@ class Queue:
 
     def take_heart(self) -> None:
         """A dial succeeded: what the last one failed of no longer matters."""
-        self._untold = None
+        self._untold, self._untold_since = None, float("-inf")
 
     def open(self) -> None:
         """Let everybody in, and hand connections out, again."""
@@ -175,10 +188,15 @@ class Queue:
             self._answer(waiter, _closing())
 
     def _recent_holders(self, now: float) -> tuple[Holder, ...]:
-        # A refusal must be cheap, above all when there are thousands.
+        # A refusal must be cheap, above all when there are thousands: the next photograph is made
+        # by who looks at the line.
         if now - self._photographed >= _STAYS_RECENT:
-            self._photographed, self._holders = now, self._keeper.holders()
+            self._photograph(now)
+        self._was_shown = True
         return self._holders
+
+    def _photograph(self, now: float) -> None:
+        self._photographed, self._holders, self._was_shown = now, self._keeper.holders(), False
 
     def _refuse_if_useless(self, now: float) -> None:
         if self.is_closed:
@@ -210,25 +228,35 @@ class Queue:
         while (first := next(iter(self._places.line), None)) and first.deadline <= now:
             self._end_wait(first)
         self._notice_nested(now)
+        if self._was_shown:
+            self._photograph(now)
         if self._places.line:
             self._keeper.supply(now)
             self._arm(now)
 
     def _end_wait(self, waiter: Waiter) -> None:
-        if self._untold is not None:
-            error, self._untold = self._untold, None
-            self._growth.told()
-        elif not self._places.lent and not self._places.is_paused:
-            # Nobody holds one: it is the server that did not let us in, or not answer, in time.
-            error = as_database_error(TimeoutError(f"no connection in {self._timeout:g} s"))
-        else:
+        if self._is_held_up(waiter):
             self._counts.timeouts.add()
-            error = self._exhausted(self._timeout, self._keeper.holders())
+            error: BaseException = self._exhausted(self._timeout, self._keeper.holders())
+        elif self._untold is not None:
+            error = self._untold
+            self.take_heart()
+            self._growth.told()
+        else:
+            error = as_database_error(TimeoutError(f"no connection in {self._timeout:g} s"))
         self._answer(waiter, error)
+
+    def _is_held_up(self, waiter: Waiter) -> bool:
+        """Whether *waiter* waits for those who hold the connections, or for the end of a pause.
+
+        Else for the server: it did not let us in, or not answer, since *waiter* came.
+        """
+        places = self._places
+        return places.is_paused or (places.lent > 0 and self._untold_since < waiter.since)
 
     def _exhausted(self, waited: float, holders: tuple[Holder, ...]) -> PoolExhausted:
         kind = PoolPaused if self._places.is_paused else PoolExhausted
-        return kind(COMPONENT, waited, holders)
+        return kind(self._keeper.terms.component, waited, holders)
 
     def _answer(self, waiter: Waiter, error: BaseException) -> bool:
         """Give *waiter* its *error*; False if its caller has already gone."""
@@ -245,8 +273,9 @@ class Queue:
         for waiter in newcomers:
             if waiter.task in held and waiter in self._places.line:
                 self._counts.nested.add()
-                holder = held[waiter.task].photograph(now)
-                told = f"{holder.task} wants another beside the one it took at {holder.where}"
+                slot = held[waiter.task]
+                holder = slot.photograph(now)
+                told = f"{holder.task} wants another beside the one it took {slot.place_of(holder)}"
                 self._keeper.tell("nested", told)
 
 

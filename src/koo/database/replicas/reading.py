@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from math import inf
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, cast
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -28,6 +28,7 @@ from ...errors import PoolExhausted
 from ...resilience import Clock, Counter, detached
 from ..commit import Sessions, Transaction
 from ..config import DatabaseConfig
+from ..pool import WatchedPool
 from ..scope import Scope
 from ..verdicts import is_trouble
 from .stats import ReplicaStats
@@ -110,13 +111,15 @@ class Replica:
         self.failures.add()
         self.complete_until = -inf
 
-    def photograph(self, now: float) -> ReplicaStats:
-        """A photograph."""
+    def photograph(self, now: float, config: DatabaseConfig) -> ReplicaStats:
+        """A photograph; its pool is as large as *config* says."""
+        keeper = cast("WatchedPool", self.pooled.sync_engine.pool).keeper
         return ReplicaStats(
             name=self.name,
             age=None if self.complete_until == -inf else now - self.complete_until,
             sessions_total=self.sessions.value,
             failures_total=self.failures.value,
+            pool=keeper.terms.counts.photograph([keeper], config, now),
         )
 
 

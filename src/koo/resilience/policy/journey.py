@@ -299,6 +299,11 @@ class Journey:
             call.outer.gave_up_inside = True
 
     def _judge_timeout(self, call: Call, error: BaseException) -> tuple[Exception, Failure]:
+        if isinstance(refusal := error.__cause__, Rejected):
+            # Cut while it stood in a line inside: nothing was sent.
+            error.__cause__ = None
+            call.hand_back()
+            raise self._refuse(call, refusal, refusal)
         late = call.deadline_error()
         late.__cause__ = error
         if not call.timeout_is_ours:

@@ -1,9 +1,12 @@
 """Where in a conversation with MySQL or MariaDB a connection is.
 
-    accepted --greeting, response--> AUTH --ok--> [PING | STATEMENT | ROLLBACK | COMMIT_REQUEST]*
-    CONNECT                                                 then COMMIT_REPLY --+       |
-                                                                                v       v
-                                                               CLOSE <--quit-- ready ---+
+    accepted --greeting, response--> AUTH
+    CONNECT                            |ok
+                                       v
+                   [PING | SET | STATEMENT | ROLLBACK | COMMIT_REQUEST]*
+                                        then COMMIT_REPLY --+       |
+                                                            v       v
+                                           CLOSE <--quit-- ready ---+
 
 Nothing is said to begin a transaction, unless somebody says BEGIN.
 """

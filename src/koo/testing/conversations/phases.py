@@ -19,6 +19,7 @@ class Phase(Enum):
     CONNECT = "connect"
     AUTH = "auth"
     PING = "ping"
+    SET = "SET"
     BEGIN = "BEGIN"
     STATEMENT = "statement"
     COMMIT_REQUEST = "COMMIT request"
@@ -28,6 +29,7 @@ class Phase(Enum):
 
 
 _WORDS: Final = {
+    b"set": Phase.SET,
     b"begin": Phase.BEGIN,
     b"start": Phase.BEGIN,
     b"commit": Phase.COMMIT_REQUEST,

@@ -1,0 +1,135 @@
+"""Leaving a stream on MariaDB had no limit, and ended as a lost COMMIT that was never sent.
+
+asyncmy reads what is left before it says anything else, and when a stream is closed: for ever in
+the dark, and, with gigabytes left, for longer than a COMMIT may take.
+"""
+
+import asyncio
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import exc, text
+from sqlalchemy.util import greenlet_spawn
+
+from koo.database import DatabaseConfig, DatabaseManager, StatementTimedOut
+from koo.database.drivers.on_asyncmy import read_rest
+from koo.database.listening.sending import Sending, _Stream
+from koo.database.pool import PoolCounts, Terms
+from koo.testing import BlackHole, FakeClock, FaultProxy
+
+from ...database.servers import MariadbServer
+
+LARGE = text("SELECT a.seq, repeat('x', 20000) FROM seq_1_to_400000 a")
+LONG = text("SELECT a.seq, repeat('x', 20000) FROM seq_1_to_10000 a")
+TWO = {"yield_per": 2}
+
+
+@pytest.fixture(scope="module")
+def mariadb():
+    with MariadbServer() as server:
+        yield server
+
+
+@asynccontextmanager
+async def opened(url, **config):
+    manager = DatabaseManager(DatabaseConfig(url=url, **config))
+    try:
+        yield manager
+    finally:
+        await manager.close()
+
+
+async def leave(manager, statement):
+    """Read one row of a stream, and leave."""
+    async with manager.session_scope() as session:
+        stream = await session.stream(statement, execution_options=TWO)
+        await stream.fetchone()
+
+
+@pytest.mark.integration
+async def test_a_stream_that_is_closed_in_the_dark_ends_in_time(mariadb):
+    async with (
+        FaultProxy("127.0.0.1", mariadb.port) as proxy,
+        opened(mariadb.url(port=proxy.port), timeout=1.0, attempt_timeout=1.0) as manager,
+        asyncio.timeout(20),
+    ):
+
+        async def close_in_the_dark():
+            async with manager.session_scope() as session:
+                stream = await session.stream(LARGE, execution_options=TWO)
+                await stream.fetchone()
+                proxy.black_hole = BlackHole.ALL
+                await stream.close()
+                await session.execute(text("SELECT 1"))
+
+        with pytest.raises(exc.InterfaceError, match="Not connected"):
+            await close_in_the_dark()
+        proxy.black_hole = BlackHole.OFF
+
+
+@pytest.mark.integration
+async def test_what_is_left_of_a_stream_may_take_as_long_as_a_statement(mariadb):
+    async with opened(mariadb.url(), attempt_timeout=0.05) as manager:
+        await leave(manager, LONG)
+        assert manager.stats().breaker.failures == 0
+
+
+@pytest.mark.integration
+async def test_a_commit_behind_too_long_a_stream_is_not_sent_and_nobody_is_in_doubt(mariadb):
+    async with opened(mariadb.url(), timeout=0.6, attempt_timeout=0.5) as manager:
+        with pytest.raises(StatementTimedOut, match=r"the rest of a stream .* nothing was commit"):
+            await leave(manager, LARGE)
+        assert manager.stats().pool.active == 0
+
+
+async def test_whatever_reads_a_stream_and_its_end_are_in_time():
+    timed = []
+
+    def in_time(work, *args):
+        timed.append(work.__name__)
+        return work(*args)
+
+    rows = [(1,), (2,)]
+
+    def fetchone():
+        return rows.pop() if rows else None
+
+    def close():
+        return "closed"
+
+    stream = _Stream(SimpleNamespace(fetchone=fetchone, close=close, rowcount=2), in_time)
+    assert list(stream) == [(2,), (1,)]
+    assert (stream.close(), stream.rowcount) == ("closed", 2)
+    assert timed == ["fetchone"] * 3 + ["close"]
+
+
+class Lent:
+    """What stands for a connection while it is lent."""
+
+
+async def test_rows_that_nobody_wants_are_read_before_a_commit():
+    said = []
+
+    class Result:
+        unbuffered_active = True
+
+        async def _finish_unbuffered_query(self):
+            said.append("the rest")
+            self.unbuffered_active = False
+
+    theirs = SimpleNamespace(_result=Result())
+    lent = Lent()
+    lent.record_info, lent.driver_connection = {}, theirs
+    lent.dbapi_connection = SimpleNamespace(_execute_mutex=asyncio.Lock())
+    dialect = SimpleNamespace(
+        driver="asyncmy", do_commit=lambda _: said.append("COMMIT"), do_rollback=None
+    )
+    config = DatabaseConfig(url="mysql://u@h/d")
+    terms = Terms(config, PoolCounts(), FakeClock(), lambda: 0.5, lambda _: None)
+    sending = Sending(dialect, terms, None)
+    for _ in range(2):
+        await greenlet_spawn(sending.commit, lent)
+    assert said == ["the rest", "COMMIT", "COMMIT"]
+    theirs._result = None
+    assert read_rest(lent) is None
