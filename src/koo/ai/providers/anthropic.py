@@ -30,6 +30,7 @@ from .wire import (
     Answer,
     Document,
     Hearing,
+    count_at,
     dig,
     listed,
     more_than_text,
@@ -181,18 +182,12 @@ class Anthropic:
 
     def usage(self, usage: object) -> Usage | None:
         """Cached input is counted apart by the vendor, and joined to the input here."""
-        if (
-            not isinstance(usage, dict)
-            or "input_tokens" not in usage
-            or "output_tokens" not in usage
-        ):
-            return None
         try:
             read = number_at(usage, "cache_read_input_tokens")
             written = number_at(usage, "cache_creation_input_tokens")
             return usage_of(
-                number_at(usage, "input_tokens") + read + written,
-                number_at(usage, "output_tokens"),
+                count_at(usage, "input_tokens") + read + written,
+                count_at(usage, "output_tokens"),
                 ("cache_read_tokens", read),
                 ("cache_write_tokens", written),
                 (

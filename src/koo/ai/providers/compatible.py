@@ -22,7 +22,7 @@ from ..verdicts import (
 )
 from .bodies import CannotCarry
 from .openai import RULES, OpenAI
-from .wire import Document, dig, nanousd_of, number_at, text_at, usage_of
+from .wire import Document, count_at, dig, nanousd_of, number_at, text_at, usage_of
 
 __all__ = ["Compatible", "Perplexity", "Plain"]
 
@@ -109,14 +109,12 @@ class Perplexity(Plain):
 
     def usage(self, usage: object) -> Usage | None:
         """Reasoning and citations come beside the completion; ``cost`` is the real charge."""
-        if not isinstance(usage, dict) or not {"prompt_tokens", "completion_tokens"} <= set(usage):
-            return None
         try:
             reasoning = number_at(usage, "reasoning_tokens")
             citations = number_at(usage, "citation_tokens")
             return usage_of(
-                number_at(usage, "prompt_tokens"),
-                number_at(usage, "completion_tokens") + reasoning + citations,
+                count_at(usage, "prompt_tokens"),
+                count_at(usage, "completion_tokens") + reasoning + citations,
                 ("output_reasoning_tokens", reasoning),
                 ("output_citation_tokens", citations),
                 ("web_searches", number_at(usage, "num_search_queries")),

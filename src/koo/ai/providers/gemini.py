@@ -29,6 +29,7 @@ from .wire import (
     Answer,
     Document,
     Hearing,
+    count_at,
     dig,
     listed,
     more_than_text,
@@ -138,13 +139,11 @@ class Gemini:
 
     def usage(self, usage: object) -> Usage | None:
         """Thoughts are counted beside the candidates, tool results beside the prompt."""
-        if not isinstance(usage, dict) or "promptTokenCount" not in usage:
-            return None
         try:
             thoughts = number_at(usage, "thoughtsTokenCount")
             tools = number_at(usage, "toolUsePromptTokenCount")
             return usage_of(
-                number_at(usage, "promptTokenCount") + tools,
+                count_at(usage, "promptTokenCount") + tools,
                 number_at(usage, "candidatesTokenCount") + thoughts,
                 ("cache_read_tokens", number_at(usage, "cachedContentTokenCount")),
                 ("output_reasoning_tokens", thoughts),

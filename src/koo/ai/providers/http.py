@@ -192,9 +192,14 @@ class HTTPProvider:
         return self._wire.models(reply.document)
 
     def used(self, answer: object) -> Usage | None:
-        """The usage in a document, or a usage itself; None if it can't be understood."""
-        found = dig(answer, "usage") or dig(answer, "usageMetadata")
-        return self._wire.usage(found or answer)
+        """The usage in a document, or a usage itself; None if it can't be understood.
+
+        Nothing is sent that takes no tokens, so a usage of none was not counted.
+        """
+        if (whole := self._wire.read(answer)) is not None:
+            return whole.counted
+        usage = self._wire.usage(dig(answer, "usage") or dig(answer, "usageMetadata") or answer)
+        return usage if usage is None or usage.tokens or usage.nanousd is not None else None
 
     def understood(
         self, status: int, document: object, headers: Mapping[str, str]
@@ -271,7 +276,7 @@ class HTTPProvider:
             answer.text,
             request.question.model,
             answer.finish,
-            answer.usage,
+            answer.counted,
             reply.request_id,
             reply.told(),
             answer.parts,
@@ -329,7 +334,7 @@ class HTTPProvider:
             self._config.name,
             f"the answer was refused ({reason}); change the prompt",
             request_id=reply.request_id,
-            usage=answer.usage,
+            usage=answer.counted,
         )
         error.told = reply.told()
         return error

@@ -29,6 +29,7 @@ from .wire import (
     Answer,
     Document,
     Hearing,
+    count_at,
     dig,
     listed,
     more_than_text,
@@ -174,22 +175,16 @@ class OpenAI:
 
     def usage(self, usage: object) -> Usage | None:
         """Cached and reasoning tokens are part of the whole."""
-        if (
-            not isinstance(usage, dict)
-            or "prompt_tokens" not in usage
-            or "completion_tokens" not in usage
-        ):
-            return None
-        taken, given = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+        taken, given = "prompt_tokens_details", "completion_tokens_details"
         try:
             return usage_of(
-                number_at(usage, "prompt_tokens"),
-                number_at(usage, "completion_tokens"),
-                ("cache_read_tokens", number_at(taken, "cached_tokens")),
-                ("cache_write_tokens", number_at(taken, "cache_write_tokens")),
-                ("input_image_tokens", number_at(taken, "image_tokens")),
-                ("output_reasoning_tokens", number_at(given, "reasoning_tokens")),
-                ("output_audio_tokens", number_at(given, "audio_tokens")),
+                count_at(usage, "prompt_tokens"),
+                count_at(usage, "completion_tokens"),
+                ("cache_read_tokens", number_at(usage, taken, "cached_tokens")),
+                ("cache_write_tokens", number_at(usage, taken, "cache_write_tokens")),
+                ("input_image_tokens", number_at(usage, taken, "image_tokens")),
+                ("output_reasoning_tokens", number_at(usage, given, "reasoning_tokens")),
+                ("output_audio_tokens", number_at(usage, given, "audio_tokens")),
             )
         except ValueError:
             return None
@@ -306,13 +301,11 @@ class Responses(OpenAI):
 
     def usage(self, usage: object) -> Usage | None:
         """Cached and reasoning tokens are part of the whole, under names of their own."""
-        if not isinstance(usage, dict) or not {"input_tokens", "output_tokens"} <= set(usage):
-            return None
         taken, given = "input_tokens_details", "output_tokens_details"
         try:
             return usage_of(
-                number_at(usage, "input_tokens"),
-                number_at(usage, "output_tokens"),
+                count_at(usage, "input_tokens"),
+                count_at(usage, "output_tokens"),
                 ("cache_read_tokens", number_at(usage, taken, "cached_tokens")),
                 ("cache_write_tokens", number_at(usage, taken, "cache_write_tokens")),
                 ("output_reasoning_tokens", number_at(usage, given, "reasoning_tokens")),

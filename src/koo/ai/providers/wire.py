@@ -27,6 +27,7 @@ __all__ = [
     "Document",
     "Hearing",
     "Wire",
+    "count_at",
     "dig",
     "listed",
     "more_than_text",
@@ -54,6 +55,14 @@ class Answer:
     usage: Usage | None
     refused: bool = False
     parts: tuple[Part, ...] = ()
+
+    @property
+    def counted(self) -> Usage | None:
+        """Its usage; None too if it says something, and nobody has counted that."""
+        usage = self.usage
+        if usage is None or usage.output_tokens or usage.nanousd is not None:
+            return usage
+        return None if self.text or self.parts else usage
 
 
 @dataclass(slots=True)
@@ -186,14 +195,17 @@ def more_than_text(parts: Iterable[Part]) -> tuple[Part, ...]:
     return tuple(kept) if any(isinstance(part, ToolCall | Thought) for part in kept) else ()
 
 
-def number_at(document: object, *path: str | int) -> int:
-    """The count at *path*, 0 if there is none; ValueError if it is not a count."""
+def count_at(document: object, *path: str | int) -> int:
+    """The count at *path*; ValueError if there is none."""
     found = dig(document, *path)
-    if found is None:
-        return 0
     if isinstance(found, int) and not isinstance(found, bool):
         return found
     raise ValueError("a count is not a whole number")
+
+
+def number_at(document: object, *path: str | int) -> int:
+    """The count at *path*, 0 if there is none; ValueError if it is not a count."""
+    return 0 if dig(document, *path) is None else count_at(document, *path)
 
 
 def usage_of(
