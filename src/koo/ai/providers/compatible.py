@@ -72,10 +72,23 @@ class Compatible(OpenAI):
         return None
 
     def usage(self, usage: object) -> Usage | None:
-        """As OpenAI's; what the server itself says it charges (OpenRouter) is believed."""
+        """As OpenAI's; what the server itself says it charges (OpenRouter) is believed.
+
+        With a key of one's own there (``is_byok``) that is but its fee, and the upstream vendor
+        sends a bill too: unless it is named, nobody knows the cost.
+        """
         counted = super().usage(usage)
-        cost = nanousd_of(dig(usage, "cost"))
-        return counted if counted is None or cost is None else replace(counted, nanousd=cost)
+        fee = nanousd_of(dig(usage, "cost"))
+        if counted is None or fee is None:
+            return counted
+        upstream = nanousd_of(dig(usage, "cost_details", "upstream_inference_cost"))
+        match dig(usage, "is_byok"), upstream:
+            case False, _:
+                return replace(counted, nanousd=fee)
+            case True, None:
+                return None
+            case _:
+                return replace(counted, nanousd=fee + (upstream or 0))
 
     def surface(self, status: int, document: object) -> Surface:
         """As OpenAI's, and what OpenRouter adds in ``metadata``."""
