@@ -74,9 +74,9 @@ class ServiceConfig:
     stream: until its first text), *idle_timeout* each gap in a stream that has begun,
     *patience* the time in line (None: what is left of the timeout), *check_timeout* an
     active check, of which there is at most one in *check_interval*. All in seconds.
-    *price* is for models that the price table does not know. Requests go through
-    *proxy*, an address that may hold a name and a password; *ca_bundle* is a PEM file
-    of the authorities to trust instead of the system's.
+    *price* is that of *model*, whatever the price table says, and of other models that the
+    table does not know. Requests go through *proxy*, an address that may hold a name and a
+    password; *ca_bundle* is a PEM file of the authorities to trust instead of the system's.
     """
 
     name: str

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 from ..asking import Part, Question, Thought, ToolCall
-from ..provider import Usage
+from ..provider import Terms, Usage
 from ..verdicts import (
     BAD_KEY,
     BAD_REQUEST,
@@ -37,6 +37,7 @@ from .wire import (
     number_at,
     parse,
     place_at,
+    terms_of,
     text_at,
     usage_of,
 )
@@ -80,6 +81,13 @@ RULES: Final = (
     Rule.on(NO_MODEL, words="not_found_error"),
     Rule.on(BAD_REQUEST, 400, words="invalid_request_error"),
 )
+
+_TERMS: Final = {
+    "inference_geo": "inference_geo",
+    "service_tier": "service_tier",
+    "speed": "speed",
+}
+_BATCH: Final = ("processing", "batch")
 
 
 class Anthropic:
@@ -206,6 +214,11 @@ class Anthropic:
             )
         except ValueError:
             return None
+
+    def terms(self, document: object) -> Terms:
+        """The tier, the speed and the region; a batch is a tier of the vendor's."""
+        terms = terms_of(dig(document, "usage"), _TERMS)
+        return tuple([_BATCH if term == ("service_tier", "batch") else term for term in terms])
 
     def surface(self, status: int, document: object) -> Surface:
         """``{"error": {"type", "message", "details": {"error_code"}}}``."""

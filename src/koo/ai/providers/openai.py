@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
 from ..asking import Part, Question, Thought, ToolCall
-from ..provider import Usage
+from ..provider import Terms, Usage
 from ..verdicts import (
     BAD_KEY,
     BROKEN,
@@ -34,6 +34,7 @@ from .wire import (
     listed,
     more_than_text,
     number_at,
+    terms_of,
     text_at,
     usage_of,
 )
@@ -85,6 +86,7 @@ _MANNER: Final = Manner(
     ),
     places=frozenset({"choices", "tool_calls"}),
 )
+_TERMS: Final = {"service_tier": "service_tier"}
 _RESPONDED: Final = frozenset({"completed", "incomplete"})
 _ERROR_PATHS: Final = (("error",), ("choices", 0, "error"), ("response", "error"))
 
@@ -188,6 +190,10 @@ class OpenAI:
             )
         except ValueError:
             return None
+
+    def terms(self, document: object) -> Terms:
+        """The tier, which a project may have chosen."""
+        return terms_of(document, _TERMS)
 
     def surface(self, status: int, document: object) -> Surface:
         """``{"error": {"message", "type", "param", "code"}}``; code may be text, number or null.

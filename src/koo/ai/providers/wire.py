@@ -18,7 +18,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import ClassVar, Final, Protocol, TypeAlias
 
 from ..asking import Part, Question, Thought, ToolCall
-from ..provider import Usage
+from ..provider import Terms, Usage
 from ..verdicts import Rule, Surface
 from .growing import Growing
 
@@ -35,6 +35,7 @@ __all__ = [
     "number_at",
     "parse",
     "place_at",
+    "terms_of",
     "text_at",
     "usage_of",
 ]
@@ -42,6 +43,10 @@ __all__ = [
 Document: TypeAlias = Mapping[str, object]
 
 _NANO: Final = 10**9
+#: What vendors call terms that are no others.
+_USUAL: Final = frozenset(
+    {"", "default", "standard", "on_demand", "unspecified", "global", "not_available"}
+)
 # Made once: `json.loads` with an argument makes a decoder for each document.
 _read: Final = json.JSONDecoder(parse_float=Decimal).decode
 
@@ -135,6 +140,10 @@ class Wire(Protocol):
         """What the vendor's own count says; None if it is not one."""
         ...
 
+    def terms(self, document: object) -> Terms:
+        """On which terms the answer in *document* was served; none for the usual ones."""
+        ...
+
     def surface(self, status: int, document: object) -> Surface:
         """What an error's body shows."""
         ...
@@ -206,6 +215,12 @@ def count_at(document: object, *path: str | int) -> int:
 def number_at(document: object, *path: str | int) -> int:
     """The count at *path*, 0 if there is none; ValueError if it is not a count."""
     return 0 if dig(document, *path) is None else count_at(document, *path)
+
+
+def terms_of(document: object, names: Mapping[str, str]) -> Terms:
+    """What *document* says of each of *names*, which are its and those of the price table."""
+    told = ((name, text_at(document, said).lower()) for said, name in names.items())
+    return tuple([(name, word) for name, word in told if word not in _USUAL])
 
 
 def usage_of(
