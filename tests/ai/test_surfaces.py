@@ -31,7 +31,8 @@ def _config(row, simulator, service=None):
         name=service,
         api_key=KEY,
         base_url=simulator.base_url(service, row.surface),
-        price=OWN_PRICE,
+        # Nobody's own price bounds what Perplexity's models search for; the table's does.
+        price=None if service == "perplexity" else OWN_PRICE,
         retry=RetryConfig(max_retries=2),
         timeout=60.0,
         patience=0.01,

@@ -176,15 +176,20 @@ class OpenAI:
         return 50_000 if "4o-mini" in model else 10_000
 
     def usage(self, usage: object) -> Usage | None:
-        """Cached and reasoning tokens are part of the whole."""
+        """Cached and reasoning tokens are part of the whole.
+
+        Some (xAI, Gemini's own chats) count reasoning in the total alone.
+        """
         taken, given = "prompt_tokens_details", "completion_tokens_details"
         try:
+            asked = count_at(usage, "prompt_tokens")
             return usage_of(
-                count_at(usage, "prompt_tokens"),
-                count_at(usage, "completion_tokens"),
+                asked,
+                max(count_at(usage, "completion_tokens"), number_at(usage, "total_tokens") - asked),
                 ("cache_read_tokens", number_at(usage, taken, "cached_tokens")),
                 ("cache_write_tokens", number_at(usage, taken, "cache_write_tokens")),
                 ("input_image_tokens", number_at(usage, taken, "image_tokens")),
+                ("input_audio_tokens", number_at(usage, taken, "audio_tokens")),
                 ("output_reasoning_tokens", number_at(usage, given, "reasoning_tokens")),
                 ("output_audio_tokens", number_at(usage, given, "audio_tokens")),
             )
