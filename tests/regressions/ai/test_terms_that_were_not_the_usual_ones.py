@@ -65,6 +65,12 @@ async def test_a_tier_has_its_own_price(name, form, usage, tier, cost):
         ({"speed": "standard", "service_tier": "standard"}, 8_000 * 10 + 40_000 * 20),
         ({"inference_geo": "global"}, 8_000 * 10 + 40_000 * 20),
         ({"inference_geo": "not_available"}, 8_000 * 10 + 40_000 * 20),
+        ({"inference_geo": "us"}, 8_800 * 10 + 44_000 * 20),
+        ({"inference_geo": "us", "speed": "fast"}, 17_600 * 10 + 88_000 * 20),
+        (
+            {"inference_geo": "us", "server_tool_use": {"web_search_requests": 1}},
+            10**7 + 8_800 * 10 + 44_000 * 20,
+        ),
     ],
 )
 async def test_a_speed_has_its_own_price(form, told, cost):
@@ -93,7 +99,7 @@ async def test_a_tier_of_geminis_has_its_own_price():
         ("openai", chat(CHAT, service_tier="scale")),
         ("openai", chat_events(CHAT, service_tier="scale")),
         ("claude", message({**RESPONSE, "service_tier": "priority"})),
-        ("claude", message_events({**RESPONSE, "inference_geo": "us"})),
+        ("claude", message_events({**RESPONSE, "inference_geo": "eu"})),
         ("claude", message({**RESPONSE, "inference_geo": "us", "speed": "fast"})),
     ],
 )
@@ -145,6 +151,14 @@ def test_the_dearest_terms_are_reserved_for():
     dearest = price.bill(Usage(10, 20, terms=PRIORITY), 0.0).nanousd
     assert dearest == DOUBLE
     assert price.bound(10, 20, 0.0, 1.0) >= dearest
+
+
+def test_the_region_that_a_workspace_may_have_chosen_is_reserved_for():
+    price = compile_price("anthropic", "claude-sonnet-5-5", "")
+    elsewhere = Usage(1000, 100, terms=(("inference_geo", "us"),))
+    dearest = price.bill(elsewhere, 0.0).nanousd
+    assert dearest == 11 * price.bill(Usage(1000, 100), 0.0).nanousd // 10
+    assert price.bound(1000, 100, 0.0, 1.0) >= dearest
 
 
 def test_a_tier_whose_price_begins_some_day_has_the_usual_one_before():

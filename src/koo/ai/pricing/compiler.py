@@ -5,6 +5,7 @@ from __future__ import annotations
 from calendar import timegm
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from types import MappingProxyType
@@ -23,6 +24,7 @@ from genai_prices.types import (
 )
 from genai_prices.units import UnitDef, UnitRegistry
 
+from ..provider import Terms
 from .rates import Interval, Intervals, Price, Rates, Tier, pico_per_unit
 from .searches import SEARCHES, searches_unasked
 
@@ -38,12 +40,17 @@ _HIDDEN: Final = frozenset({"output_citation_tokens", "output_reasoning_tokens"}
 # What a prompt can hold.
 _PROMPTED: Final = frozenset({None, "text", "image"})
 _LITELLM: Final = "litellm"
+_ANTHROPIC: Final = "anthropic"
+_IN_THE_US: Final = ("inference_geo", "us")
 
 
 def compile_price(vendor: str, model: str, base_url: str) -> Price | None:
     """The price of *model* at *vendor*, else at whoever answers at *base_url*; None if unknown."""
-    found = _find(vendor, model, base_url)
-    return None if found is None else price_of(found, model)
+    if vendor == _LITELLM and "/" in model:
+        vendor, model = model.split("/", 1)  # whose models say whose they really are
+    found = _search(model, vendor, None) or (_search(model, None, base_url) if base_url else None)
+    price = None if found is None else price_of(found, model)
+    return _in_one_region(price) if price is not None and vendor == _ANTHROPIC else price
 
 
 def price_of(model: ModelInfo, name: str) -> Price | None:
@@ -62,12 +69,6 @@ def price_of(model: ModelInfo, name: str) -> Price | None:
         unbounded |= {SEARCHES}
     intervals = tuple(_interval(condition, priced) for condition, priced in tables)
     return Price(intervals, tuple(sorted(unbounded)), MappingProxyType(terms))
-
-
-def _find(vendor: str, model: str, base_url: str) -> ModelInfo | None:
-    if vendor == _LITELLM and "/" in model:
-        vendor, model = model.split("/", 1)  # whose models say whose they really are
-    return _search(model, vendor, None) or (_search(model, None, base_url) if base_url else None)
 
 
 def _search(model: str, vendor: str | None, base_url: str | None) -> ModelInfo | None:
@@ -91,6 +92,42 @@ def _priced(prices: ModelPrice) -> Priced:
         for key, price in vars(prices).items()
         if price is not None and not key.startswith("_")
     )
+
+
+def _in_one_region(price: Price) -> Price:
+    """*price* with that of inference in the US alone, which a workspace may have chosen.
+
+    Every token costs a tenth more, and searches do not; the table leaves it out.
+    Source: https://platform.claude.com/docs/en/about-claude/pricing, "Data residency pricing".
+    """
+    usual: dict[Terms, Intervals] = {(): price.intervals, **(price.terms or {})}
+    dearer = {
+        tuple(sorted((*terms, _IN_THE_US))): tuple(map(_a_tenth_more, intervals))
+        for terms, intervals in usual.items()
+    }
+    return replace(price, terms=MappingProxyType({**(price.terms or {}), **dearer}))
+
+
+def _more(pico: int) -> int:
+    return -(-pico * 11 // 10)
+
+
+def _a_tenth_more(interval: Interval) -> Interval:
+    tiers = tuple(
+        replace(
+            tier,
+            weights=MappingProxyType(
+                {
+                    name: _more(pico) if name != SEARCHES else pico
+                    for name, pico in tier.weights.items()
+                }
+            ),
+            dearest_input=_more(tier.dearest_input),
+            dearest_output=_more(tier.dearest_output),
+        )
+        for tier in interval.rates.tiers
+    )
+    return replace(interval, rates=replace(interval.rates, tiers=tiers))
 
 
 def _terms(model: ModelInfo) -> Iterator[dict[str, str]]:
