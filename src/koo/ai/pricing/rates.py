@@ -165,6 +165,9 @@ class Price:
 
     def bound(self, input_tokens: int, output_tokens: int, since: float, until: float) -> int:
         """The nano-dollars that no request can pass between *since* and *until*."""
+        first, *others = self._dearest
+        if not others and len(first) == 1:
+            return first[0].rates.bound(input_tokens, output_tokens)
         return max(
             rates.bound(input_tokens, output_tokens)
             for intervals in self._dearest
@@ -202,8 +205,6 @@ def _rates_at(intervals: Intervals, at: float) -> Rates:
 
 
 def _rates_between(intervals: Intervals, since: float, until: float) -> Iterable[Rates]:
-    if len(intervals) == 1:
-        return (intervals[0].rates,)
     between = [one.rates for one in intervals if one.hours or since < one.since <= until]
     return (_rates_at(intervals, since), _rates_at(intervals, until), *between)
 
