@@ -1,5 +1,6 @@
 """SDK calls with server tools, several answers or pictures were let in by their bytes alone."""
 
+import warnings
 from decimal import Decimal
 
 import pytest
@@ -25,6 +26,10 @@ class Part(BaseModel):
     inline_data: bytes | None = None
 
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # A package whose own deprecations are not ours to mend.
+    from anthropic import NOT_GIVEN, omit
+
 UNBOUNDED = [
     ({"tools": [SEARCH]}, SEARCHES),
     ({"tools": [{"type": "web_search"}]}, SERVER_TOOLS),
@@ -41,6 +46,7 @@ UNBOUNDED = [
     ({"messages": [{**USER, "content": [{"type": "tool_result", "content": [PICTURE]}]}]}, FILES),
     ({"input": [{**USER, "content": [{"type": "input_file", "file_id": "file_1"}]}]}, FILES),
     ({"input": [{"type": "function_call_output", "output": [{"type": "input_image"}]}]}, FILES),
+    ({"contents": ["why?", {"name": "files/1", "mime_type": "text/plain"}]}, FILES),
     ({"contents": [{"parts": [{"fileData": {"fileUri": "gs://a"}}]}]}, FILES),
 ]
 BOUNDED = [
@@ -52,6 +58,8 @@ BOUNDED = [
     {"messages": [{"content": [{"type": "tool_use", "input": {"type": "file", "file_id": 1}}]}]},
     {"contents": [{"role": "user", "parts": [Part(text="why?")]}]},
     {"config": {"response_schema": Part}},
+    {"system": NOT_GIVEN, "temperature": omit, "messages": [{**USER, "content": "why?"}]},
+    {"timeout": object(), "extra_headers": {"a": "b"}},
     {"prompt": "why?"},
 ]
 

@@ -39,7 +39,12 @@ _HOLDERS: Final = ("content", "contents", "parts", "output")
 _FILE_TYPES: Final = re.compile(r"image|document|file|audio|video|upload|screenshot|reference")
 _FILE_KEYS: Final = frozenset(
     {"inline_data", "inlineData", "file_data", "fileData", "file_id", "file_uri", "image_url"}
+    | {"mime_type", "mimeType"}
 )
+#: How SDKs say that nothing is said.
+_ABSENT: Final = frozenset({"NotGiven", "Omit"})
+#: What never gets into a body.
+_ASIDE: Final = frozenset({"timeout", "extra_headers", "extra_query"})
 _ANSWERS: Final = ("n", "best_of", "candidate_count", "candidateCount")
 
 
@@ -63,7 +68,8 @@ class Arguments:
                 return repr(found)
             return told
 
-        text = json.dumps(asked, ensure_ascii=False, default=plain)
+        body = {name: found for name, found in asked.items() if name not in _ASIDE}
+        text = json.dumps(body, ensure_ascii=False, default=plain)
         named = _named(json.loads(text))
         around = UNSEEN if named.get("tools") else 0
         unbounded = {*_unbounded(named), *([UNREADABLE] if strange else [])}
@@ -75,6 +81,8 @@ class Arguments:
 
 
 def _plain(found: Any) -> object:  # noqa: ANN401 - whatever an SDK takes
+    if type(found).__name__ in _ABSENT:
+        return None
     if isinstance(found, type):
         schema = getattr(found, "model_json_schema", None)
         return schema() if callable(schema) else found
