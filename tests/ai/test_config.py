@@ -80,7 +80,14 @@ def test_several_keys_are_separated_by_commas():
         ({"name": "claude", "patience": 0.0}, "patience must be above 0 seconds"),
         ({"name": "claude", "patience": float("nan")}, "patience must be above 0 seconds"),
         ({"name": "claude", "timeout": 0.4}, "raise AI_CLAUDE_TIMEOUT or lower the base delay"),
-        ({"name": "claude", "daily_budget_nanousd": -1}, "daily budget can't be negative"),
+        (
+            {"name": "claude", "daily_budget_nanousd": -1},
+            "^claude: the daily budget is wrong: .*can't be negative",
+        ),
+        (
+            {"name": "claude", "budget_zone": "UTC"},
+            "^claude: the daily budget is wrong: .*zone must be",
+        ),
     ],
 )
 def test_what_could_never_work_is_refused(settings, sentence):

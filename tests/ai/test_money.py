@@ -1,6 +1,7 @@
 """The day's budget can't be passed, and no money is lost or counted twice."""
 
 import asyncio
+from datetime import timedelta, timezone
 
 import pytest
 
@@ -85,6 +86,16 @@ async def test_a_spent_day_is_rate_limited_until_midnight(serve, own_price):
     await asyncio.sleep(midnight + 1)
     assert await service.query(Prompt("a", max_tokens=1)) == "x"
     assert service.report().value("budget.spent") == 10**6
+
+
+async def test_the_day_is_one_of_the_zone(serve, own_price):
+    ends = [
+        serve(ScriptedProvider(), **own_price, budget_zone=timezone(timedelta(hours=hours)))
+        .report()
+        .value("budget.resets_at")
+        for hours in (0, 5)
+    ]
+    assert (ends[0] - ends[1]) % 86_400 == 5 * 3600
 
 
 async def test_a_budget_of_nothing_lets_only_free_calls_through(serve, own_price):

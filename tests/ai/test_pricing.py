@@ -3,6 +3,7 @@
 import random as chance
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
+from itertools import product
 
 import pytest
 from genai_prices import Usage as TheirUsage
@@ -38,9 +39,22 @@ def _usages(rng):
         yield {"input_tokens": size, "output_tokens": 7, "input_image_tokens": rng.randint(0, size)}
 
 
-def _ours(usage):
+def _terms(model):
+    """The usual ones, and all others on which it is sold."""
+    return {(), *(tuple(sorted(one.when.items())) for one in model.price_variants or ())}
+
+
+def _ours(usage, terms=()):
     parts = tuple((k, v) for k, v in usage.items() if k not in {"input_tokens", "output_tokens"})
-    return Usage(usage["input_tokens"], usage["output_tokens"], parts)
+    return Usage(usage["input_tokens"], usage["output_tokens"], parts, terms=terms)
+
+
+def _is_unknown(price, theirs, usage):
+    """Whether it counts searches that have no price, or not those that it should."""
+    if "web_searches" not in usage:
+        return "web_searches" in price.unbounded
+    has_price = theirs.web_searches_kcount is not None or theirs.requests_kcount
+    return usage["web_searches"] > 0 and not has_price
 
 
 def _nano(usd):
@@ -55,10 +69,19 @@ def test_every_bill_equals_that_of_the_price_table(year):
     for provider in get_snapshot().providers:
         for model in provider.models:
             at = datetime(year, rng.randint(1, 12), 15, rng.randint(0, 23), 30, tzinfo=UTC)
-            price = price_of(model, provider.id)
-            for usage in _usages(rng):
-                theirs = model.calc_price(TheirUsage(**usage), provider, genai_request_timestamp=at)
-                ours = price.bill(_ours(usage), at.timestamp())
+            price = price_of(model, model.id)
+            for usage, when in product(_usages(rng), _terms(model)):
+                theirs = model.calc_price(
+                    TheirUsage(**usage),
+                    provider,
+                    genai_request_timestamp=at,
+                    price_context=dict(when),
+                )
+                ours = price.bill(_ours(usage, when), at.timestamp())
+                if ours is None:
+                    theirs = model.get_prices(at, dict(when))
+                    assert _is_unknown(price, theirs, usage), (model.id, usage)
+                    continue
                 wanted = _nano(theirs.total_price.quantize(Decimal("1e-13")))
                 assert 0 <= ours.nanousd - wanted <= ours.tokens // 1000 + 1, (model.id, usage)
                 equal += ours.nanousd == wanted
@@ -71,7 +94,7 @@ def test_every_bill_equals_that_of_the_price_table(year):
 def test_no_bill_passes_its_bound(data):
     provider = data.draw(st.sampled_from(get_snapshot().providers))
     model = data.draw(st.sampled_from(provider.models))
-    price = price_of(model, provider.id)
+    price = price_of(model, model.id)
     size = data.draw(st.integers(0, 2_000_000))
     most = data.draw(st.integers(0, 200_000))
     taken = data.draw(st.integers(0, size))
@@ -85,7 +108,10 @@ def test_no_bill_passes_its_bound(data):
     parts = [("cache_read_tokens", read), ("cache_write_tokens", written)]
     parts += [("cache_write_1h_tokens", one_hour), ("cache_write_5m_tokens", written - one_hour)]
     parts += [("input_image_tokens", pictured)]
-    bill = price.bill(Usage(taken, given_, tuple(parts)), at).nanousd
+    terms = data.draw(st.sampled_from(sorted(_terms(model))))
+    # Searches can be bounded by nothing.
+    searchless = Price(price.intervals, (), price.terms)
+    bill = searchless.bill(Usage(taken, given_, tuple(parts), terms=terms), at).nanousd
     assert bill is not None
     assert bill <= price.bound(size, most, since, since + 60)
 
@@ -184,7 +210,7 @@ def test_before_any_interval_the_first_counts():
 def test_a_unit_that_the_table_cannot_explain_makes_a_price_unknown():
     odd = ModelPrice(input_mtok=Decimal(1), thoughts_per_minute=Decimal(1))
     model = ModelInfo(id="odd", match=None, prices=[ConditionalPrice(prices=odd)])
-    assert price_of(model, "somebody") is None
+    assert price_of(model, "odd") is None
 
 
 async def test_the_table_compiles_a_price_once_and_forgets_when_names_never_end():

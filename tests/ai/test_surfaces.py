@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from koo.ai import VENDORS, AIService, ServiceConfig, connect
+from koo.ai import VENDORS, AIService, Heard, ServiceConfig, connect
 from koo.errors import ContentRefusedError, ExternalServiceError, ServiceConnectionError
 from koo.resilience import Health, Mode, RetryConfig
 from koo.testing import SCENARIOS, FakeClock, Simulator
@@ -31,7 +31,8 @@ def _config(row, simulator, service=None):
         name=service,
         api_key=KEY,
         base_url=simulator.base_url(service, row.surface),
-        price=OWN_PRICE,
+        # Nobody's own price bounds what Perplexity's models search for; the table's does.
+        price=None if service == "perplexity" else OWN_PRICE,
         retry=RetryConfig(max_retries=2),
         timeout=60.0,
         patience=0.01,
@@ -169,6 +170,7 @@ USED = [
     ("openai", 2000, 50, 1500, 0),
     ("openai-responses", 2000, 50, 1500, 200),
     ("gemini", 2000, 50, 1500, 0),
+    ("vllm", 10, 5, 8, 0),
 ]
 
 
@@ -179,11 +181,40 @@ async def test_what_was_cached_is_counted_once(service, taken, given, read, writ
     assert (usage.input_tokens, usage.output_tokens) == (taken, given)
     assert parts["cache_read_tokens"] == read
     assert parts.get("cache_write_tokens", 0) == written
-    assert parts["output_reasoning_tokens"] > 0
+    assert (parts.get("output_reasoning_tokens", 0) > 0) is (service != "vllm")
 
 
-async def test_the_charge_that_the_vendor_itself_names_is_believed():
-    assert (await _complete("perplexity", "billed")).usage.nanousd == 5_120_000
+TWICE = [row for row in ROWS if row.scenario.events]
+
+
+@pytest.mark.parametrize("row", TWICE, ids=_name)
+async def test_a_stream_is_counted_like_the_same_answer_in_one_piece(row):
+    whole = await _complete(row.service, row.surface)
+    async with Simulator(SERVICES, clock=FakeClock(epoch=NOW)) as simulator:
+        streamed = await _hear_with(_config(row, simulator))
+    assert streamed.usage == whole.usage is not None
+    assert (streamed.text, streamed.told) == (whole.text, whole.told)
+
+
+CHARGES = [
+    ("perplexity", "billed", 5_120_000),
+    ("openrouter", "charged", 140_000),
+    ("openrouter", "own-key", 21_000_000),
+    ("openrouter", "processing", 140_000),
+]
+
+
+@pytest.mark.parametrize(("service", "surface", "charge"), CHARGES)
+async def test_the_charge_that_the_vendor_itself_names_is_believed(service, surface, charge):
+    assert (await _complete(service, surface)).usage.nanousd == charge
+
+
+async def test_requests_that_are_told_for_a_day_are_a_window_of_their_reset():
+    told = (await _complete("groq", "day-window")).told
+    assert [(one.limit, one.remaining, one.reset_after) for one in told.windows] == [
+        (14_400, 14_370, pytest.approx(179.56)),
+        (18_000, 17_997, pytest.approx(7.66)),
+    ]
 
 
 BILLS = [
@@ -231,6 +262,15 @@ async def _complete_with(config):
     provider = connect(config, clock=FakeClock(epoch=NOW))
     try:
         return await provider.complete(provider.prepare(question(CANARY, config.model, 7)))
+    finally:
+        await provider.close()
+
+
+async def _hear_with(config):
+    provider = connect(config, clock=FakeClock(epoch=NOW))
+    asked = provider.prepare(question(CANARY, config.model, 7, streams=True))
+    try:
+        return [item async for item in provider.stream(asked, Heard())][-1]
     finally:
         await provider.close()
 

@@ -2,7 +2,9 @@
 
 import json
 import re
+from datetime import UTC
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -247,6 +249,14 @@ def test_a_service_has_the_defaults_but_for_its_own_variables(variables):
     assert (openai.timeout, openai.model) == (7.5, "gpt-5-mini")
     assert openai.base_url == "http://127.0.0.1:9/v1"
     assert openai.price.output_usd == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "zone"), [("", UTC), ("utc", UTC), ("Europe/Berlin", ZoneInfo("Europe/Berlin"))]
+)
+def test_the_day_of_every_budget_is_one_of_the_zone(variables, name, zone):
+    variables(AI_BUDGET_ZONE=name)
+    assert {service.budget_zone for service in read_settings().services} == {zone}
 
 
 def test_a_proxy_is_for_all_services_but_those_that_have_their_own_or_none(variables):

@@ -72,6 +72,7 @@ WRONG = [
     *[("AI_CLAUDE_PRICE", value) for value in ("1", "1,2,3", "cheap", "-1,1", "nan,1")],
     *[(f"AI_{of}PROXY", value) for of in ("", "CLAUDE_") for value in ("socks5://x", "x:3128")],
     *[(f"AI_{of}CA_BUNDLE", "/nowhere.pem") for of in ("", "CLAUDE_")],
+    *[("AI_BUDGET_ZONE", value) for value in ("Nowhere/Town", "../etc/passwd", "/etc", "+02:00")],
     ("ANTHROPIC_API_KEY", "half a key"),
     ("OPENAI_API_KEY", "clé"),
 ]

@@ -19,7 +19,7 @@ from koo.ai import ServiceConfig, TokenPrice
 from koo.resilience import Backoff, BreakerConfig, RetryConfig
 
 from .refusals import SettingsError, explain
-from .variables import ROOT, AIVariables, DatabaseVariables, ServiceVariables
+from .variables import ROOT, AIVariables, DatabaseVariables, ServiceVariables, zone_of
 
 __all__ = ["DOCUMENTED", "AISettings"]
 
@@ -88,6 +88,7 @@ class AISettings(AIVariables, DatabaseVariables):
                 tokens_per_minute=own.tokens_per_minute or self.ai_default_tokens_per_minute,
                 max_concurrent=own.max_concurrent or self.ai_default_max_concurrent,
                 daily_budget_nanousd=int(budget * _NANO),
+                budget_zone=zone_of(self.ai_budget_zone),
                 timeout=own.timeout or self.ai_default_timeout,
                 attempt_timeout=self.ai_attempt_timeout,
                 idle_timeout=self.ai_attempt_timeout,

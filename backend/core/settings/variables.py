@@ -6,9 +6,11 @@ itself is what `docs/configuration.md` prints. Reading them is the business of `
 
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,6 +23,7 @@ __all__ = [
     "DatabaseVariables",
     "ServiceVariables",
     "Variables",
+    "zone_of",
 ]
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -37,6 +40,21 @@ def _check_age(seconds: float) -> float:
     return seconds
 
 
+def _check_zone(name: str) -> str:
+    zone_of(name)
+    return name
+
+
+def zone_of(name: str) -> tzinfo:
+    """The zone of that name; ValueError if there is none."""
+    if name.upper() == "UTC":
+        return UTC  # Known without a database of zones, which small images lack.
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, ZoneInfoNotFoundError):
+        raise ValueError("must be the name of a zone, like Europe/Berlin") from None
+
+
 AtLeastOne: TypeAlias = Annotated[int, Field(ge=1)]
 ZeroOrMore: TypeAlias = Annotated[int, Field(ge=0)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -45,6 +63,7 @@ Idle: TypeAlias = Annotated[float, Field(ge=0.001, le=_LONGEST_IDLE, allow_inf_n
 Factor: TypeAlias = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Dollars: TypeAlias = Annotated[Decimal, Field(ge=0, le=_DEAREST_DAY, allow_inf_nan=False)]
 Switch: TypeAlias = Literal["on", "off"]
+Zone: TypeAlias = Annotated[str, AfterValidator(_check_zone)]
 
 
 class Variables(BaseSettings):
@@ -147,7 +166,9 @@ class AIVariables(Variables):
     ai_default_max_concurrent: AtLeastOne | None = None
     """Calls in flight, for each service; the others wait. Unset: no limit."""
     ai_default_daily_budget: Dollars = Decimal("10.0")
-    """USD that each service may cost in a day (UTC)."""
+    """USD that each service may cost in a day of AI_BUDGET_ZONE."""
+    ai_budget_zone: Zone = "UTC"
+    """Where the day of the budgets begins, like `Europe/Berlin`."""
     ai_health_check_interval: Seconds = 60
     """Seconds between health checks of a service, at least."""
     ai_default_timeout: Seconds = 60
@@ -190,7 +211,7 @@ class ServiceVariables(Variables):
     timeout: Seconds | None = None
     """Unset: AI_DEFAULT_TIMEOUT."""
     price: str = ""
-    """USD per million tokens as `input,output`, for a model that the price table lacks."""
+    """USD per million tokens as `input,output`: of the service's model, and of unknown ones."""
     proxy: SecretStr | None = None
     """Unset: AI_PROXY; `direct`: none."""
     ca_bundle: str = ""

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from ..values import quickly_made
 from .asking import Message, Part, Question, ToolCall, said
 from .pacing import Told
 
-__all__ = ["NOTHING", "Completion", "Heard", "Provider", "Request", "Usage"]
+__all__ = ["NOTHING", "Completion", "Heard", "Provider", "Request", "Terms", "Usage"]
+
+Terms: TypeAlias = tuple[tuple[str, str], ...]
 
 
 @quickly_made
@@ -30,13 +32,15 @@ class Usage:
     reasoning. *parts* break them down, or count what is not tokens, under the
     names of the price table (``cache_read_tokens``, ``web_searches``, ...).
     *nanousd* is what it costs, None if the vendor did not say and nobody has
-    priced it yet.
+    priced it yet. *terms* are those that make another price than the usual one, as the
+    vendor calls them: ``(("service_tier", "priority"),)``.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     parts: tuple[tuple[str, int], ...] = ()
     nanousd: int | None = None
+    terms: Terms = ()
 
     def __post_init__(self) -> None:
         """Refuse counts below nothing: they would lower a bill."""

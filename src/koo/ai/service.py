@@ -109,7 +109,7 @@ class AIService:
         self._lessons = Lessons(config, self._breaker)
         keys = keys_of(self._provider)
         self._limits = Limits(self.name, config, store, keys=keys, clock=clock, on_event=on_event)
-        budget = DailyBudgetConfig(config.daily_budget_nanousd)
+        budget = DailyBudgetConfig(config.daily_budget_nanousd, config.budget_zone)
         self._budget = store.budget(self.name, budget)
         self._policy = Policy(
             self.name,

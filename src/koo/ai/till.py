@@ -13,7 +13,7 @@ from .asking import Purse
 from .config import ServiceConfig
 from .health import Tally
 from .pacing import PacedAsk
-from .pricing import Price, PriceTable, flat_price
+from .pricing import SEARCHES, Price, PriceTable, TokenPrice, flat_price, searches_unasked
 from .provider import NOTHING, Usage
 
 __all__ = ["Till"]
@@ -26,6 +26,7 @@ class Till:
         self, config: ServiceConfig, prices: PriceTable, tally: Tally, *, clock: Clock
     ) -> None:
         self._config = config
+        self._own = None if config.price is None else _own(config.price)
         self._prices = prices
         self._tally = tally
         self._clock = clock
@@ -33,16 +34,20 @@ class Till:
     async def price(self, model: str, limit: float) -> Price:
         """That of *model*; InvalidRequestError if nobody knows it.
 
+        What the settings say is the price of the service's own model, and of those that the
+        table lacks.
         The first of a process may take a while; after *limit* seconds, ServiceTimeoutError.
         """
         config = self._config
+        own = self._own and self._own[searches_unasked(model)]
+        if own is not None and model == config.model:
+            return own
         try:
             price = await self._prices.get(config.price_list, model, config.base_url, timeout=limit)
         except TimeoutError:
             late = "the table of prices could not be read in time; allow more, or ask again"
             raise ServiceTimeoutError(config.name, late, usage=NOTHING) from None
-        if price is None and config.price is not None:
-            return flat_price(config.price)
+        price = own if price is None else price
         if price is None:
             raise self._invalid(
                 f"nobody knows the price of {model!r}; set {config.variable('PRICE')} to USD per"
@@ -87,9 +92,10 @@ class Till:
         """Put the cost beside the usage that *error* names; only what took tokens is counted."""
         if not isinstance(error.usage, Usage):
             return
-        error.usage = price.bill(error.usage, self._clock.time())
-        if error.usage.tokens:
-            self._tally.billed(model, error.usage)
+        billed = self.priced(price, error.usage)
+        error.usage = billed
+        if billed is None or billed.tokens:
+            self._tally.billed(model, billed)
 
     def _all_in(self, purse: Purse | None, model: str, hidden: tuple[str, ...]) -> int:
         if purse is None:
@@ -103,3 +109,8 @@ class Till:
         error = InvalidRequestError(self._config.name, detail, usage=NOTHING)
         error.answerable_elsewhere = True
         return error
+
+
+def _own(price: TokenPrice) -> tuple[Price, Price]:
+    """That of most models, and that of those that search, which it can't bound."""
+    return flat_price(price), flat_price(price, (SEARCHES,))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from math import isfinite
 from types import MappingProxyType
 from typing import Final
 
-from ...resilience import BreakerConfig, RetryConfig
+from ...resilience import BreakerConfig, DailyBudgetConfig, RetryConfig
 from ..pricing import TokenPrice
 from .route import is_base_url, is_proxy, trust_in
 
@@ -74,9 +75,10 @@ class ServiceConfig:
     stream: until its first text), *idle_timeout* each gap in a stream that has begun,
     *patience* the time in line (None: what is left of the timeout), *check_timeout* an
     active check, of which there is at most one in *check_interval*. All in seconds.
-    *price* is for models that the price table does not know. Requests go through
-    *proxy*, an address that may hold a name and a password; *ca_bundle* is a PEM file
-    of the authorities to trust instead of the system's.
+    *daily_budget_nanousd* may be spent on each calendar day of *budget_zone*.
+    *price* is that of *model*, whatever the price table says, and of other models that the
+    table does not know. Requests go through *proxy*, an address that may hold a name and a
+    password; *ca_bundle* is a PEM file of the authorities to trust instead of the system's.
     """
 
     name: str
@@ -91,6 +93,7 @@ class ServiceConfig:
     tokens_per_minute: int | None = None
     max_concurrent: int | None = None
     daily_budget_nanousd: int = 10_000_000_000
+    budget_zone: tzinfo = UTC
     timeout: float = 60.0
     attempt_timeout: float = 30.0
     idle_timeout: float = 30.0
@@ -114,6 +117,7 @@ class ServiceConfig:
         self._check_address()
         self._check_route()
         self._check_numbers()
+        self._check_budget()
 
     @property
     def price_list(self) -> str:
@@ -201,5 +205,9 @@ class ServiceConfig:
                 f"{self.name}: timeout is shorter than most first waits before a retry;"
                 f" raise {self.variable('TIMEOUT')} or lower the base delay"
             )
-        if self.daily_budget_nanousd < 0:
-            raise ValueError(f"{self.name}: the daily budget can't be negative; 0 spends nothing")
+
+    def _check_budget(self) -> None:
+        try:
+            DailyBudgetConfig(self.daily_budget_nanousd, self.budget_zone)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: the daily budget is wrong: {error}") from None

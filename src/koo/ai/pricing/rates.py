@@ -7,63 +7,37 @@
 Inside are pico-dollars per unit, so that no rate is rounded. Counts nest (cached
 tokens are input tokens too): the weight of a count is its price less what the
 counts around it charge already, so a bill is one sum of products.
+
+What is served on other terms (a faster tier, a batch) has other rates. Whose account it is may
+have chosen them at the vendor, so the dearest are reserved for.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
-from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from ..provider import Usage
+from ..provider import Terms, Usage
+from .searches import SEARCHES
 
 __all__ = [
     "Interval",
+    "Intervals",
     "Price",
     "Rates",
     "Tier",
-    "TokenPrice",
-    "flat_price",
     "pico_per_unit",
 ]
 
 _PICO: Final = 10**12
 _PICO_PER_NANO: Final = 1000
-_MILLION: Final = 10**6
 _NOISE: Final = Decimal("1e-12")
 _DAY: Final = 86_400
 
 Weights: TypeAlias = Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class TokenPrice:
-    """A price of one's own, in USD per million input and output tokens; 0 and 0 are free."""
-
-    input_usd: Decimal
-    output_usd: Decimal
-
-    def __post_init__(self) -> None:
-        """Refuse what is not a price."""
-        for usd in (self.input_usd, self.output_usd):
-            if not (usd.is_finite() and usd >= 0):
-                raise ValueError(
-                    "TokenPrice: USD per million tokens must be 0 or more, like 0.5,1.5"
-                )
-
-    @classmethod
-    def parse(cls, text: str) -> TokenPrice:
-        """The price in ``input,output``; ValueError with a sentence if it is none."""
-        try:
-            input_usd, output_usd = map(Decimal, text.split(","))
-        except (ValueError, ArithmeticError):
-            raise ValueError(
-                "TokenPrice: give USD per million as input,output, like 0.5,1.5"
-            ) from None
-        return cls(input_usd, output_usd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +49,20 @@ class Tier:
     dearest_input: int
     dearest_output: int
 
+    def covers(self, other: Tier) -> bool:
+        """Whether no request is dearer by *other*."""
+        return (
+            self.per_request >= other.per_request
+            and self.dearest_input >= other.dearest_input
+            and self.dearest_output >= other.dearest_output
+        )
+
+    def knows(self, usage: Usage) -> bool:
+        """Whether it prices the searches that *usage* counts, one by one or with the request."""
+        if SEARCHES in self.weights or self.per_request:
+            return True
+        return not any(name == SEARCHES and count for name, count in usage.parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Rates:
@@ -83,9 +71,11 @@ class Rates:
     starts: tuple[int, ...]
     tiers: tuple[Tier, ...]
 
-    def bill(self, usage: Usage) -> int:
-        """The nano-dollars of *usage*, rounded up."""
+    def bill(self, usage: Usage) -> int | None:
+        """The nano-dollars of *usage*, rounded up; None if it counts what has no price here."""
         tier = self.tiers[bisect_left(self.starts, usage.input_tokens)]
+        if not tier.knows(usage):
+            return None
         weights = tier.weights
         pico = (
             tier.per_request
@@ -108,6 +98,10 @@ class Rates:
             most = max(most, pico)
         return _nano(most)
 
+    def covers(self, other: Rates) -> bool:
+        """Whether no request is dearer by *other*."""
+        return self.starts == other.starts and all(map(Tier.covers, self.tiers, other.tiers))
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -127,52 +121,92 @@ class Interval:
             return second >= opens or second < closes
         return opens <= second < closes
 
+    def covers(self, other: Interval) -> bool:
+        """Whether no request is dearer in *other*, which holds when it does."""
+        is_same = (self.since, self.hours) == (other.since, other.hours)
+        return is_same and self.rates.covers(other.rates)
+
+
+Intervals: TypeAlias = tuple[Interval, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
     """One model's price: *intervals*, of which the last that holds counts.
 
-    *unbounded* names what it bills and no request can limit; empty as a rule.
+    *unbounded* names what it bills and no request can limit; empty as a rule. On other *terms*
+    other intervals count; None: the same on all.
     """
 
-    intervals: tuple[Interval, ...]
+    intervals: Intervals
     unbounded: tuple[str, ...] = ()
+    terms: Mapping[Terms, Intervals] | None = None
+    _dearest: tuple[Intervals, ...] = field(init=False, repr=False, compare=False)
 
-    def bill(self, usage: Usage, at: float) -> Usage:
-        """*usage* with its cost at the moment *at* (epoch seconds); a charge it names stays."""
+    def __post_init__(self) -> None:
+        """Find the terms that can be the dearest."""
+        others = () if self.terms is None else self.terms.values()
+        object.__setattr__(self, "_dearest", tuple(_dearest((self.intervals, *others))))
+
+    def bill(self, usage: Usage, at: float) -> Usage | None:
+        """*usage* with its cost at the moment *at* (epoch seconds); a charge it names stays.
+
+        None if nobody knows: on terms that have no price, or with searches that were not counted.
+        """
         if usage.nanousd is not None:
             return usage
-        cost = self._rates_at(at).bill(usage)
-        return Usage(usage.input_tokens, usage.output_tokens, usage.parts, cost)
+        intervals = self._intervals_on(usage.terms)
+        if intervals is None or (SEARCHES in self.unbounded and not _counts_searches(usage)):
+            return None
+        cost = _rates_at(intervals, at).bill(usage)
+        if cost is None:
+            return None
+        return Usage(usage.input_tokens, usage.output_tokens, usage.parts, cost, usage.terms)
 
     def bound(self, input_tokens: int, output_tokens: int, since: float, until: float) -> int:
         """The nano-dollars that no request can pass between *since* and *until*."""
-        if len(self.intervals) == 1:
-            return self.intervals[0].rates.bound(input_tokens, output_tokens)
+        first, *others = self._dearest
+        if not others and len(first) == 1:
+            return first[0].rates.bound(input_tokens, output_tokens)
         return max(
-            rates.bound(input_tokens, output_tokens) for rates in self._rates_between(since, until)
+            rates.bound(input_tokens, output_tokens)
+            for intervals in self._dearest
+            for rates in _rates_between(intervals, since, until)
         )
 
-    def _rates_at(self, at: float) -> Rates:
-        for interval in reversed(self.intervals):
-            if interval.holds(at):
-                return interval.rates
-        return self.intervals[0].rates
-
-    def _rates_between(self, since: float, until: float) -> Iterable[Rates]:
-        yield self._rates_at(since)
-        yield self._rates_at(until)
-        for interval in self.intervals:
-            if interval.hours or since < interval.since <= until:
-                yield interval.rates
+    def _intervals_on(self, terms: Terms) -> Intervals | None:
+        if not terms or self.terms is None:
+            return self.intervals
+        return self.terms.get(terms)
 
 
-def flat_price(price: TokenPrice) -> Price:
-    """The price that a person has set."""
-    taken = pico_per_unit(price.input_usd, _MILLION)
-    given = pico_per_unit(price.output_usd, _MILLION)
-    weights = MappingProxyType({"input_tokens": taken, "output_tokens": given})
-    return Price((Interval(Rates((), (Tier(weights, 0, taken, given),))),))
+def _dearest(all_intervals: Iterable[Intervals]) -> list[Intervals]:
+    """Those that none of the others covers."""
+    kept: list[Intervals] = []
+    for intervals in all_intervals:
+        if not any(_cover(one, intervals) for one in kept):
+            kept = [one for one in kept if not _cover(intervals, one)] + [intervals]
+    return kept
+
+
+def _cover(these: Intervals, those: Intervals) -> bool:
+    return len(these) == len(those) and all(map(Interval.covers, these, those))
+
+
+def _counts_searches(usage: Usage) -> bool:
+    return any(name == SEARCHES for name, _ in usage.parts)
+
+
+def _rates_at(intervals: Intervals, at: float) -> Rates:
+    for interval in reversed(intervals):
+        if interval.holds(at):
+            return interval.rates
+    return intervals[0].rates
+
+
+def _rates_between(intervals: Intervals, since: float, until: float) -> Iterable[Rates]:
+    between = [one.rates for one in intervals if one.hours or since < one.since <= until]
+    return (_rates_at(intervals, since), _rates_at(intervals, until), *between)
 
 
 def pico_per_unit(usd: Decimal, per: int) -> int:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 from ..asking import Part, Question, Thought, ToolCall
-from ..provider import Usage
+from ..provider import Terms, Usage
 from ..verdicts import (
     BAD_KEY,
     BAD_REQUEST,
@@ -30,12 +30,14 @@ from .wire import (
     Answer,
     Document,
     Hearing,
+    count_at,
     dig,
     listed,
     more_than_text,
     number_at,
     parse,
     place_at,
+    terms_of,
     text_at,
     usage_of,
 )
@@ -79,6 +81,13 @@ RULES: Final = (
     Rule.on(NO_MODEL, words="not_found_error"),
     Rule.on(BAD_REQUEST, 400, words="invalid_request_error"),
 )
+
+_TERMS: Final = {
+    "inference_geo": "inference_geo",
+    "service_tier": "service_tier",
+    "speed": "speed",
+}
+_BATCH: Final = ("processing", "batch")
 
 
 class Anthropic:
@@ -181,18 +190,12 @@ class Anthropic:
 
     def usage(self, usage: object) -> Usage | None:
         """Cached input is counted apart by the vendor, and joined to the input here."""
-        if (
-            not isinstance(usage, dict)
-            or "input_tokens" not in usage
-            or "output_tokens" not in usage
-        ):
-            return None
         try:
             read = number_at(usage, "cache_read_input_tokens")
             written = number_at(usage, "cache_creation_input_tokens")
             return usage_of(
-                number_at(usage, "input_tokens") + read + written,
-                number_at(usage, "output_tokens"),
+                count_at(usage, "input_tokens") + read + written,
+                count_at(usage, "output_tokens"),
                 ("cache_read_tokens", read),
                 ("cache_write_tokens", written),
                 (
@@ -211,6 +214,11 @@ class Anthropic:
             )
         except ValueError:
             return None
+
+    def terms(self, document: object) -> Terms:
+        """The tier, the speed and the region; a batch is a tier of the vendor's."""
+        terms = terms_of(dig(document, "usage"), _TERMS)
+        return tuple([_BATCH if term == ("service_tier", "batch") else term for term in terms])
 
     def surface(self, status: int, document: object) -> Surface:
         """``{"error": {"type", "message", "details": {"error_code"}}}``."""

@@ -22,7 +22,7 @@ from ..verdicts import (
 )
 from .bodies import CannotCarry
 from .openai import RULES, OpenAI
-from .wire import Document, dig, nanousd_of, number_at, text_at, usage_of
+from .wire import Document, count_at, dig, nanousd_of, number_at, text_at, usage_of
 
 __all__ = ["Compatible", "Perplexity", "Plain"]
 
@@ -72,10 +72,23 @@ class Compatible(OpenAI):
         return None
 
     def usage(self, usage: object) -> Usage | None:
-        """As OpenAI's; what the server itself says it charges (OpenRouter) is believed."""
+        """As OpenAI's; what the server itself says it charges (OpenRouter) is believed.
+
+        With a key of one's own there (``is_byok``) that is but its fee, and the upstream vendor
+        sends a bill too: unless it is named, nobody knows the cost.
+        """
         counted = super().usage(usage)
-        cost = nanousd_of(dig(usage, "cost"))
-        return counted if counted is None or cost is None else replace(counted, nanousd=cost)
+        fee = nanousd_of(dig(usage, "cost"))
+        if counted is None or fee is None:
+            return counted
+        upstream = nanousd_of(dig(usage, "cost_details", "upstream_inference_cost"))
+        match dig(usage, "is_byok"), upstream:
+            case False, _:
+                return replace(counted, nanousd=fee)
+            case True, None:
+                return None
+            case _:
+                return replace(counted, nanousd=fee + (upstream or 0))
 
     def surface(self, status: int, document: object) -> Surface:
         """As OpenAI's, and what OpenRouter adds in ``metadata``."""
@@ -109,14 +122,12 @@ class Perplexity(Plain):
 
     def usage(self, usage: object) -> Usage | None:
         """Reasoning and citations come beside the completion; ``cost`` is the real charge."""
-        if not isinstance(usage, dict) or not {"prompt_tokens", "completion_tokens"} <= set(usage):
-            return None
         try:
             reasoning = number_at(usage, "reasoning_tokens")
             citations = number_at(usage, "citation_tokens")
             return usage_of(
-                number_at(usage, "prompt_tokens"),
-                number_at(usage, "completion_tokens") + reasoning + citations,
+                count_at(usage, "prompt_tokens"),
+                count_at(usage, "completion_tokens") + reasoning + citations,
                 ("output_reasoning_tokens", reasoning),
                 ("output_citation_tokens", citations),
                 ("web_searches", number_at(usage, "num_search_queries")),

@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from urllib.parse import quote
 
 from ..asking import Part, Question, Thought, ToolCall
-from ..provider import Usage
+from ..provider import Terms, Usage
 from ..verdicts import (
     BAD_KEY,
     BROKEN,
@@ -29,10 +29,12 @@ from .wire import (
     Answer,
     Document,
     Hearing,
+    count_at,
     dig,
     listed,
     more_than_text,
     number_at,
+    terms_of,
     text_at,
     usage_of,
 )
@@ -42,6 +44,7 @@ __all__ = ["Gemini"]
 _ANSWERED: Final = frozenset({"STOP", "MAX_TOKENS", "CONTINUATION"})
 #: What a stream brings in pieces.
 _MANNER: Final = Manner(pieces=frozenset({"parts"}), places=frozenset({"candidates"}))
+_TERMS: Final = {"serviceTier": "service_tier"}
 _MODALITIES: Final = ("AUDIO", "IMAGE", "VIDEO")
 
 # A quota of nothing is refused with a wait that will not help, so it comes before both quotas.
@@ -138,13 +141,11 @@ class Gemini:
 
     def usage(self, usage: object) -> Usage | None:
         """Thoughts are counted beside the candidates, tool results beside the prompt."""
-        if not isinstance(usage, dict) or "promptTokenCount" not in usage:
-            return None
         try:
             thoughts = number_at(usage, "thoughtsTokenCount")
             tools = number_at(usage, "toolUsePromptTokenCount")
             return usage_of(
-                number_at(usage, "promptTokenCount") + tools,
+                count_at(usage, "promptTokenCount") + tools,
                 number_at(usage, "candidatesTokenCount") + thoughts,
                 ("cache_read_tokens", number_at(usage, "cachedContentTokenCount")),
                 ("output_reasoning_tokens", thoughts),
@@ -153,6 +154,10 @@ class Gemini:
             )
         except ValueError:
             return None
+
+    def terms(self, document: object) -> Terms:
+        """The tier."""
+        return terms_of(dig(document, "usageMetadata"), _TERMS)
 
     def surface(self, status: int, document: object) -> Surface:
         """``{"error": {"code", "message", "status", "details": [...]}}``; code may be a word.

@@ -202,9 +202,17 @@ class HTTPProvider:
         return self._wire.models(reply.document)
 
     def used(self, answer: object) -> Usage | None:
-        """The usage in a document, or a usage itself; None if it can't be understood."""
+        """The usage in a document, or a usage itself; None if it can't be understood.
+
+        Nothing is sent that takes no tokens, so a usage of none was not counted.
+        """
+        if (whole := self._wire.read(answer)) is not None:
+            return self._on_terms(whole.counted, answer)
         found = dig(answer, "usage") or dig(answer, "usageMetadata")
-        return self._wire.usage(found or answer)
+        if not found:
+            found, answer = answer, {"usage": answer, "usageMetadata": answer}
+        usage = self._on_terms(self._wire.usage(found), answer)
+        return usage if usage is None or usage.tokens or usage.nanousd is not None else None
 
     def understood(
         self, status: int, document: object, headers: Mapping[str, str]
@@ -281,12 +289,16 @@ class HTTPProvider:
             answer.text,
             request.question.model,
             answer.finish,
-            answer.usage,
+            self._on_terms(answer.counted, reply.document),
             reply.request_id,
             reply.told(),
             answer.parts,
             reply.document,
         )
+
+    def _on_terms(self, usage: Usage | None, document: object) -> Usage | None:
+        terms = self._wire.terms(document)
+        return replace(usage, terms=terms) if usage is not None and terms else usage
 
     def _error(self, reply: _Reply) -> ExternalServiceError:
         return self._judged(self._wire.surface(reply.status, reply.document), reply)
@@ -339,7 +351,7 @@ class HTTPProvider:
             self._config.name,
             f"the answer was refused ({reason}); change the prompt",
             request_id=reply.request_id,
-            usage=answer.usage,
+            usage=self._on_terms(answer.counted, reply.document),
         )
         error.told = reply.told()
         return error

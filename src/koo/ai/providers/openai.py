@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
 from ..asking import Part, Question, Thought, ToolCall
-from ..provider import Usage
+from ..provider import Terms, Usage
 from ..verdicts import (
     BAD_KEY,
     BROKEN,
@@ -29,10 +29,12 @@ from .wire import (
     Answer,
     Document,
     Hearing,
+    count_at,
     dig,
     listed,
     more_than_text,
     number_at,
+    terms_of,
     text_at,
     usage_of,
 )
@@ -84,6 +86,7 @@ _MANNER: Final = Manner(
     ),
     places=frozenset({"choices", "tool_calls"}),
 )
+_TERMS: Final = {"service_tier": "service_tier"}
 _RESPONDED: Final = frozenset({"completed", "incomplete"})
 _ERROR_PATHS: Final = (("error",), ("choices", 0, "error"), ("response", "error"))
 
@@ -175,26 +178,29 @@ class OpenAI:
         return 50_000 if "4o-mini" in model else 10_000
 
     def usage(self, usage: object) -> Usage | None:
-        """Cached and reasoning tokens are part of the whole."""
-        if (
-            not isinstance(usage, dict)
-            or "prompt_tokens" not in usage
-            or "completion_tokens" not in usage
-        ):
-            return None
-        taken, given = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+        """Cached and reasoning tokens are part of the whole.
+
+        Some (xAI, Gemini's own chats) count reasoning in the total alone.
+        """
+        taken, given = "prompt_tokens_details", "completion_tokens_details"
         try:
+            asked = count_at(usage, "prompt_tokens")
             return usage_of(
-                number_at(usage, "prompt_tokens"),
-                number_at(usage, "completion_tokens"),
-                ("cache_read_tokens", number_at(taken, "cached_tokens")),
-                ("cache_write_tokens", number_at(taken, "cache_write_tokens")),
-                ("input_image_tokens", number_at(taken, "image_tokens")),
-                ("output_reasoning_tokens", number_at(given, "reasoning_tokens")),
-                ("output_audio_tokens", number_at(given, "audio_tokens")),
+                asked,
+                max(count_at(usage, "completion_tokens"), number_at(usage, "total_tokens") - asked),
+                ("cache_read_tokens", number_at(usage, taken, "cached_tokens")),
+                ("cache_write_tokens", number_at(usage, taken, "cache_write_tokens")),
+                ("input_image_tokens", number_at(usage, taken, "image_tokens")),
+                ("input_audio_tokens", number_at(usage, taken, "audio_tokens")),
+                ("output_reasoning_tokens", number_at(usage, given, "reasoning_tokens")),
+                ("output_audio_tokens", number_at(usage, given, "audio_tokens")),
             )
         except ValueError:
             return None
+
+    def terms(self, document: object) -> Terms:
+        """The tier, which a project may have chosen."""
+        return terms_of(document, _TERMS)
 
     def surface(self, status: int, document: object) -> Surface:
         """``{"error": {"message", "type", "param", "code"}}``; code may be text, number or null.
@@ -308,13 +314,11 @@ class Responses(OpenAI):
 
     def usage(self, usage: object) -> Usage | None:
         """Cached and reasoning tokens are part of the whole, under names of their own."""
-        if not isinstance(usage, dict) or not {"input_tokens", "output_tokens"} <= set(usage):
-            return None
         taken, given = "input_tokens_details", "output_tokens_details"
         try:
             return usage_of(
-                number_at(usage, "input_tokens"),
-                number_at(usage, "output_tokens"),
+                count_at(usage, "input_tokens"),
+                count_at(usage, "output_tokens"),
                 ("cache_read_tokens", number_at(usage, taken, "cached_tokens")),
                 ("cache_write_tokens", number_at(usage, taken, "cache_write_tokens")),
                 ("output_reasoning_tokens", number_at(usage, given, "reasoning_tokens")),

@@ -19,7 +19,7 @@ from typing import ClassVar, Final, Protocol, TypeAlias
 
 from ...values import quickly_made
 from ..asking import Part, Question, Thought, ToolCall
-from ..provider import Usage
+from ..provider import Terms, Usage
 from ..verdicts import Rule, Surface
 from .growing import Growing
 
@@ -28,6 +28,7 @@ __all__ = [
     "Document",
     "Hearing",
     "Wire",
+    "count_at",
     "dig",
     "listed",
     "more_than_text",
@@ -35,6 +36,7 @@ __all__ = [
     "number_at",
     "parse",
     "place_at",
+    "terms_of",
     "text_at",
     "usage_of",
 ]
@@ -42,6 +44,10 @@ __all__ = [
 Document: TypeAlias = Mapping[str, object]
 
 _NANO: Final = 10**9
+#: What vendors call terms that are no others.
+_USUAL: Final = frozenset(
+    {"", "default", "standard", "on_demand", "unspecified", "global", "not_available"}
+)
 # Made once: `json.loads` with an argument makes a decoder for each document.
 _read: Final = json.JSONDecoder(parse_float=Decimal).decode
 
@@ -56,6 +62,14 @@ class Answer:
     usage: Usage | None
     refused: bool = False
     parts: tuple[Part, ...] = ()
+
+    @property
+    def counted(self) -> Usage | None:
+        """Its usage; None too if it says something, and nobody has counted that."""
+        usage = self.usage
+        if usage is None or usage.output_tokens or usage.nanousd is not None:
+            return usage
+        return None if self.text or self.parts else usage
 
 
 @dataclass(slots=True)
@@ -128,6 +142,10 @@ class Wire(Protocol):
         """What the vendor's own count says; None if it is not one."""
         ...
 
+    def terms(self, document: object) -> Terms:
+        """On which terms the answer in *document* was served; none for the usual ones."""
+        ...
+
     def surface(self, status: int, document: object) -> Surface:
         """What an error's body shows."""
         ...
@@ -188,16 +206,29 @@ def more_than_text(parts: Iterable[Part]) -> tuple[Part, ...]:
     return tuple(kept) if any(isinstance(part, ToolCall | Thought) for part in kept) else ()
 
 
+def count_at(document: object, *path: str | int) -> int:
+    """The count at *path*; ValueError if there is none."""
+    return _whole(dig(document, *path))
+
+
 def number_at(document: object, name: str, *path: str) -> int:
     """The count at *name* and *path*, 0 if there is none; ValueError if it is not a count."""
     found = document.get(name) if isinstance(document, dict) else None
     if path:
         found = dig(found, *path)
-    if found is None:
-        return 0
+    return 0 if found is None else _whole(found)
+
+
+def _whole(found: object) -> int:
     if isinstance(found, int) and not isinstance(found, bool):
         return found
     raise ValueError("a count is not a whole number")
+
+
+def terms_of(document: object, names: Mapping[str, str]) -> Terms:
+    """What *document* says of each of *names*, which are its and those of the price table."""
+    told = ((name, text_at(document, said).lower()) for said, name in names.items())
+    return tuple([(name, word) for name, word in told if word not in _USUAL])
 
 
 def usage_of(

@@ -113,7 +113,7 @@ class SDKCall:
         """
         guard = self._guard
         usage = answer if isinstance(answer, Usage) else guard.reader.used(_document(answer))
-        self.usage = guard.till.priced(self._price, usage)
+        self.usage = guard.till.priced(self._price, self._estimate.known(usage))
         advice = None if headers is None else guard.told(headers)
         self._attempt.settle(Success(spent(self.usage), advice))
 
@@ -155,6 +155,7 @@ class SDKCall:
             given=estimate.output_tokens,
             timeout=limit,
             purse=Purse.of(estimate.max_cost),
+            unbounded=estimate.unbounded,
         )
         left = limit - (guard.clock.monotonic() - began)
         return await guard.policy.permit(ask, timeout=left).__aenter__()

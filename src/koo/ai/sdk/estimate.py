@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Self
 
 from ..asking.purse import WRONG_COST, is_cost
-from ..providers.bodies import UNSEEN
+from ..provider import Usage
+from .arguments import SERVER_TOOLS, Arguments
 
 __all__ = ["Estimate"]
 
@@ -20,13 +20,15 @@ class Estimate:
 
     Too much only keeps others waiting until the call is settled; too little is debited all the
     same, but may pass the day's budget. *max_cost* (USD) is the most that the call may cost:
-    what could cost more is refused, and what has no upper bound is refused without it.
+    what could cost more is refused, and what has no upper bound is refused without it. *unbounded*
+    names what of the call has none.
     """
 
     input_tokens: int
     output_tokens: int
     model: str | None = None
     max_cost: Decimal | None = None
+    unbounded: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what would reserve nothing."""
@@ -42,16 +44,23 @@ class Estimate:
     def of(
         cls, asked: Mapping[str, object], *, max_tokens: int, max_cost: Decimal | None = None
     ) -> Self:
-        """That of the arguments of an SDK's method, whose answer has at most *max_tokens*.
+        """That of the arguments of an SDK's method, each of whose answers has *max_tokens* at most.
 
         No token is shorter than a byte, so the bytes of the arguments as JSON bound the input, with
-        what a vendor writes around tools; of files that they only name, nothing is known.
+        what a vendor writes around tools. Pictures, files and what the vendor adds of its own
+        (stored contexts, its tools and searches) have no such bound, and need *max_cost*.
         """
-        text = json.dumps(asked, ensure_ascii=False, default=repr)
-        model, around = asked.get("model"), UNSEEN if asked.get("tools") else 0
+        arguments, model = Arguments.of(asked), asked.get("model")
         return cls(
-            input_tokens=len(text.encode(errors="surrogatepass")) + around,
-            output_tokens=max_tokens,
+            input_tokens=arguments.input_tokens,
+            output_tokens=max_tokens * arguments.answers,
             model=model if isinstance(model, str) else None,
             max_cost=max_cost,
+            unbounded=arguments.unbounded,
         )
+
+    def known(self, usage: Usage | None) -> Usage | None:
+        """*usage* if it can hold all that is billed; what tools of the vendor's cost, none does."""
+        if usage is None or usage.nanousd is not None or SERVER_TOOLS not in self.unbounded:
+            return usage
+        return None

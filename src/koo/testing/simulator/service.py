@@ -183,7 +183,9 @@ class Service:
         now, key = self._terms.clock.time(), self._key(exchange.request)
         asker = Asker(asked.prompt, key, asked.model, now, exchange.request_id)
         sent = scenario.wire(asker)
-        if asked.streams and scenario.event is not None:
+        if asked.streams and scenario.events:
+            sent = scenario.stream(asker)
+        elif asked.streams and scenario.event is not None:
             events = self.dialect.events(self._reply(exchange, asked, None), asked)
             begun = events[: len(events) // 2]
             sent = b"".join((stream_head(), *begun, scenario.frame(asker)))

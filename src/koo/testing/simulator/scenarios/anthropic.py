@@ -6,11 +6,17 @@ import gzip
 import json
 from functools import partial
 
-from .form import Scenario, told
+from .form import Scenario, events_of, told
 
 INVALID = "invalid_request_error"
 RATE = "rate_limit_error"
 QUOTES = "[$prompt]"
+CACHED: dict[str, object] = {
+    "cache_read_input_tokens": 1000,
+    "cache_creation_input_tokens": 300,
+    "cache_creation": {"ephemeral_5m_input_tokens": 200, "ephemeral_1h_input_tokens": 100},
+    "output_tokens_details": {"thinking_tokens": 3},
+}
 
 
 def error(kind: str, message: str = "It failed.", code: str = "") -> str:
@@ -27,6 +33,28 @@ def answer(stop_reason: str, text: str = "Because.", **usage: object) -> str:
     used = {"input_tokens": 12, "output_tokens": 5, **usage}
     document = {"type": "message", "role": "assistant", "model": "$model", "content": content}
     return json.dumps({**document, "stop_reason": stop_reason, "usage": used})
+
+
+def spoken(**usage: object) -> str:
+    """A message as a stream, whose input is counted first and its output last."""
+    counted = {"input_tokens": 12, **usage, "output_tokens": 1}
+    thought = counted.pop("output_tokens_details", None)
+    begun = {"type": "message", "role": "assistant", "model": "$model", "content": []}
+    block = {"index": 0, "content_block": {"type": "text", "text": ""}}
+    ended = {"output_tokens": 5, "output_tokens_details": thought}
+    return events_of(
+        {"type": "message_start", "message": {**begun, "usage": counted}},
+        {"type": "content_block_start", **block},
+        *(_delta(text) for text in ("Beca", "use.")),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": ended},
+        {"type": "message_stop"},
+    )
+
+
+def _delta(text: str) -> dict[str, object]:
+    delta = {"type": "text_delta", "text": text}
+    return {"type": "content_block_delta", "index": 0, "delta": delta}
 
 
 case = partial(Scenario, "claude")
@@ -120,15 +148,5 @@ SCENARIOS = (
     case("refusal", 200, answer("refusal", "")),
     case("window-full", 200, answer("model_context_window_exceeded")),
     case("cut-off", 200, answer("max_tokens")),
-    case(
-        "cached",
-        200,
-        answer(
-            "end_turn",
-            cache_read_input_tokens=1000,
-            cache_creation_input_tokens=300,
-            cache_creation={"ephemeral_5m_input_tokens": 200, "ephemeral_1h_input_tokens": 100},
-            output_tokens_details={"thinking_tokens": 3},
-        ),
-    ),
+    case("cached", 200, answer("end_turn", "Because.", **CACHED), events=spoken(**CACHED)),
 )

@@ -6,7 +6,7 @@ import json
 from functools import partial
 
 from .form import Scenario, told
-from .openai import QUOTES, answer, error
+from .openai import QUOTES, answer, chunks, error
 
 INVALID = "invalid_request_error"
 FAST = "rate_limit_exceeded"
@@ -36,11 +36,9 @@ def broken_off() -> str:
     return json.dumps({"choices": [choice]})
 
 
-def billed(finish: str = "stop") -> str:
-    """An answer with its real charge in USD."""
-    document = json.loads(answer(finish))
-    usage = {"prompt_tokens": 10, "completion_tokens": 5, "cost": {"total_cost": 0.00512}}
-    return json.dumps({**document, "usage": usage})
+def using(usage: object) -> str:
+    """An answer with such a usage."""
+    return json.dumps({**json.loads(answer()), "usage": usage})
 
 
 groq = partial(Scenario, "groq")
@@ -58,6 +56,32 @@ KEY_LIMIT = {"limit_source": "openrouter_key_limit", "resets_at": "$moment"}
 GUARDRAIL = {"limit_source": "openrouter_guardrail_budget"}
 WORKSPACE = {"limit_source": "openrouter_workspace_budget"}
 LIMITED = {"headers": {"X-RateLimit-Limit": "50", "X-RateLimit-Reset": "$epoch_ms"}}
+COUNTED = {"prompt_tokens": 10, "completion_tokens": 5}
+BILLED = {**COUNTED, "cost": {"total_cost": 0.00512}}
+CHARGED = {**COUNTED, "cost": 0.00014, "is_byok": False}
+BYOK = {
+    **COUNTED,
+    "cost": 0.001,
+    "is_byok": True,
+    "cost_details": {"upstream_inference_cost": 0.02},
+}
+VLLM = {**COUNTED, "total_tokens": 15, "prompt_tokens_details": {"cached_tokens": 8}}
+PROCESSING = ": OPENROUTER PROCESSING\n\n"
+#: Groq's requests are those of a day, its tokens those of a minute.
+DAY_WINDOW = (
+    ("x-ratelimit-limit-requests", "14400"),
+    ("x-ratelimit-remaining-requests", "14370"),
+    ("x-ratelimit-reset-requests", "2m59.56s"),
+    ("x-ratelimit-limit-tokens", "18000"),
+    ("x-ratelimit-remaining-tokens", "17997"),
+    ("x-ratelimit-reset-tokens", "7.66s"),
+)
+DAY_SPENT = (
+    ("retry-after", "$seconds"),
+    ("x-ratelimit-limit-requests", "14400"),
+    ("x-ratelimit-remaining-requests", "0"),
+    ("x-ratelimit-reset-requests", "${seconds}s"),
+)
 POOR = "You exceeded your current quota: out of credits"
 
 SCENARIOS = (
@@ -71,6 +95,8 @@ SCENARIOS = (
     groq("rate-limit", 429, error("tokens", FAST), told(retry_after="$seconds"), 2),
     groq("rate-limit-words", 429, error("tokens", FAST, "Please try again in 7.66s.")),
     groq("requests-a-day", 429, error("requests", FAST, GROQ_DAY)),
+    groq("requests-a-day-header", 429, error("requests", FAST), DAY_SPENT, 6),
+    groq("day-window", 200, answer(), DAY_WINDOW, events=chunks()),
     groq("capacity", 498, error("capacity", "capacity_exceeded")),
     groq("gone", 499, error(None)),
     groq("server-error", 500, error("internal_server_error")),
@@ -100,6 +126,10 @@ SCENARIOS = (
     openrouter("no-credit-inside", 200, routed(402, "Insufficient credits"), event=""),
     openrouter("upstream-inside", 200, routed(502), event=""),
     openrouter("broken-off", 200, broken_off()),
+    openrouter("charged", 200, using(CHARGED), events=chunks(CHARGED)),
+    openrouter("own-key", 200, using(BYOK), events=chunks(BYOK)),
+    openrouter("processing", 200, using(CHARGED), events=chunks(CHARGED, PROCESSING)),
+    vllm("cached", 200, using(VLLM), events=chunks(VLLM)),
     vllm("bad-request", 400, error("BadRequestError", 400)),
     vllm("no-key", 401, json.dumps({"error": "Unauthorized"})),
     vllm("no-model", 404, error("NotFoundError", 404)),
@@ -127,7 +157,7 @@ SCENARIOS = (
     perplexity("bad-model", 400, error("invalid_model", 400)),
     perplexity("rate-limit", 429, error("too_many_requests", 429)),
     perplexity("server-error", 500, error("internal_server_error", 500)),
-    perplexity("billed", 200, billed()),
+    perplexity("billed", 200, using(BILLED), events=chunks(BILLED)),
     Scenario("deepseek", "no-balance", 402, error(None, None, "Insufficient Balance")),
     Scenario("deepseek", "busy", 503, error("service_unavailable_error")),
     Scenario("mistral", "rate-limit", 429, flat(object="error", type="rate_limited", code=1300)),

@@ -1,7 +1,8 @@
 """A scenario: what a vendor sends in one case, byte for byte.
 
     WHOLE   status line, headers, body, FIN
-    STREAM  200, the first half of a good stream, the body as one more event, FIN
+    STREAM  200, the first half of a good stream, the body as one more event, FIN; or, of a good
+            answer, its own events
     RAW     the bytes as they are, then FIN or RST
 
 In headers and bodies ``$prompt``, ``$key``, ``$model`` and ``$request_id`` are the request's.
@@ -51,6 +52,8 @@ class Scenario:
     raw: bytes = b""
     resets: bool = False
     """Whether RST ends it, instead of FIN."""
+    events: str = ""
+    """The same as a stream, if it is a good answer of its own."""
 
     def wire(self, asker: Asker) -> bytes:
         """All that goes over the connection when no stream was asked for."""
@@ -66,6 +69,12 @@ class Scenario:
         data = Template(self.body).substitute(_escaped(self._values(asker)))
         name = f"event: {self.event}\n" if self.event else ""
         return f"{name}data: {data}\n\n".encode()
+
+    def stream(self, asker: Asker) -> bytes:
+        """The answer as a stream."""
+        data = Template(self.events).substitute(_escaped(self._values(asker)))
+        told = {name: Template(text).substitute(self._values(asker)) for name, text in self.headers}
+        return stream_head(**self._name(asker), **told) + data.encode()
 
     def _name(self, asker: Asker) -> dict[str, str]:
         """The request's id, as the vendor tells it; Gemini and machines on the way tell none."""
@@ -100,9 +109,18 @@ def told(**headers: str) -> tuple[tuple[str, str], ...]:
     return tuple((name.replace("_", "-"), text) for name, text in headers.items())
 
 
-def stream_head() -> bytes:
+def stream_head(**more: str) -> bytes:
     """What a stream begins with."""
-    return _head(200, {"content-type": "text/event-stream", "connection": "close"})
+    return _head(200, {"content-type": "text/event-stream", "connection": "close", **more})
+
+
+def events_of(*documents: Mapping[str, object]) -> str:
+    """The events of a stream, each under the name of its type if it has one."""
+    return "".join(f"{_event_line(one)}data: {json.dumps(one)}\n\n" for one in documents)
+
+
+def _event_line(document: Mapping[str, object]) -> str:
+    return f"event: {document['type']}\n" if "type" in document else ""
 
 
 def _escaped(values: Mapping[str, str]) -> dict[str, str]:

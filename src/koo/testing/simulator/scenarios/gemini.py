@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from .form import Scenario
+from .form import Scenario, events_of
 
 RPC = "type.googleapis.com/google.rpc"
 QUOTES = "[$prompt]"
@@ -49,6 +49,14 @@ def answer(finish: str = "", text: str = "Because.", **more: object) -> str:
     }
     candidates = [{"content": content, "finishReason": finish, "index": 0}] if finish else []
     return json.dumps({"candidates": candidates, "usageMetadata": used, **more})
+
+
+def spoken() -> str:
+    """A generation as a stream, each of whose events counts."""
+    begun, ended = json.loads(answer("STOP", "Beca")), json.loads(answer("STOP", "use."))
+    del begun["candidates"][0]["finishReason"]
+    begun["usageMetadata"] |= {"candidatesTokenCount": 10}
+    return events_of(begun, ended)
 
 
 case = partial(Scenario, "gemini")
@@ -111,6 +119,8 @@ SCENARIOS = (
     case("spii", 200, answer("SPII", "")),
     case("model-armor", 200, answer("MODEL_ARMOR", "")),
     case("malformed", 200, answer("MALFORMED_RESPONSE", "")),
+    case("malformed-call", 200, answer("MALFORMED_FUNCTION_CALL", "")),
+    case("continuation", 200, answer("CONTINUATION")),
     case("cut-off", 200, answer("MAX_TOKENS")),
-    case("cached", 200, answer("STOP")),
+    case("cached", 200, answer("STOP"), events=spoken()),
 )

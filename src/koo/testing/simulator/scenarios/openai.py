@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from .form import Scenario, told
+from .form import Scenario, events_of, told
 
 INVALID = "invalid_request_error"
 NO_QUOTA = "insufficient_quota"
 FAST = "rate_limit_exceeded"
 QUOTES = "[$prompt]"
+USED = {
+    "prompt_tokens": 2000,
+    "completion_tokens": 50,
+    "prompt_tokens_details": {"cached_tokens": 1500},
+    "completion_tokens_details": {"reasoning_tokens": 30},
+}
 
 
 def error(kind: str | None, code: object = None, message: str = "It failed.") -> str:
@@ -24,14 +30,18 @@ def answer(
 ) -> str:
     """A completion that ended for *finish*, with cached and reasoning tokens in its usage."""
     message = {"role": "assistant", "content": content, "refusal": refusal}
-    used = {
-        "prompt_tokens": 2000,
-        "completion_tokens": 50,
-        "prompt_tokens_details": {"cached_tokens": 1500},
-        "completion_tokens_details": {"reasoning_tokens": 30},
-    }
     choice = {"index": 0, "message": message, "finish_reason": finish}
-    return json.dumps({"object": "chat.completion", "choices": [choice], "usage": used})
+    return json.dumps({"object": "chat.completion", "choices": [choice], "usage": USED})
+
+
+def chunks(usage: object = None, between: str = "") -> str:
+    """A completion as a stream, with *between* before each of its events."""
+    frame: dict[str, object] = {"object": "chat.completion.chunk"}
+    deltas = [{"index": 0, "delta": {"content": text}} for text in ("Beca", "use.")]
+    end = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    told = [{**frame, "choices": [choice]} for choice in (*deltas, end)]
+    told += [{**frame, "choices": [], "usage": usage or USED}]
+    return "".join(f"{between}{events_of(one)}" for one in told) + "data: [DONE]\n\n"
 
 
 case = partial(Scenario, "openai")
@@ -110,5 +120,5 @@ SCENARIOS = (
     case("refusal", 200, answer("stop", None, "I can't help with that.")),
     case("filtered", 200, answer("content_filter", "Beca")),
     case("cut-off", 200, answer("length")),
-    case("cached", 200, answer()),
+    case("cached", 200, answer(), events=chunks()),
 )

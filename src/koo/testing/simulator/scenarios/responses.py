@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from .form import Scenario
+from .form import Scenario, events_of
 from .openai import INVALID, NO_QUOTA, QUOTES, error
 
 USAGE = {
@@ -31,6 +31,12 @@ def response(status: str, content: object = TEXT, *, reason: str = "", code: str
         "usage": USAGE,
     }
     return json.dumps(document)
+
+
+def spoken() -> str:
+    """A response as a stream, whose last event holds all of it."""
+    whole = {"type": "response.completed", "response": json.loads(response("completed"))}
+    return events_of({"type": "response.output_text.delta", "delta": "Because."}, whole)
 
 
 def event(code: str, message: str = "It failed.") -> str:
@@ -68,5 +74,5 @@ SCENARIOS = (
     case("refusal", 200, response("completed", REFUSAL)),
     case("filtered", 200, response("incomplete", reason="content_filter")),
     case("cut-off", 200, response("incomplete", reason="max_output_tokens")),
-    case("cached", 200, response("completed")),
+    case("cached", 200, response("completed"), events=spoken()),
 )
