@@ -345,18 +345,20 @@ async def test_a_table_that_one_may_not_use_is_left_alone(database, driver, open
 
 
 @pytest.mark.parametrize(
-    ("number", "marks", "fate"),
+    ("number", "cluster", "marks", "fate"),
     [
-        ("ours", "ours", "COMMITTED"),
-        ("ours", "after a crash", "UNKNOWN"),
-        ("aborted", "ours", "ABSENT"),
-        ("aborted", "after a crash", "ABSENT"),
-        ("999999999999", "ours", "UNKNOWN"),
-        ("3", "ours", "UNKNOWN"),
+        ("ours", "ours", "ours", "COMMITTED"),
+        ("ours", "ours", "after a crash", "UNKNOWN"),
+        ("ours", "another", "ours", "UNKNOWN"),
+        ("aborted", "ours", "ours", "ABSENT"),
+        ("aborted", "ours", "after a crash", "ABSENT"),
+        ("aborted", "another", "ours", "UNKNOWN"),
+        ("999999999999", "ours", "ours", "UNKNOWN"),
+        ("3", "ours", "ours", "UNKNOWN"),
     ],
 )
 async def test_what_is_said_of_a_number_is_believed_only_if_nothing_has_crashed(
-    database, opened, number, marks, fate
+    database, opened, number, cluster, marks, fate
 ):
     from koo.database.commit.numbers import _BEFORE, _Trace
 
@@ -366,11 +368,12 @@ async def test_what_is_said_of_a_number_is_believed_only_if_nothing_has_crashed(
         numbers = {}
         for name in ("ours", "aborted"):
             async with plain.connect() as connection:
-                found, now = (await connection.execute(before)).one()
+                found, here, now = (await connection.execute(before)).one()
                 numbers[name] = found
                 await (connection.commit() if name == "ours" else connection.rollback())
         trace = _Trace(
             numbers.get(number, number),
+            here if cluster == "ours" else cluster,
             now if marks == "ours" else marks,
             Backend(0, 0.0, 0.0),
             FakeClock(),
