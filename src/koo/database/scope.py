@@ -28,10 +28,15 @@ __all__ = ["READONLY", "Fate", "Scope", "Trace", "Witness", "spelled"]
 READONLY: Final = "koo_readonly"
 
 # A savepoint's own ROLLBACK ends nothing.
-_ENDS: Final = re.compile(
-    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
-    r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b",
-    re.IGNORECASE | re.DOTALL,
+_END: Final = (
+    r"(?:\s|(?:--|#)[^\n]*\n|/\*.*?\*/)*"
+    r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b"
+)
+_ENDS: Final = re.compile(_END, re.IGNORECASE | re.DOTALL)
+# Between dollars END is a word of another language. What looks like an end and is in quotes is
+# taken for one.
+_ENDS_AMONG: Final = re.compile(
+    rf"\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|(?:^|;)(?P<end>{_END})", re.IGNORECASE | re.DOTALL
 )
 
 _READONLY_ON_POSTGRESQL: Final = "postgresql_readonly"
@@ -44,6 +49,10 @@ _NOTHING_TO_READ_IN: Final = (
 def spelled(isolation_level: str) -> str:
     """*isolation_level* as SQLAlchemy spells it, who takes it in any case and with underscores."""
     return isolation_level.replace("_", " ").upper()
+
+
+def _are_several(message: str) -> bool:
+    return ";" in message.rstrip("; \t\r\n")
 
 
 class Fate(Enum):
@@ -165,6 +174,21 @@ class Scope:
             self.only_reads = False
             return False
         self.commit_by(sender)
+        return True
+
+    def note_message(self, message: str, sender: object) -> bool:
+        """The same of a *message* that may be several statements.
+
+        Who ends a transaction among others has committed, whatever comes of the message: the
+        error of one says nothing of those before it.
+        """
+        several = _are_several(message)
+        self.wrote = self.wrote or several
+        if not (several and any(found["end"] for found in _ENDS_AMONG.finditer(message))):
+            return self.note_question(message, sender)
+        self.only_reads = False
+        self.commit_by(sender)
+        self.committed = True
         return True
 
     def note_answer(self, statement: str) -> None:
