@@ -8,10 +8,10 @@ from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from koo.database import Kind, judge
-from koo.database.hosts import vanishing
+from koo.database.hosts import holding, vanishing
 from koo.errors import CommitOutcomeUnknown
 from koo.resilience import RetryConfig
-from koo.testing import FaultProxy, LinkFault, Phase
+from koo.testing import Action, FaultProxy, LinkFault, Phase
 
 from ..servers import Pgbouncer
 
@@ -214,6 +214,62 @@ async def test_a_function_s_commit_lost_on_the_way_to_the_pooler_is_found_out(
         proxy.strike(LinkFault.RESET, Phase.COMMIT_REPLY)
         await manager.transact(_save_a_penny)
         assert await run(manager, "SELECT count(*) FROM pennies") == 1
+
+
+def orphaning(proxy):
+    """Take the client of the next COMMIT away, and leave the pooler alone with its transaction."""
+
+    def hook(chunk):
+        if Phase.COMMIT_REQUEST not in chunk.phases:
+            return Action.PASS
+        proxy.hook = None
+        return Action.ORPHAN
+
+    return hook
+
+
+async def test_a_transaction_that_was_left_open_at_the_pooler_is_ended(
+    bouncer, driver, opened, postgres
+):
+    """Its lock would hold up the repetition for as long as the pooler does not notice."""
+    async with (
+        FaultProxy("127.0.0.1", bouncer.port) as proxy,
+        opened(bouncer.url(driver, port=proxy.port)) as manager,
+    ):
+        await manager.transact(_create_pennies)
+        await manager.transact(_save_a_penny)
+        proxy.hook, runs = orphaning(proxy), []
+
+        async def earn(session):
+            runs.append(1)
+            await session.execute(text("UPDATE pennies SET n = n + 1"))
+
+        await manager.transact(earn, max_retries=1)
+        assert len(runs) == 2
+        assert await run(manager, "SELECT n FROM pennies") == 2
+
+
+LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+
+
+async def test_a_transaction_holds_a_lock_as_long_as_it_lasts(bounced, postgres, driver, opened):
+    async with (
+        opened(postgres.url(driver)) as straight,
+        bounced() as manager,
+        bounced() as other,
+    ):
+        for _ in range(3):
+            async with manager.session_scope() as session:
+                await session.execute(text("SELECT 2"))
+                assert await run(other, LOCKS) == 2
+                assert await run(straight, LOCKS) == 1
+        assert await run(straight, LOCKS) == 0
+
+
+async def test_a_server_without_such_locks_is_used_without(bounced, driver, monkeypatch):
+    monkeypatch.setattr(holding, "_LOCK", "SELECT no_such_function({})")
+    async with bounced() as manager:
+        assert await run(manager, LOCKS) == 0
 
 
 async def _create_pennies(session):

@@ -17,6 +17,8 @@ from koo.database.pool import HOLDING, PoolCounts, Terms
 from koo.database.scope import Fate, Scope
 from koo.testing import FakeClock, running_clock
 
+STRAIGHT = Backend(0, 1, "us", 0.0, 0.0)
+
 
 class Nobody:
     async def ready(self):
@@ -97,7 +99,7 @@ async def test_another_error_about_a_number_is_no_answer():
         async def execute(self, *_):
             raise exc.OperationalError(None, None, OSError("reset"))
 
-    trace = numbers._Trace("1", "marks", Backend(1, 0.0, 0.0), FakeClock())
+    trace = numbers._Trace("1", "cluster", "marks", STRAIGHT, FakeClock())
     with pytest.raises(exc.OperationalError):
         await trace.judge(Refusing())
 
@@ -144,7 +146,7 @@ HOUR = 3600.0
 def lost():
     """The trace of a transaction whose COMMIT was lost just now, and its clock."""
     clock = FakeClock()
-    return _Trace(Tokens(clock, "mark"), new_token(clock), Backend(1, 0.0, 0.0)), clock
+    return _Trace(Tokens(clock, "mark"), new_token(clock), STRAIGHT), clock
 
 
 async def test_a_fence_that_is_there_says_that_it_has_not_committed_and_its_backend_is_ended():

@@ -10,8 +10,9 @@
       COMMITTED                  ABSENT: a COMMIT that comes late dies of it
 
 The fence waits for a transaction that is just committing. One that is still open holds its
-locks until its server notices that nobody is there, so its backend is ended. The fence goes
-with its COMMIT in one message, as the token did: nothing of it can be left open.
+locks until its server notices that nobody is there, so its backend is ended: the one that greeted
+us, or through a pooler the one that holds our lock. The fence goes with its COMMIT in one message,
+as the token did: nothing of it can be left open.
 """
 
 from __future__ import annotations
@@ -43,38 +44,56 @@ _LOOK: Final = text(
     " FROM koo.commit_tokens WHERE token = CAST(:token AS uuid)"
 )
 # A role that was logged in with SET ROLE may not end what belongs to the one that has logged in.
+# Whether that one may end what belongs to another, PostgreSQL decides.
 _AS_OURSELVES: Final = text("SET LOCAL ROLE NONE")
 # A number may belong to somebody else by now, or on the server that answers after a failover.
 # Nobody else there is as old as our backend and has a transaction as old as ours.
 _END: Final = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE pid = :pid AND usename = session_user"
+    " WHERE pid = :pid AND usename IN (session_user, :user)"
     " AND clock_timestamp() - xact_start > make_interval(secs => CAST(:sent AS double precision))"
     " AND abs(extract(epoch FROM clock_timestamp() - backend_start)"
     " - CAST(:lived AS double precision)) < 10"
+)
+_END_HOLDER: Final = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_locks"
+    " WHERE locktype = 'advisory' AND objsubid = 1"
+    " AND CAST(classid AS bigint) << 32 | CAST(objid AS bigint) = CAST(:lock AS bigint)"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The server's process *pid*, which had *lived* for some seconds when COMMIT was *sent*."""
+    """The server's process that has a transaction: the one that holds *lock*.
 
+    Without a lock (0) it is *pid*, which had *lived* for some seconds as *user*'s when COMMIT was
+    *sent*.
+    """
+
+    lock: int
     pid: int
+    user: str
     lived: float
     sent: float
 
     @classmethod
     def of(cls, driver: Any, clock: Clock) -> Self:  # noqa: ANN401 - each driver's own
         """That of a *driver*'s connection, which is about to send COMMIT."""
-        return cls(driver.backend_pid, driver.age, clock.monotonic())
+        return cls(driver.lock_held, driver.backend_pid, driver.user, driver.age, clock.monotonic())
 
     async def end(self, connection: AsyncConnection, clock: Clock) -> None:
         """End it, if it is still there and its transaction open; asked on *connection*."""
-        sent = clock.monotonic() - self.sent
-        known = {"pid": self.pid, "sent": sent, "lived": self.lived + sent}
         with suppress(DBAPIError):
             await connection.execute(_AS_OURSELVES)
-            await connection.execute(_END, known)
+            if self.lock:
+                await connection.execute(_END_HOLDER, {"lock": self.lock})
+            else:
+                await connection.execute(_END, self._known(clock))
+
+    def _known(self, clock: Clock) -> dict[str, object]:
+        sent = clock.monotonic() - self.sent
+        return {"pid": self.pid, "user": self.user, "sent": sent, "lived": self.lived + sent}
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,12 @@ class PromptConnection(asyncpg.Connection):
     """A connection that never waits for the server in order to close.
 
     What *opening* returns is said together with a BEGIN, *riding* together with the next COMMIT.
-    One that *is_pinned* has one backend for all its life.
+    One that *is_pinned* has one backend for all its life; of another each transaction holds the
+    advisory lock of the number *lock_held*, 0 without one.
     """
 
     is_pinned = True
+    lock_held = 0
     opening = staticmethod(str)
     riding = ""
 
@@ -52,6 +54,11 @@ class PromptConnection(asyncpg.Connection):
     def backend_pid(self) -> int:
         """The number of the server's process, also when the connection is closed; 0 if unknown."""
         return self._pid if self.is_pinned else 0
+
+    @property
+    def user(self) -> str:
+        """Who has logged in."""
+        return str(self._params.user)  # type: ignore[attr-defined] # asyncpg's own
 
     @property
     def is_unfinished(self) -> bool:

@@ -37,18 +37,20 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
     """A connection whose waits end as soon as they are cancelled, together with it.
 
     What *opening* returns is said together with a BEGIN, *riding* together with the next COMMIT.
-    No wait takes longer than *limit* seconds.
+    No wait takes longer than *limit* seconds. Of one that is not pinned each transaction holds the
+    advisory lock of the number *lock_held*, 0 without one. *user* has logged in.
     """
 
     opening = staticmethod(str)
     riding = ""
+    lock_held = 0
     limit: float | None = None
     is_torn_off = False
 
     def __init__(self, pgconn: PGconn, *args: Any) -> None:  # noqa: ANN401
         super().__init__(pgconn, *args)
         # Kept, because one that is closed forgets it.
-        self._pid = pgconn.backend_pid
+        self._pid, self.user = pgconn.backend_pid, pgconn.user.decode()
         self._born = asyncio.get_running_loop().time()
 
     def __del__(self, *terms: Any) -> None:  # noqa: ANN401

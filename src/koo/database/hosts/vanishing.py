@@ -27,7 +27,7 @@ from sqlalchemy.util import await_
 from ..drivers import name_of
 from ..theirs import Theirs
 
-__all__ = ["watch_for_vanished_clients"]
+__all__ = ["said_alone", "watch_for_vanished_clients"]
 
 _CHECK: Final = ("client_connection_check_interval", "1000")
 _ALWAYS: Final = {
@@ -70,8 +70,8 @@ def _on_postgresql(idle: float) -> Callable[[Any], Coroutine[Any, Any, None]]:
 
     async def say(theirs: Theirs) -> None:
         if theirs.is_pinned:
-            await _set_by(theirs, for_life)
-        elif await _set_by(theirs, for_now):
+            await said_alone(theirs, for_life)
+        elif await said_alone(theirs, for_now):
             # It may be set, so that a BEGIN does not fail of it.
             theirs.opening = _with_check(theirs.opening)
 
@@ -91,8 +91,8 @@ def _with_check(opening: Callable[[], str]) -> Callable[[], str]:
     return lambda: check + opening()
 
 
-async def _set_by(theirs: Theirs, statement: str) -> int:
-    """How many settings *statement* has set."""
+async def said_alone(theirs: Theirs, statement: str) -> int:
+    """Say *statement* to PostgreSQL outside of a transaction; how many rows it returns."""
     if name_of(theirs) == "asyncpg":
         return int((await theirs.execute(statement)).split()[-1])
     await theirs.set_autocommit(True)
