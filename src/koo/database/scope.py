@@ -28,15 +28,10 @@ __all__ = ["READONLY", "Fate", "Scope", "Trace", "Witness", "spelled"]
 READONLY: Final = "koo_readonly"
 
 # A savepoint's own ROLLBACK ends nothing.
-_END: Final = (
-    r"(?:\s|(?:--|#)[^\n]*\n|/\*.*?\*/)*"
-    r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b"
-)
-_ENDS: Final = re.compile(_END, re.IGNORECASE | re.DOTALL)
-# Between dollars END is a word of another language. What looks like an end and is in quotes is
-# taken for one.
-_ENDS_AMONG: Final = re.compile(
-    rf"\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|(?:^|;)(?P<end>{_END})", re.IGNORECASE | re.DOTALL
+_ENDS: Final = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+    r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b",
+    re.IGNORECASE | re.DOTALL,
 )
 
 _READONLY_ON_POSTGRESQL: Final = "postgresql_readonly"
@@ -44,6 +39,14 @@ _UNLOCKING: Final = {"SET", "PRA"}
 _NOTHING_TO_READ_IN: Final = (
     "database: with AUTOCOMMIT there is no transaction to be read-only; leave one of them out"
 )
+
+# Between dollars END is a word of another language. What looks like an end and is in quotes is
+# taken for one.
+_ENDS_AMONG: Final = re.compile(
+    rf"\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|(?:^|;)(?P<end>{_ENDS.pattern})",
+    re.IGNORECASE | re.DOTALL,
+)
+_LOCKS: Final = re.compile(r"\s*SET\b.*read(?:\s+|_)only\b", re.IGNORECASE | re.DOTALL)
 
 
 def spelled(isolation_level: str) -> str:
@@ -99,6 +102,7 @@ class Scope:
     *witness* is asked if a COMMIT is lost. *wrote*: something else than SELECT was said.
     *sender* is the driver's connection by which COMMIT is on its way. *is_absent*: it was
     found out that nothing was committed, nor will be. *conflicted*: another was in the way.
+    *is_locked*: perhaps it may not write any more what it has written before it said so.
     *is_late*: its time is over, and no COMMIT may be sent any more.
     *answered* is made by who leaves while COMMIT is on its way by *sender*, and set at its end.
     """
@@ -121,6 +125,7 @@ class Scope:
     sender: object = None
     is_absent: bool = False
     conflicted: bool = False
+    is_locked: bool = False
     is_late: bool = False
     answered: asyncio.Event | None = None
 
@@ -162,11 +167,14 @@ class Scope:
         self.autocommits = level is not None and spelled(level) == "AUTOCOMMIT"
         # What the scope has wished for its user may have taken back.
         wished = self.readonly and options.get(READONLY)
-        self.only_reads = bool(wished and options.get(_READONLY_ON_POSTGRESQL))
+        is_locked = bool(options.get(_READONLY_ON_POSTGRESQL))
+        self.only_reads = bool(wished and is_locked)
+        self.is_locked = self.is_locked or is_locked
 
     def note_question(self, statement: str, sender: object) -> bool:
         """*statement* goes out by *sender*; whether that is a COMMIT in so many words."""
         self.committing = self.may_commit
+        self.is_locked = self.is_locked or _LOCKS.match(statement) is not None
         if _ENDS.match(statement) is None:
             return False
         if self.only_reads:
@@ -182,9 +190,10 @@ class Scope:
         Who ends a transaction among others has committed, whatever comes of the message: the
         error of one says nothing of those before it.
         """
-        several = _are_several(message)
-        self.wrote = self.wrote or several
-        if not (several and any(found["end"] for found in _ENDS_AMONG.finditer(message))):
+        if not _are_several(message):
+            return self.note_question(message, sender)
+        self.wrote = self.is_locked = True
+        if not any(found["end"] for found in _ENDS_AMONG.finditer(message)):
             return self.note_question(message, sender)
         self.only_reads = False
         self.commit_by(sender)

@@ -363,7 +363,7 @@ async def test_what_is_said_of_a_number_is_believed_only_if_nothing_has_crashed(
     from koo.database.commit.numbers import _BEFORE, _Trace
 
     async with database("asyncpg") as (_, administrator):
-        before = text(_BEFORE.replace("_if_assigned", ""))
+        before = text(_BEFORE.format("pg_current_xact_id()"))
         plain = administrator.execution_options(isolation_level="READ COMMITTED")
         numbers = {}
         for name in ("ours", "aborted"):

@@ -115,7 +115,7 @@ async def test_what_a_message_without_an_end_did_is_repeated(url_to):
         ("DO $body$ BEGIN PERFORM 1; END $body$; END", True),
         ("SAVEPOINT a; ROLLBACK TO a; SELECT 1", False),
         ("INSERT INTO t VALUES (1); ROLLBACK", True),
-        ("# so\nCOMMIT; SELECT 1", True),
+        ("-- so\nCOMMIT; SELECT 1", True),
         ("SELECT 1;", False),
         ("INSERT INTO ends VALUES (1); INSERT INTO commits VALUES (1)", False),
     ],

@@ -1,6 +1,6 @@
 """PostgreSQL where no table may be made: a transaction is known by its number.
 
-    pg_current_xact_id_if_assigned() --one round trip before COMMIT--> number, marks of the server
+    pg_current_xact_id...() --one round trip before COMMIT--> number, marks of the server
                        |
                lost, a fresh connection: pg_xact_status(number)
                        |
@@ -40,7 +40,13 @@ _MARKS: Final = (
     " substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))"
 )
 _CLUSTER: Final = "(SELECT CAST(system_identifier AS text) FROM pg_control_system())"
-_BEFORE: Final = f"SELECT CAST(pg_current_xact_id_if_assigned() AS text), {_CLUSTER}, {_MARKS}"
+_IF_ANY: Final = "pg_current_xact_id_if_assigned()"
+# What has written elsewhere, in a foreign table, has none of itself.
+_GIVEN: Final = (
+    "CASE WHEN current_setting('transaction_read_only') = 'off' THEN pg_current_xact_id()"
+    f" ELSE {_IF_ANY} END"
+)
+_BEFORE: Final = f"SELECT CAST({{}} AS text), {_CLUSTER}, {_MARKS}"
 _AFTER: Final = text(
     f"SELECT pg_xact_status(CAST(CAST(:number AS text) AS xid8)), {_CLUSTER}, {_MARKS}"
 )
@@ -54,10 +60,10 @@ class Numbers:
 
     clock: Clock
 
-    def attend(self, connection: PoolProxiedConnection, _: Scope) -> _Trace | _Nothing:
+    def attend(self, connection: PoolProxiedConnection, scope: Scope) -> _Trace | _Nothing:
         """Ask *connection* for its transaction's number; without one, nothing was written."""
         cursor = connection.cursor()
-        cursor.execute(_BEFORE)
+        cursor.execute(_BEFORE.format(_GIVEN if scope.wrote else _IF_ANY))
         number, cluster, marks = cursor.fetchone()  # type: ignore[misc] # it is one row
         cursor.close()
         if number is None:

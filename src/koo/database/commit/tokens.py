@@ -1,6 +1,6 @@
 """PostgreSQL: a token rides in with the COMMIT, in one message, and costs no round trip.
 
-    SELECT koo.commit_token('...'); COMMIT ------> one row, if the transaction has written
+    SELECT koo.commit_token('...'); COMMIT ------> one row, if the transaction has a number
                        |
                lost, a fresh connection: INSERT the same token, as a fence; COMMIT
                        |
@@ -13,6 +13,10 @@ The fence waits for a transaction that is just committing. One that is still ope
 locks until its server notices that nobody is there, so its backend is ended: the one that greeted
 us, or through a pooler the one that holds our lock. The fence goes with its COMMIT in one message,
 as the token did: nothing of it can be left open.
+
+What has written here has a number. What has written elsewhere (a foreign table, a NOTIFY) has
+none, so that it is given one if anything was said that does not only read. A transaction that has
+a number and may not write any more can leave no token: nobody will know.
 """
 
 from __future__ import annotations
@@ -36,6 +40,17 @@ __all__ = ["WRITE", "Backend", "Tokens"]
 #: had committed before is there as well. A COMMIT that was cancelled while it waited is not.
 WRITE: Final = text("SELECT pg_logical_emit_message(true, 'koo', 'a COMMIT was lost')")
 
+_RIDE: Final = "SELECT koo.commit_token('{}');"
+# The condition comes before what is selected. A transaction that may not write has not written.
+_RIDE_WITH_NUMBER: Final = (
+    "SELECT koo.commit_token('{}') WHERE CASE"
+    " WHEN current_setting('transaction_read_only') = 'off' THEN pg_current_xact_id() IS NOT NULL"
+    " ELSE true END;"
+)
+_CAN_LEAVE_NOTHING: Final = (
+    "SELECT current_setting('transaction_read_only') = 'on'"
+    " AND pg_current_xact_id_if_assigned() IS NOT NULL"
+)
 _FENCE: Final = (
     "INSERT INTO koo.commit_tokens (token, fenced) VALUES ('{}', true) ON CONFLICT DO NOTHING;"
 )
@@ -103,10 +118,12 @@ class Tokens:
     clock: Clock
     mark: str
 
-    def attend(self, connection: PoolProxiedConnection, _: Scope) -> _Trace:
-        """Let a token ride with the next COMMIT of *connection*."""
+    def attend(self, connection: PoolProxiedConnection, scope: Scope) -> _Trace | None:
+        """Let a token ride with the next COMMIT of *connection*, if it can."""
+        if scope.is_locked and _can_leave_nothing(connection):
+            return None
         token, driver = new_token(self.clock), cast("Any", connection.driver_connection)
-        driver.riding = f"SELECT koo.commit_token('{token}');"
+        driver.riding = (_RIDE_WITH_NUMBER if scope.wrote else _RIDE).format(token)
         return _Trace(self, token, Backend.of(driver, self.clock))
 
 
@@ -126,3 +143,11 @@ class _Trace:
         if fate is Fate.ABSENT:
             await self.backend.end(connection, clock)
         return fate
+
+
+def _can_leave_nothing(connection: PoolProxiedConnection) -> bool:
+    cursor = connection.cursor()
+    cursor.execute(_CAN_LEAVE_NOTHING)
+    (found,) = cursor.fetchone()  # type: ignore[misc] # it is one row
+    cursor.close()
+    return bool(found)
