@@ -63,7 +63,7 @@ class Fate(Enum):
 
     COMMITTED = "committed"
     ABSENT = "not committed, and it never will be"
-    FORGOTTEN = "unknown, because what the database remembered was deleted"
+    FORGOTTEN = "unknown, because what the database remembered was deleted, or may not be asked for"
     UNKNOWN = "unknown"
 
 
