@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 from asyncpg.connect_utils import _cancel  # type: ignore[attr-defined] # untyped, private
+from asyncpg.protocol import BUILTIN_TYPE_NAME_MAP
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 
 from ..theirs import Theirs
@@ -103,21 +104,27 @@ class PromptConnection(asyncpg.Connection):
             raise asyncpg.InFailedSQLTransactionError(SWALLOWED)
         return said
 
-    async def set_type_codec(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    async def set_type_codec(
+        self,
+        typename: str,
+        *,
+        schema: str = "public",
+        **codec: Any,  # noqa: ANN401
+    ) -> None:
         """As asyncpg does it, with one backend for all that it asks.
 
         Its errors are such as SQLAlchemy knows: with a new connection it does this first, where it
         translates none.
         """
         try:
-            async with self._one_backend():
-                await super().set_type_codec(*args, **kwargs)
+            async with self._one_backend(typename, schema):
+                await super().set_type_codec(typename, schema=schema, **codec)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             words = "connection is closed" if self.is_closed() else str(error)
             named = AsyncAdapt_asyncpg_dbapi.InterfaceError(words)  # type: ignore[no-untyped-call]
             raise named from error
 
-    def _one_backend(self) -> AbstractAsyncContextManager[Any]:
+    def _one_backend(self, _typename: str, _schema: str) -> AbstractAsyncContextManager[Any]:
         return nullcontext()
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ARG002
@@ -157,8 +164,10 @@ class UnpinnedConnection(PromptConnection):
             raise NeverSent(_NO_AUTOCOMMIT)
         return await super().prepare(query, **{**terms, "name": ""})
 
-    def _one_backend(self) -> AbstractAsyncContextManager[Any]:
-        return self.transaction()
+    def _one_backend(self, typename: str, schema: str) -> AbstractAsyncContextManager[Any]:
+        # Which type that is asyncpg knows by heart, and asks nothing.
+        is_known = schema == "pg_catalog" and typename.lower() in BUILTIN_TYPE_NAME_MAP
+        return nullcontext() if is_known else self.transaction()
 
 
 def arguments(_limit: float) -> dict[str, Any]:
