@@ -249,6 +249,49 @@ async def test_a_transaction_that_was_left_open_at_the_pooler_is_ended(
         assert await run(manager, "SELECT n FROM pennies") == 2
 
 
+async def test_a_fence_that_is_lost_leaves_nothing_open_at_the_pooler(
+    bouncer, driver, opened, postgres
+):
+    """Each would take a backend from all others, for as long as the pooler does not notice."""
+    left = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+    async with (
+        FaultProxy("127.0.0.1", bouncer.port) as proxy,
+        opened(bouncer.url(driver, port=proxy.port)) as manager,
+        opened(postgres.url(driver)) as straight,
+    ):
+        await manager.transact(_create_pennies)
+        fences = []
+
+        def hook(chunk):
+            is_fence = b"a COMMIT was lost" in chunk.payload
+            if is_fence:
+                fences.append(chunk)
+            lost = is_fence and len(fences) <= 3
+            return Action.ORPHAN if lost or is_first_commit(chunk) else Action.PASS
+
+        is_first_commit = once(lambda chunk: Phase.COMMIT_REQUEST in chunk.phases)
+        proxy.hook = hook
+        await manager.transact(_save_a_penny)
+        assert len(fences) == 4
+        assert await run(straight, "SELECT n FROM pennies") == 1
+        async with asyncio.timeout(20):
+            while await run(straight, left):
+                await asyncio.sleep(0.02)
+
+
+def once(is_met):
+    """Whether *is_met*, for the first time."""
+    met = []
+
+    def found(chunk):
+        if met or not is_met(chunk):
+            return False
+        met.append(chunk)
+        return True
+
+    return found
+
+
 LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
 
 

@@ -5,11 +5,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import exc, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.database.commit.ledger import SOME
 from koo.database.commit.numbers import Numbers
 from koo.database.commit.tokens import Backend, Tokens
+from koo.database.drivers import driver as driver_of
 from koo.resilience import SYSTEM_CLOCK, RetryBudget, SchemaChanged
 from koo.testing import Action, Direction, FakeClock, FaultProxy, Phase
 
@@ -378,5 +380,8 @@ async def test_what_is_said_of_a_number_is_believed_only_if_nothing_has_crashed(
             Backend(0, 0, "nobody", 0.0, 0.0),
             FakeClock(),
         )
-        async with administrator.connect() as connection:
+        terms = driver_of("asyncpg").arguments(5.0)
+        asker = create_async_engine(administrator.url, connect_args=terms)
+        async with asker.connect() as connection:
             assert (await trace.judge(connection)).name == fate
+        await asker.dispose()

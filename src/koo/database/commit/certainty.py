@@ -34,7 +34,7 @@ from ..drivers import abort
 from ..pool import Terms
 from ..scope import Fate, Scope, Trace
 from ..theirs import Theirs
-from ..verdicts import error_code, proves_rollback
+from ..verdicts import as_database_error, error_code, proves_rollback
 from .choosing import Connect, Witnesses
 
 __all__ = ["Certainty", "Resolver", "translated"]
@@ -90,9 +90,9 @@ class Resolver:
 async def _said_by(trace: Trace, connection: AsyncConnection) -> Fate | None:
     try:
         return await trace.judge(connection)
-    except DBAPIError as error:
+    except Exception as error:
         # Asked again, it would say the same until the time is over.
-        if _is_gone(error):
+        if _is_gone(error if isinstance(error, DBAPIError) else as_database_error(error)):
             return Fate.FORGOTTEN
         raise
 

@@ -31,7 +31,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from ...resilience import Clock
 from ..scope import Fate, Scope
 from ..verdicts import error_code
-from .tokens import WRITE, Backend
+from .tokens import WRITE, Backend, say_alone
 
 __all__ = ["Numbers"]
 
@@ -98,8 +98,8 @@ class _Trace:
             case "aborted" if there[0] == self.cluster:
                 return Fate.ABSENT
             case "committed" if nothing_has_crashed:
-                await connection.execute(WRITE)
-                await connection.commit()
+                await connection.rollback()
+                await say_alone(connection, WRITE)
                 return Fate.COMMITTED
             case "in progress" if nothing_has_crashed:
                 await self.backend.end(connection, self.clock)

@@ -2,7 +2,7 @@
 
     SELECT koo.commit_token('...'); COMMIT ------> one row, if the transaction has a number
                        |
-               lost, a fresh connection: INSERT the same token, as a fence; COMMIT
+               lost, a fresh connection: INSERT the same token, as a fence
                        |
                is it the fence that is there?
                        |
@@ -11,8 +11,8 @@
 
 The fence waits for a transaction that is just committing. One that is still open holds its
 locks until its server notices that nobody is there, so its backend is ended: the one that greeted
-us, or through a pooler the one that holds our lock. The fence goes with its COMMIT in one message,
-as the token did: nothing of it can be left open.
+us, or through a pooler the one that holds our lock. The fence is one message, and a transaction by
+itself: nothing of it can be left open, at the server or at a pooler.
 
 What has written here has a number. What has written elsewhere (a foreign table, a NOTIFY) has
 none, so that it is given one if anything was said that does not only read. A transaction that has
@@ -34,11 +34,11 @@ from ...resilience import Clock
 from ..scope import Fate, Scope
 from .fence import fate_by, new_token
 
-__all__ = ["WRITE", "Backend", "Tokens"]
+__all__ = ["WRITE", "Backend", "Tokens", "say_alone"]
 
 #: Whose COMMIT waits for the synchronous standbys, as one that has written nothing does not: what
 #: had committed before is there as well. A COMMIT that was cancelled while it waited is not.
-WRITE: Final = text("SELECT pg_logical_emit_message(true, 'koo', 'a COMMIT was lost')")
+WRITE: Final = "SELECT pg_logical_emit_message(true, 'koo', 'a COMMIT was lost');"
 
 _RIDE: Final = "SELECT koo.commit_token('{}');"
 # The condition comes before what is selected. A transaction that may not write has not written.
@@ -135,14 +135,20 @@ class _Trace:
 
     async def judge(self, connection: AsyncConnection) -> Fate | None:
         clock = self.how.clock
-        await connection.execute(WRITE)
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-        driver.riding = _FENCE.format(self.token)
-        await connection.commit()
+        await say_alone(connection, WRITE + _FENCE.format(self.token))
         fate = await fate_by(connection, _LOOK, self.token, mark=self.how.mark, clock=clock)
         if fate is Fate.ABSENT:
             await self.backend.end(connection, clock)
         return fate
+
+
+async def say_alone(connection: AsyncConnection, statements: str) -> None:
+    """Say *statements* on *connection* as one message and a transaction by itself.
+
+    Raises what the driver raises.
+    """
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    await driver.say_alone(statements)
 
 
 def _can_leave_nothing(connection: PoolProxiedConnection) -> bool:

@@ -87,6 +87,10 @@ class PromptConnection(asyncpg.Connection):
             query += self.opening()
         return super().execute(query, *args, timeout=timeout)
 
+    async def say_alone(self, statements: str) -> int:
+        """Say *statements* as one message and a transaction by itself; how many rows there are."""
+        return int((await self.execute(statements)).split()[-1])
+
     async def _commit(self, query: str, timeout: float | None) -> str:
         riding, self.riding = self.riding, ""
         try:

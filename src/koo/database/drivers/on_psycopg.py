@@ -90,6 +90,16 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
         """Whether it has one backend for all its life: on a pooler's terms it has not."""
         return self.prepare_threshold is not None
 
+    async def say_alone(self, statements: str) -> int:
+        """Say *statements* as one message and a transaction by itself; how many rows there are."""
+        await self.set_autocommit(True)
+        try:
+            return (await self.execute(statements.encode())).rowcount
+        finally:
+            # What was cut off is closed, and to say more would hide what has cut it off.
+            if not self.closed:
+                await self.set_autocommit(False)
+
     async def wait(
         self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = _NOT_GIVEN
     ) -> RV:

@@ -23,7 +23,6 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.util import await_
 
 from ..theirs import Theirs
-from .vanishing import said_alone
 
 __all__ = ["hold_locks_behind_poolers"]
 
@@ -47,7 +46,7 @@ def _hold(connection: Theirs, _record: object) -> None:
     lock = _LOCK.format(number)
     # A fork may have no such lock; it is taken once, so that a BEGIN does not fail of it.
     with suppress(Exception):
-        await_(said_alone(theirs, lock))
+        await_(theirs.say_alone(lock))
         theirs.lock_held, theirs.opening = number, _with(lock, theirs.opening)
 
 
