@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import struct
 
 import pytest
 from sqlalchemy import exc, text
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.integration
 
 ONCE = RetryConfig(max_retries=0)
 BACKEND = "SELECT pg_backend_pid()"
+CANCEL = struct.pack("!ii", 16, 80877102)
 
 
 @pytest.fixture(scope="session")
@@ -182,6 +184,22 @@ async def test_the_server_stops_for_a_caller_who_is_cancelled_without_a_deadline
             calling.cancel()
             while await run(look, active):
                 await asyncio.sleep(0.02)
+
+
+async def test_no_request_to_cancel_is_sent_to_a_pooler(bouncer, driver, opened):
+    """It comes too late, and PgBouncer 1.18 dies of one whose sender leaves early."""
+    async with (
+        FaultProxy("127.0.0.1", bouncer.port) as proxy,
+        opened(bouncer.url(driver, port=proxy.port), timeout=1, attempt_timeout=1) as manager,
+    ):
+        await run(manager, "SELECT 2")
+        said = []
+        proxy.hook = lambda chunk: said.append(chunk.payload) or Action.PASS
+        with pytest.raises(TimeoutError):
+            await manager.transact(lambda session: session.execute(text("SELECT pg_sleep(60)")))
+        await manager.close()
+        assert any(b"pg_sleep" in payload for payload in said)
+        assert not any(payload.startswith(CANCEL) for payload in said)
 
 
 async def test_a_server_that_cannot_look_for_its_client_is_used_without(
