@@ -6,6 +6,7 @@ from lab.rows import Row
 from pools.place import Effort
 
 from .cost import cost, round_trips
+from .lost import lost_commits
 from .outcome import hot_row, swallowed
 
 __all__ = ["ROWS"]
@@ -13,6 +14,7 @@ __all__ = ["ROWS"]
 ROWS: Mapping[str, Row[Effort]] = {
     "token-cost": cost,
     "token-round-trips": round_trips,
+    "lost": lost_commits,
     "swallowed": swallowed,
     "hot-row": hot_row,
 }

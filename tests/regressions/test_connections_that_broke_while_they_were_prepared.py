@@ -17,7 +17,8 @@ from koo.testing import Action, FaultProxy
 
 pytestmark = pytest.mark.integration
 
-CODEC = {"schema": "pg_catalog", "encoder": str, "decoder": str}
+CODEC = {"encoder": str, "decoder": str}
+MOOD = "DROP TYPE IF EXISTS mood; CREATE TYPE mood AS ENUM ('good')"
 
 
 @contextlib.asynccontextmanager
@@ -26,6 +27,7 @@ async def connected(server):
         url = server.url("", port=proxy.port)
         connection = await asyncpg.connect(url, connection_class=UnpinnedConnection)
         try:
+            await connection.execute(MOOD)
             yield connection, proxy
         finally:
             connection.terminate()
@@ -35,7 +37,7 @@ async def test_it_is_the_databases_and_repeated(server):
     async with connected(server) as (connection, proxy):
         proxy.hook = lambda _: Action.CUT
         with pytest.raises(Theirs.InterfaceError, match="connection is closed") as caught:
-            await connection.set_type_codec("jsonb", **CODEC)
+            await connection.set_type_codec("mood", **CODEC)
         assert judge(as_database_error(caught.value)).failure.retryable
 
 
@@ -43,6 +45,18 @@ async def test_what_is_said_of_one_that_is_still_open_is_told(server):
     async with connected(server) as (connection, _):
         await connection.execute("BEGIN")
         with pytest.raises(Theirs.InterfaceError, match="manually started transaction"):
-            await connection.set_type_codec("jsonb", **CODEC)
+            await connection.set_type_codec("mood", **CODEC)
         await connection.execute("ROLLBACK")
-        await connection.set_type_codec("jsonb", **CODEC)
+        await connection.set_type_codec("mood", **CODEC)
+
+
+async def test_what_asyncpg_knows_by_heart_needs_no_transaction(server):
+    """SQLAlchemy asks for two such types on each connection: four round trips for nothing."""
+    async with connected(server) as (connection, proxy):
+        said = []
+        proxy.hook = lambda chunk: said.append(chunk) or Action.PASS
+        for name in ("json", "jsonb"):
+            await connection.set_type_codec(name, schema="pg_catalog", **CODEC)
+        assert said == []
+        await connection.set_type_codec("mood", **CODEC)
+        assert said

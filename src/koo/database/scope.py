@@ -47,10 +47,22 @@ _NOTHING_TO_READ_IN: Final = (
     "database: with AUTOCOMMIT there is no transaction to be read-only; leave one of them out"
 )
 
+# Between dollars END is a word of another language. What looks like an end and is in quotes is
+# taken for one.
+_ENDS_AMONG: Final = re.compile(
+    rf"\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|(?:^|;)(?P<end>{_ENDS.pattern})",
+    re.IGNORECASE | re.DOTALL,
+)
+_LOCKS: Final = re.compile(r"\s*SET\b.*read(?:\s+|_)only\b", re.IGNORECASE | re.DOTALL)
+
 
 def spelled(isolation_level: str) -> str:
     """*isolation_level* as SQLAlchemy spells it, who takes it in any case and with underscores."""
     return isolation_level.replace("_", " ").upper()
+
+
+def _are_several(message: str) -> bool:
+    return ";" in message.rstrip("; \t\r\n")
 
 
 class Fate(Enum):
@@ -58,7 +70,7 @@ class Fate(Enum):
 
     COMMITTED = "committed"
     ABSENT = "not committed, and it never will be"
-    FORGOTTEN = "unknown, because what the database remembered was deleted"
+    FORGOTTEN = "unknown, because what the database remembered was deleted, or may not be asked for"
     UNKNOWN = "unknown"
 
 
@@ -97,6 +109,7 @@ class Scope:
     *witness* is asked if a COMMIT is lost. *wrote*: something was said that does not only read.
     *sender* is the driver's connection by which COMMIT is on its way. *is_absent*: it was
     found out that nothing was committed, nor will be. *conflicted*: another was in the way.
+    *is_locked*: perhaps it may not write any more what it has written before it said so.
     *is_late*: its time is over, and no COMMIT may be sent any more.
     *answered* is made by who leaves while COMMIT is on its way by *sender*, and set at its end.
     *cut* ends the caller's code, whose time was over while it waited for a COMMIT of its own.
@@ -120,6 +133,7 @@ class Scope:
     sender: object = None
     is_absent: bool = False
     conflicted: bool = False
+    is_locked: bool = False
     is_late: bool = False
     answered: asyncio.Event | None = None
     cut: Callable[[], None] | None = None
@@ -162,11 +176,14 @@ class Scope:
         self.autocommits = level is not None and spelled(level) == "AUTOCOMMIT"
         # What the scope has wished for its user may have taken back.
         wished = self.readonly and options.get(READONLY)
-        self.only_reads = bool(wished and options.get(_READONLY_ON_POSTGRESQL))
+        is_locked = bool(options.get(_READONLY_ON_POSTGRESQL))
+        self.only_reads = bool(wished and is_locked)
+        self.is_locked = self.is_locked or is_locked
 
     def note_question(self, statement: str, sender: object) -> bool:
         """*statement* goes out by *sender*; whether that is a COMMIT in so many words."""
         self.committing = self.may_commit
+        self.is_locked = self.is_locked or _LOCKS.match(statement) is not None
         if _ENDS.match(statement) is None:
             return False
         if self.only_reads:
@@ -174,6 +191,22 @@ class Scope:
             self.only_reads = False
             return False
         self.commit_by(sender)
+        return True
+
+    def note_message(self, message: str, sender: object) -> bool:
+        """The same of a *message* that may be several statements.
+
+        Who ends a transaction among others has committed, whatever comes of the message: the
+        error of one says nothing of those before it.
+        """
+        if not _are_several(message):
+            return self.note_question(message, sender)
+        self.wrote = self.is_locked = True
+        if not any(found["end"] for found in _ENDS_AMONG.finditer(message)):
+            return self.note_question(message, sender)
+        self.only_reads = False
+        self.commit_by(sender)
+        self.committed = True
         return True
 
     def note_answer(self, statement: str) -> None:

@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
+import struct
 
 import pytest
 from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from koo.database import Kind, judge
-from koo.database.hosts import vanishing
+from koo.database.hosts import holding, vanishing
 from koo.errors import CommitOutcomeUnknown
 from koo.resilience import RetryConfig
-from koo.testing import FaultProxy, LinkFault, Phase
+from koo.testing import Action, FaultProxy, LinkFault, Phase
 
 from ..servers import Pgbouncer
 
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.integration
 
 ONCE = RetryConfig(max_retries=0)
 BACKEND = "SELECT pg_backend_pid()"
+CANCEL = struct.pack("!ii", 16, 80877102)
 
 
 @pytest.fixture(scope="session")
@@ -184,6 +186,22 @@ async def test_the_server_stops_for_a_caller_who_is_cancelled_without_a_deadline
                 await asyncio.sleep(0.02)
 
 
+async def test_no_request_to_cancel_is_sent_to_a_pooler(bouncer, driver, opened):
+    """It comes too late, and PgBouncer 1.18 dies of one whose sender leaves early."""
+    async with (
+        FaultProxy("127.0.0.1", bouncer.port) as proxy,
+        opened(bouncer.url(driver, port=proxy.port), timeout=1, attempt_timeout=1) as manager,
+    ):
+        await run(manager, "SELECT 2")
+        said = []
+        proxy.hook = lambda chunk: said.append(chunk.payload) or Action.PASS
+        with pytest.raises(TimeoutError):
+            await manager.transact(lambda session: session.execute(text("SELECT pg_sleep(60)")))
+        await manager.close()
+        assert any(b"pg_sleep" in payload for payload in said)
+        assert not any(payload.startswith(CANCEL) for payload in said)
+
+
 async def test_a_server_that_cannot_look_for_its_client_is_used_without(
     bounced, driver, monkeypatch
 ):
@@ -214,6 +232,105 @@ async def test_a_function_s_commit_lost_on_the_way_to_the_pooler_is_found_out(
         proxy.strike(LinkFault.RESET, Phase.COMMIT_REPLY)
         await manager.transact(_save_a_penny)
         assert await run(manager, "SELECT count(*) FROM pennies") == 1
+
+
+def orphaning(proxy):
+    """Take the client of the next COMMIT away, and leave the pooler alone with its transaction."""
+
+    def hook(chunk):
+        if Phase.COMMIT_REQUEST not in chunk.phases:
+            return Action.PASS
+        proxy.hook = None
+        return Action.ORPHAN
+
+    return hook
+
+
+async def test_a_transaction_that_was_left_open_at_the_pooler_is_ended(
+    bouncer, driver, opened, postgres
+):
+    """Its lock would hold up the repetition for as long as the pooler does not notice."""
+    async with (
+        FaultProxy("127.0.0.1", bouncer.port) as proxy,
+        opened(bouncer.url(driver, port=proxy.port)) as manager,
+    ):
+        await manager.transact(_create_pennies)
+        await manager.transact(_save_a_penny)
+        proxy.hook, runs = orphaning(proxy), []
+
+        async def earn(session):
+            runs.append(1)
+            await session.execute(text("UPDATE pennies SET n = n + 1"))
+
+        await manager.transact(earn, max_retries=1)
+        assert len(runs) == 2
+        assert await run(manager, "SELECT n FROM pennies") == 2
+
+
+async def test_a_fence_that_is_lost_leaves_nothing_open_at_the_pooler(
+    bouncer, driver, opened, postgres
+):
+    """Each would take a backend from all others, for as long as the pooler does not notice."""
+    left = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+    async with (
+        FaultProxy("127.0.0.1", bouncer.port) as proxy,
+        opened(bouncer.url(driver, port=proxy.port)) as manager,
+        opened(postgres.url(driver)) as straight,
+    ):
+        await manager.transact(_create_pennies)
+        fences = []
+
+        def hook(chunk):
+            is_fence = b"a COMMIT was lost" in chunk.payload
+            if is_fence:
+                fences.append(chunk)
+            lost = is_fence and len(fences) <= 3
+            return Action.ORPHAN if lost or is_first_commit(chunk) else Action.PASS
+
+        is_first_commit = once(lambda chunk: Phase.COMMIT_REQUEST in chunk.phases)
+        proxy.hook = hook
+        await manager.transact(_save_a_penny)
+        assert len(fences) == 4
+        assert await run(straight, "SELECT n FROM pennies") == 1
+        async with asyncio.timeout(20):
+            while await run(straight, left):
+                await asyncio.sleep(0.02)
+
+
+def once(is_met):
+    """Whether *is_met*, for the first time."""
+    met = []
+
+    def found(chunk):
+        if met or not is_met(chunk):
+            return False
+        met.append(chunk)
+        return True
+
+    return found
+
+
+LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+
+
+async def test_a_transaction_holds_a_lock_as_long_as_it_lasts(bounced, postgres, driver, opened):
+    async with (
+        opened(postgres.url(driver)) as straight,
+        bounced() as manager,
+        bounced() as other,
+    ):
+        for _ in range(3):
+            async with manager.session_scope() as session:
+                await session.execute(text("SELECT 2"))
+                assert await run(other, LOCKS) == 2
+                assert await run(straight, LOCKS) == 1
+        assert await run(straight, LOCKS) == 0
+
+
+async def test_a_server_without_such_locks_is_used_without(bounced, driver, monkeypatch):
+    monkeypatch.setattr(holding, "_LOCK", "SELECT no_such_function({})")
+    async with bounced() as manager:
+        assert await run(manager, LOCKS) == 0
 
 
 async def _create_pennies(session):

@@ -61,6 +61,7 @@ class Saboteur:
         self.only_once = False
         self.made = Counter()
         self._reply = None
+        self._is_fence = False
 
     def arm(self, cut):
         """Do it to the next COMMIT, and after that to three in ten."""
@@ -68,10 +69,16 @@ class Saboteur:
         self._reply = None
 
     async def __call__(self, chunk):
-        if Phase.COMMIT_REQUEST in chunk.phases:
+        # PostgreSQL's fence is a transaction by itself, in one message.
+        is_fence = b"ON CONFLICT DO NOTHING" in chunk.payload
+        if Phase.COMMIT_REQUEST in chunk.phases or is_fence:
+            self._is_fence = is_fence
             return await self._at_the_request()
         # The next answer is not yet COMMIT's if another connection was being asked.
-        if chunk.direction is Direction.TO_CLIENT and Phase.COMMIT_REPLY in chunk.phases:
+        if chunk.direction is Direction.TO_CLIENT and (
+            Phase.COMMIT_REPLY in chunk.phases or self._is_fence
+        ):
+            self._is_fence = False
             return self._at_the_reply()
         return Action.PASS
 

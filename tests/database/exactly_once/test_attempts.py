@@ -17,6 +17,8 @@ from koo.database.pool import HOLDING, PoolCounts, Terms
 from koo.database.scope import Fate, Scope
 from koo.testing import FakeClock, running_clock
 
+STRAIGHT = Backend(0, 1, "us", 0.0, 0.0)
+
 
 class Nobody:
     async def ready(self):
@@ -98,7 +100,7 @@ async def test_another_error_about_a_number_is_no_answer():
         async def execute(self, *_):
             raise exc.OperationalError(None, None, OSError("reset"))
 
-    trace = numbers._Trace("1", "marks", Backend(1, 0.0, 0.0), FakeClock())
+    trace = numbers._Trace("1", "cluster", "marks", STRAIGHT, FakeClock())
     with pytest.raises(exc.OperationalError):
         await trace.judge(Refusing())
 
@@ -109,7 +111,6 @@ class Server:
     def __init__(self, fenced, refusing=(), *, is_marked=True):
         self.row = None if fenced is None else (fenced, is_marked)
         self.refusing = refusing
-        self.riding = ""
         self.said = []
 
     @property
@@ -123,7 +124,6 @@ class Server:
         known = {
             "ROLE NONE": "as ourselves",
             "terminate_backend": "end",
-            "emit_message": "write",
             "SELECT fenced": "look",
         }
         what = next(name for words, name in known.items() if words in str(statement))
@@ -132,8 +132,10 @@ class Server:
             raise exc.ProgrammingError(None, None, Exception("permission denied"))
         return self
 
-    async def commit(self):
-        self.said.append(f"{self.riding.partition(' ')[0]};COMMIT")
+    async def say_alone(self, statements):
+        words = ("pg_logical_emit_message", "INSERT INTO koo.commit_tokens")
+        assert all(word in statements for word in words)
+        self.said.append("fence")
 
     def one_or_none(self):
         return self.row
@@ -145,21 +147,21 @@ HOUR = 3600.0
 def lost():
     """The trace of a transaction whose COMMIT was lost just now, and its clock."""
     clock = FakeClock()
-    return _Trace(Tokens(clock, "mark"), new_token(clock), Backend(1, 0.0, 0.0)), clock
+    return _Trace(Tokens(clock, "mark"), new_token(clock), STRAIGHT), clock
 
 
 async def test_a_fence_that_is_there_says_that_it_has_not_committed_and_its_backend_is_ended():
     trace, _ = lost()
     server = Server(True)
     assert await trace.judge(server) is Fate.ABSENT
-    assert server.said == ["write", "INSERT;COMMIT", "look", "as ourselves", "end"]
+    assert server.said == ["fence", "look", "as ourselves", "end"]
 
 
 async def test_a_row_in_the_way_of_the_fence_says_that_it_has_committed():
     trace, _ = lost()
     server = Server(False)
     assert await trace.judge(server) is Fate.COMMITTED
-    assert server.said == ["write", "INSERT;COMMIT", "look"]
+    assert server.said == ["fence", "look"]
 
 
 async def test_a_fence_that_has_vanished_says_nothing():

@@ -5,11 +5,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import exc, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.database.commit.ledger import SOME
 from koo.database.commit.numbers import Numbers
 from koo.database.commit.tokens import Backend, Tokens
+from koo.database.drivers import driver as driver_of
 from koo.resilience import SYSTEM_CLOCK, RetryBudget, SchemaChanged
 from koo.testing import Action, Direction, FakeClock, FaultProxy, Phase
 
@@ -345,35 +347,41 @@ async def test_a_table_that_one_may_not_use_is_left_alone(database, driver, open
 
 
 @pytest.mark.parametrize(
-    ("number", "marks", "fate"),
+    ("number", "cluster", "marks", "fate"),
     [
-        ("ours", "ours", "COMMITTED"),
-        ("ours", "after a crash", "UNKNOWN"),
-        ("aborted", "ours", "ABSENT"),
-        ("aborted", "after a crash", "ABSENT"),
-        ("999999999999", "ours", "UNKNOWN"),
-        ("3", "ours", "UNKNOWN"),
+        ("ours", "ours", "ours", "COMMITTED"),
+        ("ours", "ours", "after a crash", "UNKNOWN"),
+        ("ours", "another", "ours", "UNKNOWN"),
+        ("aborted", "ours", "ours", "ABSENT"),
+        ("aborted", "ours", "after a crash", "ABSENT"),
+        ("aborted", "another", "ours", "UNKNOWN"),
+        ("999999999999", "ours", "ours", "UNKNOWN"),
+        ("3", "ours", "ours", "UNKNOWN"),
     ],
 )
 async def test_what_is_said_of_a_number_is_believed_only_if_nothing_has_crashed(
-    database, opened, number, marks, fate
+    database, opened, number, cluster, marks, fate
 ):
     from koo.database.commit.numbers import _BEFORE, _Trace
 
     async with database("asyncpg") as (_, administrator):
-        before = text(_BEFORE.replace("_if_assigned", ""))
+        before = text(_BEFORE.format("pg_current_xact_id()"))
         plain = administrator.execution_options(isolation_level="READ COMMITTED")
         numbers = {}
         for name in ("ours", "aborted"):
             async with plain.connect() as connection:
-                found, now = (await connection.execute(before)).one()
+                found, here, now = (await connection.execute(before)).one()
                 numbers[name] = found
                 await (connection.commit() if name == "ours" else connection.rollback())
         trace = _Trace(
             numbers.get(number, number),
+            here if cluster == "ours" else cluster,
             now if marks == "ours" else marks,
-            Backend(0, 0.0, 0.0),
+            Backend(0, 0, "nobody", 0.0, 0.0),
             FakeClock(),
         )
-        async with administrator.connect() as connection:
+        terms = driver_of("asyncpg").arguments(5.0)
+        asker = create_async_engine(administrator.url, connect_args=terms)
+        async with asker.connect() as connection:
             assert (await trace.judge(connection)).name == fate
+        await asker.dispose()

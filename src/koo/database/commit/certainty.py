@@ -9,7 +9,7 @@ error --the server said it-----> rolled back: no
                                      +--FORGOTTEN, UNKNOWN--> nobody knows
 
 trace --fresh connection--> judge --> COMMITTED, ABSENT
-  ^                           |
+  ^                           +--may not be asked, or has gone --> FORGOTTEN
   +--backoff--- not yet, or no answer
                               |
                   time is over: UNKNOWN
@@ -25,6 +25,7 @@ from typing import Final
 
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import await_
 
@@ -33,7 +34,7 @@ from ..drivers import abort
 from ..pool import Terms
 from ..scope import Fate, Scope, Trace
 from ..theirs import Theirs
-from ..verdicts import error_code, proves_rollback
+from ..verdicts import as_database_error, error_code, proves_rollback
 from .choosing import Connect, Witnesses
 
 __all__ = ["Certainty", "Resolver", "translated"]
@@ -80,10 +81,20 @@ class Resolver:
 
     async def _ask(self, trace: Trace) -> Fate:
         async with self._connect() as connection:
-            fate = await trace.judge(connection)
+            fate = await _said_by(trace, connection)
         if fate is None:
             raise _NotYet
         return fate
+
+
+async def _said_by(trace: Trace, connection: AsyncConnection) -> Fate | None:
+    try:
+        return await trace.judge(connection)
+    except Exception as error:
+        # Asked again, it would say the same until the time is over.
+        if _is_gone(error if isinstance(error, DBAPIError) else as_database_error(error)):
+            return Fate.FORGOTTEN
+        raise
 
 
 class Certainty:
@@ -124,9 +135,13 @@ class Certainty:
 
     def _learn(self, failed: Exception, scope: Scope) -> None:
         """If the witness itself has *failed* for good, look for one anew, and repeat it all."""
-        if error_code(failed) in _GONE and _OURS.search(str(failed)):
+        if _is_gone(failed):
             self._witnesses.doubt()
             scope.is_absent = True
+
+
+def _is_gone(failed: Exception) -> bool:
+    return error_code(failed) in _GONE and _OURS.search(str(failed)) is not None
 
 
 def translated(error: Exception, dialect: Dialect, connection: Theirs) -> Exception:

@@ -1,8 +1,8 @@
 """PostgreSQL: a token rides in with the COMMIT, in one message, and costs no round trip.
 
-    SELECT koo.commit_token('...'); COMMIT ------> one row, if the transaction has written
+    SELECT koo.commit_token('...'); COMMIT ------> one row, if the transaction has a number
                        |
-               lost, a fresh connection: INSERT the same token, as a fence; COMMIT
+               lost, a fresh connection: INSERT the same token, as a fence
                        |
                is it the fence that is there?
                        |
@@ -10,8 +10,13 @@
       COMMITTED                  ABSENT: a COMMIT that comes late dies of it
 
 The fence waits for a transaction that is just committing. One that is still open holds its
-locks until its server notices that nobody is there, so its backend is ended. The fence goes
-with its COMMIT in one message, as the token did: nothing of it can be left open.
+locks until its server notices that nobody is there, so its backend is ended: the one that greeted
+us, or through a pooler the one that holds our lock. The fence is one message, and a transaction by
+itself: nothing of it can be left open, at the server or at a pooler.
+
+What has written here has a number. What has written elsewhere (a foreign table, a NOTIFY) has
+none, so that it is given one if anything was said that does not only read. A transaction that has
+a number and may not write any more can leave no token: nobody will know.
 """
 
 from __future__ import annotations
@@ -29,12 +34,23 @@ from ...resilience import Clock
 from ..scope import Fate, Scope
 from .fence import fate_by, new_token
 
-__all__ = ["WRITE", "Backend", "Tokens"]
+__all__ = ["WRITE", "Backend", "Tokens", "say_alone"]
 
 #: Whose COMMIT waits for the synchronous standbys, as one that has written nothing does not: what
 #: had committed before is there as well. A COMMIT that was cancelled while it waited is not.
-WRITE: Final = text("SELECT pg_logical_emit_message(true, 'koo', 'a COMMIT was lost')")
+WRITE: Final = "SELECT pg_logical_emit_message(true, 'koo', 'a COMMIT was lost');"
 
+_RIDE: Final = "SELECT koo.commit_token('{}');"
+# The condition comes before what is selected. A transaction that may not write has not written.
+_RIDE_WITH_NUMBER: Final = (
+    "SELECT koo.commit_token('{}') WHERE CASE"
+    " WHEN current_setting('transaction_read_only') = 'off' THEN pg_current_xact_id() IS NOT NULL"
+    " ELSE true END;"
+)
+_CAN_LEAVE_NOTHING: Final = (
+    "SELECT current_setting('transaction_read_only') = 'on'"
+    " AND pg_current_xact_id_if_assigned() IS NOT NULL"
+)
 _FENCE: Final = (
     "INSERT INTO koo.commit_tokens (token, fenced) VALUES ('{}', true) ON CONFLICT DO NOTHING;"
 )
@@ -43,38 +59,56 @@ _LOOK: Final = text(
     " FROM koo.commit_tokens WHERE token = CAST(:token AS uuid)"
 )
 # A role that was logged in with SET ROLE may not end what belongs to the one that has logged in.
+# Whether that one may end what belongs to another, PostgreSQL decides.
 _AS_OURSELVES: Final = text("SET LOCAL ROLE NONE")
 # A number may belong to somebody else by now, or on the server that answers after a failover.
 # Nobody else there is as old as our backend and has a transaction as old as ours.
 _END: Final = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE pid = :pid AND usename = session_user"
+    " WHERE pid = :pid AND usename IN (session_user, :user)"
     " AND clock_timestamp() - xact_start > make_interval(secs => CAST(:sent AS double precision))"
     " AND abs(extract(epoch FROM clock_timestamp() - backend_start)"
     " - CAST(:lived AS double precision)) < 10"
+)
+_END_HOLDER: Final = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_locks"
+    " WHERE locktype = 'advisory' AND objsubid = 1"
+    " AND CAST(classid AS bigint) << 32 | CAST(objid AS bigint) = CAST(:lock AS bigint)"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The server's process *pid*, which had *lived* for some seconds when COMMIT was *sent*."""
+    """The server's process that has a transaction: the one that holds *lock*.
 
+    Without a lock (0) it is *pid*, which had *lived* for some seconds as *user*'s when COMMIT was
+    *sent*.
+    """
+
+    lock: int
     pid: int
+    user: str
     lived: float
     sent: float
 
     @classmethod
     def of(cls, driver: Any, clock: Clock) -> Self:  # noqa: ANN401 - each driver's own
         """That of a *driver*'s connection, which is about to send COMMIT."""
-        return cls(driver.backend_pid, driver.age, clock.monotonic())
+        return cls(driver.lock_held, driver.backend_pid, driver.user, driver.age, clock.monotonic())
 
     async def end(self, connection: AsyncConnection, clock: Clock) -> None:
         """End it, if it is still there and its transaction open; asked on *connection*."""
-        sent = clock.monotonic() - self.sent
-        known = {"pid": self.pid, "sent": sent, "lived": self.lived + sent}
         with suppress(DBAPIError):
             await connection.execute(_AS_OURSELVES)
-            await connection.execute(_END, known)
+            if self.lock:
+                await connection.execute(_END_HOLDER, {"lock": self.lock})
+            else:
+                await connection.execute(_END, self._known(clock))
+
+    def _known(self, clock: Clock) -> dict[str, object]:
+        sent = clock.monotonic() - self.sent
+        return {"pid": self.pid, "user": self.user, "sent": sent, "lived": self.lived + sent}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +118,12 @@ class Tokens:
     clock: Clock
     mark: str
 
-    def attend(self, connection: PoolProxiedConnection, _: Scope) -> _Trace:
-        """Let a token ride with the next COMMIT of *connection*."""
+    def attend(self, connection: PoolProxiedConnection, scope: Scope) -> _Trace | None:
+        """Let a token ride with the next COMMIT of *connection*, if it can."""
+        if scope.is_locked and _can_leave_nothing(connection):
+            return None
         token, driver = new_token(self.clock), cast("Any", connection.driver_connection)
-        driver.riding = f"SELECT koo.commit_token('{token}');"
+        driver.riding = (_RIDE_WITH_NUMBER if scope.wrote else _RIDE).format(token)
         return _Trace(self, token, Backend.of(driver, self.clock))
 
 
@@ -99,11 +135,25 @@ class _Trace:
 
     async def judge(self, connection: AsyncConnection) -> Fate | None:
         clock = self.how.clock
-        await connection.execute(WRITE)
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-        driver.riding = _FENCE.format(self.token)
-        await connection.commit()
+        await say_alone(connection, WRITE + _FENCE.format(self.token))
         fate = await fate_by(connection, _LOOK, self.token, mark=self.how.mark, clock=clock)
         if fate is Fate.ABSENT:
             await self.backend.end(connection, clock)
         return fate
+
+
+async def say_alone(connection: AsyncConnection, statements: str) -> None:
+    """Say *statements* on *connection* as one message and a transaction by itself.
+
+    Raises what the driver raises.
+    """
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    await driver.say_alone(statements)
+
+
+def _can_leave_nothing(connection: PoolProxiedConnection) -> bool:
+    cursor = connection.cursor()
+    cursor.execute(_CAN_LEAVE_NOTHING)
+    (found,) = cursor.fetchone()  # type: ignore[misc] # it is one row
+    cursor.close()
+    return bool(found)

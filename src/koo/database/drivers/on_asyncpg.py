@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 from asyncpg.connect_utils import _cancel  # type: ignore[attr-defined] # untyped, private
+from asyncpg.protocol import BUILTIN_TYPE_NAME_MAP
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 
 from ..theirs import Theirs
@@ -31,10 +32,12 @@ class PromptConnection(asyncpg.Connection):
     """A connection that never waits for the server in order to close.
 
     What *opening* returns is said together with a BEGIN, *riding* together with the next COMMIT.
-    One that *is_pinned* has one backend for all its life.
+    One that *is_pinned* has one backend for all its life; of another each transaction holds the
+    advisory lock of the number *lock_held*, 0 without one.
     """
 
     is_pinned = True
+    lock_held = 0
     opening = staticmethod(str)
     riding = ""
 
@@ -52,6 +55,11 @@ class PromptConnection(asyncpg.Connection):
     def backend_pid(self) -> int:
         """The number of the server's process, also when the connection is closed; 0 if unknown."""
         return self._pid if self.is_pinned else 0
+
+    @property
+    def user(self) -> str:
+        """Who has logged in."""
+        return str(self._params.user)  # type: ignore[attr-defined] # asyncpg's own
 
     @property
     def is_unfinished(self) -> bool:
@@ -79,6 +87,10 @@ class PromptConnection(asyncpg.Connection):
             query += self.opening()
         return super().execute(query, *args, timeout=timeout)
 
+    async def say_alone(self, statements: str) -> int:
+        """Say *statements* as one message and a transaction by itself; how many rows there are."""
+        return int((await self.execute(statements)).split()[-1])
+
     async def _commit(self, query: str, timeout: float | None) -> str:
         riding, self.riding = self.riding, ""
         try:
@@ -96,21 +108,27 @@ class PromptConnection(asyncpg.Connection):
             raise asyncpg.InFailedSQLTransactionError(SWALLOWED)
         return said
 
-    async def set_type_codec(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    async def set_type_codec(
+        self,
+        typename: str,
+        *,
+        schema: str = "public",
+        **codec: Any,  # noqa: ANN401
+    ) -> None:
         """As asyncpg does it, with one backend for all that it asks.
 
         Its errors are such as SQLAlchemy knows: with a new connection it does this first, where it
         translates none.
         """
         try:
-            async with self._one_backend():
-                await super().set_type_codec(*args, **kwargs)
+            async with self._one_backend(typename, schema):
+                await super().set_type_codec(typename, schema=schema, **codec)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             words = "connection is closed" if self.is_closed() else str(error)
             named = AsyncAdapt_asyncpg_dbapi.InterfaceError(words)  # type: ignore[no-untyped-call]
             raise named from error
 
-    def _one_backend(self) -> AbstractAsyncContextManager[Any]:
+    def _one_backend(self, _typename: str, _schema: str) -> AbstractAsyncContextManager[Any]:
         return nullcontext()
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ARG002
@@ -150,8 +168,10 @@ class UnpinnedConnection(PromptConnection):
             raise NeverSent(_NO_AUTOCOMMIT)
         return await super().prepare(query, **{**terms, "name": ""})
 
-    def _one_backend(self) -> AbstractAsyncContextManager[Any]:
-        return self.transaction()
+    def _one_backend(self, typename: str, schema: str) -> AbstractAsyncContextManager[Any]:
+        # Which type that is asyncpg knows by heart, and asks nothing.
+        is_known = schema == "pg_catalog" and typename.lower() in BUILTIN_TYPE_NAME_MAP
+        return nullcontext() if is_known else self.transaction()
 
 
 def arguments(_limit: float) -> dict[str, Any]:
@@ -185,6 +205,9 @@ def abort(connection: Theirs) -> None:
 
 
 def _cancel_at_server(connection: Theirs) -> None:
+    if not connection.is_pinned:
+        # A pooler forgets whose request it is, or takes a backend for it; some die of it.
+        return
     # asyncpg cancels from inside only, so these are names of its own.
     protocol = connection._protocol  # noqa: SLF001
     request = partial(

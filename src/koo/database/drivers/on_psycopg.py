@@ -37,18 +37,20 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
     """A connection whose waits end as soon as they are cancelled, together with it.
 
     What *opening* returns is said together with a BEGIN, *riding* together with the next COMMIT.
-    No wait takes longer than *limit* seconds.
+    No wait takes longer than *limit* seconds. Of one that is not pinned each transaction holds the
+    advisory lock of the number *lock_held*, 0 without one. *user* has logged in.
     """
 
     opening = staticmethod(str)
     riding = ""
+    lock_held = 0
     limit: float | None = None
     is_torn_off = False
 
     def __init__(self, pgconn: PGconn, *args: Any) -> None:  # noqa: ANN401
         super().__init__(pgconn, *args)
         # Kept, because one that is closed forgets it.
-        self._pid = pgconn.backend_pid
+        self._pid, self.user = pgconn.backend_pid, pgconn.user.decode()
         self._born = asyncio.get_running_loop().time()
 
     def __del__(self, *terms: Any) -> None:  # noqa: ANN401
@@ -87,6 +89,16 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
     def is_pinned(self) -> bool:
         """Whether it has one backend for all its life: on a pooler's terms it has not."""
         return self.prepare_threshold is not None
+
+    async def say_alone(self, statements: str) -> int:
+        """Say *statements* as one message and a transaction by itself; how many rows there are."""
+        await self.set_autocommit(True)
+        try:
+            return (await self.execute(statements.encode())).rowcount
+        finally:
+            # What was cut off is closed, and to say more would hide what has cut it off.
+            if not self.closed:
+                await self.set_autocommit(False)
 
     async def wait(
         self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = _NOT_GIVEN
@@ -201,7 +213,8 @@ def abort(connection: Theirs) -> None:
 def _cancel_at_server(connection: Theirs) -> None:
     pgconn = connection.pgconn
     is_asking = pgconn.transaction_status == TransactionStatus.ACTIVE
-    if not is_asking or not capabilities.has_cancel_safe():
+    # A pooler forgets whose request it is, or takes a backend for it; some die of it.
+    if not (is_asking and connection.is_pinned) or not capabilities.has_cancel_safe():
         return
     # Started in the background: without a route to the server that fails at once.
     say_in_background(partial(_sent, pgconn.cancel_conn()))

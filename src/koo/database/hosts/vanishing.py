@@ -24,7 +24,6 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.util import await_
 
-from ..drivers import name_of
 from ..theirs import Theirs
 
 __all__ = ["watch_for_vanished_clients"]
@@ -70,8 +69,8 @@ def _on_postgresql(idle: float) -> Callable[[Any], Coroutine[Any, Any, None]]:
 
     async def say(theirs: Theirs) -> None:
         if theirs.is_pinned:
-            await _set_by(theirs, for_life)
-        elif await _set_by(theirs, for_now):
+            await theirs.say_alone(for_life)
+        elif await theirs.say_alone(for_now):
             # It may be set, so that a BEGIN does not fail of it.
             theirs.opening = _with_check(theirs.opening)
 
@@ -89,19 +88,6 @@ def _on_mariadb(idle: float) -> Callable[[Any], Coroutine[Any, Any, None]]:
 def _with_check(opening: Callable[[], str]) -> Callable[[], str]:
     check = "; SET LOCAL {} = {}".format(*_CHECK)
     return lambda: check + opening()
-
-
-async def _set_by(theirs: Theirs, statement: str) -> int:
-    """How many settings *statement* has set."""
-    if name_of(theirs) == "asyncpg":
-        return int((await theirs.execute(statement)).split()[-1])
-    await theirs.set_autocommit(True)
-    try:
-        return int((await theirs.execute(statement)).rowcount)
-    finally:
-        # What was cut off is closed, and to say more would hide what has cut it off.
-        if not theirs.closed:
-            await theirs.set_autocommit(False)
 
 
 def _setting(limits: Mapping[str, str], is_local: str) -> str:

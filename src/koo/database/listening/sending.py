@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from sqlalchemy.engine import Dialect, ExecutionContext
 from sqlalchemy.engine.interfaces import DBAPICursor
@@ -35,6 +35,9 @@ _End: TypeAlias = Callable[[PoolProxiedConnection], None]
 
 # What runs, and on which connection: SQLAlchemy's own, if it is closed by then, would dial again.
 _Statement: TypeAlias = tuple[ExecutionContext, Any]
+
+#: Whose message may hold several statements; the others refuse them.
+_SEVERAL_AT_ONCE: Final = {"asyncmy", "psycopg"}
 
 
 class MysqlDriver(Driver, Protocol):
@@ -61,6 +64,8 @@ class Sending:
             theirs = cast("MysqlDriver", driver(dialect.driver))
             self._commit, self._rollback = theirs.alone(self._commit), theirs.alone(self._rollback)
             self._read_rest = theirs.alone(theirs.read_rest)
+        several = dialect.driver in _SEVERAL_AT_ONCE
+        self._note_question = Scope.note_message if several else Scope.note_question
         self._certainty = certainty
         self._now = now = terms.clock.monotonic
         self._statements = Deadlined[_Statement](
@@ -107,7 +112,8 @@ class Sending:
         began, connection = self._now(), context.root_connection.connection
         slot, item = slot_if_any(connection), (context, connection.dbapi_connection)
         scope = None if slot is None else slot.scope
-        ends = scope is not None and scope.note_question(statement, connection.driver_connection)
+        sender = connection.driver_connection
+        ends = scope is not None and self._note_question(scope, statement, sender)
         try:
             self._statements.run(item, began, work, *args)
         finally:
