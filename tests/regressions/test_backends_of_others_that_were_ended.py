@@ -56,9 +56,9 @@ GRANTS = ["GRANT blue TO green", "GRANT pg_signal_backend, pg_read_all_stats TO 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
 @pytest.mark.parametrize("grant", [*GRANTS, None])
-async def test_that_of_the_login_before_is_ended_by_who_may(driver, grant):
+async def test_that_of_the_login_before_is_ended_by_who_may(server, driver, grant):
     """Logins that take turns: PostgreSQL knows who may end whose backend."""
-    async with reader_and_judge(driver) as (reader, _):
+    async with reader_and_judge(server.url(driver)) as (reader, _):
         for statement in ("CREATE ROLE blue LOGIN", "CREATE ROLE green LOGIN", grant or "SELECT 1"):
             await reader.execute(text(statement))
         await reader.commit()
@@ -71,6 +71,8 @@ async def test_that_of_the_login_before_is_ended_by_who_may(driver, grant):
                     await blue.execute(text("SELECT 2"))
             else:
                 assert (await blue.execute(text("SELECT 2"))).scalar_one() == 2
+        await reader.execute(text("DROP ROLE blue, green"))
+        await reader.commit()
 
 
 @contextlib.asynccontextmanager

@@ -10,9 +10,8 @@ import pytest
 from sqlalchemy import exc, text
 
 from koo.database import DatabaseConfig, DatabaseManager
-from koo.database.drivers import liveness
+from koo.database.drivers import liveness, on_asyncpg, on_psycopg
 from koo.database.drivers.deadlined import Countdown
-from koo.database.hosts import vanishing
 from koo.database.listening import dialing
 
 pytestmark = pytest.mark.integration
@@ -53,16 +52,17 @@ async def test_what_prepares_a_new_one_is_heard_as_well(server, driver, monkeypa
     url = server.url(driver)
     config = DatabaseConfig(url=url, pool_size=1, max_overflow=0, check_timeout=LIMIT)
     manager = DatabaseManager(config)
-    stalls, asked_last = iter([True]), vanishing._set_by
+    kind = {"asyncpg": on_asyncpg, "psycopg": on_psycopg}[driver].PromptConnection
+    stalls, say_last = iter([True]), kind.say_alone
 
-    async def stalled(connection, statement):
-        asked = asyncio.ensure_future(asked_last(connection, statement))
+    async def stalled(connection, statements):
+        asked = asyncio.ensure_future(say_last(connection, statements))
         await asyncio.sleep(0)  # it is sent
         if next(stalls, False):
             time.sleep(1.15 * LIMIT)  # noqa: ASYNC251 - as above
         return await asked
 
-    monkeypatch.setattr(vanishing, "_set_by", stalled)
+    monkeypatch.setattr(kind, "say_alone", stalled)
     assert await ask(manager) == 2
     assert manager.stats().pool.created_total == 1
     await manager.close()

@@ -24,7 +24,7 @@ from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager, Kind, judge
 from koo.errors import DeadlineExceeded
-from koo.resilience import BreakerConfig
+from koo.resilience import BreakerConfig, RetryConfig
 from koo.testing.cancellation import Moment, _cancel_before_waking, _Cut
 
 from .cases import Ending
@@ -97,6 +97,7 @@ def manager_for(url):
             attempt_timeout=DEADLINE,
             check_timeout=2.0,
             commit_tokens="off",
+            retry=RetryConfig(max_retries=0),
             # On a busy machine many are late; the circuit has tests of its own.
             breaker=BreakerConfig(failure_threshold=100_000),
         )
