@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager, StatementTimedOut
+from koo.resilience import RetryConfig
 
 pytestmark = pytest.mark.integration
 
