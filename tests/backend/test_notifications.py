@@ -127,7 +127,7 @@ async def test_an_outage_reaches_webhook_chat_and_alertmanager(tmp_path, monkeyp
         urls = (
             "http://127.0.0.1:{0}/hook json://127.0.0.1:{0}/chat alertmanager+http://127.0.0.1:{0}"
         )
-        courier = courier_of(read_telling(urls.format(port)), monitor, archive, records)
+        courier = courier_of(read_telling(urls.format(port)), monitor, records)
         async with delivering(courier):
             await eventually(
                 lambda: {path for path, _ in posted} >= {"/hook", "/chat", "/api/v2/alerts"}
@@ -141,9 +141,8 @@ async def test_an_outage_reaches_webhook_chat_and_alertmanager(tmp_path, monkeyp
 
 
 def test_nobody_is_told_where_nobody_is_named(tmp_path):
-    archive = Archive(tmp_path / "state.db")
-    records = Records.of(archive)
-    assert courier_of(read_telling(""), Monitor([]), archive, records) is None
+    records = Records.of(Archive(tmp_path / "state.db"))
+    assert courier_of(read_telling(""), Monitor([]), records) is None
 
 
 async def test_without_a_courier_nothing_runs():
