@@ -98,16 +98,19 @@ class Archive:
         try:
             make_file(self._path)
             with closing(
-                sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)
+                sqlite3.connect(self._path, timeout=_HASTE, isolation_level=None)
             ) as connection:
-                connection.execute("PRAGMA synchronous = NORMAL")
-                self._make_tables(connection)
-                connection.execute(f"PRAGMA busy_timeout = {_HASTE * 1000:.0f}")
+                self._patiently(lambda: self._make_ready(connection))
                 yield connection
         except _FAILURES as error:
             # It may be another file by now: deleted, or brought back from a copy.
             self._made = 0
             raise explain(error, self._path.name) from error
+
+    def _make_ready(self, connection: sqlite3.Connection) -> None:
+        connection.rollback()  # What an attempt began that met a lock.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        self._make_tables(connection)
 
     def _patiently(self, work: Callable[[], _T]) -> _T:
         until = self._clock.monotonic() + _PATIENCE

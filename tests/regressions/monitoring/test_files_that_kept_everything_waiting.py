@@ -131,6 +131,18 @@ async def test_a_reader_too_waits_until_the_lock_is_gone(archive, tmp_path):
 
 
 @pytest.mark.integration
+async def test_who_ends_hardly_waits_for_a_lock_on_the_whole_file(archive, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("INSERT INTO things VALUES ('one')")
+        archive.hurry()
+        began = time.monotonic()
+        with pytest.raises(StoreError, match="locked by another program"):
+            await archive.aside(archive.read, "SELECT * FROM things")
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.integration
 async def test_an_application_that_begins_once_more_takes_its_time_again(tmp_path):
     archive = Archive(tmp_path / "state.db")
     console = Console(Monitor([]), Access(), records=Records.of(archive))
