@@ -30,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     address = address_of(options.host, listener)
     app = assemble(access, host=options.host, on_ready=lambda _: announce(address, access))
     garbage.settle()
-    server = make_server(app, grace=get_settings().shutdown_grace, lines=log_lines())
+    settings = get_settings()
+    server = make_server(
+        app, delay=settings.shutdown_delay, grace=settings.shutdown_grace, lines=log_lines()
+    )
     server.run(sockets=[listener])
 
 

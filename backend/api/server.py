@@ -1,8 +1,9 @@
 """A web server for the application that begins with an open port and ends in time.
 
 listen() --> a socket, before anything else is started
-serve() ---> answers until SIGINT or SIGTERM; streams end at once, requests get their grace,
-             which a second signal ends; the application always ends in order
+serve() ---> answers until SIGINT or SIGTERM, and then for its delay, not ready any more;
+             streams end at once, requests get their grace; a second signal ends both;
+             the application always ends in order
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import logging
 import socket
 import sys
 from copy import deepcopy
+from types import FrameType
 from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import LOGGING_CONFIG
 
+from koo.resilience import SYSTEM_CLOCK, Clock
 from koo.web import Access
 
 __all__ = ["address_of", "announce", "listen", "make_server", "port_number"]
@@ -71,7 +74,30 @@ def port_number(text: str) -> int:
 
 
 class _Server(uvicorn.Server):
-    """Ends the application in order after a second signal too, where uvicorn just drops it."""
+    """Answers for *delay* more seconds after a signal; a second one ends that, and the grace.
+
+    It ends the application in order then too, where uvicorn just drops it.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, delay: float, *, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        super().__init__(config)
+        self._delay = delay
+        self._clock = clock
+        self._ends_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit = self.should_exit
+        super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        if not await super().on_tick(counter):
+            return False
+        now = self._clock.monotonic()
+        if self._ends_at is None:
+            self._ends_at = now + self._delay
+        return self.force_exit or now >= self._ends_at
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
@@ -80,9 +106,14 @@ class _Server(uvicorn.Server):
 
 
 def make_server(
-    app: FastAPI, *, grace: float, lines: logging.Formatter, log_level: str = "info"
+    app: FastAPI,
+    *,
+    grace: float,
+    lines: logging.Formatter,
+    delay: float = 0.0,
+    log_level: str = "info",
 ) -> uvicorn.Server:
-    """The server; requests in flight get *grace* at its end.
+    """The server; it answers for *delay* after the signal, and requests in flight get *grace*.
 
     Its log has the form of *lines*, and so have the warnings of everybody else in the process.
     """
@@ -104,7 +135,7 @@ def make_server(
         timeout_graceful_shutdown=grace,  # type: ignore[arg-type] # fractions work as well
         ws="none",
     )
-    return _Server(config)
+    return _Server(config, delay)
 
 
 def _cure(error: OSError) -> str:

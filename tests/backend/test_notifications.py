@@ -56,6 +56,9 @@ def test_an_alertmanager_is_told_at_its_api_unless_a_path_is_given(url, posted):
     ("wrong", "words"),
     [
         ("https://", "must be an http or https URL"),
+        ("https://name:secret@example.com:secret", "must be an http or https URL"),
+        ("https://[secret]/", "must be an http or https URL"),
+        ("alertmanager+https://[secret]/", "must be an http or https URL"),
         ("nonsense://secret", "Apprise does not know such a URL"),
         ("secret", "Apprise does not know such a URL"),
     ],

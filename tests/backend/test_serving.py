@@ -1,6 +1,7 @@
 """`scripts/serve`: a start that says what is wrong, an end that is clean and in time."""
 
 import argparse
+import contextlib
 import json
 import re
 import signal
@@ -8,7 +9,6 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 
 import pytest
 
@@ -20,7 +20,7 @@ TOKENS = {"KOO_READ_TOKEN": "test-key-for-reading", "KOO_OPERATE_TOKEN": "test-k
 GENTLY = {"SHUTDOWN_GRACE": "60"}
 
 
-@contextmanager
+@contextlib.contextmanager
 def serving(program, *arguments, **variables):
     """The started application: its process, and what it said when it was ready."""
     process = program.start("-m", "api", "--port", "0", *arguments, **GENTLY, **variables)
@@ -109,6 +109,42 @@ def test_an_impatient_second_signal_still_ends_it_in_order(program, gap):
     assert (code, took < 20) == (0, True)
     assert "Traceback" not in output + errors
     assert "Application shutdown complete" in errors
+
+
+def test_it_says_that_it_is_not_ready_for_the_delay_before_it_closes_its_sockets(program):
+    with serving(program, SHUTDOWN_DELAY="2") as (process, said):
+        assert ready(said["the page"]) == 200
+        process.send_signal(signal.SIGTERM)
+        answers = []
+        with contextlib.suppress(urllib.error.URLError, OSError):
+            while True:
+                answers.append(ready(said["the page"]))
+                time.sleep(0.05)
+        assert process.wait(30) == 0
+    assert answers.count(503) >= 5, "the balancer had no time to hear of it"
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_delay_at_once(program, first, second):
+    with serving(program, SHUTDOWN_DELAY="600") as (process, said):
+        assert ready(said["the page"]) == 200
+        process.send_signal(first)
+        while ready(said["the page"]) == 200:
+            time.sleep(0.01)
+        took, code = end(process, second)
+        _, errors = process.communicate()
+    assert (code, took < 20) == (0, True)
+    assert "Application shutdown complete" in errors
+
+
+def ready(address):
+    """The status of the readiness probe."""
+    try:
+        with urllib.request.urlopen(f"{address}/readyz", timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def test_an_ipv6_address_serves_too(program):

@@ -50,6 +50,7 @@ WRONG = [
     *[(name, value) for name in FACTORS for value in ("0.9", "-2", "nan", "double")],
     *[(name, value) for name in DOLLARS for value in ("-0.01", "NaN", "Infinity", "$10", "1e30")],
     *[(name, value) for name in SWITCHES for value in ("yes", "ON!", "1")],
+    *[("SHUTDOWN_DELAY", value) for value in ("-0.1", "nan", "inf", "soon")],
     *[("DATABASE_POOL_RECYCLE", value) for value in ("0", "-2", "0.9", "never", "nan")],
     *[("DB_IDLE_IN_TRANSACTION_TIMEOUT", value) for value in ("0.0004", "3e6")],
     *[

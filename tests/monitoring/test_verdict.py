@@ -141,9 +141,9 @@ def test_what_costs_nothing_measurable_says_nothing(judge, made):
     assert judge(report).costs is None
 
 
-def test_an_open_circuit_without_a_breaker_to_ask_counts_nothing(judge, made):
+def test_without_a_breaker_to_ask_no_refused_calls_are_counted(judge, made):
     report = made.database(Health.CIRCUIT_OPEN, breaker=None)
-    assert judge(report).costs == "0 calls refused since it began"
+    assert judge(report).costs == "25% of its calls fail, last 5 min"
 
 
 def test_an_alert_about_nobody_here_still_makes_a_verdict(made):

@@ -46,6 +46,17 @@ def test_a_list_with_an_unusable_token_is_refused(tokens):
         AccessConfig(operate_token=tokens)
 
 
+@pytest.mark.parametrize("role", ["read", "operate", "call"])
+def test_a_token_that_can_be_guessed_is_refused_where_others_can_try(role):
+    name, long = f"{role}_token", "test-key-of-some-length"
+    with pytest.raises(ValueError, match=rf"0\.0\.0\.0 can be .* the {role} token is short;"):
+        AccessConfig("0.0.0.0", **{"read_token": long, name: f"{long}-too,test-key-of-15-"})
+    AccessConfig("0.0.0.0", **{"read_token": long, name: "test-key-of-16--"})
+    AccessConfig("127.0.0.1", **{name: "a"})
+    hashed = "sha256:" + sha256(b"a").hexdigest()
+    AccessConfig("0.0.0.0", **{"read_token": long, name: hashed})
+
+
 def test_the_old_and_the_new_token_open_the_same_door():
     access = Access(AccessConfig(read_token="test-old,test-new", operate_token="test-act"))
     assert access.bearer("test-old") == access.bearer("test-new") == access.bearer("test-new")
@@ -91,9 +102,9 @@ def test_a_read_token_alone_closes_looking_and_an_operate_token_is_made_on_loopb
 
 
 def test_a_public_address_with_a_read_token_alone_lets_nobody_act():
-    access = Access(AccessConfig("0.0.0.0", read_token="test-key"))
+    access = Access(AccessConfig("0.0.0.0", read_token="test-key-for-reading"))
     assert access.operate_token is None
-    assert access.bearer("test-key").scope is Scope.READ
+    assert access.bearer("test-key-for-reading").scope is Scope.READ
 
 
 def test_nothing_that_opens_a_door_is_kept_in_plain_text():

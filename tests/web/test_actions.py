@@ -226,6 +226,16 @@ def test_a_silence_that_is_sent_twice_under_one_key_is_one(stage):
     assert len(stage.get(SILENCES).json["silences"]) == 2
 
 
+def test_one_key_for_two_silences_loses_neither(stage):
+    token, headers = "test-key-for-operating", JSON | {"idempotency-key": "incident-7"}
+    for rule, seconds in (("pool-near", 60), ("circuit-open", 120), ("pool-near", 600)):
+        body = json.dumps({"reason": "moving", "rule": rule, "seconds": seconds}).encode()
+        answer = stage.ask("POST", SILENCES, token=token, headers=headers, body=body).json
+    kept = {one["rule"] for one in stage.get(SILENCES).json["silences"]}
+    assert kept == {"pool-near", "circuit-open"}
+    assert answer["message"].startswith("what matches is not told for 60 s")
+
+
 @pytest.mark.parametrize(
     "wish",
     [

@@ -107,15 +107,26 @@ async def test_what_is_no_request_gets_no_name():
     assert passed == [{"type": "lifespan"}]
 
 
+class Joining:
+    """A tracer that remembers which traces it was told to continue."""
+
+    def __init__(self):
+        self.joined = []
+
+    def join(self, headers):
+        self.joined.append(headers["traceparent"])
+
+
 async def test_what_a_request_calls_is_followed_by_its_tracer():
     seen = []
 
     async def app(scope, receive, send):
         seen.append(TRACER.get())
 
-    tracer = object()
-    scope = {"type": "http", "headers": []}
+    tracer, own = Joining(), Joining()
+    scope = {"type": "http", "headers": [(b"traceparent", b"00-a-b-01")]}
     await asyncio.create_task(RequestIds(app, tracer=tracer)(scope, None, None))
-    TRACER.set("the program's own")
+    TRACER.set(own)
     await asyncio.create_task(RequestIds(app)(scope, None, None))
-    assert seen == [tracer, "the program's own"]
+    assert seen == [tracer, own]
+    assert tracer.joined == own.joined == ["00-a-b-01"]

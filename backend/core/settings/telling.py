@@ -51,9 +51,11 @@ def read_telling(text: str) -> Telling:
 def _read(url: str) -> Webhook | Chat | Alertmanager:
     scheme = url.partition("://")[0].lower()
     if scheme in _WEBHOOKS:
-        return Webhook(f"webhook {urlsplit(url).hostname}", Address(url))
+        address = Address(url)
+        return Webhook(f"webhook {urlsplit(url).hostname}", address)
     if scheme.startswith(_ALERTMANAGER):
         where = url[len(_ALERTMANAGER) :]
+        Address(where)  # Before it is taken apart, which says of a wrong one what it is.
         name = f"alertmanager {urlsplit(where).hostname}"
         whole = where if urlsplit(where).path.strip("/") else where.rstrip("/") + _ALERTS
         return Alertmanager(Address(whole), name=name)

@@ -60,6 +60,7 @@ ZeroOrMore: TypeAlias = Annotated[int, Field(ge=0)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Age: TypeAlias = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_check_age)]
 Idle: TypeAlias = Annotated[float, Field(ge=0.001, le=_LONGEST_IDLE, allow_inf_nan=False)]
+Delay: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Factor: TypeAlias = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Dollars: TypeAlias = Annotated[Decimal, Field(ge=0, le=_DEAREST_DAY, allow_inf_nan=False)]
 Switch: TypeAlias = Literal["on", "off"]
@@ -235,5 +236,7 @@ class ApplicationVariables(Variables):
     """Host names that requests may ask for, beside those of this machine."""
     koo_log_format: Literal["text", "json"] = "text"
     """The lines of the log: text for people, json for machines."""
+    shutdown_delay: Delay = 0
+    """Seconds that `/readyz` says 503 before the server closes its sockets, when it is to end."""
     shutdown_grace: Seconds = 10
     """Seconds that requests in flight get when the application ends."""

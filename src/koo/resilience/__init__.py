@@ -77,7 +77,7 @@ from .policy import (
 )
 from .retry import Backoff, RetryBudget, RetryBudgetConfig, RetryBudgetStats, RetryConfig
 from .store import MemoryStore, Store
-from .tracing import TRACER, Tracer, following, trace_headers, traced
+from .tracing import TRACER, Tracer, following, join_trace, trace_headers, traced
 from .window import OutcomeWindow, Tally, WindowConfig
 
 __all__ = [
@@ -176,6 +176,7 @@ __all__ = [
     "fan_out",
     "following",
     "ignore",
+    "join_trace",
     "tell",
     "trace_headers",
     "traced",

@@ -19,7 +19,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from .events import LISTENER_ERRORS
 
-__all__ = ["TRACER", "Tracer", "following", "trace_headers", "traced"]
+__all__ = ["TRACER", "Tracer", "following", "join_trace", "trace_headers", "traced"]
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _NOBODY: Final = nullcontext()
@@ -34,6 +34,10 @@ class Tracer(Protocol):
 
     def headers(self) -> Mapping[str, str]:
         """What a request must carry so that the other side continues the trace."""
+        ...
+
+    def join(self, headers: Mapping[str, str]) -> None:
+        """Let what follows in this context belong to the trace that a request's *headers* name."""
         ...
 
 
@@ -125,3 +129,14 @@ def trace_headers() -> Mapping[str, str]:
     except Exception:  # noqa: BLE001 - as above
         LISTENER_ERRORS.add()
         return _NONE
+
+
+def join_trace(headers: Mapping[str, str]) -> None:
+    """Continue the trace that the *headers* of a request name, in this context."""
+    tracer = TRACER.get()
+    if tracer is None:
+        return
+    try:
+        tracer.join(headers)
+    except Exception:  # noqa: BLE001 - as above
+        LISTENER_ERRORS.add()

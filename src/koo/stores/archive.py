@@ -71,16 +71,20 @@ class Archive:
         """From now on hardly wait for a lock of another program: the process is about to end."""
         self._hurries = True
 
+    def take_time(self) -> None:
+        """From now on wait as long as ever: the process begins, or begins once more."""
+        self._hurries = False
+
     def read(self, statement: str, *terms: object) -> list[tuple[Any, ...]]:
         """The rows that *statement* finds."""
         with self._connected() as connection:
-            return connection.execute(statement, terms).fetchall()
+            return self._patiently(lambda: connection.execute(statement, terms).fetchall())
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction: all that is done inside, or nothing if it raises."""
         with self._connected() as connection:
-            self._begin(connection)
+            self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
             yield Transaction(connection)
             connection.execute("COMMIT")
 
@@ -94,27 +98,28 @@ class Archive:
         try:
             make_file(self._path)
             with closing(
-                sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)
+                sqlite3.connect(self._path, timeout=_HASTE, isolation_level=None)
             ) as connection:
-                connection.execute("PRAGMA synchronous = NORMAL")
-                self._make_tables(connection)
-                connection.execute(f"PRAGMA busy_timeout = {_HASTE * 1000:.0f}")
+                self._patiently(lambda: self._make_ready(connection))
                 yield connection
         except _FAILURES as error:
             # It may be another file by now: deleted, or brought back from a copy.
             self._made = 0
             raise explain(error, self._path.name) from error
 
-    def _begin(self, connection: sqlite3.Connection) -> None:
+    def _make_ready(self, connection: sqlite3.Connection) -> None:
+        connection.rollback()  # What an attempt began that met a lock.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        self._make_tables(connection)
+
+    def _patiently(self, work: Callable[[], _T]) -> _T:
         until = self._clock.monotonic() + _PATIENCE
         while True:
             try:
-                connection.execute("BEGIN IMMEDIATE")
+                return work()
             except sqlite3.OperationalError as error:
                 if not _is_locked(error) or self._hurries or self._clock.monotonic() >= until:
                     raise
-            else:
-                return
 
     def _make_tables(self, connection: sqlite3.Connection) -> None:
         if self._made == len(self._schemas):

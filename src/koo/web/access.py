@@ -27,6 +27,9 @@ __all__ = ["Access", "AccessConfig", "Principal", "Scope", "is_loopback"]
 _SIGN_IN_SECONDS: Final = 12 * 3600.0
 _MOST_SIGN_INS: Final = 100
 _HASHED: Final = "sha256:"
+_MAKE_ONE: Final = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"
+#: Where others can try, shorter ones are guessed.
+_SHORTEST: Final = 16
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -70,7 +73,8 @@ class AccessConfig:
     Each role has one token or several, separated by commas: the new one and, until all
     who use it have changed, the old one. ``sha256:`` and 64 hexadecimal digits stand for
     the token with this digest, so that its text need not be there. Raises ``ValueError``
-    for a public address without any token, for an unusable token and for one token twice.
+    for a public address without any token, for an unusable token, for one below 16 characters
+    at a public address, and for one token twice.
     """
 
     host: str = "127.0.0.1"
@@ -84,8 +88,12 @@ class AccessConfig:
         for name, text in tokens.items():
             if not all(_is_usable(token) for token in _split(text)):
                 raise ValueError(
-                    f"access: the {name} token must be printable ASCII without spaces; "
-                    "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"
+                    f"access: the {name} token must be printable ASCII without spaces; {_MAKE_ONE}"
+                )
+            if not is_loopback(self.host) and any(len(it) < _SHORTEST for it in _split(text)):
+                raise ValueError(
+                    f"access: {self.host} can be reached by others and the {name} token is short; "
+                    f"give it {_SHORTEST} characters or more; {_MAKE_ONE}"
                 )
         given = [_digest_of(token) for text in tokens.values() for token in _split(text)]
         if len(set(given)) < len(given):

@@ -155,6 +155,7 @@ class Console:
         self.feed.begin()
         tasks = [_in_empty_context(self.monitor.watch())]
         if (records := self.desk.records) is not None:
+            records.archive.take_time()
             tasks.append(_in_empty_context(records.mute_book.follow()))
             tasks.append(_in_empty_context(records.spend.keep(self.monitor.reports)))
         try:

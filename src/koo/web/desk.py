@@ -147,12 +147,12 @@ class Desk:
         await self._tell(replace(event, before=states[0], after=states[1]), request)
         return states
 
-    def identity(self, request: Request) -> str:
-        """A name for what is wished for: the same one each time that one wish is sent."""
+    def identity(self, request: Request, *what: str) -> str:
+        """A name for *what* is wished for: the same one each time that one wish is sent."""
         wish = self._wish(request)
         if wish is None:
             return secrets.token_hex(8)
-        return sha256("\0".join(wish).encode()).hexdigest()[:16]
+        return sha256("\0".join((*wish, *what)).encode()).hexdigest()[:16]
 
     def _wish(self, request: Request) -> _Wish | None:
         key = request.headers.get("idempotency-key")

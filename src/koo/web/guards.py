@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..monitoring import REQUEST_ID
-from ..resilience import TRACER, Tracer
+from ..resilience import TRACER, Tracer, join_trace
 from .problems import Problem, answer_problem
 
 __all__ = [
@@ -67,7 +67,7 @@ def _new_id() -> str:
 class RequestIds:
     """A name for each request, its own X-Request-Id or a new one, in log, journal and answer.
 
-    What is called because of it is followed by *tracer*.
+    What is called because of it is followed by *tracer*, in the trace that its headers name.
     """
 
     def __init__(
@@ -86,7 +86,8 @@ class RequestIds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
         name = given if _REQUEST_ID.fullmatch(given) else self._new_id()
 
         async def send_named(message: Message) -> None:
@@ -97,6 +98,7 @@ class RequestIds:
         # For the rest of this request's own task: what comes out of here is logged there too.
         REQUEST_ID.set(name)
         TRACER.set(self._tracer or TRACER.get())
+        join_trace(headers)
         await self._app(scope, receive, send_named)
 
 

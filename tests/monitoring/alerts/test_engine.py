@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from koo.monitoring import Above, AlertState, Memory, Now, Rule, Sample, Severity, judge
 from koo.resilience import Health
 
@@ -142,6 +144,22 @@ def test_one_flap_more_is_needed():
 def test_a_rule_about_other_kinds_says_nothing():
     thing = Thermometer(kind="engine")
     assert thing.show(10) == [None]
+
+
+@pytest.mark.parametrize("general", ["other", "*"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_rule_for_a_kind_takes_the_place_of_a_more_general_one_of_its_name(general, turned):
+    own = replace(RULE, kind="queue", severity=Severity.INFO, when=(Above("depth", 9),))
+    wide = replace(own, kind=general, severity=Severity.CRITICAL, when=(Above("depth", 5),))
+    rules = (wide, own) if turned else (own, wide)
+
+    def told(kind, depth):
+        sample = Sample(component="it", kind=kind, numbers={"depth": depth})
+        judgement = judge(rules, [sample], Now(0.0, 0.0), Memory())
+        return [alert.severity for alert in judgement.alerts]
+
+    assert (told("queue", 7), told("queue", 10)) == ([], [Severity.INFO])
+    assert told("mailbox", 7) == [Severity.CRITICAL]
 
 
 def test_a_rule_does_not_hold_while_something_excuses_it():

@@ -24,6 +24,9 @@ from koo.testing import FakeClock
 
 pytestmark = pytest.mark.integration
 
+_HTTP = "notification address: must be an http or https URL"
+_HEADERS = "notification address: headers must be ASCII of one line"
+
 
 class Receiver:
     """A server that answers every request in the same way, and keeps them."""
@@ -109,12 +112,39 @@ async def test_a_message_of_ends_alone_is_resolved(message, post):
     assert receiver.heads[0].startswith("POST / HTTP/1.1")
 
 
+async def test_a_header_of_ones_own_takes_the_place_of_ours(message):
+    async with receiving() as receiver:
+        headers = {"user-agent": "mine", "AUTHORIZATION": "Bearer secret"}
+        await Address(f"http://name:word@127.0.0.1:{receiver.port}", headers).post(b"{}")
+    [head] = receiver.heads
+    names = [line.partition(":")[0].lower() for line in head.splitlines()[1:]]
+    assert len(names) == len(set(names))
+    assert "user-agent: mine" in head
+    assert "Basic" not in head
+
+
+@pytest.mark.parametrize(
+    "interim",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\nHTTP/1.1 102 Processing\n\n",
+    ],
+)
+async def test_what_only_announces_an_answer_is_none(message, interim):
+    async with receiving(interim + b"HTTP/1.1 204 No Content\r\n\r\n") as receiver:
+        await Webhook("hook", Address(f"http://127.0.0.1:{receiver.port}")).send(message)
+    assert len(receiver.bodies) == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
         (b"HTTP/1.1 503 Busy\r\n\r\n", "HTTP 503"),
         (b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\r\n\r\n", "HTTP 302"),
         (b"SSH-2.0-OpenSSH\r\n", "no HTTP answer"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 500 Error\r\n\r\n", "HTTP 500"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "IncompleteReadError"),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "HTTP 101"),
         (b"", "IncompleteReadError"),
         (b"x" * 200_000, "LimitOverrunError"),
     ],
@@ -150,11 +180,26 @@ async def test_plain_http_where_tls_is_expected_is_an_error(message):
 @pytest.mark.parametrize(
     ("url", "headers", "sentence"),
     [
-        ("ftp://x", {}, "notification address: must be an http or https URL"),
-        ("http://", {}, "notification address: must be an http or https URL"),
+        ("ftp://x", {}, _HTTP),
+        ("http://", {}, _HTTP),
         ("http://x/a b", {}, "notification address: must be ASCII without spaces"),
         ("http://x/\r\nHost: y", {}, "notification address: must be ASCII without spaces"),
-        ("http://x", {"a": "b\r\nc: d"}, "notification address: headers must be ASCII of one line"),
+        ("http://x:99999", {}, _HTTP),
+        ("http://x:0", {}, _HTTP),
+        ("http://[::1", {}, _HTTP),
+        ("http://x", {"a": "b\r\nc: d"}, _HEADERS),
+        ("http://x", {"X:Evil name": "a"}, _HEADERS),
+        ("http://x", {"": "a"}, _HEADERS),
+        (
+            "http://x",
+            {"content-LENGTH": "0"},
+            "notification address: content-LENGTH is not for you to set",
+        ),
+        (
+            "http://x",
+            {"Transfer-Encoding": "chunked"},
+            "notification address: Transfer-Encoding is not for you to set",
+        ),
     ],
 )
 def test_an_address_that_cannot_be_right_says_so_without_itself(url, headers, sentence):

@@ -1,5 +1,7 @@
 """A call and its steps are spans, and what is sent continues the trace; nothing else is told."""
 
+import asyncio
+
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -12,8 +14,9 @@ from koo.ai import AIManager, ServiceConfig
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.errors import ApiKeyError, ServiceUnavailableError
 from koo.monitoring.otel import Spans
-from koo.resilience import TRACER, Backoff, RetryConfig
+from koo.resilience import TRACER, Backoff, RetryConfig, following
 from koo.testing import Fault, Simulator
+from koo.web.guards import RequestIds
 
 PROMPT, KEY = "prompt that must not be seen", "Zq9-canary-of-a-key"
 
@@ -92,6 +95,43 @@ def test_of_an_error_a_span_holds_the_kind_and_never_the_words(told, error, kind
 
 def test_outside_of_a_span_there_is_nothing_to_continue(told):
     assert told[1].headers() == {}
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+THERE = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+
+
+@pytest.mark.parametrize(("headers", "continues"), [(THERE, True), ({}, False)])
+async def test_what_a_request_calls_belongs_to_the_trace_that_its_headers_name(
+    told, headers, continues
+):
+    finished, tracer = told
+
+    async def app(scope, receive, send):
+        with following("call", "lab"):
+            await send({"type": "http.response.start", "headers": []})
+
+    async def send(message):
+        return None
+
+    listed = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await asyncio.create_task(
+        RequestIds(app, tracer=tracer)({"type": "http", "headers": listed}, None, send)
+    )
+    [span] = finished()
+    assert (f"{span.context.trace_id:032x}" == TRACE) is continues
+    assert (span.parent is not None) is continues
+    assert tracer.headers() == {}, "the trace outlived its request"
+
+
+def test_a_trace_that_is_followed_already_is_not_left_for_that_of_a_header(told):
+    finished, tracer = told
+    with tracer.span("request", "web"):
+        tracer.join(THERE)
+        with tracer.span("call", "lab"):
+            pass
+    call, request = finished()
+    assert call.parent.span_id == request.context.span_id
 
 
 # -- a database -----------------------------------------------------------------------------------

@@ -29,8 +29,11 @@ class Channel:
 
     def __init__(self):
         self.arrived = []
+        self.silent = False
 
     async def send(self, message):
+        if self.silent:
+            raise OSError
         ends = [f"-{alert.id}" for alert in message.resolved]
         self.arrived.append(" ".join([f"+{alert.id}" for alert in message.firing] + ends))
 
@@ -157,3 +160,58 @@ async def test_what_waited_for_a_week_is_no_news(desk):
     await place.work(20)
     assert place.hook.arrived == []
     assert place.courier.stats().buried_total == 1
+
+
+# -- two processes without their file -----------------------------------------------------------
+
+
+async def at_work(place):
+    running = asyncio.create_task(place.courier.run())
+    await asyncio.sleep(3)
+    return running
+
+
+async def ended(*running):
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
+
+
+def without_a_file(broken, *places):
+    for place in places:
+        for use in ("attend", "post", "claim", "leave"):
+            broken.setattr(place.outbox, use, unusable)
+
+
+async def test_what_a_follower_could_not_tell_in_one_night_is_no_news_in_the_next(
+    desk, monkeypatch
+):
+    leader, follower = desk(), desk()
+    work = [await at_work(leader), await at_work(follower)]
+    follower.alerts = [firing("database:pool-near")]
+    follower.hook.silent = True
+    with monkeypatch.context() as broken:
+        without_a_file(broken, follower)
+        await asyncio.sleep(60)
+    follower.alerts, follower.hook.silent = [], False
+    await asyncio.sleep(300)
+    with monkeypatch.context() as broken:
+        without_a_file(broken, leader, follower)
+        await asyncio.sleep(120)
+    assert follower.hook.arrived == []
+    await ended(*work)
+
+
+async def test_who_leads_after_the_night_knows_what_was_told_before_it(desk, monkeypatch):
+    first, second = desk(), desk()
+    first.alerts = [firing()]
+    one, other = await at_work(first), await at_work(second)
+    await asyncio.sleep(20)
+    assert first.hook.arrived == ["+database:circuit-open"]
+    with monkeypatch.context() as broken:
+        without_a_file(broken, first, second)
+        await ended(one)
+        await asyncio.sleep(60)
+    await asyncio.sleep(120)
+    assert second.hook.arrived == ["-database:circuit-open"]
+    await ended(other)

@@ -8,11 +8,13 @@ from contextlib import closing
 
 import pytest
 
+from koo.monitoring import Monitor, Records
 from koo.monitoring.notify import MuteBook
 from koo.monitoring.spend import SpendBook
 from koo.resilience import Health, Reading, Report
 from koo.stores import Archive, MemoryArchive, StoreError
 from koo.testing import running_clock
+from koo.web import Access, Console
 
 
 @pytest.fixture
@@ -116,3 +118,41 @@ async def test_what_was_spent_meanwhile_is_written_when_there_are_threads(archiv
     assert day.nanousd == spent[0]
     keeping.cancel()
     await asyncio.wait([keeping])
+
+
+@pytest.mark.integration
+async def test_a_reader_too_waits_until_the_lock_is_gone(archive, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("INSERT INTO things VALUES ('one')")
+        waiting = asyncio.create_task(archive.aside(archive.read, "SELECT * FROM things"))
+        await asyncio.sleep(0.5)
+    assert await waiting == [("one",)]
+
+
+@pytest.mark.integration
+async def test_who_ends_hardly_waits_for_a_lock_on_the_whole_file(archive, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("INSERT INTO things VALUES ('one')")
+        archive.hurry()
+        began = time.monotonic()
+        with pytest.raises(StoreError, match="locked by another program"):
+            await archive.aside(archive.read, "SELECT * FROM things")
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.integration
+async def test_an_application_that_begins_once_more_takes_its_time_again(tmp_path):
+    archive = Archive(tmp_path / "state.db")
+    console = Console(Monitor([]), Access(), records=Records.of(archive))
+    for _ in range(2):
+        async with console.running():
+            with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
+                archive.change("DELETE FROM koo_silences")
+                other.execute("BEGIN IMMEDIATE")
+                statement = "DELETE FROM koo_silences"
+                waiting = asyncio.create_task(archive.aside(archive.change, statement))
+                await asyncio.sleep(0.3)
+                other.execute("ROLLBACK")
+                assert await waiting == 0

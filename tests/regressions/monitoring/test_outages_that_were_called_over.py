@@ -114,3 +114,16 @@ def test_a_check_that_was_made_between_two_looks_was_made_just_now(clock, compon
     watched(80)
     checked(component, clock)
     assert stale(watched(60)) == []
+
+
+def test_checks_after_a_wall_clock_was_set_back_are_heard_although_the_last_success_was_later(
+    clock, component, watched
+):
+    checked(component, clock)
+    component.readings = (Reading("last_success_at", clock.time() + 1),)
+    watched(5)
+    clock.step_wall(-7200)
+    for _ in range(10):
+        checked(component, clock)
+        told = watched(30)
+    assert stale(told) == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from koo.resilience import LISTENER_ERRORS, TRACER, following, trace_headers
+from koo.resilience import LISTENER_ERRORS, TRACER, following, join_trace, trace_headers
 
 
 class Broken:
@@ -30,15 +30,19 @@ class Broken:
         self._raise_at("headers")
         return {"traceparent": "x"}
 
+    def join(self, headers):
+        self._raise_at("join")
+
 
 def call():
+    join_trace({"traceparent": "x"})
     with following("call", "lab"):
         return trace_headers()
 
 
 @pytest.mark.parametrize(
     ("where", "errors"),
-    [(("span",), 1), (("enter",), 1), (("exit",), 1), (("headers",), 1), ((), 0)],
+    [(("span",), 1), (("enter",), 1), (("exit",), 1), (("headers",), 1), (("join",), 1), ((), 0)],
 )
 async def test_a_call_goes_on_whatever_its_tracer_raises(where, errors):
     TRACER.set(Broken(*where))

@@ -185,3 +185,31 @@ async def test_a_page_comes_back_from_a_path_that_swallowed_everything(night, se
             finally:
                 path.is_dark = False
             await page.until(f"!{unknown}")
+
+
+LOSE_THE_FIRST_ANSWER = """
+const real = window.fetch; let lost = false;
+window.fetch = async (path, options) => {
+  const answer = await real(path, options);
+  if (options?.method !== "POST" || lost) return answer;
+  lost = true;
+  throw new TypeError("the answer was lost");
+};
+"""
+
+
+async def test_what_is_pressed_again_because_its_answer_was_lost_is_done_once(night, serve, browse):
+    stage = night()
+    with serve(stage.app) as server:
+        async with browse(server.base) as page:
+            await page.open(stage.access.sign_in_link(""))
+            await page.see("Silence…")
+            await page.js(LOSE_THE_FIRST_ANSWER)
+            await page.click("Silence…")
+            await page.fill("reason", "moving house")
+            await page.js("document.querySelector('dialog form').requestSubmit()")
+            await page.see("the answer was lost")
+            await page.js("document.querySelector('dialog form').requestSubmit()")
+            await page.until(CLOSED)
+    assert len(stage.monitor.alert_list().silences) == 1
+    assert len(await audit(stage)) == 1

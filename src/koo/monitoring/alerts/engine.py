@@ -157,8 +157,12 @@ class _Sitting:
 
     def _rules_for(self, sample: Sample) -> tuple[Rule, ...]:
         if sample.kind not in self._concerned:
-            concerned = (rule for rule in self._rules if rule.concerns(sample))
-            self._concerned[sample.kind] = tuple(concerned)
+            concerned = [rule for rule in self._rules if rule.concerns(sample)]
+            named = {rule.name for rule in concerned if rule.kind == sample.kind}
+            # One of the kind itself takes the place of one for more kinds with the same name.
+            self._concerned[sample.kind] = tuple(
+                rule for rule in concerned if rule.kind == sample.kind or rule.name not in named
+            )
         return self._concerned[sample.kind]
 
     def _traces_for(self, sample: Sample) -> frozenset[Trace]:

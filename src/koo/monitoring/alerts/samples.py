@@ -18,7 +18,7 @@ from typing import Final
 from ...resilience import Clock, Health, Reading, Report, State
 from ..naming import is_isolated, is_readable, is_unanswered
 
-__all__ = ["Now", "Sample", "heard_of", "sample_of", "silence_of"]
+__all__ = ["Now", "Sample", "sample_of", "silence_of"]
 
 # A window is worth naming as a cause from here on.
 #: What a window of tokens is called before its span.
@@ -126,17 +126,15 @@ def _is_spent(report: Report) -> bool:
     return (spent.limit or 0) <= spent.value if left is None else left <= 0
 
 
-def heard_of(report: Report) -> float | None:
-    """The epoch second of the last check or success, where checks are made."""
-    if report.check is None:
-        return None
-    return max(report.check.at, report.value("last_success_at") or 0.0)
-
-
 def silence_of(report: Report, now: Now) -> float:
-    """The seconds since then, as far as the wall clock can be believed."""
-    heard = heard_of(report)
-    return 0.0 if heard is None else max(0.0, now.wall - heard)
+    """The seconds since the last check or success, as far as the wall clock can be believed.
+
+    0 where no checks are made.
+    """
+    if report.check is None:
+        return 0.0
+    heard = max(report.check.at, report.value("last_success_at") or 0.0)
+    return max(0.0, now.wall - heard)
 
 
 def _derived(report: Report, now: Now, silence: float) -> dict[str, float]:

@@ -119,7 +119,7 @@ class Courier:
         self._clock = clock
         self._random = random
         self._token = secrets.token_hex(6)
-        self._follows = False
+        self._leads = self._follows = False
         self._elsewhere: tuple[Alert, ...] = ()
         self._book: Book | None = None
         self._in_memory: Outbox | None = None
@@ -189,6 +189,9 @@ class Courier:
                 self._in_memory = self._in_memory or Outbox(MemoryArchive())
                 await self._decide(self._in_memory, here, now)
             raise
+        self._leads = self._book is not None
+        if not self._leads:
+            self._in_memory = None
 
     async def deliver(self, channel: Channel) -> None:
         """Send what is due for *channel*, one letter after the other, if this courier leads."""
@@ -215,9 +218,11 @@ class Courier:
     async def _decided(self, outbox: Outbox, here: Iterable[Alert], now: Now) -> Book | None:
         """What is told by now; None if another leads by now."""
         told = self._book
-        if told is None:
+        if told is None or (outbox is self._outbox and not self._leads):
             ends_from = now.monotonic + self._routing.interval
-            told = await outbox.aside(outbox.book, now, ends_from)
+            known = await outbox.aside(outbox.book, now, ends_from)
+            # What it told by itself, while there was no file, is not all that was told.
+            told = known if told is None else known.joined(told)
         standing = together(here, self._elsewhere)
         book, messages = decide(self._routing, standing, self._mutes(), told, now=now)
         if not messages:

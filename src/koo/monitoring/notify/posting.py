@@ -17,6 +17,11 @@ __all__ = ["Address", "DeliveryError", "failure_of"]
 
 _PORTS: Final = {"http": 80, "https": 443}
 _ANSWER: Final = re.compile(rb"HTTP/\d\.\d (\d{3})\b")
+#: What announces the answer proper; 101 would be an answer, to what was never asked.
+_INTERIM: Final = re.compile("1(?!01)")
+_FIELD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+#: What frames the request is not for others to say.
+_OURS: Final = frozenset({"content-length", "transfer-encoding", "connection", "expect"})
 _LONGEST_HEAD: Final = 65_536
 
 
@@ -37,14 +42,15 @@ class Address:
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in _PORTS or not parts.hostname:
+        if not _is_http(self.url):
             raise ValueError("notification address: must be an http or https URL")
         if any(character <= " " or character > "~" for character in self.url):
             raise ValueError("notification address: must be ASCII without spaces")
-        for text in (*self.headers, *self.headers.values()):
-            if not text.isascii() or not text.isprintable():
+        for name, text in self.headers.items():
+            if not (_FIELD.fullmatch(name) and text.isascii() and text.isprintable()):
                 raise ValueError("notification address: headers must be ASCII of one line")
+            if name.lower() in _OURS:
+                raise ValueError(f"notification address: {name} is not for you to set")
 
     async def post(self, body: bytes) -> None:
         """Send JSON; DeliveryError unless the answer is 2xx. May take for ever: set a timeout."""
@@ -70,13 +76,9 @@ class Address:
         try:
             writer.write(self._head(parts, len(body)) + body)
             await writer.drain()
-            line = await reader.readuntil(b"\n")
+            return await _status(reader)
         finally:
             writer.transport.abort()
-        answer = _ANSWER.match(line)
-        if answer is None:
-            raise DeliveryError("no HTTP answer")
-        return answer[1].decode()
 
     def _head(self, parts: SplitResult, length: int) -> bytes:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -87,10 +89,33 @@ class Address:
             "Connection": "close",
             "User-Agent": "koo",
             **_credentials(parts),
-            **self.headers,
         }
+        theirs = {name.lower() for name in self.headers}
+        headers = {name: text for name, text in headers.items() if name.lower() not in theirs}
+        headers |= self.headers
         fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"POST {target} HTTP/1.1\r\n{fields}\r\n".encode("ascii")
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port beyond the last one, half an IPv6 address
+        return False
+
+
+async def _status(reader: asyncio.StreamReader) -> str:
+    """The status of the answer; what only announces one is read over."""
+    while True:
+        answer = _ANSWER.match(await reader.readuntil(b"\n"))
+        if answer is None:
+            raise DeliveryError("no HTTP answer")
+        status = answer[1].decode()
+        if not _INTERIM.match(status):
+            return status
+        while (await reader.readuntil(b"\n")).strip():
+            pass
 
 
 def _credentials(parts: SplitResult) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ before anybody was told, nobody is told.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from ..alerts import Alert, AlertState, Now
@@ -76,6 +76,14 @@ class Book:
 
     groups: Mapping[str, Group] = field(default_factory=lambda: MappingProxyType({}))
     ends_from: float = float("-inf")
+
+    def joined(self, later: Book) -> Book:
+        """What was told by either; the *later* one knows it better."""
+        groups = dict(self.groups)
+        for name, group in later.groups.items():
+            before = groups[name].told if name in groups else {}
+            groups[name] = replace(group, told=MappingProxyType({**before, **group.told}))
+        return Book(MappingProxyType(groups), self.ends_from)
 
 
 def decide(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.trace import SpanKind, Status, StatusCode, TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -54,3 +54,8 @@ class Spans:
         carrier: dict[str, str] = {}
         _PROPAGATOR.inject(carrier)
         return carrier
+
+    def join(self, headers: Mapping[str, str]) -> None:
+        """Continue the trace of ``traceparent``, unless somebody in this process does already."""
+        if not trace.get_current_span().get_span_context().is_valid:
+            context.attach(_PROPAGATOR.extract(headers, context.get_current()))

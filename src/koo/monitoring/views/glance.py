@@ -111,7 +111,7 @@ def _all_well(reports: Sequence[Report]) -> VerdictView:
 
 def _costs(report: Report, refused: int) -> str | None:
     match report.state:
-        case Health.CIRCUIT_OPEN | Health.DEGRADED:
+        case Health.CIRCUIT_OPEN | Health.DEGRADED if report.breaker is not None:
             return f"{refused:,} calls refused since it began"
         case Health.RATE_LIMITED:
             return "new calls wait for the limit, or are refused"

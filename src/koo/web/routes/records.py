@@ -53,11 +53,13 @@ class _RecordRoutes:
     async def silence(self, request: Request) -> SilenceAnswer:
         """Keep what matches from being told for a while; it is shown as before."""
         wish = await _read_wish(request)
-        now, identity = self.desk.clock.time(), self.desk.identity(request)
-        message = f"what matches is not told for {wish.seconds:.0f} s; that it ends is told"
+        now, identity = (
+            self.desk.clock.time(),
+            self.desk.identity(request, wish.component, wish.rule),
+        )
         for known in self.records.mute_book.mutes().silences:
             if known.id == identity:
-                return SilenceAnswer(message, silence_view(known), self.desk.now())
+                return self._silenced(known)
         silence = Silence(
             id=identity,
             component=wish.component,
@@ -69,7 +71,12 @@ class _RecordRoutes:
         )
         await self.records.mute_book.silence(silence)
         await self.desk.note(wish.component, f"silenced {wish.rule}", silence.reason, request)
-        return SilenceAnswer(message, silence_view(silence), self.desk.now())
+        return self._silenced(silence)
+
+    def _silenced(self, it: Silence) -> SilenceAnswer:
+        span = it.ends - it.starts
+        message = f"what matches is not told for {span:.0f} s; that it ends is told"
+        return SilenceAnswer(message, silence_view(it), self.desk.now())
 
     async def lift(self, silence: str, request: Request) -> SilenceAnswer:
         """End a silence now; what fires and was silenced is told."""

@@ -31,11 +31,18 @@ const post = (path, body, { method = "POST", generation } = {}) =>
 /** An action on a circuit insists on the state that was shown when the button was pressed. */
 const headers = (generation) => ({
   "Content-Type": "application/json",
-  "Idempotency-Key": wish(),
+  "Idempotency-Key": wish,
   ...(generation === undefined ? {} : { "If-Match": `"${generation}"` }),
 });
 
-const wish = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16)).join("-");
+let wish;
+
+/** A name for what is wished for next: sent again because nobody knows whether it was done, it is done once. */
+export function beginWish() {
+  wish = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16)).join("-");
+}
+
+beginWish();
 
 const service = (name) => `/ai/services/${encodeURIComponent(name)}`;
 

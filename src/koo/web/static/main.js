@@ -1,7 +1,7 @@
 // One state, one drawing of it, one clock. Data comes in by the feed, actions go out by dialogs.
 import { render } from "./vendor/preact.mjs";
 import { html, level } from "./shapes.js";
-import { Follower, readRunbook, signIn, signOut, whoAmI } from "./feed.js";
+import { beginWish, Follower, readRunbook, signIn, signOut, whoAmI } from "./feed.js";
 import { epoch } from "./words.js";
 import { Header, Tiles, Verdict } from "./panels/verdict.js";
 import { Database } from "./panels/database.js";
@@ -19,7 +19,12 @@ const follower = new Follower(receive, (link) => link === state.link || (link ==
 /** Who this is by now: a sign-in ends after a time, and with the server's process. */
 async function meet() {
   change({ link: "refused" });
-  change({ who: (await whoAmI().catch(() => null)) ?? state.who });
+  await askWho();
+}
+
+/** Whoever was refused is nobody, also while the server can't say so. */
+async function askWho() {
+  change({ who: (await whoAmI().catch(() => null)) ?? (state.who && { ...state.who, scope: null, signed_in: false }) });
 }
 
 /** Whether what is shown is of another time. */
@@ -43,7 +48,10 @@ function receive(data) {
 
 const app = {
   state,
-  open: (dialog) => change({ dialog, failure: null }),
+  open(dialog) {
+    beginWish();
+    change({ dialog, failure: null });
+  },
   close: () => change({ dialog: null, failure: null }),
   pause: () => change({ paused: !state.paused }),
   canAct: () => state.who?.scope === "operate",
@@ -56,7 +64,7 @@ const app = {
       change({ dialog: null, news: before && before === after ? message : said });
     } catch (error) {
       change({ failure: error.message });
-      if (error.status === 401) change({ who: (await whoAmI().catch(() => null)) ?? state.who });
+      if (error.status === 401) await askWho();
     } finally {
       change({ busy: false });
     }
