@@ -39,7 +39,7 @@ async def test_without_a_route_a_connection_is_torn_off_all_the_same():
         cancel_conn=lambda: request,
     )
     with contextlib.closing(ours), contextlib.closing(theirs):
-        on_psycopg.abort(SimpleNamespace(pgconn=pgconn, is_pinned=True))
+        on_psycopg.abort(SimpleNamespace(pgconn=pgconn, prepare_threshold=5))
         theirs.settimeout(1)
         assert theirs.recv(1) == b""
         await asyncio.sleep(0.01)

@@ -205,7 +205,7 @@ def abort(connection: Theirs) -> None:
 
 
 def _cancel_at_server(connection: Theirs) -> None:
-    if not connection.is_pinned:
+    if isinstance(connection, UnpinnedConnection):
         # A pooler forgets whose request it is, or takes a backend for it; some die of it.
         return
     # asyncpg cancels from inside only, so these are names of its own.

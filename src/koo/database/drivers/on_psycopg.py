@@ -214,7 +214,8 @@ def _cancel_at_server(connection: Theirs) -> None:
     pgconn = connection.pgconn
     is_asking = pgconn.transaction_status == TransactionStatus.ACTIVE
     # A pooler forgets whose request it is, or takes a backend for it; some die of it.
-    if not (is_asking and connection.is_pinned) or not capabilities.has_cancel_safe():
+    is_pinned = connection.prepare_threshold is not None
+    if not (is_asking and is_pinned) or not capabilities.has_cancel_safe():
         return
     # Started in the background: without a route to the server that fails at once.
     say_in_background(partial(_sent, pgconn.cancel_conn()))
