@@ -28,6 +28,7 @@ __all__ = [
     "Document",
     "Hearing",
     "Wire",
+    "begun",
     "dig",
     "listed",
     "more_than_text",
@@ -43,7 +44,8 @@ Document: TypeAlias = Mapping[str, object]
 
 _NANO: Final = 10**9
 # Made once: `json.loads` with an argument makes a decoder for each document.
-_read: Final = json.JSONDecoder(parse_float=Decimal).decode
+_decoder: Final = json.JSONDecoder(parse_float=Decimal)
+_read: Final = _decoder.decode
 
 
 @quickly_made
@@ -145,6 +147,15 @@ def parse(text: bytes) -> object:
     """The document in *text*; None if it is not JSON."""
     try:
         document: object = _read(text.removeprefix(BOM_UTF8).decode(errors="surrogatepass"))
+    except (ValueError, ArithmeticError, RecursionError):
+        return None
+    return document
+
+
+def begun(text: str) -> object:
+    """The document with which *text* begins; None if it begins with none."""
+    try:
+        document, _ = _decoder.raw_decode(text)
     except (ValueError, ArithmeticError, RecursionError):
         return None
     return document
