@@ -18,19 +18,27 @@ __all__ = ["VENDORS", "ServiceConfig", "Vendor"]
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """What is true of a vendor unless a setting says otherwise; *prices* is its name there."""
+    """What is true of a vendor unless a setting says otherwise; *prices* is its name there.
+
+    *sdk* is the package whose exceptions speak of it.
+    """
 
     prices: str = ""
     base_url: str = ""
     model: str = ""
     key_variable: str = ""
+    sdk: str = "openai"
 
 
 #: The vendors by name. A compatible server is priced under the service's own name.
 VENDORS: Final[Mapping[str, Vendor]] = MappingProxyType(
     {
         "anthropic": Vendor(
-            "anthropic", "https://api.anthropic.com", "claude-sonnet-5-5", "ANTHROPIC_API_KEY"
+            "anthropic",
+            "https://api.anthropic.com",
+            "claude-sonnet-5-5",
+            "ANTHROPIC_API_KEY",
+            "anthropic",
         ),
         "openai": Vendor("openai", "https://api.openai.com/v1", "gpt-6.1-terra", "OPENAI_API_KEY"),
         "gemini": Vendor(
@@ -38,6 +46,7 @@ VENDORS: Final[Mapping[str, Vendor]] = MappingProxyType(
             "https://generativelanguage.googleapis.com",
             "gemini-3.8-flash",
             "GEMINI_API_KEY",
+            "google.genai",
         ),
         "perplexity": Vendor(
             "perplexity", "https://api.perplexity.ai", "sonar", "PERPLEXITY_API_KEY"
