@@ -10,7 +10,6 @@ from koo.ai import Estimate
 from koo.ai.sdk.exceptions import Answered, Broken, read_exception
 from koo.errors import ServiceTimeoutError
 
-
 #: The packages whose exceptions speak of a service, by its module here.
 SDKS = {"openai": "openai", "anthropic": "anthropic", "google": "google.genai"}
 

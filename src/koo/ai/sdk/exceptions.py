@@ -69,7 +69,7 @@ class Broken:
 
 
 def read_exception(error: BaseException, sdk: str) -> Answered | Broken | None:
-    """What *error* says of the service; None if it is not of the package *sdk*, or a transport's."""
+    """What *error* says of the service; None if it is of neither *sdk* nor a transport."""
     if type(error) is TimeoutError:
         return Broken(in_time=False, was_sent=True)
     names = set(_names(error, sdk))
