@@ -11,6 +11,7 @@ from typing import Final
 
 from ...resilience import BreakerConfig, RetryConfig
 from ..pricing import TokenPrice
+from .cache import CacheConfig
 from .route import is_base_url, is_proxy, trust_in
 
 __all__ = ["VENDORS", "ServiceConfig", "Vendor"]
@@ -85,7 +86,7 @@ class ServiceConfig:
     active check, of which there is at most one in *check_interval*. All in seconds.
     *price* is for models that the price table does not know. Requests go through
     *proxy*, an address that may hold a name and a password; *ca_bundle* is a PEM file
-    of the authorities to trust instead of the system's.
+    of the authorities to trust instead of the system's. *cache* None: no answer serves twice.
     """
 
     name: str
@@ -108,6 +109,7 @@ class ServiceConfig:
     price: TokenPrice | None = None
     proxy: str = field(default="", repr=False)
     ca_bundle: str = ""
+    cache: CacheConfig | None = None
     retry: RetryConfig = field(default=RetryConfig())
     retry_budget: bool = True
     breaker: BreakerConfig = field(default=BreakerConfig())
