@@ -23,7 +23,8 @@ class VisitorGone(Exception):
 
 async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """What *work* comes to; VisitorGone if whoever sent *request*, whose body was read, goes."""
-    working, going = asyncio.create_task(work), asyncio.create_task(_gone(request))
+    # After the body nothing comes but the word that they have gone.
+    working, going = asyncio.create_task(work), asyncio.create_task(_word_from(request))
     try:
         await asyncio.wait((working, going), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -35,6 +36,5 @@ async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
     return working.result()
 
 
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+async def _word_from(request: Request) -> None:
+    await request.receive()
