@@ -38,7 +38,6 @@ def _limited(
     return Scene(partial(meter, limit, _FREE), limit / 60, dialect)
 
 
-#: The goals are those of a bucket that tells; who tells nothing must be tried out.
 SCENES: Mapping[str, Scene] = {
     "600 a minute, bucket, as OpenAI tells it": _limited(Bucket, OpenAI()),
     "600 a minute, bucket, as Anthropic tells it": _limited(Bucket, Anthropic()),
@@ -73,7 +72,9 @@ async def untold(seeds: Effort) -> Sequence[Section]:
     figures = await _figures([what for what, scene in SCENES.items() if not scene.dialect], seeds)
     method = (
         "As above, before vendors that tell nothing: where the limit is can be found only by"
-        " passing it now and then."
+        " passing it now and then. Where goals are missed: they pull against each other. A refusal"
+        " costs a tenth of the pace for 800 calls; a shorter penance would use more of the limit,"
+        " and be refused more often."
     )
     return [Section("Vendors that tell nothing", method, figures)]
 
@@ -85,7 +86,7 @@ async def _figures(names: Sequence[str], seeds: Effort) -> list[Figure]:
 async def _of_scene(what: str, scene: Scene, seeds: Effort) -> Sequence[Figure]:
     # In a thread, because a simulation runs a loop of its own.
     outcomes = [await asyncio.to_thread(play, scene, seed) for seed in seeds]
-    return _worst(what, outcomes), _use(what, outcomes, ">= 0.95" if scene.dialect else ">= 0.9")
+    return _worst(what, outcomes), _use(what, outcomes)
 
 
 def _worst(what: str, outcomes: Sequence[Outcome]) -> Figure:
@@ -93,9 +94,9 @@ def _worst(what: str, outcomes: Sequence[Outcome]) -> Figure:
     return Figure(f"share of 429s, {what}", round(share, 5), "", "< 0.005")
 
 
-def _use(what: str, outcomes: Sequence[Outcome], goal: str) -> Figure:
+def _use(what: str, outcomes: Sequence[Outcome]) -> Figure:
     use = fmean(outcome.use for outcome in outcomes)
-    return Figure(f"share of the limit used, {what}", round(use, 4), "", goal)
+    return Figure(f"share of the limit used, {what}", round(use, 4), "", ">= 0.95")
 
 
 ROWS: Mapping[str, Row[Effort]] = {"told": told, "untold": untold}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 
 import anthropic
@@ -12,19 +13,30 @@ import litellm
 import openai
 from google import genai
 
-from koo.ai import AIManager, ServiceConfig, Times
+from koo.ai import AIManager, ServiceConfig, Times, TokenPrice
+from koo.resilience import BreakerConfig
 
 # It says on standard output, for each error, where help is to be had.
 litellm.suppress_debug_info = True
 
-__all__ = ["Ask", "Asker", "askers"]
+__all__ = ["MODELS", "Ask", "Asker", "askers"]
 
 _QUESTION = "Say hello in one short sentence."
 _MESSAGES = [{"role": "user", "content": _QUESTION}]
 _TOKENS = 500
 _VENDORS = ("claude", "openai", "gemini")
-_MODELS = {"claude": "claude-haiku-4-5", "openai": "gpt-5-mini", "gemini": "gemini-2.5-flash"}
+MODELS = {
+    "claude": "claude-haiku-4-5",
+    "openai": "gpt-5-mini",
+    "gemini": "gemini-2.5-flash",
+    "openai-responses": "gpt-5-mini",
+    "perplexity": "sonar",
+}
+#: For models that no table knows.
+_PRICE = TokenPrice(Decimal(1), Decimal(1))
 _LITELLM = {"claude": "anthropic", "openai": "openai", "gemini": "gemini"}
+
+_BREAKER = BreakerConfig()
 
 #: The text that a service at an address answers.
 Ask = Callable[[str, str], Awaitable[str]]
@@ -43,14 +55,20 @@ class Asker:
 class _Way:
     timeout: float
     stream: bool
+    breaker: BreakerConfig
 
 
 @asynccontextmanager
-async def askers(*, timeout: float, stream: bool = False) -> AsyncIterator[Sequence[Asker]]:
-    """Everybody, with a timeout in seconds; *stream*: what comes is put together."""
-    way, managers = _Way(timeout, stream), dict[str, AIManager]()
+async def askers(
+    *, timeout: float, stream: bool = False, breaker: BreakerConfig = _BREAKER
+) -> AsyncIterator[Sequence[Asker]]:
+    """Everybody, with a timeout in seconds; *stream*: what comes is put together.
+
+    koo, the first, can ask every vendor that its simulator plays, with a circuit of *breaker*.
+    """
+    way, managers = _Way(timeout, stream, breaker), dict[str, AIManager]()
     yield [
-        Asker("koo", _VENDORS, partial(_koo, managers, way)),
+        Asker("koo", tuple(MODELS), partial(_koo, managers, way)),
         Asker("anthropic", ("claude",), partial(_anthropic, way)),
         Asker("openai", ("openai",), partial(_openai, way)),
         Asker("google-genai", ("gemini",), partial(_gemini, way)),
@@ -67,7 +85,10 @@ async def _koo(managers: dict[str, AIManager], way: _Way, service: str, url: str
             name=service,
             api_key="x",
             base_url=url,
-            model=_MODELS[service],
+            model=MODELS.get(service, "a-model"),
+            price=_PRICE,
+            daily_budget_nanousd=10**15,
+            breaker=way.breaker,
             max_tokens=_TOKENS,
             requests_per_minute=1_000_000,
             requests_per_hour=1_000_000,
@@ -82,7 +103,7 @@ async def _koo(managers: dict[str, AIManager], way: _Way, service: str, url: str
 
 async def _anthropic(way: _Way, _: str, url: str) -> str:
     async with anthropic.AsyncAnthropic(base_url=url, api_key="x", timeout=way.timeout) as client:
-        asked = {"model": _MODELS["claude"], "messages": _MESSAGES, "max_tokens": _TOKENS}
+        asked = {"model": MODELS["claude"], "messages": _MESSAGES, "max_tokens": _TOKENS}
         if not way.stream:
             return (await client.messages.create(**asked)).content[0].text
         async with client.messages.stream(**asked) as stream:
@@ -92,7 +113,7 @@ async def _anthropic(way: _Way, _: str, url: str) -> str:
 async def _openai(way: _Way, _: str, url: str) -> str:
     async with openai.AsyncOpenAI(base_url=url, api_key="x", timeout=way.timeout) as client:
         answer = await client.chat.completions.create(
-            model=_MODELS["openai"],
+            model=MODELS["openai"],
             messages=_MESSAGES,
             max_completion_tokens=_TOKENS,
             stream=way.stream,
@@ -104,7 +125,7 @@ async def _gemini(way: _Way, _: str, url: str) -> str:
     options = {"base_url": url, "timeout": int(way.timeout * 1000)}
     client = genai.Client(api_key="x", http_options=options)
     asked = {
-        "model": _MODELS["gemini"],
+        "model": MODELS["gemini"],
         "contents": _QUESTION,
         "config": {"max_output_tokens": _TOKENS},
     }
@@ -120,9 +141,9 @@ async def _gemini(way: _Way, _: str, url: str) -> str:
 async def _litellm(way: _Way, service: str, url: str) -> str:
     address = f"{url}/v1/messages" if service == "claude" else url
     if service == "gemini":
-        address = f"{url}/v1beta/models/{_MODELS[service]}"
+        address = f"{url}/v1beta/models/{MODELS[service]}"
     answer = await litellm.acompletion(
-        model=f"{_LITELLM[service]}/{_MODELS[service]}",
+        model=f"{_LITELLM[service]}/{MODELS[service]}",
         api_base=address,
         api_key="x",
         messages=_MESSAGES,
@@ -136,7 +157,7 @@ async def _litellm(way: _Way, service: str, url: str) -> str:
 
 async def _router(way: _Way, routers: dict[str, litellm.Router], _: str, url: str) -> str:
     if url not in routers:
-        parameters = {"model": f"openai/{_MODELS['openai']}", "api_base": url, "api_key": "x"}
+        parameters = {"model": f"openai/{MODELS['openai']}", "api_base": url, "api_key": "x"}
         routers[url] = litellm.Router(
             model_list=[{"model_name": "any", "litellm_params": parameters}],
             num_retries=2,

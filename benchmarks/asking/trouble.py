@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from statistics import mean
 from time import perf_counter
 
+from aiohttp import ClientSession
 from lab.figures import Figure, Section
 from lab.paired import percentile
 
+from koo.ai import Prompt, Question, ServiceConfig, connect
 from koo.resilience import BreakerConfig
 from koo.testing import Fault, Simulator
 
 from .place import Effort
-from .strained import Ask, Asker, askers
+from .strained import MODELS, Ask, Asker, askers
 
 __all__ = ["dead", "in_vain", "late", "truncated"]
 
@@ -28,7 +31,12 @@ _IN_VAIN: Mapping[str, Sequence[str]] = {
 _TIMEOUT, _HOPELESS = 1.0, 12.0
 _CALLS = 1_000
 _THRESHOLD, _PROBES = BreakerConfig().failure_threshold, 3
-_WHOLE = "A whole answer, of which no word may be missing without a word about it. " * 8
+_WHOLE = "A whole answer, of which no word may be missing without a word about it. " * 2
+#: What each vendor sends in each case and what it must come to; by hand, from their documents.
+_SURFACES = Path(__file__).parents[2] / "tests/ai/surfaces.txt"
+_OF_KEY_OR_MONEY = frozenset({"AccessDeniedError", "ApiKeyError", "QuotaExceededError"})
+#: Of whom every request reaches the vendor, whatever the one before has met.
+_TRUSTING = BreakerConfig(failure_threshold=10**6)
 
 
 async def in_vain(effort: Effort) -> Sequence[Section]:
@@ -40,16 +48,20 @@ async def in_vain(effort: Effort) -> Sequence[Section]:
             sent = [
                 await _sent(simulator, service, scenario, asker.ask)
                 for service in asker.services
-                for scenario in _IN_VAIN[service]
+                for scenario in _IN_VAIN.get(service, ())
             ]
             goal = "<= 1" if asker.name == "koo" else ""
             figures += [
                 Figure(f"{asker.name}: requests sent, at most", max(sent), "", goal),
                 Figure(f"{asker.name}: requests sent, in the mean", mean(sent), ""),
             ]
+    errors = _errors_in_vain()
+    for stream in (False, True):
+        figures += [await _of_each(errors, stream=stream)]
     method = (
         "Sixteen errors of three vendors that say that the key or the money is at fault; one call"
-        " each, every client as it is set up by default."
+        " each, every client as it is set up by default. And, to koo alone, each such error that"
+        " the table of surfaces knows, of all vendors, inside a 200 too."
     )
     return [Section("Requests sent for an error of key or money", method, figures)]
 
@@ -91,21 +103,30 @@ async def truncated(effort: Effort) -> Sequence[Section]:
     figures: list[Figure] = []
     async with (
         Simulator(answer=lambda _: _WHOLE) as simulator,
-        askers(timeout=10.0, stream=True) as everybody,
+        askers(timeout=10.0, stream=True, breaker=_TRUSTING) as everybody,
     ):
+        places = {service: await _boundaries(simulator, service, effort) for service in MODELS}
         for asker in everybody:
-            cuts = [(one, place) for one in asker.services for place in range(effort.cuts)]
+            cuts = [
+                (service, fault, place)
+                for service in asker.services
+                for fault in (Fault.CUT, Fault.EARLY_END)
+                for place in places[service]
+            ]
             taken = 0
-            for service, place in cuts:
+            for service, fault, place in cuts:
                 simulator.clear()
-                simulator.fault(service, Fault.EARLY_END, after=200 + 31 * place)
+                simulator.fault(service, fault, after=place)
                 taken += await _is_taken_for_whole(asker.ask(service, simulator.base_url(service)))
+                if not simulator.completions(service):
+                    raise RuntimeError(f"{asker.name} did not ask {service}")
             goal = "= 0" if asker.name == "koo" else ""
             what = f"{asker.name}: of {len(cuts)} cut streams, taken for whole"
             figures += [Figure(what, taken, "", goal)]
     method = (
-        "Streams that end, without an error of the connection, at one place after the other; those"
-        " of which text is missing and of which the caller learns nothing."
+        "Streams that end at the end of one event after the other, once without an error of the"
+        " connection and once reset; those of which text is missing and of which the caller learns"
+        " nothing."
     )
     return [Section("Streams cut off", method, figures)]
 
@@ -132,6 +153,44 @@ async def dead(effort: Effort) -> Sequence[Section]:
         " once in its recovery time."
     )
     return [Section("A dead service", method, figures)]
+
+
+def _errors_in_vain() -> Sequence[tuple[str, str]]:
+    """The service and the name of each error of key or money in the table."""
+    rows = (line.split() for line in _SURFACES.read_text().splitlines() if line)
+    return [(row[0], row[1]) for row in rows if row[0] not in "#*" and row[2] in _OF_KEY_OR_MONEY]
+
+
+async def _of_each(errors: Sequence[tuple[str, str]], *, stream: bool) -> Figure:
+    services = {service for service, _ in errors}
+    async with (
+        Simulator(services) as simulator,
+        askers(timeout=10.0, stream=stream) as (koo, *_),
+    ):
+        sent = [await _sent(simulator, *error, koo.ask) for error in errors]
+    if not all(sent):
+        raise RuntimeError("some were not asked")
+    how = "streamed" if stream else "whole"
+    what = f"koo: requests sent, at most, of {len(errors)} errors of all vendors, {how}"
+    return Figure(what, max(sent), "", "<= 1")
+
+
+async def _boundaries(simulator: Simulator, service: str, effort: Effort) -> Sequence[int]:
+    """The bytes after which an event of a good answer ends, but for the last; not all, in haste."""
+    url = simulator.base_url(service)
+    config = ServiceConfig(name=service, api_key="x", base_url=url, model=MODELS[service])
+    provider = connect(config)
+    request = provider.prepare(Question(Prompt("Hello?"), config.model, 500, streams=True))
+    headers = {"Authorization": "Bearer x", "x-goog-api-key": "x"}
+    async with (
+        ClientSession(headers=headers) as session,
+        session.post(url + request.path, data=request.body) as response,
+    ):
+        response.raise_for_status()
+        events = (await response.read()).split(b"\n\n")
+    await provider.close()
+    ends = [sum(len(one) + 2 for one in events[:count]) for count in range(len(events) - 1)]
+    return ends[:: -(-len(ends) // effort.cuts)]
 
 
 async def _sent(simulator: Simulator, service: str, scenario: str, ask: Ask) -> int:

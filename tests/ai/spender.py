@@ -1,20 +1,24 @@
-"""A process that asks a simulated service a hundred times at once; for the tests alone.
+"""A process that asks a simulated service two hundred times at once; for the tests alone.
 
     spender.py BASE_URL FILE SEED
 
-A third of the calls are given up at some moment. At the end it says how many were answered.
+It asks by query, by stream and by permit, and a third of the calls are given up at some moment.
+At the end it says how many were answered.
 """
 
 import asyncio
 import random
 import sys
+from contextlib import aclosing
 from decimal import Decimal
 
-from koo.ai import AIManager, ServiceConfig, TokenPrice
+from aiohttp import ClientError, ClientSession
+
+from koo.ai import AIManager, Estimate, ServiceConfig, TokenPrice
 from koo.errors import ExternalServiceError
 from koo.stores import SQLiteStore
 
-CALLS = 100
+CALLS = 200
 MAX_TOKENS = 100
 #: A thousandth of a dollar per token in, two per token out: a call may cost some 35 cents.
 PRICE = TokenPrice(Decimal(1000), Decimal(2000))
@@ -40,12 +44,42 @@ def service(base_url):
     )
 
 
+async def query(manager, prompt):
+    await manager.query("lab", prompt)
+
+
+async def stream(manager, prompt):
+    async for _ in manager.stream("lab", prompt):
+        pass
+
+
+async def look_into(manager, prompt):
+    """A stream that is left at its first text."""
+    async with aclosing(manager.stream("lab", prompt)) as texts:
+        await anext(texts)
+
+
+async def permit(manager, prompt):
+    """As an SDK asks."""
+    config = manager.find("lab").config
+    messages = [{"role": "user", "content": prompt}]
+    asked = {"model": config.model, "max_tokens": MAX_TOKENS, "messages": messages}
+    async with manager.permit("lab", Estimate.of(asked, max_tokens=MAX_TOKENS)) as call:
+        headers = {"Authorization": f"Bearer {config.api_key}"}
+        async with (
+            ClientSession(headers=headers) as session,
+            session.post(f"{config.base_url}/chat/completions", json=asked) as response,
+        ):
+            call.settle(await response.json())
+
+
 async def ask(manager, draw):
     patience = draw.choice([None, None, draw.uniform(0.0, 0.2)])
+    way = draw.choice([query, stream, look_into, permit])
     try:
         async with asyncio.timeout(patience):
-            await manager.query("lab", "a question " * draw.randint(1, 5))
-    except (ExternalServiceError, TimeoutError):
+            await way(manager, "a question " * draw.randint(1, 5))
+    except (ExternalServiceError, TimeoutError, ClientError):
         return False
     return True
 

@@ -45,7 +45,7 @@ def _judged(row):
     surface = wire.surface(status, document)
     verdict = judge(surface, wire.rules)
     told = headers if verdict.windows else without_windows(headers)
-    wait = named_wait(told, message=surface.message, delay=wire.delay(document), now=NOW)
+    wait = named_wait(told, message=surface.own_words, delay=wire.delay(document), now=NOW)
     return verdict, wait if verdict.waits else None
 
 
@@ -178,7 +178,7 @@ def test_whatever_a_vendor_sends_has_a_verdict(wire, status, document, phase):
     surface = replace(wire().surface(status, document), phase=phase)
     verdict = judge(surface, wire.rules)
     assert issubclass(verdict.error, ExternalServiceError)
-    wait = named_wait({}, message=surface.message, delay=wire().delay(document), now=NOW)
+    wait = named_wait({}, message=surface.own_words, delay=wire().delay(document), now=NOW)
     assert wait is None or wait > 0
     assert billed(surface, verdict) in {None, NOTHING}
     wire().read(document)

@@ -10,6 +10,7 @@ import pytest
 
 from core.config import ROOT, Settings, SettingsError, isolate, read_settings
 from core.settings import DOCUMENTED, Fingerprint, ServiceVariables, Variables
+from koo.ai import CacheConfig
 from koo.monitoring import RULES
 
 from . import configuration_page
@@ -240,6 +241,7 @@ def test_a_service_has_the_defaults_but_for_its_own_variables(variables):
         AI_OPENAI_MODEL="gpt-5-mini",
         AI_OPENAI_BASE_URL="http://127.0.0.1:9/v1",
         AI_OPENAI_PRICE="1,2",
+        AI_OPENAI_CACHE_TTL="3600",
     )
     claude, openai, *_ = read_settings().services
     assert (claude.requests_per_minute, claude.daily_budget_nanousd) == (30, 2_500_000_000)
@@ -249,6 +251,7 @@ def test_a_service_has_the_defaults_but_for_its_own_variables(variables):
     assert (openai.timeout, openai.model) == (7.5, "gpt-5-mini")
     assert openai.base_url == "http://127.0.0.1:9/v1"
     assert openai.price.output_usd == 2
+    assert (claude.cache, openai.cache) == (None, CacheConfig(3600.0))
 
 
 @pytest.mark.parametrize(

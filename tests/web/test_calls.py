@@ -1,6 +1,5 @@
 """AI services over HTTP: who may, what comes back, and how it fails, at once or later."""
 
-import asyncio
 import json
 from decimal import Decimal
 
@@ -311,41 +310,6 @@ def test_a_prompt_may_be_a_megabyte_and_no_more(door):
     assert stage.post(QUERY, token=CALL, headers=JSON, body=chunks).status == 413
     reset = "/api/v1/ai/services/claude/reset-errors"
     assert stage.post(reset, headers=JSON, body=b"x" * 20_000).status == 413
-
-
-@pytest.mark.parametrize("when", ["before it begins", "while it is sent"])
-async def test_a_visitor_who_goes_away_gives_the_answer_up(door, when):
-    """What was reserved is debited, and nothing stays reserved."""
-    stage = door(Pieces(*"abc"))
-    sent = json.dumps({"service": "claude", "prompt": "x"}).encode()
-    service = stage.manager.services["claude"]
-    messages = [{"type": "http.request", "body": sent, "more_body": False}]
-
-    async def receive():
-        if messages:
-            return messages.pop(0)
-        await asyncio.sleep(0 if when == "before it begins" else 5)
-        return {"type": "http.disconnect"}
-
-    async def send(message):
-        if b"event: text" in message.get("body", b""):
-            await asyncio.sleep(60)
-
-    scope = {
-        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
-        "method": "POST", "scheme": "http", "path": STREAM, "raw_path": STREAM.encode(),
-        "query_string": b"", "root_path": "", "client": ("127.0.0.1", 5000),
-        "server": ("127.0.0.1", 8000),
-        "headers": [
-            (b"host", b"127.0.0.1:8000"),
-            (b"authorization", f"Bearer {CALL}".encode()),
-            (b"content-type", b"application/json"),
-        ],
-    }  # fmt: skip
-    await stage.app(scope, receive, send)
-    report = service.report()
-    assert report.value("budget.reserved") == 0 < report.value("budget.spent")
-    assert report.breaker.outcomes == 0
 
 
 def test_the_openapi_document_describes_both(door):

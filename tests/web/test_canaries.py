@@ -1,4 +1,4 @@
-"""A secret and a prompt that go in everywhere come out nowhere.
+"""A secret and a prompt that go in everywhere come out nowhere, an answer at its caller alone.
 
 One application with an AI service and a database that fail in every way that can hold a secret:
 whatever is answered, logged, kept, counted or pushed is searched.
@@ -18,14 +18,17 @@ from koo.monitoring.logs import EventLog, JSONLines, TextLines
 from koo.monitoring.otel import metrics_data
 from koo.resilience import CheckStats, Holder, StateChanged, fan_out
 from koo.stores import Archive
-from koo.testing import ScriptedProvider, run, running_clock
+from koo.testing import Pieces, ScriptedProvider, run, running_clock
 from koo.web import Access, AccessConfig, Console, ConsoleConfig
 
 SECRET, PROMPT = "Zq9-canary-of-a-key", "whisper of a canary in a coal mine"
 READ, OPERATE = "canary-token-for-reading", "canary-token-for-operating"
+ANSWER = "song of a canary in a golden cage"
+TO_THE_CALLER = ("POST /api/v1/ai/query", "POST /api/v1/ai/stream")
 HIDDEN = {
     "the key": SECRET, "the prompt": PROMPT, "the read token": READ,
     "the operate token": OPERATE, "the key in an address": quote(f"{SECRET}/%"),
+    "the answer": ANSWER,
 }  # fmt: skip
 LEAK = f"https://koo:{SECRET}@api.example.com/v1?key={SECRET} refused Bearer {SECRET}"
 
@@ -44,7 +47,13 @@ class Everything:
             for where, text in texts.items()
             for what, canary in HIDDEN.items()
             if canary in text
-        }
+        } - {f"the answer in {where}" for where in texts if where.startswith(TO_THE_CALLER)}
+
+    def answered(self):
+        """How often a caller has got the answer."""
+        return sum(
+            ANSWER in text for where, text in self.texts.items() if where.startswith(TO_THE_CALLER)
+        )
 
 
 def logger(stream):
@@ -57,7 +66,9 @@ def logger(stream):
 
 
 def answers():
-    """Every kind of failure that could carry words from inside."""
+    """An answer, one that breaks off, and every failure that could carry words from inside."""
+    yield ANSWER
+    yield Pieces(ANSWER, ServiceUnavailableError("lab", f"down; {LEAK}"))
     yield ServiceUnavailableError("lab", f"down; {LEAK}", request_id="req-1")
     yield RuntimeError(f"{LEAK} {PROMPT}")
     yield ExternalServiceError("lab", LEAK)
@@ -130,7 +141,7 @@ async def visit_all(out, console, visit):
         out.texts[where] = f"{answer.status} {shown} {answer.body.decode()}"
 
     prompt = f'{{"service": "lab", "prompt": "{PROMPT}"}}'.encode()
-    for _ in range(3):
+    for _ in range(4):
         await ask("POST", "/api/v1/ai/query", prompt)
         await ask("POST", "/api/v1/ai/stream", prompt)
     await ask("POST", "/api/v1/ai/query", f'{{"service": "{PROMPT}", "prompt": 5}}'.encode())
@@ -162,9 +173,12 @@ async def visit_all(out, console, visit):
 
 
 @pytest.mark.integration
-def test_no_secret_and_no_prompt_comes_out_anywhere(make_database, visit_once, tmp_path):
+def test_no_secret_no_prompt_and_no_answer_comes_out_anywhere_else(
+    make_database, visit_once, tmp_path
+):
     out = run(play(make_database, visit_once, tmp_path / "state.db"))
     assert len(out.texts) > 50
+    assert out.answered() == 2
     assert out.find() == set()
 
 

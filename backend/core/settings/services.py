@@ -15,7 +15,7 @@ from typing import Final, Self
 
 from pydantic import SecretStr, ValidationError, field_validator, model_validator
 
-from koo.ai import ServiceConfig, TokenPrice
+from koo.ai import CacheConfig, ServiceConfig, TokenPrice
 from koo.resilience import Backoff, BreakerConfig, RetryConfig
 
 from .refusals import SettingsError, explain
@@ -102,6 +102,7 @@ class AISettings(AIVariables, DatabaseVariables):
                 check_timeout=self.health_check_timeout,
                 proxy=_proxy(own.proxy or self.ai_proxy),
                 ca_bundle=_path(own.ca_bundle or self.ai_ca_bundle),
+                cache=None if own.cache_ttl is None else CacheConfig(own.cache_ttl),
             )
         except ValueError as error:
             raise SettingsError(_blaming(str(error), name, own)) from None

@@ -217,6 +217,8 @@ class ServiceVariables(Variables):
     """Unset: AI_PROXY; `direct`: none."""
     ca_bundle: str = ""
     """Unset: AI_CA_BUNDLE."""
+    cache_ttl: Seconds | None = None
+    """Seconds for which an answer serves equal requests again. Unset: never."""
 
 
 class ApplicationVariables(Variables):

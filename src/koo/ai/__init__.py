@@ -16,7 +16,7 @@ from .asking import (
     ToolChoice,
     ToolResult,
 )
-from .config import VENDORS, ServiceConfig, Vendor
+from .config import VENDORS, CacheConfig, ServiceConfig, Vendor
 from .manager import AIManager
 from .pacing import PacedAsk, PacedSpent, Pacer, PacerStats, Told, Urge, WindowTold, read_windows
 from .pricing import Price, PriceTable, TokenPrice
@@ -34,6 +34,7 @@ __all__ = [
     "AIManager",
     "AIService",
     "AIStream",
+    "CacheConfig",
     "Completion",
     "Estimate",
     "HTTPProvider",

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from math import isfinite
 from operator import attrgetter, is_
+from sys import float_info
 from typing import Final, Protocol, TypeVar
 
 from .asking import Message, Prompt, Purse, Question, Tool, ToolCall
@@ -62,11 +62,14 @@ def _is_text(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and isfinite(value)
+    """Neither a bool, which is an int, nor nan, nor what no float can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= float_info.max
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and value >= 1
+    return _is_number(value) and isinstance(value, int) and value >= 1
 
 
 def _is_list_of(kind: type, values: object) -> bool:

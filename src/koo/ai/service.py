@@ -23,7 +23,6 @@ from ..errors import ExternalServiceError, InvalidRequestError
 from ..resilience import (
     RANDOM,
     SYSTEM_CLOCK,
-    CallOutcome,
     CircuitBreaker,
     Clock,
     DailyBudgetConfig,
@@ -41,7 +40,7 @@ from ..resilience import (
     ignore,
     traced,
 )
-from .answering import Response, response_of
+from .answering import Response, ResponseCache, response_of
 from .asking import CostLimit, Prompt, Question
 from .config import ServiceConfig
 from .health import (
@@ -107,6 +106,7 @@ class AIService:
         )
         store = store or MemoryStore(clock=clock)
         self._lessons = Lessons(config, self._breaker)
+        self._cache = None if config.cache is None else ResponseCache(config.cache, clock)
         keys = keys_of(self._provider)
         self._limits = Limits(self.name, config, store, keys=keys, clock=clock, on_event=on_event)
         budget = DailyBudgetConfig(config.daily_budget_nanousd, config.budget_zone)
@@ -153,15 +153,13 @@ class AIService:
         """The answer to *question*, and what is known of it; as :meth:`query` otherwise."""
         self._tally.began()
         try:
-            outcome = await self._ask(question, timeout)
+            return await self._ask(question, timeout)
         except Exception as error:
             failure = as_service_error(self.config.name, error)
             self._tally.failed(failure, error)
             if failure is error:
                 raise
             raise failure from error
-        self._tally.succeeded()
-        return response_of(self.config.name, outcome)
 
     def stream(self, prompt: str | Prompt, *, times: Times = _AS_SET) -> AIStream:
         """The answer's text as it comes. Every failure is an ExternalServiceError."""
@@ -220,6 +218,7 @@ class AIService:
                 *limits.readings(self._clock.time()),
                 *budget_readings(budget),
                 *self._key_readings(),
+                *(self._cache.readings() if self._cache is not None else ()),
             ),
             distributions=(
                 Distribution("response_time", calls.latency),
@@ -279,9 +278,12 @@ class AIService:
     # -- one call ----------------------------------------------------------------------
 
     @traced("call")
-    async def _ask(self, question: Question, timeout: float | None) -> CallOutcome[Completion]:
+    async def _ask(self, question: Question, timeout: float | None) -> Response:
         began = self._clock.monotonic()
         request, price = await self._prepared(question, Times(timeout))
+        if self._cache is not None and (kept := self._cache.find(request)) is not None:
+            self._tally.recalled()
+            return kept
         outcome = await self._policy.outcome(
             partial(self._attempt, request, price),
             self._most_it_can_take(request, price, timeout),
@@ -289,7 +291,11 @@ class AIService:
         )
         if outcome.error is not None:
             raise outcome.error
-        return outcome
+        self._tally.succeeded()
+        response = response_of(self.config.name, outcome)
+        if self._cache is not None:
+            self._cache.keep(request, response)
+        return response
 
     async def _open(
         self, telling: Telling, question: Question, times: Times

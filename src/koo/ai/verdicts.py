@@ -7,8 +7,9 @@
 
 Money errors come dressed as 429 or 400, overload as 503, 529 or 498, a bad key as
 400: only all parts together tell. The vendor's own message is read but never
-repeated, because it may quote the prompt or the key; for the same reason its
-sentences are looked for where they begin, or a prompt could shut the service.
+repeated, because it may quote the prompt or the key; for the same reason what
+shuts a service is looked for in its first sentence alone, before anything that it
+quotes, or a prompt could shut the service.
 """
 
 from __future__ import annotations
@@ -54,6 +55,14 @@ __all__ = [
 ]
 
 _ERROR_STATUS: Final = re.compile(r"[45]\d\d")
+#: Where somebody else may begin to speak. Vendors put their own names between backticks.
+_QUOTES: Final = re.compile(
+    r"(?<!\w)['\"]|[\[{“«]|\b(prompt|input|message|content|text|said|sent|asked)( was| is)?:\s",
+    re.IGNORECASE,
+)
+#: What gateways put before a vendor's sentence.
+_FRAME: Final = re.compile(r"^(\w*error: )+", re.IGNORECASE)
+_SENTENCE_END: Final = re.compile(r"[.:;!?]\s|\n")
 
 
 class Phase(Enum):
@@ -86,6 +95,16 @@ class Surface:
         return (self.type, self.code, *self.reasons)
 
     @property
+    def own_words(self) -> str:
+        """The message up to what it quotes."""
+        return _QUOTES.split(self.message, maxsplit=1)[0]
+
+    @property
+    def opening(self) -> str:
+        """The first sentence of its own words."""
+        return _SENTENCE_END.split(_FRAME.sub("", self.own_words), maxsplit=1)[0]
+
+    @property
     def is_good(self) -> bool:
         """Whether the status promised an answer."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
@@ -116,12 +135,24 @@ class Rule:
     status: frozenset[int] = frozenset()
     words: frozenset[str] = frozenset()
     message: re.Pattern[str] | None = None
+    opening: re.Pattern[str] | None = None
 
     @classmethod
-    def on(cls, verdict: Verdict, *status: int, words: str = "", says: str = "") -> Rule:
-        """The rule for any *status*, any of *words* as type, code or reason, and a message."""
-        message = re.compile(says, re.IGNORECASE) if says else None
-        return cls(verdict, frozenset(status), frozenset(words.split()), message)
+    def on(
+        cls, verdict: Verdict, *status: int, words: str = "", says: str = "", opens: str = ""
+    ) -> Rule:
+        """The rule for any *status*, any of *words* as type, code or reason, and a message.
+
+        What a message *says* may be anywhere in it, even in a prompt that it quotes; what it
+        *opens* with is the vendor's own. Only that may shut a service.
+        """
+        return cls(
+            verdict,
+            frozenset(status),
+            frozenset(words.split()),
+            _pattern(says),
+            _pattern(opens),
+        )
 
     def fits(self, surface: Surface) -> bool:
         """Whether *surface* is one of those it is for."""
@@ -129,7 +160,12 @@ class Rule:
             (not self.status or surface.status in self.status)
             and (not self.words or not self.words.isdisjoint(surface.words))
             and (self.message is None or self.message.search(surface.message) is not None)
+            and (self.opening is None or self.opening.search(surface.opening) is not None)
         )
+
+
+def _pattern(words: str) -> re.Pattern[str] | None:
+    return re.compile(words, re.IGNORECASE) if words else None
 
 
 BAD_KEY: Final = Verdict(

@@ -22,6 +22,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession"),
 ]
 
+INSIDE = [
+    (scenario.service, scenario.name)
+    for scenario in SCENARIOS
+    if scenario.service in CLIENTS and scenario.event is not None
+]
 ERRORS = [
     (scenario.service, scenario.name)
     for scenario in SCENARIOS
@@ -129,6 +134,22 @@ async def test_a_request_that_was_sent_and_not_answered_is_debited_in_full(
         assert report.value("budget.spent") > 0
         assert report.breaker.failures == 1
         assert len(simulator.completions(service)) == 1
+
+
+@pytest.mark.parametrize(("service", "name"), INSIDE)
+async def test_every_error_inside_a_stream_means_what_it_means_when_koo_asks(service, name, sdks):
+    """Of money and keys too, which a 200 can hide."""
+    async with Simulator() as simulator:
+        url = simulator.base_url(service, name)
+        own, others = manager_for(service, url), manager_for(service, url)
+        with pytest.raises(ExternalServiceError) as caught:
+            assert [text async for text in own.stream(service, "Why is the sky blue?")]
+        async with CLIENTS[service](url) as client:
+            call, error = await guarded(others, service, client, send_stream)
+        await own.close()
+    assert not isinstance(error, ExternalServiceError)
+    assert seen(call.error, others, service)[:-1] == seen(caught.value, own, service)[:-1]
+    assert others.services[service].report().value("budget.spent") > 0
 
 
 @pytest.mark.parametrize("service", CLIENTS)

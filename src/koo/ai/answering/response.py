@@ -27,7 +27,8 @@ class Response:
 
     *usage* None means that the vendor did not say, and the most it could be was debited.
     *parts* are all that it said in its order, if it was more than the text; *raw* is the vendor's
-    own document, numbers with a point as Decimal.
+    own document, numbers with a point as Decimal. *is_cached*: it came to an equal request
+    before, so that nothing was sent and this one costs nothing.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Response:
     waited: float
     parts: tuple[Part, ...] = ()
     raw: object = field(default=None, repr=False, compare=False)
+    is_cached: bool = False
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from math import isfinite
 from typing import Final, Self
 
 from ...errors import BudgetExhausted, Rejected
@@ -23,14 +22,25 @@ from ...values import quickly_made
 __all__ = ["WRONG_COST", "CostLimit", "CostlyAsk", "Purse", "TooDear", "is_cost"]
 
 _NANO: Final = 10**9
-WRONG_COST: Final = "max_cost must be USD above 0 as a Decimal, like Decimal('0.05')"
+#: More than any account holds, so that whatever a purse holds can be counted.
+_MOST: Final = 10**9
+WRONG_COST: Final = (
+    "max_cost must be USD above 0 and below 10**9 as a Decimal, like Decimal('0.05')"
+)
 
 
 def is_cost(usd: object) -> bool:
     """Whether *usd* may be a max_cost: a Decimal or a whole number above 0, or None."""
-    if usd is None or isinstance(usd, bool):
-        return usd is None
-    return isinstance(usd, Decimal | int) and isfinite(usd) and usd > 0
+    match usd:
+        case None:
+            return True
+        case Decimal():
+            # Before any comparison: a signaling nan raises.
+            return usd.is_finite() and 0 < usd < _MOST
+        case int() if not isinstance(usd, bool):
+            return 0 < usd < _MOST
+        case _:
+            return False
 
 
 class TooDear(BudgetExhausted):

@@ -12,6 +12,7 @@ from typing import Final
 
 from ...resilience import BreakerConfig, DailyBudgetConfig, RetryConfig
 from ..pricing import TokenPrice
+from .cache import CacheConfig
 from .route import is_base_url, is_proxy, trust_in
 
 __all__ = ["VENDORS", "ServiceConfig", "Vendor"]
@@ -19,19 +20,27 @@ __all__ = ["VENDORS", "ServiceConfig", "Vendor"]
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """What is true of a vendor unless a setting says otherwise; *prices* is its name there."""
+    """What is true of a vendor unless a setting says otherwise; *prices* is its name there.
+
+    *sdk* is the package whose exceptions speak of it.
+    """
 
     prices: str = ""
     base_url: str = ""
     model: str = ""
     key_variable: str = ""
+    sdk: str = "openai"
 
 
 #: The vendors by name. A compatible server is priced under the service's own name.
 VENDORS: Final[Mapping[str, Vendor]] = MappingProxyType(
     {
         "anthropic": Vendor(
-            "anthropic", "https://api.anthropic.com", "claude-sonnet-5-5", "ANTHROPIC_API_KEY"
+            "anthropic",
+            "https://api.anthropic.com",
+            "claude-sonnet-5-5",
+            "ANTHROPIC_API_KEY",
+            "anthropic",
         ),
         "openai": Vendor("openai", "https://api.openai.com/v1", "gpt-6.1-terra", "OPENAI_API_KEY"),
         "gemini": Vendor(
@@ -39,6 +48,7 @@ VENDORS: Final[Mapping[str, Vendor]] = MappingProxyType(
             "https://generativelanguage.googleapis.com",
             "gemini-3.8-flash",
             "GEMINI_API_KEY",
+            "google.genai",
         ),
         "perplexity": Vendor(
             "perplexity", "https://api.perplexity.ai", "sonar", "PERPLEXITY_API_KEY"
@@ -79,6 +89,7 @@ class ServiceConfig:
     *price* is that of *model*, whatever the price table says, and of other models that the
     table does not know. Requests go through *proxy*, an address that may hold a name and a
     password; *ca_bundle* is a PEM file of the authorities to trust instead of the system's.
+    *cache* None: no answer serves twice.
     """
 
     name: str
@@ -102,6 +113,7 @@ class ServiceConfig:
     price: TokenPrice | None = None
     proxy: str = field(default="", repr=False)
     ca_bundle: str = ""
+    cache: CacheConfig | None = None
     retry: RetryConfig = field(default=RetryConfig())
     retry_budget: bool = True
     breaker: BreakerConfig = field(default=BreakerConfig())

@@ -82,6 +82,10 @@ class Tally:
         self._succeeded.add(now)
         self.last_success_at = self._clock.time()
 
+    def recalled(self) -> None:
+        """A call has an answer that came before; that says nothing of how the service is."""
+        self._successes_total += 1
+
     def failed(self, error: ExternalServiceError, cause: Exception) -> None:
         """A call has its error; of a refusal by one of our gates *cause* says which."""
         kind = _REFUSALS.get(type(cause), error.kind)

@@ -64,10 +64,10 @@ RULES: Final = (
     Rule.on(
         NO_MONEY,
         *(400, 403, 429),
-        says=r"^(you have reached your .*api usage limits|your credit balance is too low)",
+        opens=r"^(you have reached your .*api usage limits|your credit balance is too low)",
     ),
     Rule.on(NO_ACCESS, words="organization_on_hold"),
-    Rule.on(NO_ACCESS, 400, says=r"^this organization has been disabled"),
+    Rule.on(NO_ACCESS, 400, opens=r"^this organization has been disabled"),
     Rule.on(BAD_KEY, words="authentication_error"),
     Rule.on(NO_ACCESS, words="permission_error"),
     Rule.on(GREW_TOO_FAST, words="ramp_limit_exceeded"),

@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 from ..asking import Question
 from ..provider import Usage
 from ..verdicts import (
+    DAY_SPENT,
     NO_ACCESS,
     NO_MONEY,
     OVERLOADED,
@@ -39,7 +40,8 @@ COMPATIBLE_RULES: Final = (
     # Too much money in flight; it comes back by itself.
     Rule.on(TOO_FAST, 402, words="openrouter_in_flight_budget"),
     Rule.on(NO_MONEY, words=_OPENROUTER_BUDGETS),
-    Rule.on(NO_MONEY, 401, 402, 403, 429, says=_OUT_OF_MONEY),
+    Rule.on(NO_MONEY, 401, 402, 403, 429, opens=_OUT_OF_MONEY),
+    Rule.on(DAY_SPENT, 429, says=r"^rate limit exceeded: free-models-per-day\b"),
     # About one prompt and not about the key, so it must not shut the service.
     Rule.on(REFUSED, 403, words="moderated"),
     Rule.on(REFUSED, 403, says=r"moderation|flagged"),

@@ -29,6 +29,7 @@ from .wire import (
     Answer,
     Document,
     Hearing,
+    begun,
     count_at,
     dig,
     listed,
@@ -47,15 +48,23 @@ _MANNER: Final = Manner(pieces=frozenset({"parts"}), places=frozenset({"candidat
 _TERMS: Final = {"serviceTier": "service_tier"}
 _MODALITIES: Final = ("AUDIO", "IMAGE", "VIDEO")
 
+_NO_QUOTA: Final = (
+    # A list of quotas follows Google's own sentences, which quote nothing.
+    r"^(you exceeded your current quota[^'\"\[]*?)?(quota exceeded for metric: \S+ )?"
+    r"limit: 0(?![\d.])"
+)
+_DAY_METRIC: Final = r"^quota exceeded for (quota )?metric '[^'\"\[]{0,100}\bper day'"
+
 # A quota of nothing is refused with a wait that will not help, so it comes before both quotas.
 RULES: Final = (
     Rule.on(BAD_KEY, words="API_KEY_INVALID UNAUTHENTICATED"),
-    Rule.on(BAD_KEY, 400, 403, says=r"^(your )?api key (expired|not valid|was reported)"),
+    Rule.on(BAD_KEY, 400, 403, opens=r"^(your )?api key (expired|not valid|was reported)"),
     Rule.on(NO_MONEY, words="payment_required BILLING_DISABLED"),
     Rule.on(NO_MONEY, 402),
-    Rule.on(NO_ACCESS, 429, says=r"limit: 0(?![\d.])"),
+    Rule.on(NO_ACCESS, 429, says=_NO_QUOTA),
     Rule.on(DAY_SPENT, 429, words="PER_DAY quota_exceeded"),
-    Rule.on(DAY_SPENT, 429, says=r"per ?day\b|perdayper|\bdaily (limit|quota)"),
+    Rule.on(DAY_SPENT, 429, opens=r"\bper day\b|\bdaily (limit|quota)"),
+    Rule.on(DAY_SPENT, 429, says=_DAY_METRIC),
     Rule.on(TOO_FAST, 429),
     Rule.on(NO_ACCESS, 400, words="FAILED_PRECONDITION", says=r"location"),
     Rule.on(NO_MONEY, 400, words="FAILED_PRECONDITION"),
@@ -162,9 +171,9 @@ class Gemini:
     def surface(self, status: int, document: object) -> Surface:
         """``{"error": {"code", "message", "status", "details": [...]}}``; code may be a word.
 
-        Where an array was asked for, it is its only element.
+        Where an array was asked for, it is its only element. Its message may be the error itself.
         """
-        document = _alone(document)
+        document = _innermost(_alone(document))
         return Surface(
             status,
             type=text_at(document, "error", "status"),
@@ -222,6 +231,13 @@ def _kind(part: object) -> tuple[tuple[str, object], ...] | None:
 
 def _alone(document: object) -> object:
     return dig(document, 0) if isinstance(document, list) else document
+
+
+def _innermost(document: object) -> object:
+    """The error that the message of *document* holds as JSON, with its own details; else it."""
+    message = text_at(document, "error", "message")
+    inner = begun(message)
+    return inner if dig(inner, "error") else document
 
 
 def _details(document: object) -> list[object]:

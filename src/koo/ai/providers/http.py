@@ -335,7 +335,7 @@ class HTTPProvider:
     def _wait(self, verdict: Verdict, surface: Surface, reply: _Reply) -> float | None:
         return named_wait(
             reply.headers if verdict.windows else without_windows(reply.headers),
-            message=surface.message,
+            message=surface.own_words,
             delay=self._wire.delay(reply.document),
             now=reply.time,
         )

@@ -42,7 +42,7 @@ from .wire import (
 __all__ = ["RULES", "OpenAI", "Responses"]
 
 #: Of requests or of tokens, in words; the type says only which of the two.
-PER_DAY: Final = r"\b(requests|tokens|models)[ -]per[ -]day\b|\([RT]PD\)"
+PER_DAY: Final = r"^rate limit (reached|exceeded) .*\bon (requests|tokens) per day\b|\([RT]PD\)"
 
 RULES: Final = (
     Rule.on(
@@ -58,7 +58,7 @@ RULES: Final = (
     Rule.on(NO_MODEL, words="model_not_found"),
     Rule.on(TOO_LONG, words="context_length_exceeded string_above_max_length"),
     Rule.on(TOO_LONG, 400, 413, says=r"maximum context length|prompt is too long"),
-    Rule.on(TOO_LONG, 413, 429, says=r"request too large"),
+    Rule.on(TOO_LONG, 413, 429, opens=r"^request too large"),
     Rule.on(
         REFUSED,
         words=(
@@ -66,9 +66,10 @@ RULES: Final = (
             "misalignment_policy_violation invalid_prompt"
         ),
     ),
-    Rule.on(DAY_SPENT, 429, says=PER_DAY),
+    Rule.on(DAY_SPENT, 429, opens=PER_DAY),
     Rule.on(GREW_TOO_FAST, words="slow_down"),
     Rule.on(TOO_FAST, words="rate_limit_exceeded"),
+    Rule.on(NO_MONEY, 429, opens=r"^you exceeded your current quota"),
     Rule.on(
         OVERLOADED,
         words="server_is_overloaded server_overloaded service_unavailable_error flex_unavailable",

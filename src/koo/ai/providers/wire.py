@@ -28,6 +28,7 @@ __all__ = [
     "Document",
     "Hearing",
     "Wire",
+    "begun",
     "count_at",
     "dig",
     "listed",
@@ -49,7 +50,8 @@ _USUAL: Final = frozenset(
     {"", "default", "standard", "on_demand", "unspecified", "global", "not_available"}
 )
 # Made once: `json.loads` with an argument makes a decoder for each document.
-_read: Final = json.JSONDecoder(parse_float=Decimal).decode
+_decoder: Final = json.JSONDecoder(parse_float=Decimal)
+_read: Final = _decoder.decode
 
 
 @quickly_made
@@ -163,6 +165,15 @@ def parse(text: bytes) -> object:
     """The document in *text*; None if it is not JSON."""
     try:
         document: object = _read(text.removeprefix(BOM_UTF8).decode(errors="surrogatepass"))
+    except (ValueError, ArithmeticError, RecursionError):
+        return None
+    return document
+
+
+def begun(text: str) -> object:
+    """The document with which *text* begins; None if it begins with none."""
+    try:
+        document, _ = _decoder.raw_decode(text)
     except (ValueError, ArithmeticError, RecursionError):
         return None
     return document

@@ -5,8 +5,9 @@ async with service.permit(estimate) as call:     admitted, or ServiceRejected; m
     call.settle(answer)                          what it used: its cost is debited
 
 ended without settle ------------> all that was reserved is debited
-ended with an SDK's exception ----> classified as if koo had sent it; raised as it is
+ended with its SDK's exception ---> classified as if koo had sent it; raised as it is
 ended with another exception -----> given up: debited in full, says nothing of the service
+                                    (after settle: what was settled, however it ends)
 its time is over -----------------> ServiceTimeoutError
 """
 
@@ -27,7 +28,7 @@ from ...errors import (
 )
 from ...resilience import Abandoned, Attempt, Clock, Policy, Success
 from ..asking import Purse
-from ..config import ServiceConfig
+from ..config import VENDORS, ServiceConfig
 from ..health import Lessons, Tally
 from ..pacing import Told
 from ..pricing import Price
@@ -78,7 +79,7 @@ class Guard:
     def error_in(self, error: Exception) -> ExternalServiceError | None:
         """What *error* means; None if it says nothing about the service."""
         name = self.config.name
-        match read_exception(error):
+        match read_exception(error, VENDORS[self.config.vendor].sdk):
             case Answered(status, document, headers):
                 return self.reader.understood(status, document, headers)
             case Broken(in_time=False) as broken:
@@ -92,9 +93,8 @@ class Guard:
 
 
 class SDKCall:
-    """One call by a client that is not koo's, admitted and not yet settled."""
+    """One call by a client that is not koo's, admitted and not yet settled; for one block."""
 
-    _attempt: Attempt
     _price: Price
 
     def __init__(self, guard: Guard, estimate: Estimate, timeout: float | None) -> None:
@@ -102,6 +102,8 @@ class SDKCall:
         self._estimate = estimate
         self._timeout = timeout
         self._model = estimate.model or guard.config.model
+        self._attempt: Attempt | None = None
+        self._is_used = False
         self.usage: Usage | None = None
         self.error: ExternalServiceError | None = None
 
@@ -109,15 +111,20 @@ class SDKCall:
         """Say what the call used: the SDK's answer, its usage, a document, or a ``Usage``.
 
         What can't be understood is unknown, and debited in full. Of several the last counts.
-        The response's *headers* tell how much the vendor's own limits have left.
+        The response's *headers* tell how much the vendor's own limits have left. RuntimeError
+        outside of the block.
         """
-        guard = self._guard
+        guard, attempt = self._guard, self._admission
         usage = answer if isinstance(answer, Usage) else guard.reader.used(_document(answer))
-        self.usage = guard.till.priced(self._price, self._estimate.known(usage))
+        priced = guard.till.priced(self._price, self._estimate.known(usage))
         advice = None if headers is None else guard.told(headers)
-        self._attempt.settle(Success(spent(self.usage), advice))
+        attempt.settle(Success(spent(priced), advice))
+        self.usage = priced
 
     async def __aenter__(self) -> Self:
+        if self._is_used:
+            raise self._misuse("this permit was used already; take a new one for each block")
+        self._is_used = True
         self._guard.tally.began()
         try:
             self._attempt = await self._admitted()
@@ -132,15 +139,23 @@ class SDKCall:
         traceback: TracebackType | None,
     ) -> None:
         if error is None:
-            await self._attempt.__aexit__(None, None, None)
+            await self._admission.__aexit__(None, None, None)
             self._succeeded()
         elif not isinstance(error, Exception):
+            self._bill_settled()
             await self._cancelled(error)
         elif (found := self._guard.error_in(error)) is not None:
             await self._fail(found, error)
         else:
-            self._attempt.settle(Abandoned(spent(self.usage)))
-            await self._attempt.__aexit__(None, None, None)
+            self._bill_settled()
+            self._admission.settle(Abandoned(spent(self.usage)))
+            await self._admission.__aexit__(None, None, None)
+
+    @property
+    def _admission(self) -> Attempt:
+        if self._attempt is None:
+            raise self._misuse("it was not let in yet; settle it inside of its block")
+        return self._attempt
 
     async def _admitted(self) -> Attempt:
         guard, estimate = self._guard, self._estimate
@@ -162,23 +177,33 @@ class SDKCall:
 
     async def _cancelled(self, error: BaseException) -> None:
         try:
-            await self._attempt.__aexit__(type(error), error, error.__traceback__)
+            await self._admission.__aexit__(type(error), error, error.__traceback__)
         except DeadlineExceeded as late:
             name = self._guard.config.name
             raise self._failed(as_service_error(name, late), late) from late
 
     async def _fail(self, found: ExternalServiceError, error: Exception) -> None:
+        if self.usage is not None:
+            # Of an answer that came before the error, the error says nothing.
+            found.usage = self.usage
         self._guard.till.bill_failure(self._price, self._model, found)
         self._guard.lessons.learn(found, self._model)
         self._failed(found, error)
         # What it means is for the gates; whoever made the call gets the SDK's own exception.
         with suppress(ExternalServiceError):
-            await self._attempt.__aexit__(type(found), found, None)
+            await self._admission.__aexit__(type(found), found, None)
 
     def _failed(self, found: ExternalServiceError, error: Exception) -> ExternalServiceError:
         self.error = found
         self._guard.tally.failed(found, error)
         return found
+
+    def _bill_settled(self) -> None:
+        if self.usage is not None:
+            self._guard.tally.billed(self._model, self.usage)
+
+    def _misuse(self, what: str) -> RuntimeError:
+        return RuntimeError(f"{self._guard.config.name}: {what}")
 
     def _succeeded(self) -> None:
         self._guard.tally.billed(self._model, self.usage)

@@ -1,13 +1,14 @@
 """What an exception of an official SDK tells, read by its shape: no SDK is imported.
 
-    has a status and a body -----------------> Answered, as from the wire
+    its vendor's own, with a status and a body > Answered, as from the wire
     an error event inside a stream ----------> Answered with status 200
     a transport that failed, by its name ----> Broken: in time or not, sent or not
     TimeoutError ----------------------------> Broken: a time limit around the SDK's call
     anything else ---------------------------> None: it says nothing about the service
 
 SDKs keep the body in ``body`` (anthropic the whole, openai what is in its frame) or in
-``details`` (google-genai); google-genai lets its transport's own errors through.
+``details`` (google-genai); google-genai lets its transport's own errors through. Another
+vendor's SDK says nothing about this service.
 """
 
 from __future__ import annotations
@@ -19,23 +20,22 @@ from typing import Final
 
 __all__ = ["Answered", "Broken", "lowered", "read_exception"]
 
-_SDKS: Final = frozenset({"anthropic", "google", "openai"})
+#: The package of the service's own SDK, whatever it is called.
+_OWN: Final = "own"
 _TIMED_OUT: Final = frozenset(
     {
         "aiohttp.ServerTimeoutError",
-        "anthropic.APITimeoutError",
         "httpx.TimeoutException",
         "httpx2.TimeoutException",
-        "openai.APITimeoutError",
+        f"{_OWN}.APITimeoutError",
     }
 )
 _BROKEN: Final = frozenset(
     {
         "aiohttp.ClientError",
-        "anthropic.APIConnectionError",
         "httpx.TransportError",
         "httpx2.TransportError",
-        "openai.APIConnectionError",
+        f"{_OWN}.APIConnectionError",
     }
 )
 _NOT_SENT: Final = frozenset(
@@ -68,15 +68,15 @@ class Broken:
     was_sent: bool
 
 
-def read_exception(error: BaseException) -> Answered | Broken | None:
-    """What *error* says of the service; None if it is not an SDK's, or its transport's."""
+def read_exception(error: BaseException, sdk: str) -> Answered | Broken | None:
+    """What *error* says of the service; None if it is of neither *sdk* nor a transport."""
     if type(error) is TimeoutError:
         return Broken(in_time=False, was_sent=True)
-    names = set(_names(error))
+    names = set(_names(error, sdk))
     if not names.isdisjoint(_BROKEN | _TIMED_OUT):
-        beneath = {name for cause in _causes(error) for name in _names(cause)}
+        beneath = {name for cause in _causes(error) for name in _names(cause, sdk)}
         return Broken(in_time=names.isdisjoint(_TIMED_OUT), was_sent=beneath.isdisjoint(_NOT_SENT))
-    if _root(type(error)) not in _SDKS:
+    if _home(type(error), sdk) != _OWN:
         return None
     document = _framed(getattr(error, "body", None) or getattr(error, "details", None))
     response = getattr(error, "response", None)
@@ -106,12 +106,13 @@ def _headers(response: object) -> Mapping[str, str]:
     return lowered(headers if isinstance(headers, Mapping) else {})
 
 
-def _names(error: BaseException) -> Iterator[str]:
-    return (f"{_root(kind)}.{kind.__name__}" for kind in type(error).__mro__)
+def _names(error: BaseException, sdk: str) -> Iterator[str]:
+    return (f"{_home(kind, sdk)}.{kind.__name__}" for kind in type(error).__mro__)
 
 
-def _root(kind: type) -> str:
-    return kind.__module__.partition(".")[0]
+def _home(kind: type, sdk: str) -> str:
+    module = kind.__module__
+    return _OWN if f"{module}.".startswith(f"{sdk}.") else module.partition(".")[0]
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -172,6 +172,18 @@ _READINGS: Final[Mapping[tuple[str, str], Name]] = MappingProxyType(
                 "koo_ai_budget_resets_timestamp_seconds", "The next midnight.", "seconds"
             ),
             "cost.last": _called("koo_ai_cost_last_usd", "What the last answer cost.", "usd"),
+            "cache.hits_total": _called(
+                "koo_ai_cache_hits_total", "Calls answered from the cache, at no cost."
+            ),
+            "cache.misses_total": _called(
+                "koo_ai_cache_misses_total", "Calls that the cache had no answer for."
+            ),
+            "cache.answers": _called(
+                "koo_ai_cache_answers", "Answers kept.", limit="koo_ai_cache_answers_max"
+            ),
+            "cache.bytes": _called(
+                "koo_ai_cache_bytes", "What they take.", "bytes", limit="koo_ai_cache_max_bytes"
+            ),
             "keys.living": _called(
                 "koo_ai_keys_living", "Keys that are not refused.", limit="koo_ai_keys"
             ),

@@ -107,9 +107,13 @@ class Listener:
 
 
 def _holds_error(document: object) -> bool:
-    """Whether an error stands where vendors put it: of the whole stream, or of the answer in it."""
+    """Whether an error stands where vendors put it: of the whole stream, or of the answer in it.
+
+    The name of an event may get lost on the way; what it is called in the document does not.
+    """
     return bool(
-        dig(document, "error")
+        dig(document, "type") == "error"
+        or dig(document, "error")
         or dig(document, "choices", 0, "error")
         or dig(document, "response", "error")
     )

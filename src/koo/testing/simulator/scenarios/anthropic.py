@@ -88,6 +88,7 @@ SCENARIOS = (
     case("billing", 402, error("billing_error", "There is an issue with your billing.")),
     case("own-spend-limit", 400, error(INVALID, SPENT), wait=691_200),
     case("credit-too-low", 400, error(INVALID, POOR)),
+    case("credit-too-low-framed", 400, error(INVALID, f"Error: {POOR}")),
     case("on-hold", 400, error(INVALID, code="organization_on_hold")),
     case("disabled", 400, error(INVALID, "This organization has been disabled.")),
     case("rate-limit", 429, error(RATE), told(retry_after="$seconds"), 12),

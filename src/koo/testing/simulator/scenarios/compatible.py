@@ -48,6 +48,8 @@ ollama = partial(Scenario, "ollama")
 perplexity = partial(Scenario, "perplexity")
 
 GROQ_DAY = "Rate limit reached on requests per day (RPD): Limit 1000. Please try again in 1m26.4s."
+QUOTING = "Too many requests; you said: explain insufficient balance, retry in 20h."
+TEAM = "Your team t has either used all credits or reached its monthly spending limit."
 CONTEXT = "This model's maximum context length is 4096 tokens."
 FREE = "Rate limit exceeded: free-models-per-day. Add 10 credits to unlock more."
 IN_FLIGHT = {"limit_source": "openrouter_in_flight_budget"}
@@ -94,6 +96,7 @@ SCENARIOS = (
     groq("dependency", 424, error(None)),
     groq("rate-limit", 429, error("tokens", FAST), told(retry_after="$seconds"), 2),
     groq("rate-limit-words", 429, error("tokens", FAST, "Please try again in 7.66s.")),
+    groq("rate-limit-quoting", 429, error("tokens", None, QUOTING)),
     groq("requests-a-day", 429, error("requests", FAST, GROQ_DAY)),
     groq("requests-a-day-header", 429, error("requests", FAST), DAY_SPENT, 6),
     groq("day-window", 200, answer(), DAY_WINDOW, events=chunks()),
@@ -162,5 +165,6 @@ SCENARIOS = (
     Scenario("deepseek", "busy", 503, error("service_unavailable_error")),
     Scenario("mistral", "rate-limit", 429, flat(object="error", type="rate_limited", code=1300)),
     Scenario("mistral", "no-key", 401, json.dumps({"detail": "Unauthorized"})),
+    Scenario("xai", "spending-limit", 429, error(None, None, TEAM)),
     Scenario("together", "credit-limit", 429, error("credit_limit", None, "Credit limit exceeded")),
 )

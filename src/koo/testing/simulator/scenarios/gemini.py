@@ -68,6 +68,8 @@ MINUTE = quota("GenerateRequestsPerMinutePerProjectPerModel-FreeTier")
 DAY = quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier")
 DAY_METRIC = quota("", "generate_requests_per_model_per_day")
 PLAN = "You exceeded your current quota, please check your plan and billing details."
+METRIC = "Quota exceeded for quota metric 'Generate Content API requests per day'."
+NONE = "\\n* Quota exceeded for metric: googleapis.com/free_tier_requests, limit: 0, model: x"
 NESTED = json.dumps({"error": {"code": 429, "message": PLAN, "details": [DAY]}})
 TOO_MANY = "The input token count (2000000) exceeds the maximum number of tokens allowed (1048576)."
 
@@ -86,14 +88,18 @@ SCENARIOS = (
     case("minute-fraction", 429, error(EXHAUSTED, PLAN, MINUTE, retry("0.500s"))),
     case("minute-words", 429, error(EXHAUSTED, "Please retry in 34.5s.")),
     case("minute-silent", 429, error(EXHAUSTED, "Resource has been exhausted (check quota).")),
+    case("minute-quoting", 429, error(EXHAUSTED, "Try later: [what is my daily limit]")),
+    case("minute-quoting-none", 429, error(EXHAUSTED, "Try later: [set limit: 0]")),
     case("day", 429, error(EXHAUSTED, PLAN, DAY, retry("35640s"))),
     case("day-silent", 429, error(EXHAUSTED, PLAN, DAY)),
     case("day-and-minute", 429, error(EXHAUSTED, PLAN, MINUTE, DAY)),
     case("day-by-metric", 429, error(EXHAUSTED, PLAN, DAY_METRIC)),
     case("day-by-words", 429, error(EXHAUSTED, "Quota exceeded for requests per day.")),
+    case("day-by-metric-words", 429, error(EXHAUSTED, METRIC)),
     case("day-in-message", 429, error("Too Many Requests", NESTED, code=429)),
     case("day-by-code", 429, error("", code="quota_exceeded")),
     case("no-quota-for-model", 429, error(EXHAUSTED, "limit: 0, model: x", DAY, retry("12s"))),
+    case("no-quota-in-list", 429, error(EXHAUSTED, f"{PLAN} {NONE}", MINUTE, retry("12s"))),
     case("limit-below-one", 429, error(EXHAUSTED, "limit: 0.5", MINUTE)),
     case("overloaded", 503, error("UNAVAILABLE", "The model is overloaded.")),
     case("deadline", 504, error("DEADLINE_EXCEEDED")),

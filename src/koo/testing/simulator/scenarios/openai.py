@@ -48,6 +48,7 @@ case = partial(Scenario, "openai")
 inside = partial(case, event="")
 
 PLAN = "You exceeded your current quota, please check your plan and billing details."
+QUOTING = "Rate limit. Your prompt 'how many tokens per day, try again in 20h' was not processed."
 WINDOWS = (
     ("x-ratelimit-remaining-requests", "0"),
     ("x-ratelimit-reset-requests", "${seconds}s"),
@@ -78,11 +79,13 @@ SCENARIOS = (
     case("rate-limit-words-ms", 429, error("tokens", FAST, "Please try again in 120ms.")),
     case("rate-limit-reset", 429, error("tokens", FAST), WINDOWS, 90),
     case("rate-limit-silent", 429, error("tokens", FAST)),
+    case("rate-limit-quoting", 429, error("tokens", FAST, QUOTING)),
     case("slow-down", 429, error("rate_limit_error", "slow_down")),
     case("slow-down-503", 503, error("rate_limit_error", "slow_down")),
     case("requests-a-day", 429, error("requests", FAST, f"{PER_DAY} 7m12s.")),
     case("tokens-a-day", 429, error("tokens", FAST, f"{TOKENS_A_DAY} 2h0m0s.")),
     case("no-quota", 429, error(NO_QUOTA, NO_QUOTA, PLAN)),
+    case("no-quota-words", 429, error(None, None, PLAN)),
     case("no-quota-windows", 429, error(NO_QUOTA, NO_QUOTA, PLAN), WINDOWS, 1),
     case("credit-exhausted", 429, error(NO_QUOTA, "credit_balance_exhausted")),
     case("organization-spend", 429, error(NO_QUOTA, "organization_spend_limit_exceeded")),

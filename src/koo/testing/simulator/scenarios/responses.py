@@ -68,6 +68,7 @@ SCENARIOS = (
     case("cancelled", 200, response("cancelled")),
     case("queued", 200, response("queued")),
     inside("no-quota-inside", 200, event(NO_QUOTA)),
+    case("no-quota-nameless", 200, event(NO_QUOTA), event=""),
     inside("no-credit-inside", 200, error(NO_QUOTA, "credit_balance_exhausted")),
     ended("failed-inside", 200, failed("server_error")),
     ended("policy-inside", 200, failed("bio_policy")),

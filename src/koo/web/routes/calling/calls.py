@@ -41,6 +41,7 @@ from .conversation import (
     shown,
     tools_of,
 )
+from .visitor import VisitorGone, while_there
 
 if TYPE_CHECKING:  # who has no AI services need not have what they need
     from pydantic_core import ErrorDetails
@@ -79,6 +80,8 @@ _STATUS: Final[Mapping[str, int]] = MappingProxyType(
 )
 _BAD_GATEWAY: Final = 502
 _TOO_MANY: Final = 429
+#: Of no standard, but what logs of proxies say of it.
+_GONE: Final = 499
 
 _Name = Annotated[str, StringConstraints(max_length=40)]
 
@@ -179,9 +182,12 @@ class _Calls:
         asked = await _read(request, _QUERY)
         self._check_names(asked.service, *asked.fallback)
         try:
-            response = await self.answers.ask(
+            answering = self.answers.ask(
                 asked.service, asked.asked(), fallback=asked.fallback, timeout=asked.timeout
             )
+            response = await while_there(request, answering)
+        except VisitorGone:
+            return _nobody()
         except ExternalServiceError as error:
             return answer_problem(_problem(error), _more(error))
         answer = asdict(TextAnswer(response.text, response.service, self.desk.now()))
@@ -197,7 +203,10 @@ class _Calls:
             stream = self.answers.stream(
                 asked.service, asked.asked(), fallback=asked.fallback, times=asked.times()
             )
-            first = await anext(aiter(stream), "")
+            first = await while_there(request, _first_of(stream))
+        except VisitorGone:
+            await stream.aclose()
+            return _nobody()
         except ExternalServiceError as error:
             return answer_problem(_problem(error), _more(error))
         return _Told(stream, first, _said if asked.is_talk else _untold)
@@ -277,6 +286,15 @@ def _said(answer: AIResponse | Completion | None) -> Mapping[str, object]:
     except ValueError:
         message = None
     return {"message": None if message is None else asdict(shown(message))}
+
+
+async def _first_of(stream: AIStream) -> str:
+    return await anext(aiter(stream), "")
+
+
+def _nobody() -> Response:
+    """For the log alone: whoever asked has gone."""
+    return Response(status_code=_GONE)
 
 
 def _untold(answer: Completion | None) -> Mapping[str, object]:
