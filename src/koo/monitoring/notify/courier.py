@@ -242,8 +242,9 @@ class Courier:
         return await outbox.aside(claim, channel.name, now, config.lease)
 
     async def _send(self, outbox: Outbox, channel: Channel, letter: Letter) -> None:
-        if self._is_old(letter):
-            await self._bury(outbox, letter, f"{channel.name}: it was not told in time")
+        if self._clock.time() - letter.posted >= self._config.give_up:
+            self._buried += 1
+            await outbox.aside(outbox.bury, letter, f"{channel.name}: it was not told in time")
             return
         error = await failure_of(channel.send(letter.message), self._config.timeout)
         if error is None:
@@ -256,19 +257,9 @@ class Courier:
             await self._try_later(outbox, letter, f"{channel.name}: {error}")
 
     async def _try_later(self, outbox: Outbox, letter: Letter, error: str) -> None:
-        if self._is_old(letter):
-            await self._bury(outbox, letter, error)
-            return
         longest = min(self._config.longest_pause, _FIRST_PAUSE * 2 ** min(letter.attempt - 1, 30))
         due = self._clock.time() + longest * (1 + self._random()) / 2
         await outbox.aside(outbox.postpone, letter, due, error)
-
-    def _is_old(self, letter: Letter) -> bool:
-        return self._clock.time() - letter.posted >= self._config.give_up
-
-    async def _bury(self, outbox: Outbox, letter: Letter, error: str) -> None:
-        self._buried += 1
-        await outbox.aside(outbox.bury, letter, error)
 
     async def _repeat(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         while True:
