@@ -202,6 +202,13 @@ def check_gate(kind: str, name: object, clock: object, **functions: object) -> N
     check_functions(f"{kind} {name!r}", **functions)
 
 
+def check_refusal(gate: Gate, answer: object) -> None:
+    """Raise TypeError unless *answer*, which is no permit, is a refusal: nobody was let in."""
+    if not isinstance(answer, Rejected):
+        what = f"admit returned {answer!r}, which lets nobody in"
+        raise TypeError(f"{gate.name}: {what}; return a Permit or a Rejected")
+
+
 class Gate(Protocol):
     """Anything that may refuse a call before it begins."""
 

@@ -21,7 +21,7 @@ from typing import Final, Protocol
 
 from ...errors import DeadlineExceeded, Rejected
 from ..deadline import CURRENT, Progress, running_call
-from ..gate import Gate, Issuer, Permit
+from ..gate import Gate, Issuer, Permit, check_refusal
 from ..outcome import ABANDONED, Ask, Outcome
 from ..timers import SLACK, AnyTask, Lane, times_cancelled
 from .stats import Memory
@@ -368,15 +368,22 @@ def admit_all(
     policy: Terms, ask: Ask, outer: Progress | None, permits: list[Permit]
 ) -> Rejected | None:
     """Add every gate's permit for a call inside *outer* to *permits*, or none: the refusal."""
-    for gate in policy.gates:
-        answer = gate.admit(ask)
-        if isinstance(answer, Permit):
-            permits.append(answer)
-        elif outer is None or not goes_along(gate, outer):
-            if permits:
-                policy.memory.give_back(permits)
-                permits.clear()
-            return answer
+    try:
+        for gate in policy.gates:
+            answer = gate.admit(ask)
+            if isinstance(answer, Permit):
+                permits.append(answer)
+                continue
+            check_refusal(gate, answer)
+            if outer is None or not goes_along(gate, outer):
+                if permits:
+                    policy.memory.give_back(permits)
+                    permits.clear()
+                return answer
+    except BaseException:
+        policy.memory.give_back(permits)
+        permits.clear()
+        raise
     return None
 
 
