@@ -11,7 +11,7 @@ import pytest
 
 from koo.errors import DeadlineExceeded
 from koo.resilience import CircuitBreaker, Failure
-from koo.resilience.policy import call
+from koo.resilience.policy import blame, call
 
 from ...resilience.policy.actors import QUICK, policy, started
 
@@ -73,7 +73,8 @@ async def cancelled_early(form, through, operation):
 
 @pytest.fixture
 def groups_leave_a_count(monkeypatch, request):
-    monkeypatch.setattr(call, "GROUPS_LEAVE_A_COUNT", request.param)
+    for module in (call, blame):
+        monkeypatch.setattr(module, "GROUPS_LEAVE_A_COUNT", request.param)
 
 
 @FORMS
@@ -97,6 +98,25 @@ async def test_where_a_count_can_only_be_the_callers_it_ends_as_cancelled(
     error = await cancelled_early(form, through, operation)
     assert isinstance(error, asyncio.CancelledError)
     assert (gate.stats().outcomes, through.stats().abandoned_total) == (0, 1)
+
+
+@FORMS
+@LIMITS
+@pytest.mark.parametrize("groups_leave_a_count", [False], indirect=True)
+@pytest.mark.usefixtures("groups_leave_a_count")
+async def test_there_it_is_not_begun_again_after_an_error_either(form, parts, gate):
+    calls = []
+
+    async def swallow_and_fail():
+        calls.append(1)
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.5)
+        raise ConnectionResetError
+
+    through = policy(gates=[gate], attempt_timeout=1, retry=QUICK, **parts)
+    error = await cancelled_early(form, through, swallow_and_fail)
+    assert isinstance(error, ConnectionResetError)
+    assert (len(calls), gate.stats().failures) == (1, 1)
 
 
 @pytest.mark.parametrize("groups_leave_a_count", [True], indirect=True)

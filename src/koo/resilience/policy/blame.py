@@ -21,11 +21,12 @@ from ..classifier import (
 from ..marks import mark_unless_judged, note
 from ..outcome import Classifier, Failure
 from ..timers import SLACK, times_cancelled
-from .call import OURS, Call
+from .call import GROUPS_LEAVE_A_COUNT, OURS, Call
 
 __all__ = [
     "classify_safely",
     "mark_if_of_a_failure_inside",
+    "may_have_been_left",
     "unless_nobody_cancelled",
     "was_left_by_its_caller",
     "was_timed_out",
@@ -55,6 +56,17 @@ def unless_nobody_cancelled(policy: str, error: BaseException) -> BaseException:
     failure = KooError(f"{policy}: {what}; ask who cancels it")
     failure.__cause__ = error
     return failure
+
+
+def may_have_been_left(call: Call) -> bool:
+    """Whether its caller has cancelled, as far as one can tell, and the operation has swallowed it.
+
+    Where groups leave a count, only its own timer asks: else each that failed would forbid retries.
+    """
+    if GROUPS_LEAVE_A_COUNT:
+        return getattr(call, "was_perhaps_left", False)
+    times = times_cancelled()
+    return times > getattr(call, "cancelling", times)
 
 
 def was_left_by_its_caller(call: Call, error: Exception, now: float) -> bool:

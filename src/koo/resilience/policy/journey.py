@@ -35,6 +35,7 @@ from ..timers import Lane, lane_for
 from .blame import (
     classify_safely,
     mark_if_of_a_failure_inside,
+    may_have_been_left,
     unless_nobody_cancelled,
     was_left_by_its_caller,
     was_timed_out,
@@ -322,7 +323,7 @@ class Journey:
         retry = self.retry
         if retry is None or was_given_up(error, call):
             return None
-        if getattr(call, "was_perhaps_left", False):
+        if may_have_been_left(call):
             note(error, f"{self.name}: no retry; the call may have been cancelled")
             return None
         if not retry.allows(failure, call.number):
