@@ -178,6 +178,7 @@ class _Blank(Permit):
     """A permit that is still to be filled in: CPython 3.11 is slow to call a class that does it."""
 
     __slots__ = ()
+    __qualname__ = Permit.__qualname__
     __init__ = object.__init__
 
 

@@ -135,6 +135,16 @@ async def test_a_caller_that_went_before_our_timeout_is_not_blamed_on_anybody(
     assert through.stats().abandoned_total == 1
 
 
+@pytest.mark.parametrize("operation", [cleans_up, holds_it_back])
+@pytest.mark.parametrize("parts", [{"timeout": 1}, {"timeout": 9, "attempt_timeout": 1}])
+async def test_who_has_cancelled_hears_its_own_words(operation, parts):
+    task = await started(policy(**parts).run(operation))
+    await asyncio.sleep(0.5)
+    task.cancel("mine")
+    with pytest.raises(asyncio.CancelledError, match="mine"):
+        await task
+
+
 async def test_a_call_that_ends_in_the_turn_in_which_its_end_is_looked_at_is_not_cut(gate):
     async def ends_in_time():
         await optional()

@@ -39,10 +39,24 @@ def was_timed_out(call: Call, error: BaseException) -> bool:
         return False
     call.has_expired = False
     left = call.task.uncancel()
-    if left > call.cancelling or not isinstance(error, CancelledError):
+    if not isinstance(error, CancelledError):
         return False
+    if left <= call.cancelling and _is_ours_alone(error, left):
+        return True
+    _repeat_the_callers_words(error)
+    return False
+
+
+def _is_ours_alone(error: CancelledError, left: int) -> bool:
     # Where others are left, a TaskGroup may have held one back: then it is not ours that came.
     return not left or (error.args == (OURS,) and not comes_from_a_cancellation(error))
+
+
+def _repeat_the_callers_words(error: CancelledError) -> None:
+    """Say what the caller said when it cancelled, not what our own timer said after it."""
+    if error.args == (OURS,):
+        theirs = (cut.args for cut in cancellations_behind(error) if cut.args != (OURS,))
+        error.args = next(theirs, error.args)
 
 
 def unless_nobody_cancelled(policy: str, error: BaseException) -> BaseException:
