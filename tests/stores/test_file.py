@@ -44,6 +44,13 @@ def test_a_locked_file_is_one_sentence_and_then_admits_again(open_store, locked,
     assert money(gate) == (101, 0, 899)
 
 
+def test_a_locked_file_lets_nobody_in_for_nothing_either(open_store, locked):
+    """What such a call comes to cost could not be booked."""
+    gate = budget(open_store())
+    locked()
+    assert isinstance(refused(gate, cost(0)), StoreUnavailable)
+
+
 def test_a_locked_file_holds_up_one_call_and_not_the_next(open_store, locked):
     """The lock is given up at once here, but nobody looks before the file has rested."""
     gate = budget(open_store())

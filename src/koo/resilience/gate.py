@@ -178,6 +178,7 @@ class _Blank(Permit):
     """A permit that is still to be filled in: CPython 3.11 is slow to call a class that does it."""
 
     __slots__ = ()
+    __qualname__ = Permit.__qualname__
     __init__ = object.__init__
 
 
@@ -200,6 +201,13 @@ def check_gate(kind: str, name: object, clock: object, **functions: object) -> N
         )
     check_clock(f"{kind} {name!r}", clock)
     check_functions(f"{kind} {name!r}", **functions)
+
+
+def check_refusal(gate: Gate, answer: object) -> None:
+    """Raise TypeError unless *answer*, which is no permit, is a refusal: nobody was let in."""
+    if not isinstance(answer, Rejected):
+        what = f"admit returned {answer!r}, which lets nobody in"
+        raise TypeError(f"{gate.name}: {what}; return a Permit or a Rejected")
 
 
 class Gate(Protocol):

@@ -5,6 +5,7 @@ arrived as None.
 """
 
 import asyncio
+import contextlib
 from contextlib import asynccontextmanager
 
 import pytest
@@ -122,6 +123,60 @@ async def test_a_body_that_is_cancelled_is_heard(gate):
         await task
     assert [type(error) for error in connection.seen] == [asyncio.CancelledError]
     assert (gate.stats().outcomes, through.stats().abandoned_total) == (0, 1)
+
+
+async def cancelled_in(lent):
+    """What comes of a body that is cancelled."""
+
+    async def body():
+        async with lent():
+            await asyncio.sleep(9)
+
+    task = await started(body())
+    await asyncio.sleep(1)
+    task.cancel()
+    (error,) = await asyncio.gather(task, return_exceptions=True)
+    return error
+
+
+async def break_down_in_a_group(error):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(break_down(error))
+
+
+async def break_down_later(error):
+    await asyncio.sleep(0.1)
+    raise OSError("the connection is gone") from error.__context__
+
+
+@pytest.mark.parametrize("on_error", [break_down, break_down_later, rename, break_down_in_a_group])
+@pytest.mark.parametrize("parts", [{}, {"timeout": 30}, {"attempt_timeout": 30}])
+async def test_what_the_cleanup_makes_of_a_cancellation_is_nobodys_failure(gate, on_error, parts):
+    through, lent = protected(Connection(on_error), gates=[gate], **parts)
+    assert isinstance(await cancelled_in(lent), (OSError, ExceptionGroup))
+    assert (gate.stats().outcomes, through.stats().abandoned_total) == (0, 1)
+    assert through.stats().failures_total == 0
+
+
+@pytest.mark.parametrize("parts", [{"timeout": 3}, {"attempt_timeout": 3}])
+async def test_a_cleanup_that_outlives_its_time_after_a_cancellation_is_nobodys(gate, parts):
+    through, lent = protected(Connection(hang), gates=[gate], **parts)
+    assert isinstance(await cancelled_in(lent), asyncio.CancelledError)
+    assert (gate.stats().outcomes, through.stats().abandoned_total) == (0, 1)
+
+
+async def test_what_fails_after_a_cancellation_was_swallowed_is_the_dependencys(gate):
+    @policy(gates=[gate])
+    async def items():
+        with contextlib.suppress(asyncio.CancelledError):
+            yield
+        await break_down(None)
+
+    stream = items()
+    await anext(stream)
+    with pytest.raises(OSError, match="is gone"):
+        await stream.athrow(asyncio.CancelledError())
+    assert gate.stats().failures == 1
 
 
 async def test_what_hangs_after_an_error_is_cut_in_time(gate):

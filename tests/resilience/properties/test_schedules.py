@@ -2,12 +2,12 @@
 
 A schedule is a handful of calls, in every form, on a loop that permutes its ready queue: answers,
 failures, refusals as wrong, throttling, hangs, probes that outlive their lease or do not hear their
-timeout, task groups that fail inside and leave their cancellation behind, replies that somebody
-else has cancelled, callers that cancel at any moment or throw into what they read, permits that
-nobody settles but the collector, whenever it comes, and a wall clock that jumps by an hour. Some
-begin with a dependency that has answered for a while, so that few failures are no half of the
-window. A judge around the breaker knows from the outcomes alone which moves it may make, and which
-it must.
+timeout or their caller, task groups that fail inside and leave their cancellation behind, replies
+that somebody else has cancelled, callers that cancel at any moment or throw into what they read,
+generators whose rollback fails, permits that nobody settles but the collector, whenever it comes,
+and a wall clock that jumps by an hour. A caller that has gone is never called back, and is nobody's
+failure. Some begin with a dependency that has answered for a while, so that few failures are no
+half of the window.
 """
 
 import asyncio
@@ -20,7 +20,6 @@ import pytest
 
 from koo.errors import KooError
 from koo.resilience import (
-    ABANDONED,
     SUCCESS,
     Ask,
     Failure,
@@ -29,20 +28,18 @@ from koo.resilience import (
     RetryConfig,
     State,
 )
-from koo.resilience.gate import TimedPermit
-from koo.testing import run, running_clock
+from koo.resilience.policy.call import GROUPS_LEAVE_A_COUNT
+from koo.testing import run
 
 from ..tools import calls, trip
-from .breaker_oracle import BreakerOracle, Entry, evidence
+from .breaker_oracle import BreakerOracle
+from .judged import FAILURES, RECOVERY, SUCCESSES, Judged
 from .world import ASK, Broken, World
 
 pytestmark = [pytest.mark.properties, pytest.mark.timeout(0)]
 
 SCHEDULES = 100_000
 BATCH = 100
-RECOVERY = 10.0
-FAILURES = 3
-SUCCESSES = 2
 
 #: Allocations from one collection to the next.
 PACE = 101
@@ -51,7 +48,7 @@ FORMS = ("run", "run", "outcome", "block", "stream", "context", "loop")
 EVENTS = {
     *("by a run", "by its share", "probes", "probes given up", "stale outcomes", "callers gone"),
     *("probes after a lease that was over", "hours that the wall clock jumped"),
-    *("permits forgotten", "errors thrown in"),
+    *("permits forgotten", "errors thrown in", "rollbacks that failed", "cancellations swallowed"),
 }
 FATES = (
     *("answer", "answer", "answer", "fail", "fail", "wrong", "throttled", "hang"),
@@ -89,107 +86,6 @@ def classify(error):
     return Failure(retryable=False, trips=False)
 
 
-class Judged:
-    """A breaker whose every permit and outcome is written down, era by era."""
-
-    name = "judged"
-    double_settled_total = 0
-
-    def __init__(self, seen):
-        self.seen = seen
-        self.breaker = self.oracle = None
-        self.state = State.CLOSED
-        self.era = self.good = self.bad = 0
-        self.since = 0.0
-        self.permits = {}
-        self.lease = None
-        self.leases = {}
-        self.faults = []
-
-    def admit(self, ask):
-        answer, now = self.breaker.admit(ask), running_clock().monotonic()
-        is_probing = self.state is State.HALF_OPEN
-        running = [end for end in self.leases.values() if end > now]
-        if not isinstance(answer, Permit):
-            self.expect(running or not is_probing, "refused because of a lease that is over")
-            return answer
-        self.expect(not running or not is_probing, "two probes at once")
-        self.seen["probes"] += is_probing
-        self.seen["probes after a lease that was over"] += is_probing and bool(self.leases)
-        permit = TimedPermit(self, ask, now, self.era)
-        self.permits[id(permit)] = answer
-        self.leases[id(permit)] = now + (self.lease or RECOVERY)
-        return permit
-
-    def lease_for(self, seconds):
-        self.lease = seconds
-        self.breaker.lease_for(seconds)
-
-    def lease_extended(self, permit, until):
-        if self.leases.get(id(permit), 0.0) > running_clock().monotonic():
-            self.leases[id(permit)] = max(until, self.leases[id(permit)])
-        self.permits[id(permit)].extend_lease(until)
-
-    def answered(self, permit):
-        self.leases.pop(id(permit), None)
-        self.permits[id(permit)].answered()
-
-    def settled(self, permit, outcome):
-        self.leases.pop(id(permit), None)
-        self.seen["stale outcomes"] += permit.generation != self.era
-        if permit.generation == self.era:
-            self.seen["probes given up"] += self.state is State.HALF_OPEN and outcome is ABANDONED
-            self.bad += evidence(outcome) is True
-            self.good += evidence(outcome) is False
-        must, before = self.verdicts(permit, outcome), self.state
-        self.permits.pop(id(permit)).settle(outcome)
-        opened = (before, self.state) == (State.CLOSED, State.OPEN)
-        self.expect(before is not State.CLOSED or opened in must, f"opened: {opened}, not {must}")
-        is_decided = self.bad or self.good >= SUCCESSES
-        self.expect(self.state is not State.HALF_OPEN or not is_decided, "decided, but not moved")
-
-    def verdicts(self, permit, outcome):
-        """Whether *outcome* must open it: the rule, on all that was heard since it closed."""
-        failed = evidence(outcome)
-        if permit.generation != self.era or self.state is not State.CLOSED or failed is None:
-            return {False}
-        now = running_clock().monotonic()
-        self.oracle.log.append(Entry(now, failed, slow=False))
-        return self.oracle.is_failing(now) if failed else {False}
-
-    def cancelled(self, permit):
-        self.leases.pop(id(permit), None)
-        self.permits.pop(id(permit)).cancel()
-
-    def heard(self, event):
-        may = {
-            (State.CLOSED, State.OPEN): self.bad >= FAILURES,
-            (State.OPEN, State.HALF_OPEN): True,
-            (State.HALF_OPEN, State.OPEN): self.bad == 1,
-            (State.HALF_OPEN, State.CLOSED): self.good == SUCCESSES,
-        }
-        before, after = State(event.before), State(event.after)
-        seen = f"{before} to {after} after {self.good} good and {self.bad} bad"
-        self.expect(before is self.state and may.get((before, after), False), seen)
-        if before is State.CLOSED:
-            self.seen["by a run" if "in a row" in event.cause else "by its share"] += 1
-        self.oracle.log.clear()
-        self.state, self.good, self.bad = after, 0, 0
-        self.since = running_clock().monotonic()
-        self.era += 1
-        self.leases.clear()
-
-    def begin(self):
-        """A request is sent; who was let in before in this instant could not know."""
-        is_shut = self.state is State.OPEN and self.since < running_clock().monotonic()
-        self.expect(not is_shut, "sent through an open circuit")
-
-    def expect(self, holds, otherwise):
-        """Gates and listeners can't raise, so what went wrong is kept."""
-        if not holds:
-            self.faults.append(otherwise)
-
-
 class Schedule:
     """One schedule; *seen* counts what came up in all of them."""
 
@@ -198,6 +94,8 @@ class Schedule:
         self.calls = 0
         #: How often a group has left each task counted as cancelled.
         self.left = Counter()
+        #: The tasks that were cancelled; those that went on all the same; those that have ended so.
+        self.cut, self.deaf, self.ended = set(), set(), set()
         self.judged = Judged(seen)
         self.world = World(
             places=dice.choice([1, 2, 9]),
@@ -263,7 +161,7 @@ class Schedule:
         me, is_cut = asyncio.current_task(), dice.random() < 0.4
         if is_cut:
             delay = dice.choice([0.0, 0.0, 0.5, 1.0, 2.0, 4.5])
-            asyncio.get_running_loop().call_later(delay, me.cancel)
+            asyncio.get_running_loop().call_later(delay, self.cancel, me)
         form = dice.choice(FORMS)
         self.seen[form] += 1
         self.calls += 1
@@ -276,6 +174,10 @@ class Schedule:
             assert is_cut, "cancelled by nobody"
             raise
         assert is_cut or me.cancelling() <= self.left[me], "half cancelled"
+
+    def cancel(self, caller):
+        if caller.cancel():
+            self.cut.add(caller)
 
     def forget(self):
         permit = self.world.room.admit(ASK)
@@ -301,9 +203,23 @@ class Schedule:
     def items(self):
         @self.through.asking(ASK)
         async def items():
-            yield await self.visit()
+            item = await self.visit()
+            try:
+                yield item
+            except BaseException as error:
+                await self.roll_back(error)
+                raise
 
         return items
+
+    async def roll_back(self, error):
+        """What follows *error* of the consumer's, perhaps its cancellation; it may fail."""
+        me = asyncio.current_task()
+        if me in self.cut and not isinstance(error, Thrown):
+            self.judged.gone.add(me)
+        if self.dice.random() < 0.5:
+            self.seen["rollbacks that failed"] += 1
+            raise Broken
 
     async def stream(self):
         async with aclosing(self.items()()) as stream:
@@ -318,7 +234,28 @@ class Schedule:
                 raise Thrown
 
     async def visit(self):
-        """One attempt at the dependency, whose fate is drawn."""
+        """One attempt at the dependency, and the last one if its caller has gone."""
+        me = asyncio.current_task()
+        self.judged.expect(me not in self.ended, "begun again although its caller has gone")
+        try:
+            return await self.attempt(me)
+        except asyncio.CancelledError:
+            if me in self.cut:
+                self.ended.add(me)
+                self.seen["cancellations swallowed"] += me in self.deaf
+                if me not in self.deaf or not GROUPS_LEAVE_A_COUNT:
+                    self.judged.gone.add(me)
+            raise
+        except Exception:
+            if GROUPS_LEAVE_A_COUNT or self.through.lane_timeout is None:
+                # That it was cancelled before, nobody knows any more.
+                self.cut.discard(me)
+            elif me in self.cut:
+                self.ended.add(me)
+            raise
+
+    async def attempt(self, me):
+        """What is done at the dependency, whose fate is drawn."""
         dice, fate = self.dice, self.dice.choice(FATES)
         self.seen[fate] += 1
         self.judged.begin()
@@ -329,6 +266,8 @@ class Schedule:
         if fate == "group":
             await self.group()
             fate = dice.choice(ENDINGS)
+        if me in self.cut:
+            self.deaf.add(me)
         await asyncio.sleep(dice.choice([3.0, 20.0] if fate == "hang" else [0.0, 0.1, 1.0, 2.0]))
         match fate:
             case "fail":

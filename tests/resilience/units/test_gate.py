@@ -6,7 +6,7 @@ import time
 import pytest
 
 from koo.resilience import ABANDONED, ONE_REQUEST, RANDOM, SUCCESS, SYSTEM_CLOCK, Permit
-from koo.resilience.gate import HeldPermit
+from koo.resilience.gate import HeldPermit, issue
 
 
 class Recorder:
@@ -92,6 +92,10 @@ def test_a_permit_that_has_settled_itself_can_not_be_settled_again():
     kept[0].settle(SUCCESS)
     assert gate.told == [ABANDONED]
     assert gate.double_settled_total == 1
+
+
+def test_one_that_is_issued_quickly_is_called_as_any_other(gate):
+    assert repr(issue(gate, ONE_REQUEST, 0.0, 0)).startswith("<koo.resilience.gate.Permit object")
 
 
 def test_the_systems_clock_is_the_machines_own():

@@ -21,11 +21,12 @@ from ..classifier import (
 from ..marks import mark_unless_judged, note
 from ..outcome import Classifier, Failure
 from ..timers import SLACK, times_cancelled
-from .call import OURS, Call
+from .call import GROUPS_LEAVE_A_COUNT, OURS, Call
 
 __all__ = [
     "classify_safely",
     "mark_if_of_a_failure_inside",
+    "may_have_been_left",
     "unless_nobody_cancelled",
     "was_left_by_its_caller",
     "was_timed_out",
@@ -38,10 +39,24 @@ def was_timed_out(call: Call, error: BaseException) -> bool:
         return False
     call.has_expired = False
     left = call.task.uncancel()
-    if left > call.cancelling or not isinstance(error, CancelledError):
+    if not isinstance(error, CancelledError):
         return False
+    if left <= call.cancelling and _is_ours_alone(error, left):
+        return True
+    _repeat_the_callers_words(error)
+    return False
+
+
+def _is_ours_alone(error: CancelledError, left: int) -> bool:
     # Where others are left, a TaskGroup may have held one back: then it is not ours that came.
     return not left or (error.args == (OURS,) and not comes_from_a_cancellation(error))
+
+
+def _repeat_the_callers_words(error: CancelledError) -> None:
+    """Say what the caller said when it cancelled, not what our own timer said after it."""
+    if error.args == (OURS,):
+        theirs = (cut.args for cut in cancellations_behind(error) if cut.args != (OURS,))
+        error.args = next(theirs, error.args)
 
 
 def unless_nobody_cancelled(policy: str, error: BaseException) -> BaseException:
@@ -55,6 +70,17 @@ def unless_nobody_cancelled(policy: str, error: BaseException) -> BaseException:
     failure = KooError(f"{policy}: {what}; ask who cancels it")
     failure.__cause__ = error
     return failure
+
+
+def may_have_been_left(call: Call) -> bool:
+    """Whether its caller has cancelled, as far as one can tell, and the operation has swallowed it.
+
+    Where groups leave a count, only its own timer asks: else each that failed would forbid retries.
+    """
+    if GROUPS_LEAVE_A_COUNT:
+        return getattr(call, "was_perhaps_left", False)
+    times = times_cancelled()
+    return times > getattr(call, "cancelling", times)
 
 
 def was_left_by_its_caller(call: Call, error: Exception, now: float) -> bool:

@@ -15,14 +15,13 @@ from asyncio import (
 )
 from collections.abc import Callable
 from dataclasses import replace
-from sys import exception
+from sys import exception, version_info
 from threading import get_ident
 from typing import Final, Protocol
 
 from ...errors import DeadlineExceeded, Rejected
 from ..deadline import CURRENT, Progress, running_call
-from ..gate import Gate, Issuer, Permit
-from ..line import hold_lines
+from ..gate import Gate, Issuer, Permit, check_refusal
 from ..outcome import ABANDONED, Ask, Outcome
 from ..timers import SLACK, AnyTask, Lane, times_cancelled
 from .stats import Memory
@@ -41,6 +40,9 @@ _named_call = CURRENT.get
 
 #: What an operation hears that is ended because its time is over.
 OURS: Final = "the time of the attempt is over"
+
+#: Whether a TaskGroup that failed inside may leave its task counted as cancelled.
+GROUPS_LEAVE_A_COUNT: Final = version_info < (3, 13)
 
 
 class Terms(Protocol):
@@ -85,6 +87,7 @@ class Call:
         "timer",
         "told",
         "waited",
+        "was_perhaps_left",
     )
 
     policy: Terms
@@ -111,6 +114,8 @@ class Call:
     gave_up_inside: bool
     #: What the owner of a block has said of how it ends; a call without a block has none.
     told: Outcome
+    #: Whether its caller may have cancelled it, unheard; a call that has not expired has none.
+    was_perhaps_left: bool
 
     @property
     def attempt(self) -> int:
@@ -242,14 +247,17 @@ class Call:
         """End it, unless it was cancelled more often than is *known*: then a turn must tell.
 
         A caller's cancellation is heard by then; what a TaskGroup that failed inside has left of
-        one (CPython 3.11 and 3.12) still stands there, and means nobody.
+        one still stands there, and means nobody. So does one that the operation has swallowed,
+        which looks the same: therefore no other attempt may follow.
         """
         task = self.task
         times = known if task is None else task.cancelling()
-        if times > known:
+        if times > known and GROUPS_LEAVE_A_COUNT:
             self.lane = None
             self.timer = get_running_loop().call_soon(self._end_unless_cancelled, times)
             return
+        times = min(times, known)
+        self.was_perhaps_left = times > self.cancelling
         self.has_expired, self.cancelling = True, times
         if task is not None:
             task.cancel(OURS)
@@ -299,7 +307,7 @@ class Call:
         if (spent, advice) != (outcome.spent, outcome.advice):
             outcome = replace(outcome, spent=spent, advice=advice)
         permits, self.permits = self.permits, ()
-        _tell(self.policy, permits, lambda permit: permit.settle(outcome))
+        self.policy.memory.settle(permits, outcome)
 
     def hand_back(self) -> None:
         """A gate inside has refused: nothing was sent, unless the owner has told what it spent."""
@@ -311,7 +319,7 @@ class Call:
     def give_back(self) -> None:
         """Cancel every permit: nothing was sent."""
         permits, self.permits = self.permits, ()
-        _give_back(self.policy, permits)
+        self.policy.memory.give_back(permits)
 
     def deadline_error(self) -> DeadlineExceeded:
         """What the caller gets when the time is over."""
@@ -360,15 +368,22 @@ def admit_all(
     policy: Terms, ask: Ask, outer: Progress | None, permits: list[Permit]
 ) -> Rejected | None:
     """Add every gate's permit for a call inside *outer* to *permits*, or none: the refusal."""
-    for gate in policy.gates:
-        answer = gate.admit(ask)
-        if isinstance(answer, Permit):
-            permits.append(answer)
-        elif outer is None or not goes_along(gate, outer):
-            if permits:
-                _give_back(policy, permits)
-                permits.clear()
-            return answer
+    try:
+        for gate in policy.gates:
+            answer = gate.admit(ask)
+            if isinstance(answer, Permit):
+                permits.append(answer)
+                continue
+            check_refusal(gate, answer)
+            if outer is None or not goes_along(gate, outer):
+                if permits:
+                    policy.memory.give_back(permits)
+                    permits.clear()
+                return answer
+    except BaseException:
+        policy.memory.give_back(permits)
+        permits.clear()
+        raise
     return None
 
 
@@ -382,17 +397,3 @@ def goes_along(gate: object, around: Progress | None) -> bool:
             return True
         around = around.outer
     return False
-
-
-def _give_back(policy: Terms, permits: list[Permit] | tuple[()]) -> None:
-    _tell(policy, permits, lambda permit: permit.cancel())
-
-
-def _tell(policy: Terms, permits: list[Permit] | tuple[()], say: Callable[[Permit], None]) -> None:
-    """Have each gate hear how the call has ended, and only then those who wait in line."""
-    with hold_lines():
-        for permit in reversed(permits):
-            try:
-                say(permit)
-            except Exception:  # noqa: BLE001 - the others must hear of it, and the caller of its call
-                policy.memory.gate_errors_total += 1

@@ -21,6 +21,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ..checking import check_finite
+from ..classifier import cancellations_behind
 from ..deadline import CURRENT, leave
 from ..outcome import ONE_REQUEST, SUCCESS, Ask
 from .call import Call, begin
@@ -132,9 +133,16 @@ class _Source(Generic[T]):
         self.step = partial(self.items.athrow, error)
 
     def heard(self, error: BaseException) -> bool:
-        """Whether *error* is what its consumer has thrown, or was raised from that."""
+        """Whether *error* is what its consumer has thrown, or was raised from that.
+
+        Of a cancellation it is also what the cleanup has made of it, as in every other form.
+        """
         thrown = self._thrown
-        return thrown is not None and (error is thrown or error.__cause__ is thrown)
+        if thrown is None:
+            return False
+        if error is thrown or error.__cause__ is thrown:
+            return True
+        return any(cut is thrown for cut in cancellations_behind(error))
 
 
 class _Start:

@@ -35,6 +35,7 @@ from ..timers import Lane, lane_for
 from .blame import (
     classify_safely,
     mark_if_of_a_failure_inside,
+    may_have_been_left,
     unless_nobody_cancelled,
     was_left_by_its_caller,
     was_timed_out,
@@ -322,6 +323,9 @@ class Journey:
         retry = self.retry
         if retry is None or was_given_up(error, call):
             return None
+        if may_have_been_left(call):
+            note(error, f"{self.name}: no retry; the call may have been cancelled")
+            return None
         if not retry.allows(failure, call.number):
             if failure.retry_after and failure.retry_after > retry.max_retry_after:
                 note(error, f"{self.name}: not waiting {failure.retry_after:.0f} s; try then")
@@ -330,16 +334,11 @@ class Journey:
         if call.lacks_time(self.monotonic() + delay):
             note(error, f"{self.name}: the next attempt in {delay:.1f} s is past the deadline")
             return None
-        if not self._can_afford(failure):
+        cost, now = failure.retry_class.cost, self.monotonic()
+        if not self.memory.can_afford(self.retry_budget, cost, now):
             note(error, f"{self.name}: no retry; the retry budget is used up")
             return None
         return delay
-
-    def _can_afford(self, failure: Failure) -> bool:
-        if self.retry_budget is None:
-            return True
-        self.memory.feed(self.retry_budget, self.monotonic())
-        return self.retry_budget.withdraw(failure.retry_class.cost)
 
     def abandon(self, call: Call, outcome: Abandoned = ABANDONED) -> None:
         """Settle an attempt that was given up before its end."""

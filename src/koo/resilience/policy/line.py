@@ -20,7 +20,7 @@ from itertools import count
 from typing import Final
 
 from ...errors import Rejected
-from ..gate import Gate, Permit, collected
+from ..gate import Gate, Permit, check_refusal, collected
 from ..line import LinedGate
 from ..timers import SLACK, running_loop
 from .call import Call, goes_along
@@ -153,9 +153,11 @@ class Place:
                 permits.append(permits.pop(0))
                 continue
             answer = self._ask_of(gate)
-            if not isinstance(answer, Rejected):
+            if isinstance(answer, Permit):
                 permits.append(answer)
-            elif not goes_along(gate, call.outer):
+                continue
+            check_refusal(gate, answer)
+            if not goes_along(gate, call.outer):
                 call.give_back()
                 return answer
         return None

@@ -86,7 +86,10 @@ class Policy(Journey):
         is_at_leisure = timeout is None and ask.deadline is None and _named_call() is None
         if is_at_leisure:
             # No deadline can have come, so the gates are asked before there is a call to refuse.
-            refusal = admit_all(self, ask, None, permits)
+            try:
+                refusal = admit_all(self, ask, None, permits)
+            except Exception as error:  # noqa: BLE001 - a gate's own, which an outcome tells as well
+                return CallOutcome(None, error, 0, 0.0)
             if refusal is not None and refusal.line is None:
                 self.count_refusal(refusal)
                 return CallOutcome(None, refusal, 0, 0.0)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from ...errors import Rejected
 from ...values import quickly_made
+from ..gate import Permit
+from ..line import hold_lines
 from ..measure import Histogram, HistogramStats
+from ..outcome import Outcome
 from ..retry import RetryBudget
 from ..timers import Lane
 
@@ -149,6 +153,30 @@ class Memory:
         first_tries = self.successes_total - self.late_successes_total
         budget.deposit(now, first_tries - self.fed_total)
         self.fed_total = first_tries
+
+    def can_afford(self, budget: RetryBudget | None, cost: float, now: float) -> bool:
+        """Whether *budget* pays *cost* for a retry, which it has done then."""
+        if budget is None:
+            return True
+        self.feed(budget, now)
+        return budget.withdraw(cost)
+
+    def settle(self, permits: Sequence[Permit], outcome: Outcome) -> None:
+        """Settle every one, though a gate may raise."""
+        self._tell(permits, lambda permit: permit.settle(outcome))
+
+    def give_back(self, permits: Sequence[Permit]) -> None:
+        """Cancel every one, though a gate may raise: nothing was sent."""
+        self._tell(permits, lambda permit: permit.cancel())
+
+    def _tell(self, permits: Sequence[Permit], say: Callable[[Permit], None]) -> None:
+        """Have each gate hear how the call has ended, and only then those who wait in line."""
+        with hold_lines():
+            for permit in reversed(permits):
+                try:
+                    say(permit)
+                except Exception:  # noqa: BLE001 - the others must hear of it, and the caller of its call
+                    self.gate_errors_total += 1
 
     def is_too_short(self, seconds: float, now: float) -> bool:
         """Whether of the successes lately none took so few *seconds*, and no look is due.

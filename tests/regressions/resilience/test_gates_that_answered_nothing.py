@@ -1,0 +1,105 @@
+"""A gate that returned None let the call through, past all others; one that raised cost its ask."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from koo.resilience import Ask, DailyBudget, DailyBudgetConfig, Limit
+from koo.testing import running_clock
+
+from ...resilience.policy.actors import Dependency, bulkhead, limiter, policy, started
+
+ASK = Ask(nanousd=5)
+A_PERMIT_BY_LIKENESS = SimpleNamespace(settle=None, cancel=None)
+
+
+class Faulty:
+    """A gate that answers with what it was given, or raises it."""
+
+    name = "mine"
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def admit(self, ask):
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+
+async def by_run(through, operation):
+    await through.run(operation, ASK)
+
+
+async def by_block(through, operation):
+    async with through.permit(ASK):
+        await operation()
+
+
+async def by_loop(through, operation):
+    async for attempt in through.asking(ASK):
+        async with attempt:
+            await operation()
+
+
+async def by_stream(through, operation):
+    async def items():
+        yield await operation()
+
+    await anext(through.stream(items, ASK))
+
+
+async def by_outcome(through, operation):
+    outcome = await through.outcome(operation, ASK)
+    raise outcome.error
+
+
+async def by_hurried_outcome(through, operation):
+    outcome = await through.outcome(operation, ASK, timeout=9)
+    raise outcome.error
+
+
+FORMS = pytest.mark.parametrize(
+    "form", [by_run, by_block, by_loop, by_stream, by_outcome, by_hurried_outcome]
+)
+
+
+def budget():
+    return DailyBudget("money", DailyBudgetConfig(10), clock=running_clock())
+
+
+@FORMS
+@pytest.mark.parametrize("answer", [None, True, A_PERMIT_BY_LIKENESS])
+@pytest.mark.parametrize("place", [0, 1, 3])
+async def test_what_is_no_answer_lets_nobody_in_and_is_said(form, answer, place):
+    gates = [bulkhead(), budget(), limiter(Limit(9, 60))]
+    gates.insert(place, Faulty(answer))
+    operation = Dependency()
+    with pytest.raises(TypeError, match="mine: admit returned .*; return a Permit or a Rejected"):
+        await form(policy(gates=gates), operation)
+    assert not operation.calls
+
+
+@FORMS
+@pytest.mark.parametrize("answer", [None, ValueError("broken")])
+async def test_what_the_gates_before_it_granted_is_given_back(form, answer):
+    places, money, lim = bulkhead(), budget(), limiter(Limit(9, 60))
+    with pytest.raises((TypeError, ValueError)):
+        await form(policy(gates=[places, money, lim, Faulty(answer)]), Dependency())
+    assert (places.stats().in_flight, lim.stats().windows[0].used) == (0, 0)
+    assert (money.stats().spent_nanousd, money.stats().reserved_nanousd) == (0, 0)
+
+
+async def test_nor_does_it_let_in_who_has_waited_in_line():
+    """The other gates are asked anew when a waiter's turn comes."""
+    places, money, mine = bulkhead(), budget(), Faulty(None)
+    holder = places.admit(ASK)
+    task = await started(policy(gates=[money, places, mine], timeout=9).run(Dependency(), ASK))
+    assert places.stats().waiting == 1
+    holder.cancel()
+    with pytest.raises(TypeError, match="mine: admit returned None"):
+        await task
+    await asyncio.sleep(0)
+    assert (places.stats().in_flight, places.stats().waiting) == (0, 0)
+    assert (money.stats().spent_nanousd, money.stats().reserved_nanousd) == (0, 0)
