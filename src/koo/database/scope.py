@@ -242,7 +242,7 @@ class Scope:
         self.sender = None
         if self.answered is not None:
             self.answered.set()
-        if self.cut is not None and self.committed and not self.ending:
+        if self.cut is not None and not self.ending:
             self.cut()
 
     def end(self) -> None:
