@@ -33,10 +33,12 @@ _ENDS: Final = re.compile(
     r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b",
     re.IGNORECASE | re.DOTALL,
 )
-# Each of them writes only by what it calls, as SELECT may. Whoever is in doubt has written.
+# Each of them writes only by what it calls, as SELECT may, and a savepoint not even so. Whoever is
+# in doubt has written.
 _READS: Final = re.compile(
     r"(?:\s|\(|(?:--|\#)[^\n]*\n|/\*.*?\*/)*+"
     r"(?:(?:SELECT|SHOW|DESC|DESCRIBE|VALUES|TABLE|SET|USE)\b|PRAGMA\b(?!.*=)"
+    r"|(?:SAVEPOINT|RELEASE|ROLLBACK(?:\s+(?:WORK|TRANSACTION))?\s+TO)\b"
     r"|(?:WITH|EXPLAIN)\b(?!.*\b(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|ANALY[SZ]E)\b))",
     re.IGNORECASE | re.DOTALL,
 )
@@ -242,7 +244,7 @@ class Scope:
         self.sender = None
         if self.answered is not None:
             self.answered.set()
-        if self.cut is not None and self.committed and not self.ending:
+        if self.cut is not None and not self.ending:
             self.cut()
 
     def end(self) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from koo.database import Kind, judge
-from koo.database.hosts import holding, vanishing
+from koo.database.hosts import vanishing
 from koo.errors import CommitOutcomeUnknown
 from koo.resilience import RetryConfig
 from koo.testing import Action, FaultProxy, LinkFault, Phase
@@ -308,29 +308,6 @@ def once(is_met):
         return True
 
     return found
-
-
-LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-
-
-async def test_a_transaction_holds_a_lock_as_long_as_it_lasts(bounced, postgres, driver, opened):
-    async with (
-        opened(postgres.url(driver)) as straight,
-        bounced() as manager,
-        bounced() as other,
-    ):
-        for _ in range(3):
-            async with manager.session_scope() as session:
-                await session.execute(text("SELECT 2"))
-                assert await run(other, LOCKS) == 2
-                assert await run(straight, LOCKS) == 1
-        assert await run(straight, LOCKS) == 0
-
-
-async def test_a_server_without_such_locks_is_used_without(bounced, driver, monkeypatch):
-    monkeypatch.setattr(holding, "_LOCK", "SELECT no_such_function({})")
-    async with bounced() as manager:
-        assert await run(manager, LOCKS) == 0
 
 
 async def _create_pennies(session):

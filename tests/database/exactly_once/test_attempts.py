@@ -17,7 +17,7 @@ from koo.database.pool import HOLDING, PoolCounts, Terms
 from koo.database.scope import Fate, Scope
 from koo.testing import FakeClock, running_clock
 
-STRAIGHT = Backend(0, 1, "us", 0.0, 0.0)
+STRAIGHT = Backend("", 1, "us", 0.0, 0.0)
 
 
 class Nobody:

@@ -377,7 +377,7 @@ async def test_what_is_said_of_a_number_is_believed_only_if_nothing_has_crashed(
             numbers.get(number, number),
             here if cluster == "ours" else cluster,
             now if marks == "ours" else marks,
-            Backend(0, 0, "nobody", 0.0, 0.0),
+            Backend("", 0, "nobody", 0.0, 0.0),
             FakeClock(),
         )
         terms = driver_of("asyncpg").arguments(5.0)

@@ -1,10 +1,14 @@
-"""A function whose own COMMIT was cut at the end of its time, and found, could run on for ever."""
+"""A function whose own COMMIT was cut at the end of its time could run on for ever.
+
+First if the COMMIT was found, then if it was not, and the function had caught the error of it.
+"""
 
 import asyncio
+import contextlib
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import exc, text
 
 from koo.database import DatabaseConfig, DatabaseManager, StatementTimedOut
 from koo.database.commit import attempt
@@ -52,7 +56,7 @@ async def test_what_comes_after_a_commit_that_was_found_is_cut_at_once():
     began = now()
     with pytest.raises(StatementTimedOut, match="took longer than 1 s"):
         await Work(has_committed=True, finding_out=5, rest=1000).attempt()
-    assert now() - began == pytest.approx(5)
+    assert now() - began == pytest.approx(5, abs=0.1)
 
 
 async def test_a_commit_that_was_answered_in_time_changes_nothing():
@@ -62,8 +66,24 @@ async def test_a_commit_that_was_answered_in_time_changes_nothing():
         await Work(has_committed=True, finding_out=0.2, rest=10).attempt()
 
 
-async def test_what_has_not_committed_tells_so_undisturbed():
-    assert await Work(has_committed=False, finding_out=5, rest=1).attempt() == "done"
+async def test_what_has_not_committed_is_cut_if_it_goes_on():
+    began = now()
+    with pytest.raises(StatementTimedOut, match="took longer than 1 s"):
+        await Work(has_committed=False, finding_out=5, rest=1000).attempt()
+    assert now() - began == pytest.approx(5, abs=0.1)
+
+
+async def test_what_has_not_committed_tells_so_first():
+    scope = Scope("here")
+
+    async def commit(_):
+        scope.commit_by(object())
+        await asyncio.sleep(5)
+        scope.has_heard()
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await attempt(commit, scope, opening(), witnesses=Nobody(), timeout=1)
 
 
 async def test_an_answer_that_comes_after_the_end_cuts_nobody():
@@ -80,12 +100,14 @@ async def test_an_answer_that_comes_after_the_end_cuts_nobody():
 
 @pytest.mark.integration
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
-async def test_a_manager_cuts_it_as_well(driver):
+@pytest.mark.parametrize(("lost", "rows"), [(Phase.COMMIT_REPLY, 1), (Phase.COMMIT_REQUEST, 0)])
+async def test_a_manager_cuts_it_as_well(driver, lost, rows):
     going_on = []
 
     async def write(session):
         await session.execute(text("INSERT INTO written VALUES (1)"))
-        await session.commit()
+        with contextlib.suppress(exc.SQLAlchemyError, StatementTimedOut):
+            await session.commit()
         going_on.append(1)
         await asyncio.sleep(600)
 
@@ -98,12 +120,12 @@ async def test_a_manager_cuts_it_as_well(driver):
                 await manager.transact(
                     lambda session: session.execute(text("CREATE TABLE written (n int)"))
                 )
-                proxy.strike(LinkFault.HALF_OPEN, Phase.COMMIT_REPLY)
+                proxy.strike(LinkFault.HALF_OPEN, lost)
                 async with asyncio.timeout(30):
                     with pytest.raises(StatementTimedOut):
-                        await manager.transact(write)
+                        await manager.transact(write, max_retries=0)
                 async with manager.session_scope() as session:
                     found = await session.execute(text("SELECT count(*) FROM written"))
-                    assert (found.scalar_one(), going_on) == (1, [1])
+                    assert (found.scalar_one(), going_on) == (rows, [1])
             finally:
                 await manager.close()

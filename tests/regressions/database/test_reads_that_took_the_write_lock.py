@@ -1,5 +1,9 @@
-"""On SQLite, what reads in other words than SELECT wrote a token, and waited for who writes."""
+"""On SQLite, what reads in other words than SELECT wrote a token, and waited for who writes.
 
+So did a savepoint around what only reads.
+"""
+
+import contextlib
 import sqlite3
 import time
 
@@ -22,6 +26,11 @@ READS = [
     "VALUES (1)",
     "SET NAMES utf8",
     "PRAGMA table_info(t)",
+    "SAVEPOINT a",
+    "RELEASE SAVEPOINT a",
+    "release a",
+    "ROLLBACK TO SAVEPOINT a",
+    "/* back */ rollback transaction to a",
 ]
 WRITES = [
     "INSERT INTO t VALUES (1)",
@@ -33,6 +42,7 @@ WRITES = [
     "EXPLAIN (ANALYZE) EXECUTE prepared",
     "PRAGMA user_version = 7",
     "SELECTED",
+    "ROLLBACK",
     "CALL p()",
     "",
 ]
@@ -63,13 +73,29 @@ def test_many_comments_take_no_time():
 @pytest.mark.integration
 @pytest.mark.parametrize("statement", READS[5:7])
 async def test_nobody_waits_for_who_writes(tmp_path, statement):
+    await beside_a_writer(tmp_path, lambda session: session.execute(text(statement)))
+
+
+@pytest.mark.integration
+async def test_nobody_waits_with_a_savepoint(tmp_path):
+    async def nested(session):
+        async with session.begin_nested():
+            await session.execute(text("SELECT 1"))
+        with contextlib.suppress(ZeroDivisionError):
+            async with session.begin_nested():
+                raise ZeroDivisionError
+
+    await beside_a_writer(tmp_path, nested)
+
+
+async def beside_a_writer(tmp_path, read):
     limits = {"timeout": 4.0, "attempt_timeout": 3.0}
     manager = DatabaseManager(DatabaseConfig(url=f"sqlite:///{tmp_path}/app.db", **limits))
     writer = sqlite3.connect(tmp_path / "app.db")
     try:
         await manager.transact(lambda session: session.execute(text("CREATE TABLE t (n int)")))
         writer.execute("BEGIN IMMEDIATE")
-        await manager.transact(lambda session: session.execute(text(statement)), max_retries=0)
+        await manager.transact(read, max_retries=0)
     finally:
         writer.close()
         await manager.close()

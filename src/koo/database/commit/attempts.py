@@ -4,7 +4,7 @@ open --its time begins--> witness --> fn --> COMMIT sent ... answered ------> it
                              |        |           |
                              +--late--+           +--late: its connection is torn off,
                                   |                |     and what it has done is found out
-                        cut: StatementTimedOut <---+--it was fn's own, and has committed
+                        cut: StatementTimedOut <---+--it was fn's own, whose error comes first
 
 The wait for a connection has a limit of its own: who ends there has not been failed by the
 server, which has heard nothing.
@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -29,6 +29,9 @@ from .sessions import commit_outcome_unknown
 __all__ = ["attempt"]
 
 T = TypeVar("T")
+
+#: What the error of a COMMIT takes, at most, to the function that has sent it.
+_MOMENT: Final = 0.025
 
 
 async def attempt(
@@ -74,9 +77,13 @@ def _stop(timer: asyncio.TimerHandle | None) -> None:
 def _end(scope: Scope, limit: asyncio.Timeout) -> None:
     if scope.sender is not None:
         # Who waits for the answer gets an error, and finds out what it means.
-        scope.cut = partial(_end, scope, limit)
+        scope.cut = partial(_cut, scope, limit, _MOMENT)
         abort(scope.sender)
     else:
-        # The cut comes a turn of the loop later, and must not meet a COMMIT.
-        scope.is_late = True
-        limit.reschedule(asyncio.get_running_loop().time())
+        _cut(scope, limit, 0)
+
+
+def _cut(scope: Scope, limit: asyncio.Timeout, seconds: float) -> None:
+    # The cut comes later, be it by a turn of the loop, and must not meet a COMMIT.
+    scope.is_late = True
+    limit.reschedule(asyncio.get_running_loop().time() + seconds)

@@ -42,7 +42,10 @@ __all__ = ["Certainty", "Resolver", "translated"]
 #: No such function, table or schema, no right to use it; on MySQL the same, on SQLite the first.
 _GONE: Final = {"42883", "42P01", "3F000", "42501", 1142, 1143, 1146, 1}
 #: What such an error names if it is ours, and not that of a trigger which was deferred till COMMIT.
-_OURS: Final = re.compile("koo|commit_token")
+_OURS: Final = re.compile(
+    "koo|commit_token"
+    "|pg_(?:control_system|postmaster_start_time|current_wal_insert_lsn|walfile_name|xact_status)"
+)
 
 _AGAIN: Final = Failure(retryable=True, trips=False)
 _RETRY: Final = RetryConfig(max_retries=maxsize, backoff=Backoff(base_delay=0.02, max_delay=0.5))

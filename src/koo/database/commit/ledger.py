@@ -66,8 +66,13 @@ SELECT CASE
   WHEN usable THEN 'ready'
   WHEN pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' THEN 'later'
   WHEN usable IS NULL AND makeable THEN 'absent'
-  WHEN version < 140000 THEN 'nobody'
-  ELSE 'numbers'
+  WHEN version >= 140000 AND (
+    SELECT bool_and(coalesce(has_function_privilege(to_regprocedure(name), 'EXECUTE'), false))
+    FROM (VALUES ('pg_control_system()'), ('pg_postmaster_start_time()'),
+      ('pg_current_wal_insert_lsn()'), ('pg_walfile_name(pg_lsn)'), ('pg_xact_status(xid8)')
+    ) AS needed (name)
+  ) THEN 'numbers'
+  ELSE 'nobody'
 END FROM (SELECT
   CAST(current_setting('server_version_num') AS integer) AS version,
   (

@@ -11,7 +11,7 @@
 
 The fence waits for a transaction that is just committing. One that is still open holds its
 locks until its server notices that nobody is there, so its backend is ended: the one that greeted
-us, or through a pooler the one that holds our lock. The fence is one message, and a transaction by
+us, or through a pooler the one that has our name. The fence is one message, and a transaction by
 itself: nothing of it can be left open, at the server or at a pooler.
 
 What has written here has a number. What has written elsewhere (a foreign table, a NOTIFY) has
@@ -70,23 +70,21 @@ _END: Final = text(
     " AND abs(extract(epoch FROM clock_timestamp() - backend_start)"
     " - CAST(:lived AS double precision)) < 10"
 )
-_END_HOLDER: Final = text(
-    "SELECT pg_terminate_backend(pid) FROM pg_locks"
-    " WHERE locktype = 'advisory' AND objsubid = 1"
-    " AND CAST(classid AS bigint) << 32 | CAST(objid AS bigint) = CAST(:lock AS bigint)"
-    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+_END_NAMED: Final = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE application_name = :alias AND datname = current_database()"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The server's process that has a transaction: the one that holds *lock*.
+    """The server's process that has a transaction: the one whose name is *alias*.
 
-    Without a lock (0) it is *pid*, which had *lived* for some seconds as *user*'s when COMMIT was
+    Without one ("") it is *pid*, which had *lived* for some seconds as *user*'s when COMMIT was
     *sent*.
     """
 
-    lock: int
+    alias: str
     pid: int
     user: str
     lived: float
@@ -95,14 +93,14 @@ class Backend:
     @classmethod
     def of(cls, driver: Any, clock: Clock) -> Self:  # noqa: ANN401 - each driver's own
         """That of a *driver*'s connection, which is about to send COMMIT."""
-        return cls(driver.lock_held, driver.backend_pid, driver.user, driver.age, clock.monotonic())
+        return cls(driver.alias, driver.backend_pid, driver.user, driver.age, clock.monotonic())
 
     async def end(self, connection: AsyncConnection, clock: Clock) -> None:
         """End it, if it is still there and its transaction open; asked on *connection*."""
         with suppress(DBAPIError):
             await connection.execute(_AS_OURSELVES)
-            if self.lock:
-                await connection.execute(_END_HOLDER, {"lock": self.lock})
+            if self.alias:
+                await connection.execute(_END_NAMED, {"alias": self.alias})
             else:
                 await connection.execute(_END, self._known(clock))
 

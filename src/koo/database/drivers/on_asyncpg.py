@@ -32,12 +32,12 @@ class PromptConnection(asyncpg.Connection):
     """A connection that never waits for the server in order to close.
 
     What *opening* returns is said together with a BEGIN, *riding* together with the next COMMIT.
-    One that *is_pinned* has one backend for all its life; of another each transaction holds the
-    advisory lock of the number *lock_held*, 0 without one.
+    One that *is_pinned* has one backend for all its life; of another each transaction has the name
+    *alias*, "" without one.
     """
 
     is_pinned = True
-    lock_held = 0
+    alias = ""
     opening = staticmethod(str)
     riding = ""
 
@@ -60,6 +60,11 @@ class PromptConnection(asyncpg.Connection):
     def user(self) -> str:
         """Who has logged in."""
         return str(self._params.user)  # type: ignore[attr-defined] # asyncpg's own
+
+    @property
+    def application_name(self) -> str:
+        """What the server, or who answers for it, calls it; "" if that is not said."""
+        return getattr(self.get_settings(), "application_name", "")
 
     @property
     def is_unfinished(self) -> bool:

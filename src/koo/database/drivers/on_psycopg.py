@@ -37,13 +37,13 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
     """A connection whose waits end as soon as they are cancelled, together with it.
 
     What *opening* returns is said together with a BEGIN, *riding* together with the next COMMIT.
-    No wait takes longer than *limit* seconds. Of one that is not pinned each transaction holds the
-    advisory lock of the number *lock_held*, 0 without one. *user* has logged in.
+    No wait takes longer than *limit* seconds. Of one that is not pinned each transaction has the
+    name *alias*, "" without one. *user* has logged in.
     """
 
     opening = staticmethod(str)
     riding = ""
-    lock_held = 0
+    alias = ""
     limit: float | None = None
     is_torn_off = False
 
@@ -84,6 +84,11 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
     def backend_pid(self) -> int:
         """The number of the server's process, also when the connection is closed; 0 if unknown."""
         return self._pid if self.is_pinned else 0
+
+    @property
+    def application_name(self) -> str:
+        """What the server, or who answers for it, calls it; "" if that is not said."""
+        return self.info.parameter_status("application_name") or ""
 
     @property
     def is_pinned(self) -> bool:

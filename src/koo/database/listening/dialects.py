@@ -18,7 +18,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from ..commit import Certainty
 from ..drivers import driver
-from ..hosts.holding import hold_locks_behind_poolers
+from ..hosts.naming import name_transactions_behind_poolers
 from ..hosts.vanishing import watch_for_vanished_clients
 from ..pool import Terms
 from ..scope import READONLY
@@ -58,7 +58,7 @@ def _prepare(engine: Engine, dialect: Theirs, terms: Terms) -> None:
                 dialect.do_terminate = _finish
             limit_statements(engine, terms.clock)
             watch_for_vanished_clients(engine, terms.config.idle_in_transaction_timeout)
-            hold_locks_behind_poolers(engine)
+            name_transactions_behind_poolers(engine)
         case "sqlite":
             event.listen(engine, "connect", _prepare_sqlite)
             dialect.do_begin = _begin_sqlite

@@ -4,7 +4,8 @@
      +--an error, late, or cancelled--> nobody knows what holds there: never lent again
 
 SQLAlchemy says it past its own errors and past our limits, and remembers only afterwards what is
-to be taken back: one that was cut off in the middle would keep it for others.
+to be taken back: one that was cut off in the middle would keep it for others. The limit is that of
+an attempt, whose own time begins afterwards: a connection gone dark must not cost the whole call.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def prepare_in_time(dialect: Theirs, terms: Terms) -> None:
 
 class _Preparing:
     def __init__(self, dialect: Theirs, terms: Terms) -> None:
-        limit = terms.config.timeout
+        config = terms.config
+        limit = min(config.attempt_timeout, config.timeout)
         self._dialect = dialect
         self._now = terms.clock.monotonic
         self._set = dialect._set_connection_characteristics  # noqa: SLF001
