@@ -27,12 +27,28 @@ __all__ = ["READONLY", "Fate", "Scope", "Trace", "Witness", "spelled"]
 #: The execution option that asks for a read-only transaction.
 READONLY: Final = "koo_readonly"
 
+# What may come before the first word. PostgreSQL nests comments and MySQL runs some: whatever
+# could be within or after one is taken for the first word.
+_SPACE: Final = r"(?:\s|(?:--|\#)[^\n]*\n)*+"
+_LEADING: Final = rf"{_SPACE}(?:/\*.*\*/{_SPACE})?(?:/\*M?!\d*\s*)?"
+
 # A savepoint's own ROLLBACK ends nothing.
 _ENDS: Final = re.compile(
-    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+    rf"{_LEADING}"
     r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b",
     re.IGNORECASE | re.DOTALL,
 )
+# Before MySQL runs one of these, it commits what is open; temporary tables are left out.
+_COMMITS_FIRST: Final = (
+    rf"{_LEADING}(?:SET\s+STATEMENT\b.*\bFOR\s+)?"
+    r"(?:(?:CREATE|DROP)\b(?!\s+(?:OR\s+REPLACE\s+)?TEMPORARY\b)|BEGIN\b(?!\s+NOT\b)"
+    r"|(?:ALTER|BACKUP|CACHE|CHANGE|CHECK|FLUSH|GRANT|IMPORT|INSTALL|LOCK|OPTIMIZE|RENAME|REPAIR"
+    r"|RESET|REVOKE|SHUTDOWN|START|STOP|TRUNCATE|UNINSTALL|UNLOCK|XA)\b"
+    r"|ANALYZE\s+(?:\w+\s+)?TABLE\b|LOAD\s+INDEX\b|SET\s+(?:PASSWORD|DEFAULT\s+ROLE)\b"
+    r"|SET\b.*\bautocommit\b)"
+)
+_COMMITS_BY_ITSELF: Final = re.compile(_COMMITS_FIRST, re.IGNORECASE | re.DOTALL)
+_COMMITS_AMONG: Final = re.compile(rf"(?:^|;){_COMMITS_FIRST}", re.IGNORECASE | re.DOTALL)
 # Each of them writes only by what it calls, as SELECT may. Whoever is in doubt has written.
 _READS: Final = re.compile(
     r"(?:\s|\(|(?:--|\#)[^\n]*\n|/\*.*?\*/)*+"
@@ -111,6 +127,7 @@ class Scope:
     found out that nothing was committed, nor will be. *conflicted*: another was in the way.
     *is_locked*: perhaps it may not write any more what it has written before it said so.
     *is_late*: its time is over, and no COMMIT may be sent any more.
+    *commits_first*: what is on its way is run when everything before it has been committed.
     *answered* is made by who leaves while COMMIT is on its way by *sender*, and set at its end.
     *cut* ends the caller's code, whose time was over while it waited for a COMMIT of its own.
     """
@@ -123,6 +140,7 @@ class Scope:
     autocommits: bool = False
     is_open: bool = False
     committing: bool = False
+    commits_first: bool = False
     committed: bool = False
     in_doubt: bool = False
     ending: bool = False
@@ -172,6 +190,7 @@ class Scope:
     def begin(self, options: Mapping[str, Any]) -> None:
         """A transaction begins on a connection with these execution *options*."""
         self.touched = True
+        self.is_open = False
         level = options.get("isolation_level")
         self.autocommits = level is not None and spelled(level) == "AUTOCOMMIT"
         # What the scope has wished for its user may have taken back.
@@ -209,6 +228,23 @@ class Scope:
         self.committed = True
         return True
 
+    def note_mysql_message(self, message: str, sender: object) -> bool:
+        """The same on MySQL, which commits what is open before it runs certain statements.
+
+        That has happened, whatever comes of the statement.
+        """
+        if self.note_message(message, sender):
+            return True
+        several = _are_several(message)
+        if several and _COMMITS_AMONG.search(message) is None:
+            return False
+        if not several and not (self.is_open and _COMMITS_BY_ITSELF.match(message)):
+            return False
+        self.only_reads = False
+        self.commit_by(sender)
+        self.committed, self.commits_first = True, not several
+        return True
+
     def note_answer(self, statement: str) -> None:
         """*statement* was answered; it may have committed by that."""
         if self.witness is not None and not self.wrote:
@@ -234,7 +270,7 @@ class Scope:
 
     def commit_by(self, sender: object) -> None:
         """A COMMIT is on its way by the driver's connection *sender*."""
-        self.committing = True
+        self.committing, self.commits_first = True, False
         self.sender = sender
 
     def has_heard(self) -> None:

@@ -37,7 +37,7 @@ _End: TypeAlias = Callable[[PoolProxiedConnection], None]
 _Statement: TypeAlias = tuple[ExecutionContext, Any]
 
 #: Whose message may hold several statements; the others refuse them.
-_SEVERAL_AT_ONCE: Final = {"asyncmy", "psycopg"}
+_SEVERAL_AT_ONCE: Final = {"asyncmy": Scope.note_mysql_message, "psycopg": Scope.note_message}
 
 
 class MysqlDriver(Driver, Protocol):
@@ -64,8 +64,7 @@ class Sending:
             theirs = cast("MysqlDriver", driver(dialect.driver))
             self._commit, self._rollback = theirs.alone(self._commit), theirs.alone(self._rollback)
             self._read_rest = theirs.alone(theirs.read_rest)
-        several = dialect.driver in _SEVERAL_AT_ONCE
-        self._note_question = Scope.note_message if several else Scope.note_question
+        self._note_question = _SEVERAL_AT_ONCE.get(dialect.driver, Scope.note_question)
         self._certainty = certainty
         self._now = now = terms.clock.monotonic
         self._statements = Deadlined[_Statement](

@@ -84,11 +84,16 @@ def _doubt(error: BaseException, scope: Scope) -> BaseException:
         # Of this error only: what comes after it, if the caller has caught it, is judged anew.
         scope.is_absent = False
         return mark_absent(error)
-    if isinstance(error, Exception) and proves_rollback(error):
+    if isinstance(error, Exception) and (proves_rollback(error) or _came_after(error, scope)):
         return error
     # Remembered, because a deadline may come before the error has reached the caller.
     scope.in_doubt = True
     return commit_outcome_unknown() if isinstance(error, Exception) else error
+
+
+def _came_after(error: Exception, scope: Scope) -> bool:
+    """Whether *error* is the server's, of a statement before which it had committed the others."""
+    return scope.commits_first and not getattr(error, "connection_invalidated", True)
 
 
 def is_raw(error: Exception) -> bool:
