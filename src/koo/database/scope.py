@@ -58,7 +58,6 @@ _READS: Final = re.compile(
 )
 
 _READONLY_ON_POSTGRESQL: Final = "postgresql_readonly"
-_UNLOCKING: Final = {"SET", "PRA"}
 _NOTHING_TO_READ_IN: Final = (
     "database: with AUTOCOMMIT there is no transaction to be read-only; leave one of them out"
 )
@@ -69,7 +68,12 @@ _ENDS_AMONG: Final = re.compile(
     rf"\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|(?:^|;)(?P<end>{_ENDS.pattern})",
     re.IGNORECASE | re.DOTALL,
 )
-_LOCKS: Final = re.compile(r"\s*SET\b.*read(?:\s+|_)only\b", re.IGNORECASE | re.DOTALL)
+# After these a transaction that was read-only is perhaps not any more.
+_UNLOCKS: Final = re.compile(
+    rf"(?:^|;){_LEADING}(?:SET|RESET|PRAGMA|(?:START|BEGIN)\b.*\bREAD\s+WRITE)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_LOCKS: Final = re.compile(r"transaction_read_only|read\s+only\b", re.IGNORECASE)
 
 
 def spelled(isolation_level: str) -> str:
@@ -79,6 +83,11 @@ def spelled(isolation_level: str) -> str:
 
 def _are_several(message: str) -> bool:
     return ";" in message.rstrip("; \t\r\n")
+
+
+def _may_lock(message: str) -> bool:
+    # The search alone would take ten times as long.
+    return "only" in message.lower() and _LOCKS.search(message) is not None
 
 
 class Fate(Enum):
@@ -202,7 +211,7 @@ class Scope:
     def note_question(self, statement: str, sender: object) -> bool:
         """*statement* goes out by *sender*; whether that is a COMMIT in so many words."""
         self.committing = self.may_commit
-        self.is_locked = self.is_locked or _LOCKS.match(statement) is not None
+        self.is_locked = self.is_locked or _may_lock(statement)
         if _ENDS.match(statement) is None:
             return False
         if self.only_reads:
@@ -249,7 +258,7 @@ class Scope:
         """*statement* was answered; it may have committed by that."""
         if self.witness is not None and not self.wrote:
             self.wrote = _READS.match(statement) is None
-        if self.only_reads and statement.lstrip()[:3].upper() in _UNLOCKING:
+        if self.only_reads and _UNLOCKS.search(statement) is not None:
             self.only_reads = False
         if self.autocommits:
             self.note_commit()
