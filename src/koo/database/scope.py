@@ -48,7 +48,10 @@ _COMMITS_FIRST: Final = (
     r"|SET\b.*\bautocommit\b)"
 )
 _COMMITS_BY_ITSELF: Final = re.compile(_COMMITS_FIRST, re.IGNORECASE | re.DOTALL)
-_COMMITS_AMONG: Final = re.compile(rf"(?:^|;){_COMMITS_FIRST}", re.IGNORECASE | re.DOTALL)
+# MySQL knows no quotes of dollars.
+_COMMITS_AMONG: Final = re.compile(
+    rf"(?:^|;)(?:{_COMMITS_FIRST}|{_ENDS.pattern})", re.IGNORECASE | re.DOTALL
+)
 # Each of them writes only by what it calls, as SELECT may. Whoever is in doubt has written.
 _READS: Final = re.compile(
     r"(?:\s|\(|(?:--|\#)[^\n]*\n|/\*.*?\*/)*+"
@@ -62,11 +65,14 @@ _NOTHING_TO_READ_IN: Final = (
     "database: with AUTOCOMMIT there is no transaction to be read-only; leave one of them out"
 )
 
-# Between dollars END is a word of another language. What looks like an end and is in quotes is
-# taken for one.
+# Where these are, a quote may be none.
+_ODD: Final = re.compile(r"[\\#]|--|/\*")
+_DOLLARS: Final = r"(?<![\w$])\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
+_QUOTED: Final = re.compile(rf"{_DOLLARS}|'[^']*'|\"[^\"]*\"|`[^`]*`", re.DOTALL)
+# Between dollars END is a word of another language. What looks like an end and is in quotes, where
+# they cannot be told, is taken for one.
 _ENDS_AMONG: Final = re.compile(
-    rf"\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|(?:^|;)(?P<end>{_ENDS.pattern})",
-    re.IGNORECASE | re.DOTALL,
+    rf"{_DOLLARS}|(?:^|;)(?P<end>{_ENDS.pattern})", re.IGNORECASE | re.DOTALL
 )
 # After these a transaction that was read-only is perhaps not any more.
 _UNLOCKS: Final = re.compile(
@@ -81,8 +87,12 @@ def spelled(isolation_level: str) -> str:
     return isolation_level.replace("_", " ").upper()
 
 
-def _are_several(message: str) -> bool:
-    return ";" in message.rstrip("; \t\r\n")
+def _unquoted(message: str) -> str:
+    return message if ";" not in message or _ODD.search(message) else _QUOTED.sub("''", message)
+
+
+def _are_several(unquoted: str) -> bool:
+    return ";" in unquoted.rstrip("; \t\r\n")
 
 
 def _may_lock(message: str) -> bool:
@@ -227,11 +237,15 @@ class Scope:
         Who ends a transaction among others has committed, whatever comes of the message: the
         error of one says nothing of those before it.
         """
-        if not _are_several(message):
+        said = _unquoted(message)
+        if not _are_several(said):
             return self.note_question(message, sender)
-        self.wrote = self.is_locked = True
-        if not any(found["end"] for found in _ENDS_AMONG.finditer(message)):
+        self.wrote = True
+        # It may have begun one, too. Where the server says that none is open, one was ended.
+        self.is_open = not self.autocommits
+        if not any(found["end"] for found in _ENDS_AMONG.finditer(said)):
             return self.note_question(message, sender)
+        self.is_locked = self.is_locked or _may_lock(message)
         self.only_reads = False
         self.commit_by(sender)
         self.committed = True
@@ -244,8 +258,9 @@ class Scope:
         """
         if self.note_message(message, sender):
             return True
-        several = _are_several(message)
-        if several and _COMMITS_AMONG.search(message) is None:
+        said = _unquoted(message)
+        several = _are_several(said)
+        if several and _COMMITS_AMONG.search(said) is None:
             return False
         if not several and not (self.is_open and _COMMITS_BY_ITSELF.match(message)):
             return False
@@ -272,7 +287,7 @@ class Scope:
         """After a statement the server says whether a transaction is open.
 
         One that is gone, unasked, was committed by the statement: MySQL does so before a
-        ``CREATE`` or a ``TRUNCATE``.
+        ``CREATE`` or a ``TRUNCATE``, and a COMMIT may be where nobody has seen it.
         """
         self.committed = self.committed or (self.is_open and not is_open)
         self.is_open = is_open

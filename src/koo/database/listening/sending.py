@@ -59,11 +59,12 @@ class Sending:
         config = terms.config
         self._commit: _End = dialect.do_commit
         self._rollback: _End = dialect.do_rollback
-        self._may_commit_unasked = dialect.driver == "asyncmy"
-        if self._may_commit_unasked:
+        self._leaves_rest = dialect.driver == "asyncmy"
+        if self._leaves_rest:
             theirs = cast("MysqlDriver", driver(dialect.driver))
             self._commit, self._rollback = theirs.alone(self._commit), theirs.alone(self._rollback)
             self._read_rest = theirs.alone(theirs.read_rest)
+        self._may_commit_unasked = dialect.driver in _SEVERAL_AT_ONCE
         self._note_question = _SEVERAL_AT_ONCE.get(dialect.driver, Scope.note_question)
         self._certainty = certainty
         self._now = now = terms.clock.monotonic
@@ -152,7 +153,7 @@ class Sending:
         """
         scope = scope_of(connection)
         try:
-            if self._may_commit_unasked:
+            if self._leaves_rest:
                 # asyncmy would do so within COMMIT, and nobody knew whether that was sent.
                 self._rests.run(connection, self._now(), self._read_rest, connection)
             if scope is None or scope.only_reads:
