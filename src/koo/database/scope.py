@@ -147,6 +147,7 @@ class Scope:
     *is_locked*: perhaps it may not write any more what it has written before it said so.
     *is_late*: its time is over, and no COMMIT may be sent any more.
     *commits_first*: what is on its way is run when everything before it has been committed.
+    *is_undone*: the server has undone the transaction, and goes on in another.
     *answered* is made by who leaves while COMMIT is on its way by *sender*, and set at its end.
     *cut* ends the caller's code, whose time was over while it waited for a COMMIT of its own.
     """
@@ -172,6 +173,7 @@ class Scope:
     conflicted: bool = False
     is_locked: bool = False
     is_late: bool = False
+    is_undone: bool = False
     answered: asyncio.Event | None = None
     cut: Callable[[], None] | None = None
 
@@ -209,7 +211,7 @@ class Scope:
     def begin(self, options: Mapping[str, Any]) -> None:
         """A transaction begins on a connection with these execution *options*."""
         self.touched = True
-        self.is_open = False
+        self.is_open = self.is_undone = False
         level = options.get("isolation_level")
         self.autocommits = level is not None and spelled(level) == "AUTOCOMMIT"
         # What the scope has wished for its user may have taken back.
@@ -295,6 +297,7 @@ class Scope:
     def commit_by(self, sender: object) -> None:
         """A COMMIT is on its way by the driver's connection *sender*."""
         self.committing, self.commits_first = True, False
+        self.is_undone = False
         self.sender = sender
 
     def has_heard(self) -> None:

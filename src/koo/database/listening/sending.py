@@ -3,6 +3,7 @@
 statement, fetch, close of a stream --> at most timeout, then it is torn off: StatementTimedOut
 COMMIT, ROLLBACK --> at most attempt_timeout, then as well; a lost COMMIT is found out
 COMMIT, and the connection is known to have ended --> not sent, so that nothing is unknown
+COMMIT, and MySQL has undone it all by itself -> not sent: it would commit what came afterwards
 COMMIT, and asyncmy has rows that nobody reads -----> at most timeout for them, and sent only then
 
 The dialect's own methods are wrapped, because SQLAlchemy's events for them make each
@@ -51,6 +52,10 @@ class MysqlDriver(Driver, Protocol):
         """Read the rows that nobody wants any more; blocks the greenlet."""
         ...
 
+    def undone(self) -> Exception:
+        """What is raised for a COMMIT of what the server had undone before."""
+        ...
+
 
 class Sending:
     """What a dialect does on its connections, bounded and recorded as *terms* say."""
@@ -64,6 +69,7 @@ class Sending:
             theirs = cast("MysqlDriver", driver(dialect.driver))
             self._commit, self._rollback = theirs.alone(self._commit), theirs.alone(self._rollback)
             self._read_rest = theirs.alone(theirs.read_rest)
+            self._undone = theirs.undone
         self._may_commit_unasked = dialect.driver in _SEVERAL_AT_ONCE
         self._note_question = _SEVERAL_AT_ONCE.get(dialect.driver, Scope.note_question)
         self._certainty = certainty
@@ -170,6 +176,8 @@ class Sending:
                 scope.has_heard()
 
     def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
+        if scope.is_undone:
+            raise self._undone()
         trace = self._certainty.attend(connection, scope)
         # Asked after the witness, who may have waited for the server, and just before COMMIT.
         if scope.is_late:
