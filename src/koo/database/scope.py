@@ -27,11 +27,30 @@ __all__ = ["READONLY", "Fate", "Scope", "Trace", "Witness", "spelled"]
 #: The execution option that asks for a read-only transaction.
 READONLY: Final = "koo_readonly"
 
+# What may come before the first word. PostgreSQL nests comments and MySQL runs some: whatever
+# could be within or after one is taken for the first word.
+_SPACE: Final = r"(?:\s|(?:--|\#)[^\n]*\n)*+"
+_LEADING: Final = rf"{_SPACE}(?:/\*.*\*/{_SPACE})?(?:/\*M?!\d*\s*)?"
+
 # A savepoint's own ROLLBACK ends nothing.
 _ENDS: Final = re.compile(
-    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+    rf"{_LEADING}"
     r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b",
     re.IGNORECASE | re.DOTALL,
+)
+# Before MySQL runs one of these, it commits what is open; temporary tables are left out.
+_COMMITS_FIRST: Final = (
+    rf"{_LEADING}(?:SET\s+STATEMENT\b.*\bFOR\s+)?"
+    r"(?:(?:CREATE|DROP)\b(?!\s+(?:OR\s+REPLACE\s+)?TEMPORARY\b)|BEGIN\b(?!\s+NOT\b)"
+    r"|(?:ALTER|BACKUP|CACHE|CHANGE|CHECK|FLUSH|GRANT|IMPORT|INSTALL|LOCK|OPTIMIZE|RENAME|REPAIR"
+    r"|RESET|REVOKE|SHUTDOWN|START|STOP|TRUNCATE|UNINSTALL|UNLOCK|XA)\b"
+    r"|ANALYZE\s+(?:\w+\s+)?TABLE\b|LOAD\s+INDEX\b|SET\s+(?:PASSWORD|DEFAULT\s+ROLE)\b"
+    r"|SET\b.*\bautocommit\b)"
+)
+_COMMITS_BY_ITSELF: Final = re.compile(_COMMITS_FIRST, re.IGNORECASE | re.DOTALL)
+# MySQL knows no quotes of dollars.
+_COMMITS_AMONG: Final = re.compile(
+    rf"(?:^|;)(?:{_COMMITS_FIRST}|{_ENDS.pattern})", re.IGNORECASE | re.DOTALL
 )
 # Each of them writes only by what it calls, as SELECT may, and a savepoint not even so. Whoever is
 # in doubt has written.
@@ -44,18 +63,25 @@ _READS: Final = re.compile(
 )
 
 _READONLY_ON_POSTGRESQL: Final = "postgresql_readonly"
-_UNLOCKING: Final = {"SET", "PRA"}
 _NOTHING_TO_READ_IN: Final = (
     "database: with AUTOCOMMIT there is no transaction to be read-only; leave one of them out"
 )
 
-# Between dollars END is a word of another language. What looks like an end and is in quotes is
-# taken for one.
+# Where these are, a quote may be none.
+_ODD: Final = re.compile(r"[\\#]|--|/\*")
+_DOLLARS: Final = r"(?<![\w$])\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
+_QUOTED: Final = re.compile(rf"{_DOLLARS}|'[^']*'|\"[^\"]*\"|`[^`]*`", re.DOTALL)
+# Between dollars END is a word of another language. What looks like an end and is in quotes, where
+# they cannot be told, is taken for one.
 _ENDS_AMONG: Final = re.compile(
-    rf"\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|(?:^|;)(?P<end>{_ENDS.pattern})",
+    rf"{_DOLLARS}|(?:^|;)(?P<end>{_ENDS.pattern})", re.IGNORECASE | re.DOTALL
+)
+# After these a transaction that was read-only is perhaps not any more.
+_UNLOCKS: Final = re.compile(
+    rf"(?:^|;){_LEADING}(?:SET|RESET|PRAGMA|(?:START|BEGIN)\b.*\bREAD\s+WRITE)\b",
     re.IGNORECASE | re.DOTALL,
 )
-_LOCKS: Final = re.compile(r"\s*SET\b.*read(?:\s+|_)only\b", re.IGNORECASE | re.DOTALL)
+_LOCKS: Final = re.compile(r"transaction_read_only|read\s+only\b", re.IGNORECASE)
 
 
 def spelled(isolation_level: str) -> str:
@@ -63,8 +89,17 @@ def spelled(isolation_level: str) -> str:
     return isolation_level.replace("_", " ").upper()
 
 
-def _are_several(message: str) -> bool:
-    return ";" in message.rstrip("; \t\r\n")
+def _unquoted(message: str) -> str:
+    return message if ";" not in message or _ODD.search(message) else _QUOTED.sub("''", message)
+
+
+def _are_several(unquoted: str) -> bool:
+    return ";" in unquoted.rstrip("; \t\r\n")
+
+
+def _may_lock(message: str) -> bool:
+    # The search alone would take ten times as long.
+    return "only" in message.lower() and _LOCKS.search(message) is not None
 
 
 class Fate(Enum):
@@ -113,6 +148,8 @@ class Scope:
     found out that nothing was committed, nor will be. *conflicted*: another was in the way.
     *is_locked*: perhaps it may not write any more what it has written before it said so.
     *is_late*: its time is over, and no COMMIT may be sent any more.
+    *commits_first*: what is on its way is run when everything before it has been committed.
+    *is_undone*: the server has undone the transaction, and goes on in another.
     *answered* is made by who leaves while COMMIT is on its way by *sender*, and set at its end.
     *cut* ends the caller's code, whose time was over while it waited for a COMMIT of its own.
     """
@@ -125,6 +162,7 @@ class Scope:
     autocommits: bool = False
     is_open: bool = False
     committing: bool = False
+    commits_first: bool = False
     committed: bool = False
     in_doubt: bool = False
     ending: bool = False
@@ -137,6 +175,7 @@ class Scope:
     conflicted: bool = False
     is_locked: bool = False
     is_late: bool = False
+    is_undone: bool = False
     answered: asyncio.Event | None = None
     cut: Callable[[], None] | None = None
 
@@ -174,6 +213,7 @@ class Scope:
     def begin(self, options: Mapping[str, Any]) -> None:
         """A transaction begins on a connection with these execution *options*."""
         self.touched = True
+        self.is_open = self.is_undone = False
         level = options.get("isolation_level")
         self.autocommits = level is not None and spelled(level) == "AUTOCOMMIT"
         # What the scope has wished for its user may have taken back.
@@ -185,7 +225,7 @@ class Scope:
     def note_question(self, statement: str, sender: object) -> bool:
         """*statement* goes out by *sender*; whether that is a COMMIT in so many words."""
         self.committing = self.may_commit
-        self.is_locked = self.is_locked or _LOCKS.match(statement) is not None
+        self.is_locked = self.is_locked or _may_lock(statement)
         if _ENDS.match(statement) is None:
             return False
         if self.only_reads:
@@ -201,21 +241,43 @@ class Scope:
         Who ends a transaction among others has committed, whatever comes of the message: the
         error of one says nothing of those before it.
         """
-        if not _are_several(message):
+        said = _unquoted(message)
+        if not _are_several(said):
             return self.note_question(message, sender)
-        self.wrote = self.is_locked = True
-        if not any(found["end"] for found in _ENDS_AMONG.finditer(message)):
+        self.wrote = True
+        # It may have begun one, too. Where the server says that none is open, one was ended.
+        self.is_open = not self.autocommits
+        if not any(found["end"] for found in _ENDS_AMONG.finditer(said)):
             return self.note_question(message, sender)
+        self.is_locked = self.is_locked or _may_lock(message)
         self.only_reads = False
         self.commit_by(sender)
         self.committed = True
+        return True
+
+    def note_mysql_message(self, message: str, sender: object) -> bool:
+        """The same on MySQL, which commits what is open before it runs certain statements.
+
+        That has happened, whatever comes of the statement.
+        """
+        if self.note_message(message, sender):
+            return True
+        said = _unquoted(message)
+        several = _are_several(said)
+        if several and _COMMITS_AMONG.search(said) is None:
+            return False
+        if not several and not (self.is_open and _COMMITS_BY_ITSELF.match(message)):
+            return False
+        self.only_reads = False
+        self.commit_by(sender)
+        self.committed, self.commits_first = True, not several
         return True
 
     def note_answer(self, statement: str) -> None:
         """*statement* was answered; it may have committed by that."""
         if self.witness is not None and not self.wrote:
             self.wrote = _READS.match(statement) is None
-        if self.only_reads and statement.lstrip()[:3].upper() in _UNLOCKING:
+        if self.only_reads and _UNLOCKS.search(statement) is not None:
             self.only_reads = False
         if self.autocommits:
             self.note_commit()
@@ -229,14 +291,15 @@ class Scope:
         """After a statement the server says whether a transaction is open.
 
         One that is gone, unasked, was committed by the statement: MySQL does so before a
-        ``CREATE`` or a ``TRUNCATE``.
+        ``CREATE`` or a ``TRUNCATE``, and a COMMIT may be where nobody has seen it.
         """
         self.committed = self.committed or (self.is_open and not is_open)
         self.is_open = is_open
 
     def commit_by(self, sender: object) -> None:
         """A COMMIT is on its way by the driver's connection *sender*."""
-        self.committing = True
+        self.committing, self.commits_first = True, False
+        self.is_undone = False
         self.sender = sender
 
     def has_heard(self) -> None:

@@ -20,6 +20,8 @@ MESSAGES = [
     f"{INSERT}; COMMIT",
     f"{INSERT};\n-- and\n commit; SELECT 1",
     f"COMMIT; {INSERT}; COMMIT",
+    f"{INSERT}; SELECT '$$'; COMMIT; SELECT '$$'",
+    f"{INSERT}; SELECT 1 /* $$ */; COMMIT; SELECT 1 /* $$ */",
 ]
 MAKERS = {"psycopg": PostgresServer, "asyncmy": MariadbServer}
 
@@ -118,6 +120,10 @@ async def test_what_a_message_without_an_end_did_is_repeated(url_to):
         ("-- so\nCOMMIT; SELECT 1", True),
         ("SELECT 1;", False),
         ("INSERT INTO ends VALUES (1); INSERT INTO commits VALUES (1)", False),
+        ("SELECT '$$'; COMMIT; SELECT '$$'", True),
+        ("SELECT a$b$; COMMIT; SELECT a$b$", True),
+        ("SELECT 'it''s; COMMIT', \"; END\"; SELECT 1", False),
+        ("SELECT E'\\\\'; COMMIT; SELECT ''", True),
     ],
 )
 async def test_an_end_is_known_among_others(message, ends):

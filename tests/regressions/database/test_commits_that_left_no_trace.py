@@ -101,6 +101,9 @@ LOCKED = [
     ("SET TRANSACTION READ ONLY", "SELECT pg_current_xact_id()"),
     (INSERT, "SET TRANSACTION READ ONLY"),
     (INSERT, "set local transaction_read_only = on"),
+    (INSERT, "/* so */ SET TRANSACTION READ ONLY"),
+    (INSERT, "BEGIN READ ONLY"),
+    (INSERT, "DO $$ BEGIN SET TRANSACTION READ ONLY; END $$"),
 ]
 
 

@@ -26,12 +26,16 @@ from sqlalchemy.util import await_
 from ..theirs import Theirs
 from .goodbye import say_in_background
 
-__all__ = ["PromptConnection", "abort", "alone", "arguments", "read_rest"]
+__all__ = ["PromptConnection", "abort", "alone", "arguments", "read_rest", "undone"]
 
 _MARGIN: Final = 0.5
 _ROUNDING: Final = 1.0
 _UPTIME: Final = "SHOW GLOBAL STATUS LIKE 'Uptime'"
 _WHO: Final = "SELECT CONNECTION_ID(), CONCAT_WS(' ', @@hostname, @@port, @@server_id)"
+_UNDONE: Final = (
+    "database: nothing was committed, because a statement had failed, the server had undone the"
+    " whole transaction, and the error was caught; let it pass, so that all is repeated"
+)
 # A limit that the server or its administrator has set stays as it is.
 _LIMIT: Final = (
     "SET max_statement_time = IF(@@max_statement_time = 0, {seconds:g}, @@max_statement_time)"
@@ -136,6 +140,11 @@ def read_rest(connection: Any) -> None:  # noqa: ANN401
     result = connection.driver_connection._result  # noqa: SLF001 - what is on its way
     if result is not None and result.unbuffered_active:
         await_(result._finish_unbuffered_query())  # noqa: SLF001
+
+
+def undone() -> Exception:
+    """What is raised for a COMMIT of what the server had undone before."""
+    return NeverSent(0, _UNDONE)
 
 
 def alone(work: Callable[..., None]) -> Callable[..., None]:

@@ -95,6 +95,11 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
         """Whether it has one backend for all its life: on a pooler's terms it has not."""
         return self.prepare_threshold is not None
 
+    @property
+    def is_in_transaction(self) -> bool:
+        """What the server has said with its last answer."""
+        return self.pgconn.transaction_status != TransactionStatus.IDLE
+
     async def say_alone(self, statements: str) -> int:
         """Say *statements* as one message and a transaction by itself; how many rows there are."""
         await self.set_autocommit(True)

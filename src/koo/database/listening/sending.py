@@ -3,6 +3,7 @@
 statement, fetch, close of a stream --> at most timeout, then it is torn off: StatementTimedOut
 COMMIT, ROLLBACK --> at most attempt_timeout, then as well; a lost COMMIT is found out
 COMMIT, and the connection is known to have ended --> not sent, so that nothing is unknown
+COMMIT, and MySQL has undone it all by itself -> not sent: it would commit what came afterwards
 COMMIT, and asyncmy has rows that nobody reads -----> at most timeout for them, and sent only then
 
 The dialect's own methods are wrapped, because SQLAlchemy's events for them make each
@@ -37,7 +38,7 @@ _End: TypeAlias = Callable[[PoolProxiedConnection], None]
 _Statement: TypeAlias = tuple[ExecutionContext, Any]
 
 #: Whose message may hold several statements; the others refuse them.
-_SEVERAL_AT_ONCE: Final = {"asyncmy", "psycopg"}
+_SEVERAL_AT_ONCE: Final = {"asyncmy": Scope.note_mysql_message, "psycopg": Scope.note_message}
 
 
 class MysqlDriver(Driver, Protocol):
@@ -51,6 +52,10 @@ class MysqlDriver(Driver, Protocol):
         """Read the rows that nobody wants any more; blocks the greenlet."""
         ...
 
+    def undone(self) -> Exception:
+        """What is raised for a COMMIT of what the server had undone before."""
+        ...
+
 
 class Sending:
     """What a dialect does on its connections, bounded and recorded as *terms* say."""
@@ -59,13 +64,14 @@ class Sending:
         config = terms.config
         self._commit: _End = dialect.do_commit
         self._rollback: _End = dialect.do_rollback
-        self._may_commit_unasked = dialect.driver == "asyncmy"
-        if self._may_commit_unasked:
+        self._leaves_rest = dialect.driver == "asyncmy"
+        if self._leaves_rest:
             theirs = cast("MysqlDriver", driver(dialect.driver))
             self._commit, self._rollback = theirs.alone(self._commit), theirs.alone(self._rollback)
             self._read_rest = theirs.alone(theirs.read_rest)
-        several = dialect.driver in _SEVERAL_AT_ONCE
-        self._note_question = Scope.note_message if several else Scope.note_question
+            self._undone = theirs.undone
+        self._may_commit_unasked = dialect.driver in _SEVERAL_AT_ONCE
+        self._note_question = _SEVERAL_AT_ONCE.get(dialect.driver, Scope.note_question)
         self._certainty = certainty
         self._now = now = terms.clock.monotonic
         self._statements = Deadlined[_Statement](
@@ -153,7 +159,7 @@ class Sending:
         """
         scope = scope_of(connection)
         try:
-            if self._may_commit_unasked:
+            if self._leaves_rest:
                 # asyncmy would do so within COMMIT, and nobody knew whether that was sent.
                 self._rests.run(connection, self._now(), self._read_rest, connection)
             if scope is None or scope.only_reads:
@@ -170,6 +176,8 @@ class Sending:
                 scope.has_heard()
 
     def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
+        if scope.is_undone:
+            raise self._undone()
         trace = self._certainty.attend(connection, scope)
         # Asked after the witness, who may have waited for the server, and just before COMMIT.
         if scope.is_late:

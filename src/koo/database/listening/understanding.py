@@ -35,6 +35,8 @@ from ..verdicts import (
 __all__ = ["is_raw", "understand"]
 
 _DRIVERS: Final = {"asyncpg", "psycopg", "aiosqlite", "asyncmy"}
+#: With these MySQL undoes the whole transaction, and opens another with the next statement.
+_UNDOING: Final = {1020, 1206, 1213}
 _FAILED_OVER: Final = {"25006", 1290, 1792, 1836}
 
 
@@ -54,6 +56,8 @@ def understand(context: ExceptionContext) -> BaseException | None:
         lost.connection_invalidated = context.is_disconnect = True
     if _tells_of_failover(error) and not _is_asked_for(scope, usable):
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
+    if scope is not None and error_code(error) in _UNDOING:
+        scope.is_undone = not scope.autocommits
     if scope is not None and (scope.may_commit or scope.is_absent):
         error = _doubt(error, scope)
     if slot is not None and slot.is_taken_back:
@@ -84,11 +88,16 @@ def _doubt(error: BaseException, scope: Scope) -> BaseException:
         # Of this error only: what comes after it, if the caller has caught it, is judged anew.
         scope.is_absent = False
         return mark_absent(error)
-    if isinstance(error, Exception) and proves_rollback(error):
+    if isinstance(error, Exception) and (proves_rollback(error) or _came_after(error, scope)):
         return error
     # Remembered, because a deadline may come before the error has reached the caller.
     scope.in_doubt = True
     return commit_outcome_unknown() if isinstance(error, Exception) else error
+
+
+def _came_after(error: Exception, scope: Scope) -> bool:
+    """Whether *error* is the server's, of a statement before which it had committed the others."""
+    return scope.commits_first and not getattr(error, "connection_invalidated", True)
 
 
 def is_raw(error: Exception) -> bool:

@@ -1,0 +1,194 @@
+"""MariaDB commits what is open before it runs some statements, and koo looked only afterwards.
+
+What failed, was lost or left another transaction open had been committed before, and was run again.
+"""
+
+import contextlib
+import time
+
+import pytest
+from sqlalchemy import exc, text
+
+from koo.database import DatabaseConfig, DatabaseManager
+from koo.database.scope import Scope
+from koo.errors import CommitOutcomeUnknown
+from koo.testing import Action, Direction, FaultProxy
+
+from ...database.servers import MariadbServer
+
+INSERT = "INSERT INTO ledger VALUES (1)"
+CONFLICT = "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'Deadlock found'"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with MariadbServer("--lock-wait-timeout=1") as server:
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def opened(server):
+    """A manager behind a proxy, and one that counts the rows; the ledger is empty."""
+    auditor = DatabaseManager(DatabaseConfig(url=server.url()))
+    try:
+        async with auditor.session_scope() as session:
+            for name in ("ledger", "other"):
+                await session.execute(text(f"CREATE OR REPLACE TABLE {name} (n INTEGER)"))
+            await session.execute(text("DROP TABLE IF EXISTS made"))
+        async with FaultProxy("127.0.0.1", server.port) as proxy:
+            manager = DatabaseManager(DatabaseConfig(url=server.url(port=proxy.port)))
+            try:
+                await manager.transact(lambda session: say(session, "SELECT 1"))
+                yield manager, proxy, auditor
+            finally:
+                await manager.close()
+    finally:
+        await auditor.close()
+
+
+async def say(session, *statements):
+    connection = await session.connection()
+    for statement in statements:
+        await connection.exec_driver_sql(statement)
+
+
+async def rows(auditor):
+    async with auditor.session_scope() as session:
+        return await session.scalar(text("SELECT count(*) FROM ledger"))
+
+
+def saying(*statements):
+    """A function that says so, is refused at first, and its runs."""
+    runs = []
+
+    async def work(session):
+        runs.append(1)
+        await say(session, *statements)
+        if len(runs) == 1:
+            await say(session, CONFLICT)
+
+    return work, runs
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "statement",
+    ["START TRANSACTION", "/* so */ begin", "SELECT 1; BEGIN"],
+)
+async def test_what_another_transaction_has_committed_is_not_repeated(server, statement):
+    async with opened(server) as (manager, _, auditor):
+        work, runs = saying(INSERT, statement)
+        with pytest.raises(exc.DBAPIError):
+            await manager.transact(work)
+        assert (len(runs), await rows(auditor)) == (1, 1)
+
+
+@pytest.mark.integration
+async def test_nor_is_what_was_committed_before_a_lock_was_waited_for_in_vain(server):
+    async with opened(server) as (manager, _, auditor):
+        work, runs = saying(INSERT, "ALTER TABLE other ADD COLUMN m INTEGER")
+        async with auditor.session_scope() as reader:
+            await reader.execute(text("SELECT * FROM other"))
+            with pytest.raises(exc.OperationalError, match="1205") as caught:
+                await manager.transact(work)
+        assert "it was not repeated" in caught.value.__notes__[0]
+        assert (len(runs), await rows(auditor)) == (1, 1)
+
+
+@pytest.mark.integration
+async def test_the_server_s_own_error_is_told_as_it_is(server):
+    async with opened(server) as (manager, _, auditor):
+        work, _ = saying(INSERT, "CREATE TABLE other (n INTEGER)")
+        with pytest.raises(exc.DBAPIError, match="1050"):
+            await manager.transact(work)
+        assert await rows(auditor) == 1
+
+
+@pytest.mark.integration
+async def test_lost_it_is_unknown(server):
+    async with opened(server) as (manager, proxy, auditor):
+        asked = []
+
+        def lose(chunk):
+            if b"CREATE" in chunk.payload:
+                asked.append(chunk)
+            return Action.CUT if asked and chunk.direction is Direction.TO_CLIENT else Action.PASS
+
+        proxy.hook = lose
+        with pytest.raises(CommitOutcomeUnknown):
+            await manager.transact(
+                lambda session: say(session, INSERT, "CREATE TABLE made (n INT)")
+            )
+        proxy.hook = None
+        assert (len(asked), await rows(auditor)) == (1, 1)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("START TRANSACTION", INSERT),
+        (INSERT, "CREATE OR REPLACE TEMPORARY TABLE mine (n INTEGER)"),
+        (INSERT, "ANALYZE SELECT * FROM ledger"),
+    ],
+)
+async def test_what_has_committed_nothing_is_repeated(server, statements):
+    async with opened(server) as (manager, _, auditor):
+        work, runs = saying(*statements)
+        await manager.transact(work)
+        assert (len(runs), await rows(auditor)) == (2, 1)
+
+
+@pytest.mark.integration
+async def test_nothing_is_open_after_a_rollback(server):
+    async with opened(server) as (manager, _, auditor):
+        runs = []
+
+        async def work(session):
+            runs.append(1)
+            await say(session, INSERT)
+            await session.rollback()
+            await say(session, "START TRANSACTION", INSERT)
+            if len(runs) == 1:
+                await say(session, CONFLICT)
+
+        await manager.transact(work)
+        assert (len(runs), await rows(auditor)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("message", "commits"),
+    [
+        ("CREATE TABLE t (n INTEGER)", True),
+        ("# so\n/* and */ -- so\n drop table t", True),
+        ("/*!50000 ALTER TABLE t ADD m INTEGER */", True),
+        ("SET STATEMENT max_statement_time = 1 FOR ALTER TABLE t ADD m INTEGER", True),
+        ("ANALYZE LOCAL TABLE t", True),
+        ("SET @@session.autocommit = 1", True),
+        ("SET PASSWORD = PASSWORD('')", True),
+        ("XA COMMIT 'x' ONE PHASE", True),
+        ("INSERT INTO t VALUES (1); TRUNCATE u", True),
+        ("INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)", False),
+        ("DROP TEMPORARY TABLE t", False),
+        ("ANALYZE FORMAT=JSON UPDATE t SET n = 1", False),
+        ("BEGIN NOT ATOMIC SELECT 1", False),
+        ("INSERT INTO t VALUES ('CREATE TABLE')", False),
+        ("SET NAMES utf8", False),
+        ("STARTED", False),
+    ],
+)
+def test_which_statements_commit_before_they_run(message, commits):
+    scope = Scope("here", is_open=True)
+    assert scope.note_mysql_message(message, object()) is commits
+    assert scope.is_partly_done is commits
+
+
+def test_many_comments_take_no_time():
+    scope, began = Scope("here", is_open=True), time.process_time()
+    for comment in ("/**/", "/* -- */\n", "-- so\n", "/**/\n-- /*\n"):
+        assert not scope.note_mysql_message(comment * 1_000 + "INSERT INTO t VALUES (1)", None)
+    assert time.process_time() - began < 5
+
+
+def test_comments_within_comments_hide_no_commit():
+    assert Scope("here").note_question("/* a /* b */ c */ COMMIT", None)
