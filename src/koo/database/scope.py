@@ -67,6 +67,8 @@ _NOTHING_TO_READ_IN: Final = (
     "database: with AUTOCOMMIT there is no transaction to be read-only; leave one of them out"
 )
 
+# To read longer messages closely could keep the loop waiting: they are taken for the worst.
+_LONGEST: Final = 10_000
 # Where these are, a quote may be none.
 _ODD: Final = re.compile(r"[\\#]|--|/\*")
 _DOLLARS: Final = r"(?<![\w$])\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
@@ -90,7 +92,17 @@ def spelled(isolation_level: str) -> str:
 
 
 def _unquoted(message: str) -> str:
-    return message if ";" not in message or _ODD.search(message) else _QUOTED.sub("''", message)
+    if ";" not in message or _is_long(message) or _ODD.search(message):
+        return message
+    return _QUOTED.sub("''", message)
+
+
+def _is_long(message: str) -> bool:
+    return len(message) > _LONGEST
+
+
+def _has_end(said: str) -> bool:
+    return _is_long(said) or any(found["end"] for found in _ENDS_AMONG.finditer(said))
 
 
 def _are_several(unquoted: str) -> bool:
@@ -247,7 +259,7 @@ class Scope:
         self.wrote = True
         # It may have begun one, too. Where the server says that none is open, one was ended.
         self.is_open = not self.autocommits
-        if not any(found["end"] for found in _ENDS_AMONG.finditer(said)):
+        if not _has_end(said):
             return self.note_question(message, sender)
         self.is_locked = self.is_locked or _may_lock(message)
         self.only_reads = False
@@ -277,7 +289,7 @@ class Scope:
         """*statement* was answered; it may have committed by that."""
         if self.witness is not None and not self.wrote:
             self.wrote = _READS.match(statement) is None
-        if self.only_reads and _UNLOCKS.search(statement) is not None:
+        if self.only_reads and (_is_long(statement) or _UNLOCKS.search(statement)):
             self.only_reads = False
         if self.autocommits:
             self.note_commit()
