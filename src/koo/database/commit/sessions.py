@@ -18,10 +18,10 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
-from typing import Final
+from typing import Final, NoReturn, cast
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IllegalStateChangeError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, SessionTransaction
@@ -46,6 +46,10 @@ _TWOPHASE: Final = (
 _BINDS: Final = (
     "database: the sessions have binds of their own, and whom those lead to is in no transaction of"
     " ours; let the factory make sessions without binds"
+)
+_ELSEWHERE: Final = (
+    "database: the session's get_bind has led to another engine, and what is done there is in no"
+    " transaction of ours; use a session of that engine's own"
 )
 _AUTOBEGIN: Final = (
     "database: the sessions begin by themselves, because their block is the transaction;"
@@ -93,11 +97,17 @@ def _introduce(session: Session, _: SessionTransaction, connection: Connection) 
     scope: Scope = session.info[_SCOPE]
     if _ENDED in session.info:
         # Another task had asked for it, and nobody is left to give it back.
-        connection.close()
-        raise InvalidRequestError(_OVER)
+        _refuse(connection, _OVER)
+    if connection.engine.pool is not cast("Engine", session.bind).pool:
+        _refuse(connection, _ELSEWHERE)
     scope.begin(connection.get_execution_options())
     session.info[_CONNECTION] = connection
     slot_of(connection.connection).scope = scope
+
+
+def _refuse(connection: Connection, why: str) -> NoReturn:
+    connection.close()
+    raise InvalidRequestError(why)
 
 
 class Transaction:
