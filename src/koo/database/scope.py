@@ -38,20 +38,6 @@ _ENDS: Final = re.compile(
     r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b",
     re.IGNORECASE | re.DOTALL,
 )
-# Before MySQL runs one of these, it commits what is open; temporary tables are left out.
-_COMMITS_FIRST: Final = (
-    rf"{_LEADING}(?:SET\s+STATEMENT\b.*\bFOR\s+)?"
-    r"(?:(?:CREATE|DROP)\b(?!\s+(?:OR\s+REPLACE\s+)?TEMPORARY\b)|BEGIN\b(?!\s+NOT\b)"
-    r"|(?:ALTER|BACKUP|CACHE|CHANGE|CHECK|FLUSH|GRANT|IMPORT|INSTALL|LOCK|OPTIMIZE|RENAME|REPAIR"
-    r"|RESET|REVOKE|SHUTDOWN|START|STOP|TRUNCATE|UNINSTALL|UNLOCK|XA)\b"
-    r"|ANALYZE\s+(?:\w+\s+)?TABLE\b|LOAD\s+INDEX\b|SET\s+(?:PASSWORD|DEFAULT\s+ROLE)\b"
-    r"|SET\b.*\bautocommit\b)"
-)
-_COMMITS_BY_ITSELF: Final = re.compile(_COMMITS_FIRST, re.IGNORECASE | re.DOTALL)
-# MySQL knows no quotes of dollars.
-_COMMITS_AMONG: Final = re.compile(
-    rf"(?:^|;)(?:{_COMMITS_FIRST}|{_ENDS.pattern})", re.IGNORECASE | re.DOTALL
-)
 # Each of them writes only by what it calls, as SELECT may, and a savepoint not even so. Whoever is
 # in doubt has written.
 _READS: Final = re.compile(
@@ -77,6 +63,20 @@ _QUOTED: Final = re.compile(rf"{_DOLLARS}|'[^']*'|\"[^\"]*\"|`[^`]*`", re.DOTALL
 # they cannot be told, is taken for one.
 _ENDS_AMONG: Final = re.compile(
     rf"{_DOLLARS}|(?:^|;)(?P<end>{_ENDS.pattern})", re.IGNORECASE | re.DOTALL
+)
+# Before MySQL runs one of these, it commits what is open; temporary tables are left out.
+_COMMITS_FIRST: Final = (
+    rf"{_LEADING}(?:SET\s+STATEMENT\b.*\bFOR\s+)?"
+    r"(?:(?:CREATE|DROP)\b(?!\s+(?:OR\s+REPLACE\s+)?TEMPORARY\b)|BEGIN\b(?!\s+NOT\b)"
+    r"|(?:ALTER|BACKUP|CACHE|CHANGE|CHECK|FLUSH|GRANT|IMPORT|INSTALL|LOCK|OPTIMIZE|RENAME|REPAIR"
+    r"|RESET|REVOKE|SHUTDOWN|START|STOP|TRUNCATE|UNINSTALL|UNLOCK|XA)\b"
+    r"|ANALYZE\s+(?:\w+\s+)?TABLE\b|LOAD\s+INDEX\b|SET\s+(?:PASSWORD|DEFAULT\s+ROLE)\b"
+    r"|SET\b.*\bautocommit\b)"
+)
+_COMMITS_BY_ITSELF: Final = re.compile(_COMMITS_FIRST, re.IGNORECASE | re.DOTALL)
+# MySQL knows no quotes of dollars.
+_COMMITS_AMONG: Final = re.compile(
+    rf"(?:^|;)(?:{_COMMITS_FIRST}|{_ENDS.pattern})", re.IGNORECASE | re.DOTALL
 )
 # After these a transaction that was read-only is perhaps not any more.
 _UNLOCKS: Final = re.compile(

@@ -69,7 +69,7 @@ def test_no_commit_is_sent_if_the_time_is_over_while_a_token_is_written(monkeypa
         scope.is_late = True
 
     sending._certainty = SimpleNamespace(attend=attend)
-    sending._may_commit_unasked = False
+    sending._leaves_rest = False
     monkeypatch.setattr(sending, "rollback", lambda _: said.append("ROLLBACK"), raising=False)
     with pytest.raises(StatementTimedOut, match="no time is left for COMMIT"):
         sending.commit(lent)
