@@ -10,108 +10,43 @@ transaction stays there: a token that came with the COMMIT, or its number.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from .words import (
+    are_several,
+    commits_first,
+    has_commit,
+    has_end,
+    is_end,
+    may_lock,
+    may_unlock,
+    only_reads,
+    unquoted,
+)
+
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.pool import PoolProxiedConnection
 
-    from .callers import CallingLine
+    from ..callers import CallingLine
 
 __all__ = ["READONLY", "Fate", "Scope", "Trace", "Witness", "spelled"]
 
 #: The execution option that asks for a read-only transaction.
 READONLY: Final = "koo_readonly"
 
-# What may come before the first word. PostgreSQL nests comments and MySQL runs some: whatever
-# could be within or after one is taken for the first word.
-_SPACE: Final = r"(?:\s|(?:--|\#)[^\n]*\n)*+"
-_LEADING: Final = rf"{_SPACE}(?:/\*.*\*/{_SPACE})?(?:/\*M?!\d*\s*)?"
-
-# A savepoint's own ROLLBACK ends nothing.
-_ENDS: Final = re.compile(
-    rf"{_LEADING}"
-    r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b",
-    re.IGNORECASE | re.DOTALL,
-)
-# Each of them writes only by what it calls, as SELECT may, and a savepoint not even so. Whoever is
-# in doubt has written.
-_READS: Final = re.compile(
-    r"(?:\s|\(|(?:--|\#)[^\n]*\n|/\*.*?\*/)*+"
-    r"(?:(?:SELECT|SHOW|DESC|DESCRIBE|VALUES|TABLE|SET|USE)\b|PRAGMA\b(?!.*=)"
-    r"|(?:SAVEPOINT|RELEASE|ROLLBACK(?:\s+(?:WORK|TRANSACTION))?\s+TO)\b"
-    r"|(?:WITH|EXPLAIN)\b(?!.*\b(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|ANALY[SZ]E)\b))",
-    re.IGNORECASE | re.DOTALL,
-)
-
 _READONLY_ON_POSTGRESQL: Final = "postgresql_readonly"
 _NOTHING_TO_READ_IN: Final = (
     "database: with AUTOCOMMIT there is no transaction to be read-only; leave one of them out"
 )
 
-# To read longer messages closely could keep the loop waiting: they are taken for the worst.
-_LONGEST: Final = 10_000
-# Where these are, a quote may be none.
-_ODD: Final = re.compile(r"[\\#]|--|/\*")
-_DOLLARS: Final = r"(?<![\w$])\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
-_QUOTED: Final = re.compile(rf"{_DOLLARS}|'[^']*'|\"[^\"]*\"|`[^`]*`", re.DOTALL)
-# Between dollars END is a word of another language. What looks like an end and is in quotes, where
-# they cannot be told, is taken for one.
-_ENDS_AMONG: Final = re.compile(
-    rf"{_DOLLARS}|(?:^|;)(?P<end>{_ENDS.pattern})", re.IGNORECASE | re.DOTALL
-)
-# Before MySQL runs one of these, it commits what is open; temporary tables are left out.
-_COMMITS_FIRST: Final = (
-    rf"{_LEADING}(?:SET\s+STATEMENT\b.*\bFOR\s+)?"
-    r"(?:(?:CREATE|DROP)\b(?!\s+(?:OR\s+REPLACE\s+)?TEMPORARY\b)|BEGIN\b(?!\s+NOT\b)"
-    r"|(?:ALTER|BACKUP|CACHE|CHANGE|CHECK|FLUSH|GRANT|IMPORT|INSTALL|LOCK|OPTIMIZE|RENAME|REPAIR"
-    r"|RESET|REVOKE|SHUTDOWN|START|STOP|TRUNCATE|UNINSTALL|UNLOCK|XA)\b"
-    r"|ANALYZE\s+(?:\w+\s+)?TABLE\b|LOAD\s+INDEX\b|SET\s+(?:PASSWORD|DEFAULT\s+ROLE)\b"
-    r"|SET\b.*\bautocommit\b)"
-)
-_COMMITS_BY_ITSELF: Final = re.compile(_COMMITS_FIRST, re.IGNORECASE | re.DOTALL)
-# MySQL knows no quotes of dollars.
-_COMMITS_AMONG: Final = re.compile(
-    rf"(?:^|;)(?:{_COMMITS_FIRST}|{_ENDS.pattern})", re.IGNORECASE | re.DOTALL
-)
-# After these a transaction that was read-only is perhaps not any more.
-_UNLOCKS: Final = re.compile(
-    rf"(?:^|;){_LEADING}(?:SET|RESET|PRAGMA|(?:START|BEGIN)\b.*\bREAD\s+WRITE)\b",
-    re.IGNORECASE | re.DOTALL,
-)
-_LOCKS: Final = re.compile(r"transaction_read_only|read\s+only\b", re.IGNORECASE)
-
 
 def spelled(isolation_level: str) -> str:
     """*isolation_level* as SQLAlchemy spells it, who takes it in any case and with underscores."""
     return isolation_level.replace("_", " ").upper()
-
-
-def _unquoted(message: str) -> str:
-    if ";" not in message or _is_long(message) or _ODD.search(message):
-        return message
-    return _QUOTED.sub("''", message)
-
-
-def _is_long(message: str) -> bool:
-    return len(message) > _LONGEST
-
-
-def _has_end(said: str) -> bool:
-    return _is_long(said) or any(found["end"] for found in _ENDS_AMONG.finditer(said))
-
-
-def _are_several(unquoted: str) -> bool:
-    return ";" in unquoted.rstrip("; \t\r\n")
-
-
-def _may_lock(message: str) -> bool:
-    # The search alone would take ten times as long.
-    return "only" in message.lower() and _LOCKS.search(message) is not None
 
 
 class Fate(Enum):
@@ -237,8 +172,8 @@ class Scope:
     def note_question(self, statement: str, sender: object) -> bool:
         """*statement* goes out by *sender*; whether that is a COMMIT in so many words."""
         self.committing = self.may_commit
-        self.is_locked = self.is_locked or _may_lock(statement)
-        if _ENDS.match(statement) is None:
+        self.is_locked = self.is_locked or may_lock(statement)
+        if not is_end(statement):
             return False
         if self.only_reads:
             # What comes after it is not read-only any more.
@@ -253,15 +188,15 @@ class Scope:
         Who ends a transaction among others has committed, whatever comes of the message: the
         error of one says nothing of those before it.
         """
-        said = _unquoted(message)
-        if not _are_several(said):
+        said = unquoted(message)
+        if not are_several(said):
             return self.note_question(message, sender)
         self.wrote = True
         # It may have begun one, too. Where the server says that none is open, one was ended.
         self.is_open = not self.autocommits
-        if not _has_end(said):
+        if not has_end(said):
             return self.note_question(message, sender)
-        self.is_locked = self.is_locked or _may_lock(message)
+        self.is_locked = self.is_locked or may_lock(message)
         self.only_reads = False
         self.commit_by(sender)
         self.committed = True
@@ -274,11 +209,11 @@ class Scope:
         """
         if self.note_message(message, sender):
             return True
-        said = _unquoted(message)
-        several = _are_several(said)
-        if several and _COMMITS_AMONG.search(said) is None:
+        said = unquoted(message)
+        several = are_several(said)
+        if several and not has_commit(said):
             return False
-        if not several and not (self.is_open and _COMMITS_BY_ITSELF.match(message)):
+        if not several and not (self.is_open and commits_first(message)):
             return False
         self.only_reads = False
         self.commit_by(sender)
@@ -288,8 +223,8 @@ class Scope:
     def note_answer(self, statement: str) -> None:
         """*statement* was answered; it may have committed by that."""
         if self.witness is not None and not self.wrote:
-            self.wrote = _READS.match(statement) is None
-        if self.only_reads and (_is_long(statement) or _UNLOCKS.search(statement)):
+            self.wrote = not only_reads(statement)
+        if self.only_reads and may_unlock(statement):
             self.only_reads = False
         if self.autocommits:
             self.note_commit()
