@@ -22,7 +22,7 @@ from sqlalchemy import exc
 from ... import errors
 from ...resilience import Holder
 from ..callers import borrowing_line
-from ..verdicts import as_database_error, judge
+from ..verdicts import as_database_error, judge, mark_source
 from .counts import COMPONENT, Terms
 from .growth import Growth
 from .places import Places
@@ -283,13 +283,16 @@ class Queue:
 
     def _exhausted(self, waited: float, holders: tuple[Holder, ...]) -> PoolExhausted:
         kind = PoolPaused if self._places.is_paused else PoolExhausted
-        return kind(self._keeper.terms.component, waited, holders)
+        error = kind(self._keeper.terms.component, waited, holders)
+        mark_source(error, self._counts)
+        return error
 
     def _answer(self, waiter: Waiter, error: BaseException) -> bool:
         """Give *waiter* its *error*; False if its caller has already gone."""
         self._places.leave(waiter)
         if waiter.answer.done():
             return False
+        mark_source(error, self._counts)
         waiter.answer.set_result(error)
         return True
 
