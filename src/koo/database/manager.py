@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from inspect import iscoroutinefunction
 from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar, cast
 
@@ -51,7 +51,7 @@ from .engines import Engines
 from .pool import Frequency, PoolCounts, Terms
 from .report import DatabaseStats, summarize
 from .scope import Scope
-from .verdicts import Kind, Verdict, classify, judge, seal
+from .verdicts import Kind, Verdict, classify_for, judge_for, seal
 
 __all__ = ["DatabaseManager"]
 
@@ -334,12 +334,12 @@ class DatabaseManager:
                 )
         except CancelledError as cut:
             if isinstance(cut.__cause__, Rejected):
-                self._count(scope, judge(cut.__cause__))
+                self._count(scope, judge_for(self._counts, cut.__cause__))
             raise
         except Exception as error:
             if scope.is_partly_done:
                 seal(error)
-            verdict = judge(error)
+            verdict = judge_for(self._counts, error)
             scope.conflicted = verdict.kind is Kind.CONFLICT
             self._count(scope, verdict)
             raise
@@ -349,10 +349,10 @@ class DatabaseManager:
     def _settle(self, permit: Permit, scope: Scope, error: BaseException | None) -> None:
         if error is not None and not isinstance(error, Exception):
             if isinstance(error.__cause__, Rejected):
-                self._count(scope, judge(error.__cause__))
+                self._count(scope, judge_for(self._counts, error.__cause__))
             permit.settle(ABANDONED)
             return
-        verdict = None if error is None else judge(error)
+        verdict = None if error is None else judge_for(self._counts, error)
         self._count(scope, verdict)
         if isinstance(error, Rejected) or not (scope.touched or _is_evidence(verdict)):
             permit.cancel()
@@ -377,7 +377,7 @@ class DatabaseManager:
             self._policies[number] = Policy(
                 self.name,
                 gates=[self._breaker],
-                classify=classify,
+                classify=partial(classify_for, self._counts),
                 retry=replace(config.retry, max_retries=number),
                 retry_budget=config.retry_budget,
                 timeout=config.timeout,

@@ -138,7 +138,13 @@ class HealthChecked:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionEvent:
-    """A connection was opened, closed, invalidated or recycled (*what*), because of *cause*."""
+    """Something happened to a connection (*what*), because of *cause*.
+
+    It was opened; it leaves, as one of closed, invalidated (found broken), reclaimed (held for too
+    long) and aborted (still held at the end of a drain). Before it leaves it may be told as
+    recycled (old), and while it is lent as leaked (held for long) or nested (its task wants
+    another).
+    """
 
     component: str
     what: str

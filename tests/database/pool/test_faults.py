@@ -15,6 +15,10 @@ STEPS = 100_000
 STEPS_OF_A_STORY = 500
 
 
+def numbers_of(places):
+    return {name: getattr(places, name) for name in places.__slots__}
+
+
 class Story:
     """One pool, some callers, and a world that is not kind to them."""
 
@@ -33,6 +37,30 @@ class Story:
         self.server.connect_time = dice.choice([0.001, 0.05, 0.3])
         self.callers = set()
         self.largest = self.home.places.most
+        self.lies = []
+        queue = self.home.keeper.queue
+        queue._exhausted = self.checked(queue._exhausted, self.is_exhausted)
+        queue._unavailable = self.checked(queue._unavailable, self.is_unavailable)
+
+    def checked(self, make, is_true):
+        """*make* makes an error; what it says must be true just then."""
+
+        def told(*args):
+            error = make(*args)
+            if not is_true(error):
+                self.lies.append(f"{error!r} with {numbers_of(self.home.places)}")
+            return error
+
+        return told
+
+    def is_exhausted(self, error):
+        places = self.home.places
+        # A line that is full is so whatever it waits for.
+        is_held_up = error.timeout == 0 or (places.lent > 0 and not places.room)
+        return places.is_paused or is_held_up
+
+    def is_unavailable(self, _):
+        return self.home.keeper.queue._failed_at > float("-inf")
 
     async def call(self):
         dice = self.dice
@@ -113,6 +141,7 @@ class Story:
         resume(self.home.keeper)
         await asyncio.sleep(40)
         assert not self.callers, "somebody waits for ever"
+        assert not self.lies
         self.home.keeper.growth.forgive()
         for _ in range(self.home.places.most):
             await asyncio.wait_for(self.home.use(), 2)

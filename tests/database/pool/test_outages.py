@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import exc
 from sqlalchemy.util import greenlet_spawn
 
-from koo.database import PoolExhausted
 from koo.errors import DatabaseUnavailable
 
 
@@ -96,7 +95,7 @@ async def test_who_waits_in_vain_while_the_server_admits_nobody_gets_its_error(h
     visits = [asyncio.create_task(home.use()) for _ in range(2)]
     await asyncio.wait(visits)
     assert visits[0].exception() is home.server.error
-    assert isinstance(visits[1].exception(), PoolExhausted)
+    assert isinstance(visits[1].exception(), DatabaseUnavailable)
     await greenlet_spawn(lent.close)
 
 

@@ -1,7 +1,8 @@
 """Connections left the pool, and no event told of it: collected, detached, torn off by `close()`.
 
 Beside it: one that a smaller pool had given up was closed although the pool had become large again,
-and a beat that failed, of a clock or a chance of the user's, was the last.
+and a beat that failed, of a clock or a chance of the user's, was the last. And what the pool had
+torn off itself was told twice, the second time as if its server were to blame.
 """
 
 import asyncio
@@ -44,6 +45,35 @@ async def test_an_invalidated_connection_is_told_as_such_and_only_once(house):
     await greenlet_spawn(lent.invalidate)
     await asyncio.sleep(0.1)
     assert (home.told("invalidated"), home.told("closed")) == (["by hand"], [])
+
+
+def left(home):
+    """How many connections have left, as the events tell."""
+    words = ("closed", "invalidated", "reclaimed", "aborted")
+    return sum(len(home.told(word)) for word in words)
+
+
+@pytest.mark.parametrize("end", ["close", "invalidate"])
+async def test_a_reclaimed_connection_is_told_only_once_and_blames_no_server(house, end):
+    home = house(reclaim_after=2.0)
+    lent = await home.borrow()
+    await asyncio.sleep(4)
+    await greenlet_spawn(getattr(lent, end))
+    await asyncio.sleep(0.1)
+    assert home.told("reclaimed") == ["it was held for too long"]
+    assert left(home) == home.stats().closed_total == 1
+    assert not home.keeper.growth.is_in_doubt
+
+
+@pytest.mark.parametrize("end", ["close", "invalidate"])
+async def test_a_connection_that_a_drain_tore_off_is_told_only_once(house, end):
+    home = house()
+    lent = await home.borrow()
+    assert await ending.drain(home.keeper, 1.0) == 1
+    await greenlet_spawn(getattr(lent, end))
+    await asyncio.sleep(0.1)
+    assert len(home.told("aborted")) == 1
+    assert left(home) == home.stats().closed_total == 1
 
 
 async def test_what_is_torn_off_at_the_end_is_told(house):

@@ -15,7 +15,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
-from operator import itemgetter
 from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy.engine import Dialect
@@ -29,7 +28,7 @@ from ..verdicts import as_database_error
 from .counts import Terms
 from .growth import Growth
 from .places import Places
-from .slots import Slot, Waiter
+from .slots import Slot, Waiter, photograph_lent
 from .upkeep import AGED, Upkeep
 from .waiting import Queue
 
@@ -74,7 +73,7 @@ class Keeper:
         self._source = source
         self._now = terms.clock.monotonic
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._dials: set[asyncio.Task[Any]] = set()
+        self._dials: dict[asyncio.Task[Any], float] = {}
         self.queue = Queue(self)
         self.upkeep = Upkeep(self)
 
@@ -82,6 +81,11 @@ class Keeper:
     def total(self) -> int:
         """How many connections are open."""
         return len(self.slots)
+
+    @property
+    def dialing_since(self) -> float:
+        """Since when the oldest dial has been under way; infinity without one."""
+        return next(iter(self._dials.values()), float("inf"))
 
     @property
     def waiting(self) -> int:
@@ -102,11 +106,7 @@ class Keeper:
 
     def holders(self) -> tuple[Holder, ...]:
         """Who holds a connection, the oldest first."""
-        now = self._now()
-        # A copy, because monitoring may ask from another thread.
-        held = [(since, slot) for slot in self.slots.copy() if (since := slot.since) is not None]
-        held.sort(key=itemgetter(0))
-        return tuple(slot.photograph(now) for _, slot in held)
+        return photograph_lent(self.slots, self._now())
 
     def tell(self, what: str, cause: str) -> None:
         """Tell the listener what has happened to a connection."""
@@ -162,10 +162,10 @@ class Keeper:
     def dial(self, cause: str, *, replaces: Slot | None = None) -> None:
         """Open one more connection, in the background; *replaces* goes when it is there."""
         self.places.dialing += 1
-        ended = partial(self._dialed, self._now(), cause, replaces)
-        task = self._spawn(self._connect(), ended)
-        self._dials.add(task)
-        task.add_done_callback(self._dials.discard)
+        began = self._now()
+        task = self._spawn(self._connect(), partial(self._dialed, began, cause, replaces))
+        self._dials[task] = began
+        task.add_done_callback(self._dials.pop)
 
     async def _connect(self) -> Slot:
         # Connecting has a bound of its own; this one is for what prepares the connection.

@@ -263,6 +263,9 @@ def _listen(pool: WatchedPool, keeper: Keeper) -> None:
     ) -> None:
         counts.invalidated.add()
         condemned(_connection, record, error)
+        if slot_of(record).is_taken_back:
+            # It was told when the pool tore it off itself, which says nothing of the server.
+            return
         keeper.tell("invalidated", type(error).__name__ if error else "by hand")
         keeper.doubt_all()
 

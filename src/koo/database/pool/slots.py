@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection, PoolProxiedConnection
@@ -21,6 +22,7 @@ __all__ = [
     "OUTDATED",
     "Slot",
     "Waiter",
+    "photograph_lent",
     "scope_of",
     "slot_if_any",
     "slot_of",
@@ -156,6 +158,14 @@ class Waiter:
         self.since = since
         self.deadline = deadline
         self.where: CallingLine | None = None
+
+
+def photograph_lent(slots: set[Slot], now: float) -> tuple[Holder, ...]:
+    """Who holds one of *slots*, the oldest first."""
+    # A copy, because monitoring may ask from another thread.
+    held = [(since, slot) for slot in slots.copy() if (since := slot.since) is not None]
+    held.sort(key=itemgetter(0))
+    return tuple(slot.photograph(now) for _, slot in held)
 
 
 def slot_of(found: ManagesConnection) -> Slot:

@@ -4,8 +4,8 @@
        +------line full-----------------------------------> PoolExhausted
        +------joined--> a slot
                   +---> the deadline: PoolExhausted, or why no connection can be made
-                  +---> a dial failed and nothing is open: the first gets the error itself,
-                  |     which trips; the others DatabaseUnavailable, which counts for nothing
+                  +---> a dial failed and no loan is worth waiting for: the first gets the error
+                  |     itself, which trips; the others DatabaseUnavailable, which does not count
                   +---> cancelled, its time over: withdraw; what it waited for is the cause of that
 
 While somebody waits, a timer looks every few milliseconds: it ends what is late, lets
@@ -22,7 +22,7 @@ from sqlalchemy import exc
 from ... import errors
 from ...resilience import Holder
 from ..callers import borrowing_line
-from ..verdicts import as_database_error, judge
+from ..verdicts import as_database_error, judge, mark_source
 from .counts import COMPONENT, Terms
 from .growth import Growth
 from .places import Places
@@ -81,6 +81,11 @@ class Supplier(Protocol):
     growth: Growth
     slots: set[Slot]
 
+    @property
+    def dialing_since(self) -> float:
+        """Since when the oldest dial has been under way; infinity without one."""
+        ...
+
     def supply(self, now: float) -> None:
         """See that a connection is under way to everybody who is worth one."""
         ...
@@ -112,7 +117,7 @@ class Queue:
         self._newcomers: list[Waiter] = []
         self._cause = ""
         self._untold: BaseException | None = None
-        self._untold_since = float("-inf")
+        self._failed_at = float("-inf")
         self._photographed = float("-inf")
         self._holders: tuple[Holder, ...] = ()
         self._was_shown = False
@@ -148,8 +153,7 @@ class Queue:
             given = answer.result()
             if isinstance(given, Slot):
                 self._keeper.give_on(given)
-        elif self._is_held_up(waiter):
-            now = self._now()
+        elif self._is_held_up(waiter, now := self._now()):
             self._counts.timeouts.add()
             waited = max(round(now - waiter.since, 3), _SHORTEST_WAIT)
             ended.__cause__ = self._exhausted(waited, self._recent_holders(now))
@@ -157,10 +161,10 @@ class Queue:
     def disappoint(self, error: BaseException, now: float) -> None:
         """A dial ended in *error*."""
         places = self._places
-        self._cause = _said_of(error)
-        if places.usable or not places.line:
+        self._cause, self._failed_at = _said_of(error), now
+        if not places.line or self._has_hope(now):
             # One of those that are lent may come back sooner than the server lets us in.
-            self._untold, self._untold_since = error, now
+            self._untold = error
             return
         for waiter in list(places.line):
             if self._answer(waiter, error):
@@ -171,7 +175,7 @@ class Queue:
 
     def take_heart(self) -> None:
         """A dial succeeded: what the last one failed of no longer matters."""
-        self._untold, self._untold_since = None, float("-inf")
+        self._untold, self._failed_at = None, float("-inf")
 
     def open(self) -> None:
         """Let everybody in, and hand connections out, again."""
@@ -201,11 +205,27 @@ class Queue:
     def _refuse_if_useless(self, now: float) -> None:
         if self.is_closed:
             raise _closing()
-        places, growth = self._places, self._growth
+        growth = self._growth
         # What nobody has heard of may have happened to a dial that was under way when the server
         # was restarted: it has counted for nothing, so whoever comes now waits for the next one.
-        if growth.is_known and not places.usable and (places.dialing or growth.blocked_for(now)):
+        if not growth.is_known or not (self._places.dialing or growth.blocked_for(now)):
+            return
+        if not self._has_hope(now):
             raise self._unavailable(now)
+
+    def _has_hope(self, now: float) -> bool:
+        """Whether a connection may come free although the server lets nobody in.
+
+        No loan does that has outlasted what anybody waits, or whose socket was closed.
+        """
+        places = self._places
+        return bool(places.idle or places.checking) or any(
+            slot.since is not None
+            and slot.condemned is None
+            and slot.age(now) < self._timeout
+            and not slot.is_dead()
+            for slot in self._keeper.slots
+        )
 
     def _unavailable(self, now: float) -> errors.DatabaseUnavailable:
         growth = self._growth
@@ -226,7 +246,7 @@ class Queue:
         self._timer = None
         now = self._now()
         while (first := next(iter(self._places.line), None)) and first.deadline <= now:
-            self._end_wait(first)
+            self._end_wait(first, now)
         self._notice_nested(now)
         if self._was_shown:
             self._photograph(now)
@@ -234,35 +254,45 @@ class Queue:
             self._keeper.supply(now)
             self._arm(now)
 
-    def _end_wait(self, waiter: Waiter) -> None:
-        if self._is_held_up(waiter):
+    def _end_wait(self, waiter: Waiter, now: float) -> None:
+        if self._is_held_up(waiter, now):
             self._counts.timeouts.add()
             error: BaseException = self._exhausted(self._timeout, self._keeper.holders())
         elif self._untold is not None:
-            error = self._untold
-            self.take_heart()
+            error, self._untold = self._untold, None
             self._growth.told()
+        elif self._failed_at >= waiter.since:
+            error = self._unavailable(now)
         else:
             error = as_database_error(TimeoutError(f"no connection in {self._timeout:g} s"))
         self._answer(waiter, error)
 
-    def _is_held_up(self, waiter: Waiter) -> bool:
+    def _is_held_up(self, waiter: Waiter, now: float) -> bool:
         """Whether *waiter* waits for those who hold the connections, or for the end of a pause.
 
-        Else for the server: it did not let us in, or not answer, since *waiter* came.
+        Else for the server, which lets nobody in though there is a place: a dial has failed since
+        *waiter* came, or has been under way for most of the wait.
         """
         places = self._places
-        return places.is_paused or (places.lent > 0 and self._untold_since < waiter.since)
+        if places.is_paused:
+            return True
+        if not places.lent or places.room or self._failed_at >= waiter.since:
+            return False
+        # What was torn off and is replaced just now is not what the whole wait was for.
+        return now - self._keeper.dialing_since < (now - waiter.since) / 2
 
     def _exhausted(self, waited: float, holders: tuple[Holder, ...]) -> PoolExhausted:
         kind = PoolPaused if self._places.is_paused else PoolExhausted
-        return kind(self._keeper.terms.component, waited, holders)
+        error = kind(self._keeper.terms.component, waited, holders)
+        mark_source(error, self._counts)
+        return error
 
     def _answer(self, waiter: Waiter, error: BaseException) -> bool:
         """Give *waiter* its *error*; False if its caller has already gone."""
         self._places.leave(waiter)
         if waiter.answer.done():
             return False
+        mark_source(error, self._counts)
         waiter.answer.set_result(error)
         return True
 

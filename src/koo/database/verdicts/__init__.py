@@ -11,12 +11,14 @@ codes       what an error says of itself; judging: from there to the verdict
 classifying the verdict as a policy wants it, and errors that are marked
 """
 
-from .classifying import classify, mark_absent, seal
+from .classifying import classify, classify_for, mark_absent, seal
 from .codes import as_database_error, error_code
 from .judging import (
     is_login_refused,
     is_trouble,
     judge,
+    judge_for,
+    mark_source,
     mark_taken_back,
     proves_rollback,
 )
@@ -28,11 +30,14 @@ __all__ = [
     "Verdict",
     "as_database_error",
     "classify",
+    "classify_for",
     "error_code",
     "is_login_refused",
     "is_trouble",
     "judge",
+    "judge_for",
     "mark_absent",
+    "mark_source",
     "mark_taken_back",
     "proves_rollback",
     "seal",

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Final
 
 from ...resilience import Failure, RetryClass
-from .judging import judge
+from .judging import judge, may_be_from
 
-__all__ = ["classify", "mark_absent", "seal"]
+__all__ = ["classify", "classify_for", "mark_absent", "seal"]
 
 _SEALED: Final = "__koo_sealed__"
 _ABSENT: Final = "__koo_absent__"
@@ -22,6 +22,12 @@ def classify(error: Exception) -> Failure:
     if getattr(error, _ABSENT, False):
         return replace(failure, retryable=True, retry_class=RetryClass.RESOLVED)
     return failure
+
+
+def classify_for(source: object, error: Exception) -> Failure:
+    """The same for *source*: what another has raised may be retried as well, and trips nothing."""
+    failure = classify(error)
+    return failure if may_be_from(source, error) else replace(failure, trips=False)
 
 
 def seal(error: Exception) -> None:

@@ -32,10 +32,20 @@ from .tables import (
     UNREACHABLE,
 )
 
-__all__ = ["is_login_refused", "is_trouble", "judge", "mark_taken_back", "proves_rollback"]
+__all__ = [
+    "is_login_refused",
+    "is_trouble",
+    "judge",
+    "judge_for",
+    "mark_source",
+    "mark_taken_back",
+    "may_be_from",
+    "proves_rollback",
+]
 
 _REFUSED_CODES: Final = {"28P01", 1045}
 _TAKEN_BACK: Final = "__koo_taken_back__"
+_SOURCE: Final = "__koo_source__"
 
 
 def judge(error: BaseException) -> Verdict:
@@ -50,6 +60,24 @@ def judge(error: BaseException) -> Verdict:
         case exc.DBAPIError():
             return _judge_sent(error)
     return CALLER
+
+
+def judge_for(source: object, error: BaseException) -> Verdict:
+    """The same for *source*: what the line or a dial of another has raised is the caller's."""
+    return judge(error) if may_be_from(source, error) else CALLER
+
+
+def may_be_from(source: object, error: BaseException) -> bool:
+    """Whether *error* is not marked, as it is or wrapped, to come from another than *source*."""
+    wrapped = getattr(error, "orig", None)
+    found = getattr(error, _SOURCE, None) or getattr(wrapped, _SOURCE, None)
+    return found in {None, id(source)}
+
+
+def mark_source(error: BaseException, source: object) -> None:
+    """Mark *error*: it comes from *source*, and says nothing of any other."""
+    # The number alone: an error may be pickled, and what it came from can't be.
+    setattr(error, _SOURCE, id(source))
 
 
 def _judge_sent(error: exc.DBAPIError) -> Verdict:

@@ -1,0 +1,90 @@
+"""What another database did inside the block of this one was counted as this one's.
+
+Its exhausted line went into the errors of a manager whose pool was idle, and its server that
+could not be reached into the failures of one whose server was well.
+"""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import exc, text
+
+from koo.database import DatabaseConfig, DatabaseManager, PoolExhausted
+from koo.testing import free_port
+
+pytestmark = pytest.mark.integration
+
+
+async def ask(session):
+    return (await session.execute(text("SELECT 1"))).scalar_one()
+
+
+@asynccontextmanager
+async def idle(tmp_path):
+    """A manager whose pool and server are well."""
+    manager = DatabaseManager(DatabaseConfig(url=f"sqlite:///{tmp_path}/ours.db"))
+    yield manager
+    await manager.close()
+
+
+@asynccontextmanager
+async def exhausted(tmp_path):
+    """A manager whose only connection is lent."""
+    url = f"sqlite:///{tmp_path}/theirs.db"
+    config = DatabaseConfig(url=url, pool_size=1, max_overflow=0, pool_timeout=0.2)
+    manager = DatabaseManager(config)
+    async with manager.session_scope() as session:
+        await ask(session)
+        yield manager
+    await manager.close()
+
+
+def between(ours, theirs, door):
+    """A block of *ours* that has begun, and in it one of *theirs*."""
+
+    async def both(session):
+        await ask(session)
+        async with theirs.session_scope() as other:
+            await ask(other)
+
+    async def scoped():
+        async with ours.session_scope() as session:
+            await both(session)
+
+    return scoped() if door == "scope" else ours.transact(both, max_retries=0)
+
+
+def counted(manager):
+    stats = manager.stats()
+    return stats.errors, stats.breaker.failures
+
+
+@pytest.mark.parametrize("door", ["scope", "transact"])
+async def test_anothers_line_is_none_of_ours(tmp_path, door):
+    async with idle(tmp_path) as ours, exhausted(tmp_path) as theirs:
+        with pytest.raises(PoolExhausted):
+            await between(ours, theirs, door)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(between(ours, theirs, door), 0.1)
+        assert counted(ours) == ((), 0)
+        assert counted(theirs) == ((("pool_exhausted", 2),), 0)
+
+
+@pytest.mark.parametrize("door", ["scope", "transact"])
+async def test_anothers_server_that_is_away_is_not_ours(tmp_path, door):
+    url = f"postgresql+asyncpg://someone@127.0.0.1:{free_port()}/nowhere"
+    away = DatabaseManager(DatabaseConfig(url=url))
+    async with idle(tmp_path) as ours:
+        with pytest.raises(exc.OperationalError):
+            await between(ours, away, door)
+        assert counted(ours) == ((), 0)
+        assert counted(away) == ((("connection", 1),), 1)
+    await away.close()
+
+
+async def test_a_line_of_our_own_is_ours_within_a_block_as_well(tmp_path):
+    async with exhausted(tmp_path) as ours:
+        with pytest.raises(PoolExhausted):
+            await between(ours, ours, "scope")
+        assert counted(ours) == ((("pool_exhausted", 1),), 0)
