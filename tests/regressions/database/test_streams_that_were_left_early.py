@@ -21,6 +21,7 @@ from koo.testing import BlackHole, FakeClock, FaultProxy
 from ...database.servers import MariadbServer
 
 LARGE = text("SELECT a.seq, repeat('x', 20000) FROM seq_1_to_400000 a")
+ENDLESS = text("SELECT a.seq, repeat('x', 2000) FROM seq_1_to_400000000 a")
 LONG = text("SELECT a.seq, repeat('x', 20000) FROM seq_1_to_10000 a")
 TWO = {"yield_per": 2}
 
@@ -81,6 +82,29 @@ async def test_a_commit_behind_too_long_a_stream_is_not_sent_and_nobody_is_in_do
         with pytest.raises(StatementTimedOut, match=r"the rest of a stream .* nothing was commit"):
             await leave(manager, LARGE)
         assert manager.stats().pool.active == 0
+
+
+@pytest.mark.integration
+async def test_who_is_cancelled_in_a_stream_does_not_wait_for_the_rest_of_it(mariadb):
+    async with opened(mariadb.url(), timeout=100.0, attempt_timeout=100.0) as manager:
+        has_come = asyncio.Event()
+
+        async def read_on():
+            async with manager.session_scope() as session:
+                stream = await session.stream(ENDLESS, execution_options=TWO)
+                await stream.fetchone()
+                has_come.set()
+                await asyncio.Event().wait()
+
+        calling = asyncio.create_task(read_on())
+        await has_come.wait()
+        calling.cancel()
+        await asyncio.wait({calling}, timeout=20)
+        assert calling.cancelled()
+        async with asyncio.timeout(20):
+            while manager.stats().pool.active:
+                await asyncio.sleep(0.01)
+        assert manager.stats().breaker.failures == 0
 
 
 async def test_whatever_reads_a_stream_and_its_end_are_in_time():
