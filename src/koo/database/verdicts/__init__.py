@@ -14,6 +14,7 @@ classifying the verdict as a policy wants it, and errors that are marked
 from .classifying import classify, mark_absent, seal
 from .codes import as_database_error, error_code
 from .judging import (
+    failure_in,
     is_login_refused,
     is_trouble,
     judge,
@@ -29,6 +30,7 @@ __all__ = [
     "as_database_error",
     "classify",
     "error_code",
+    "failure_in",
     "is_login_refused",
     "is_trouble",
     "judge",

@@ -32,7 +32,14 @@ from .tables import (
     UNREACHABLE,
 )
 
-__all__ = ["is_login_refused", "is_trouble", "judge", "mark_taken_back", "proves_rollback"]
+__all__ = [
+    "failure_in",
+    "is_login_refused",
+    "is_trouble",
+    "judge",
+    "mark_taken_back",
+    "proves_rollback",
+]
 
 _REFUSED_CODES: Final = {"28P01", 1045}
 _TAKEN_BACK: Final = "__koo_taken_back__"
@@ -50,6 +57,13 @@ def judge(error: BaseException) -> Verdict:
         case exc.DBAPIError():
             return _judge_sent(error)
     return CALLER
+
+
+def failure_in(error: BaseException) -> Exception | None:
+    """What of *error* can be judged: a cancellation has failed nobody, but the line it came in."""
+    if isinstance(error, Exception):
+        return error
+    return error.__cause__ if isinstance(error.__cause__, errors.Rejected) else None
 
 
 def _judge_sent(error: exc.DBAPIError) -> Verdict:
