@@ -2,6 +2,7 @@
 
 asyncmy reads what is left before it says anything else, and when a stream is closed: for ever in
 the dark, and, with gigabytes left, for longer than a COMMIT may take.
+Five who had left too much opened the circuit of a server that had sent all the time.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from koo.database import DatabaseConfig, DatabaseManager, StatementTimedOut
 from koo.database.drivers.on_asyncmy import read_rest
 from koo.database.listening.sending import Sending, _Stream
 from koo.database.pool import PoolCounts, Terms
+from koo.resilience import State
 from koo.testing import BlackHole, FakeClock, FaultProxy
 
 from ...database.servers import MariadbServer
@@ -82,6 +84,18 @@ async def test_a_commit_behind_too_long_a_stream_is_not_sent_and_nobody_is_in_do
         with pytest.raises(StatementTimedOut, match=r"the rest of a stream .* nothing was commit"):
             await leave(manager, LARGE)
         assert manager.stats().pool.active == 0
+
+
+@pytest.mark.integration
+async def test_a_server_that_sends_all_the_time_is_not_blamed_for_what_is_left(mariadb):
+    async with opened(mariadb.url(), timeout=0.6, attempt_timeout=0.6) as manager:
+        for _ in range(manager.config.breaker.failure_threshold + 1):
+            with pytest.raises(StatementTimedOut, match="the rest of a stream"):
+                await leave(manager, ENDLESS)
+        stats = manager.stats()
+        assert (stats.breaker.failures, stats.breaker.state) == (0, State.CLOSED)
+        assert stats.failure_rate == 0.0
+        assert dict(stats.errors) == {"query": manager.config.breaker.failure_threshold + 1}
 
 
 @pytest.mark.integration

@@ -25,7 +25,7 @@ from ..drivers import Driver, abort, driver
 from ..drivers.deadlined import Deadlined
 from ..pool import Terms, scope_of, slot_if_any, slot_of
 from ..scope import Scope
-from ..verdicts import StatementTimedOut
+from ..verdicts import RestTimedOut, StatementTimedOut
 
 __all__ = ["MysqlDriver", "Sending", "late_statement"]
 
@@ -228,11 +228,9 @@ def late_statement(seconds: float) -> StatementTimedOut:
     return StatementTimedOut(f"database: no answer to a statement in {seconds:g} s; {words}")
 
 
-def _late_rest(seconds: float) -> StatementTimedOut:
+def _late_rest(seconds: float) -> RestTimedOut:
     words = "nothing was committed; read it to its end, or ask for less"
-    return StatementTimedOut(
-        f"database: the rest of a stream took longer than {seconds:g} s; {words}"
-    )
+    return RestTimedOut(f"database: the rest of a stream took longer than {seconds:g} s; {words}")
 
 
 def _late_commit(seconds: float) -> StatementTimedOut:

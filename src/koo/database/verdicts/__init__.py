@@ -21,10 +21,11 @@ from .judging import (
     mark_taken_back,
     proves_rollback,
 )
-from .kinds import Kind, StatementTimedOut, Verdict
+from .kinds import Kind, RestTimedOut, StatementTimedOut, Verdict
 
 __all__ = [
     "Kind",
+    "RestTimedOut",
     "StatementTimedOut",
     "Verdict",
     "as_database_error",

@@ -9,7 +9,7 @@ from sqlalchemy import exc
 
 from ... import errors
 from .codes import as_database_error, cause_of, error_code, is_unsent
-from .kinds import Kind, StatementTimedOut, Verdict
+from .kinds import Kind, RestTimedOut, StatementTimedOut, Verdict
 from .tables import (
     BY_MYSQL_CODE,
     BY_SQLITE_CODE,
@@ -27,6 +27,7 @@ from .tables import (
     REFUSED_LOGIN,
     STALE_PLAN,
     TAKEN_BACK,
+    TOO_MUCH,
     TOO_SLOW,
     UNKNOWN_COMMIT,
     UNREACHABLE,
@@ -50,6 +51,8 @@ def judge(error: BaseException) -> Verdict:
     match error:
         case errors.CommitOutcomeUnknown():
             return UNKNOWN_COMMIT
+        case RestTimedOut():
+            return TOO_MUCH
         case StatementTimedOut():
             return TOO_SLOW
         case errors.PoolExhausted() | exc.TimeoutError():
