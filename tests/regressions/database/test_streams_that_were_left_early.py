@@ -99,6 +99,38 @@ async def test_a_server_that_sends_all_the_time_is_not_blamed_for_what_is_left(m
 
 
 @pytest.mark.integration
+async def test_before_a_rollback_nobody_reads_for_long(mariadb):
+    async with (
+        opened(mariadb.url(), timeout=100.0, attempt_timeout=100.0, pool_size=1) as manager,
+        asyncio.timeout(20),
+    ):
+
+        async def fail():
+            async with manager.session_scope() as session:
+                stream = await session.stream(ENDLESS, execution_options=TWO)
+                await stream.fetchone()
+                raise KeyError("mine")
+
+        with pytest.raises(KeyError, match="mine"):
+            await fail()
+        assert (manager.stats().pool.active, manager.stats().breaker.failures) == (0, 0)
+
+
+@pytest.mark.integration
+async def test_who_rolls_back_in_a_stream_goes_on_with_another_connection(mariadb):
+    async with (
+        opened(mariadb.url(), timeout=100.0, attempt_timeout=100.0) as manager,
+        asyncio.timeout(20),
+    ):
+        async with manager.session_scope() as session:
+            stream = await session.stream(ENDLESS, execution_options=TWO)
+            await stream.fetchone()
+            await session.rollback()
+            assert (await session.execute(text("SELECT 7"))).scalar_one() == 7
+        assert (manager.stats().pool.active, manager.stats().breaker.failures) == (0, 0)
+
+
+@pytest.mark.integration
 async def test_who_is_cancelled_in_a_stream_does_not_wait_for_the_rest_of_it(mariadb):
     async with opened(mariadb.url(), timeout=100.0, attempt_timeout=100.0) as manager:
         has_come = asyncio.Event()

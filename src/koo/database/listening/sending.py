@@ -4,6 +4,7 @@ statement, fetch, close of a stream --> at most timeout, then it is torn off: St
 COMMIT, ROLLBACK --> at most attempt_timeout, then as well; a lost COMMIT is found out
 COMMIT, and the connection is known to have ended --> not sent, so that nothing is unknown
 COMMIT, and asyncmy has rows that nobody reads -----> at most timeout for them, and sent only then
+ROLLBACK, and it has ----> at most a second for them, then it is torn off, and that is the ROLLBACK
 
 The dialect's own methods are wrapped, because SQLAlchemy's events for them make each
 connection build its listeners anew: that costs as much as all of this.
@@ -35,6 +36,9 @@ _End: TypeAlias = Callable[[PoolProxiedConnection], None]
 
 # What runs, and on which connection: SQLAlchemy's own, if it is closed by then, would dial again.
 _Statement: TypeAlias = tuple[ExecutionContext, Any]
+
+# With nothing to lose, a new connection is cheaper than what takes longer.
+_SOON: Final = 1.0
 
 #: Whose message may hold several statements; the others refuse them.
 _SEVERAL_AT_ONCE: Final = {"asyncmy", "psycopg"}
@@ -73,6 +77,10 @@ class Sending:
         )
         self._rests = Deadlined[PoolProxiedConnection](
             config.timeout, _abort, now, partial(_late_rest, config.timeout)
+        )
+        soon = min(_SOON, config.attempt_timeout)
+        self._remains = Deadlined[PoolProxiedConnection](
+            soon, _abort, now, partial(_late_rest, soon)
         )
         self._commits = Deadlined[PoolProxiedConnection](
             config.attempt_timeout, _abort, now, partial(_late_commit, config.attempt_timeout)
@@ -193,8 +201,19 @@ class Sending:
         """Send ROLLBACK, unless it is known that nothing has begun."""
         # Asked for at each return. SQLAlchemy's adapter for asyncpg knows, and the others send.
         theirs = connection.dbapi_connection
-        if getattr(theirs, "_transaction", theirs) is not None:
+        if getattr(theirs, "_transaction", theirs) is None:
+            return
+        if not self._may_commit_unasked or self._has_read_all(connection):
             self._rollbacks.run(connection, self._now(), self._rollback, connection)
+
+    def _has_read_all(self, connection: PoolProxiedConnection) -> bool:
+        """Whether little was left of a stream; else *connection* is gone, and all rolled back."""
+        try:
+            self._remains.run(connection, self._now(), self._read_rest, connection)
+        except RestTimedOut as left:
+            connection.invalidate(left)
+            return False
+        return True
 
 
 class _Stream:
