@@ -1,4 +1,4 @@
-"""A network that goes silent at one of nine phases of a request that has a second.
+"""A network that goes silent at one of ten phases of a request that has a second.
 
     the row            a process for each contender
     phase by phase --> warm pool; requests; night falls --> seconds until each came back
@@ -69,12 +69,21 @@ async def _fails(ask: Ask) -> object:
     raise LookupError
 
 
+async def _lingers(ask: Ask) -> object:
+    await _reads(ask)
+    return await asyncio.Event().wait()
+
+
 async def _transacts(stack: Stack) -> object:
     return await stack.transact(_reads)
 
 
 async def _rolls_back(stack: Stack) -> object:
     return await stack.transact(_fails)
+
+
+async def _is_elsewhere(stack: Stack) -> object:
+    return await stack.transact(_lingers)
 
 
 async def _closes(stack: Stack) -> object:
@@ -115,6 +124,7 @@ _PHASES: Final[Mapping[str, _Phase]] = {
     "COMMIT request": _Phase(before(b"COMMIT")),
     "COMMIT reply": _Phase(after(b"COMMIT")),
     "ROLLBACK": _Phase(before(b"ROLLBACK"), request=_rolls_back),
+    "ROLLBACK after the deadline": _Phase(before(b"ROLLBACK"), request=_is_elsewhere),
     "close": _Phase(before(), request=_closes),
 }
 
@@ -177,7 +187,7 @@ async def black_hole(effort: Effort) -> Sequence[Section]:
     if port is None:
         figures.append(Figure("asyncmy; MariaDB is not installed here", 0, "requests", rounds=0))
     method = (
-        f"A request has {_DEADLINE:g} s; its connection goes silent at one of nine phases"
+        f"A request has {_DEADLINE:g} s; its connection goes silent at one of ten phases"
         f" ({', '.join(_PHASES)}; nothing is said to BEGIN with asyncmy). Seconds until it came"
         f" back: the 99th percentile of {effort.samples} requests in each phase; given up after"
         f" {effort.patience:g} s. SQLite has no network: there a statement computes for longer."

@@ -6,7 +6,13 @@ from sqlalchemy import exc
 
 from koo import errors
 from koo.database import Kind, PoolExhausted, StatementTimedOut, classify, judge
-from koo.database.verdicts import as_database_error, error_code, proves_rollback, seal
+from koo.database.verdicts import (
+    RestTimedOut,
+    as_database_error,
+    error_code,
+    proves_rollback,
+    seal,
+)
 from koo.resilience import RetryClass
 
 RETRY_AND_TRIP, RETRY, TRIP, NEITHER = (True, True), (True, False), (False, True), (False, False)
@@ -249,6 +255,7 @@ def test_what_does_not_look_like_a_sqlstate_is_not_taken_for_one(odd):
     [
         (errors.CommitOutcomeUnknown("?"), Kind.COMMIT_UNKNOWN, TRIP),
         (StatementTimedOut("late"), Kind.TIMEOUT, RETRY_AND_TRIP),
+        (RestTimedOut("left"), Kind.QUERY, NEITHER),
         (PoolExhausted("database", 30, ()), Kind.POOL_EXHAUSTED, NEITHER),
         (exc.TimeoutError("QueuePool limit"), Kind.POOL_EXHAUSTED, NEITHER),
         (ValueError("mine"), Kind.CALLER, NEITHER),
@@ -269,6 +276,8 @@ def test_a_sealed_error_is_never_retried_and_says_why():
     error = with_state("40001")
     seal(error)
     assert not classify(error).retryable
+    seal(error)
+    assert len(error.__notes__) == 1
     assert "some of it was committed" in error.__notes__[0]
 
 

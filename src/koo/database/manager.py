@@ -11,7 +11,6 @@ nothing about it.
 
 from __future__ import annotations
 
-from asyncio import CancelledError
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -51,7 +50,7 @@ from .engines import Engines
 from .pool import Frequency, PoolCounts, Terms
 from .report import DatabaseStats, summarize
 from .scope import Scope
-from .verdicts import Kind, Verdict, classify_for, judge_for, seal
+from .verdicts import Kind, Verdict, classify_for, failure_in, judge_for, seal
 
 __all__ = ["DatabaseManager"]
 
@@ -147,9 +146,9 @@ class DatabaseManager:
 
         The whole of *fn* is run again, in a new transaction, after errors that
         allow it: at most *max_retries* + 1 times (default: the configuration's),
-        never when something may have been committed. As often it waits while the
-        pool does not dial, and nothing has been sent. Raises as
-        :meth:`session_scope` does, and DeadlineExceeded after ``timeout`` seconds.
+        never when something may have been committed; then a note on the error says
+        so. As often it waits while the pool does not dial, and nothing has been sent.
+        Raises as :meth:`session_scope` does, and DeadlineExceeded after ``timeout`` seconds.
         """
         where = calling_line(fn)
         scope = Scope(where)
@@ -176,6 +175,8 @@ class DatabaseManager:
                 raise commit_outcome_unknown() from late
             if scope.is_done:
                 return cast("T", scope.value)
+            if scope.is_partly_done:
+                seal(late)
             raise
 
     def transactional(
@@ -332,24 +333,21 @@ class DatabaseManager:
                     witnesses=self._engines.witnesses,
                     timeout=self.config.attempt_timeout,
                 )
-        except CancelledError as cut:
-            if isinstance(cut.__cause__, Rejected):
-                self._count(scope, judge_for(self._counts, cut.__cause__))
-            raise
-        except Exception as error:
-            if scope.is_partly_done:
-                seal(error)
-            verdict = judge_for(self._counts, error)
-            scope.conflicted = verdict.kind is Kind.CONFLICT
-            self._count(scope, verdict)
+        except BaseException as error:
+            if (failed := failure_in(error)) is not None:
+                if scope.is_partly_done:
+                    seal(failed)
+                verdict = judge_for(self._counts, failed)
+                scope.conflicted = verdict.kind is Kind.CONFLICT
+                self._count(scope, verdict)
             raise
         self._count(scope)
         return value
 
     def _settle(self, permit: Permit, scope: Scope, error: BaseException | None) -> None:
         if error is not None and not isinstance(error, Exception):
-            if isinstance(error.__cause__, Rejected):
-                self._count(scope, judge_for(self._counts, error.__cause__))
+            if (failed := failure_in(error)) is not None:
+                self._count(scope, judge_for(self._counts, failed))
             permit.settle(ABANDONED)
             return
         verdict = None if error is None else judge_for(self._counts, error)

@@ -3,6 +3,7 @@
 A third of them ask for nothing in particular, a third for an isolation level, and a third only
 read. With asyncmy nothing is said to begin a transaction; what is asked of it is said before, by
 statements of their own, where with the others it travels with BEGIN, and is taken back afterwards.
+Besides, each fault meets the ROLLBACK of a call whose time ends between two statements.
 """
 
 import random
@@ -65,6 +66,8 @@ class Case:
     is_transact: bool
     takes_back: bool = False
     """Whether it meets the SET after its transaction, and not the one before."""
+    is_elsewhere: bool = False
+    """Whether its time ends between two statements, before the ROLLBACK that meets the fault."""
 
     @property
     def asked(self):
@@ -94,10 +97,13 @@ class Case:
         door = "transact" if self.is_transact else "scope"
         call = f"{self.driver}, {door}, {self.asked.name}"
         moment = f"the last {self.phase.name}" if self.takes_back else self.phase.name
+        moment = f"a deadline before {moment}" if self.is_elsewhere else moment
         return f"{self.fault.name} at {moment}, {self.ending.name}, {call}"
 
     def expected(self):
         """The results that are right."""
+        if self.is_elsewhere:
+            return {Result.CANCELLED if self.ending is Ending.CANCEL else Result.LATE}
         if self.phase is Phase.CLOSE or self.takes_back:
             return {Result.DONE} | ({Result.CANCELLED} if self.ending is Ending.CANCEL else set())
         if self.is_committing and self.is_transact:
@@ -155,8 +161,15 @@ def all_cases(driver):
     drawn = product(LinkFault, phases, Ending, (True, False))
     cases = [Case(number, driver, *parts) for number, parts in enumerate(drawn)]
     said = [case for case in cases if case.phase is Phase.SET]
-    last = enumerate(said, start=len(cases))
-    return cases + [replace(case, number=number, takes_back=True) for number, case in last]
+    cases += [replace(case, takes_back=True) for case in said]
+    cases += [replace(case, is_elsewhere=True) for case in cases if _can_be_elsewhere(case)]
+    return [replace(case, number=number) for number, case in enumerate(cases)]
+
+
+def _can_be_elsewhere(case):
+    """A scope has no time of its own, only its statements have."""
+    is_cut = case.ending is Ending.CANCEL or (case.ending is Ending.TIMEOUT and case.is_transact)
+    return case.phase is Phase.ROLLBACK and is_cut
 
 
 def chosen(driver, scale, seed):

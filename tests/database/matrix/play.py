@@ -42,6 +42,7 @@ class Play:
         self.began = self.ended = 0.0
         self.asked = []
         self.heard_of_dials = 0
+        self.is_due = asyncio.Event() if case.is_elsewhere else proxy.struck
         proxy.witness = self._note
         proxy.drip = 0.2
         self.manager = DatabaseManager(
@@ -96,6 +97,9 @@ class Play:
         self.strike(Phase.COMMIT_REQUEST, Phase.COMMIT_REPLY, Phase.ROLLBACK)
         if self.case.takes_back:
             self.strike(Phase.SET)
+        if self.case.is_elsewhere:
+            self.is_due.set()
+            await asyncio.Event().wait()
         if self.case.phase is Phase.ROLLBACK:
             raise Mine
 
@@ -129,8 +133,8 @@ class Play:
             calling.cancel()
 
     async def meddle(self, calling):
-        """Heal or cancel, a while after the fault has struck."""
-        await self.proxy.struck.wait()
+        """Heal or cancel, a while after the fault has struck, or before it does."""
+        await self.is_due.wait()
         if self.case.ending is Ending.FINISH:
             await asyncio.sleep(HEALED_AFTER)
             await self.proxy.heal()

@@ -42,10 +42,13 @@ async def test_no_fault_at_any_moment_costs_more_than_it_must(driver, ledger, sc
 
 @pytest.mark.parametrize(
     ("driver", "number", "calls"),
-    [("asyncpg", 540, 54), ("psycopg", 540, 54), ("asyncmy", 600, 54)],
+    [("asyncpg", 570, 60), ("psycopg", 570, 60), ("asyncmy", 630, 60)],
 )
 def test_every_fault_meets_every_phase_every_ending_and_every_door(driver, number, calls):
     cases = all_cases(driver)
     assert len(set(map(str, cases))) == number
-    kinds = {(case.phase, case.takes_back, case.is_transact, case.asked) for case in cases}
+    kinds = {
+        (case.phase, case.takes_back, case.is_elsewhere, case.is_transact, case.asked)
+        for case in cases
+    }
     assert len(kinds) == calls

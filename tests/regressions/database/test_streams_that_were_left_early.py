@@ -2,6 +2,7 @@
 
 asyncmy reads what is left before it says anything else, and when a stream is closed: for ever in
 the dark, and, with gigabytes left, for longer than a COMMIT may take.
+Five who had left too much opened the circuit of a server that had sent all the time.
 """
 
 import asyncio
@@ -16,11 +17,13 @@ from koo.database import DatabaseConfig, DatabaseManager, StatementTimedOut
 from koo.database.drivers.on_asyncmy import read_rest
 from koo.database.listening.sending import Sending, _Stream
 from koo.database.pool import PoolCounts, Terms
+from koo.resilience import State
 from koo.testing import BlackHole, FakeClock, FaultProxy
 
 from ...database.servers import MariadbServer
 
 LARGE = text("SELECT a.seq, repeat('x', 20000) FROM seq_1_to_400000 a")
+ENDLESS = text("SELECT a.seq, repeat('x', 2000) FROM seq_1_to_400000000 a")
 LONG = text("SELECT a.seq, repeat('x', 20000) FROM seq_1_to_10000 a")
 TWO = {"yield_per": 2}
 
@@ -81,6 +84,73 @@ async def test_a_commit_behind_too_long_a_stream_is_not_sent_and_nobody_is_in_do
         with pytest.raises(StatementTimedOut, match=r"the rest of a stream .* nothing was commit"):
             await leave(manager, LARGE)
         assert manager.stats().pool.active == 0
+
+
+@pytest.mark.integration
+async def test_a_server_that_sends_all_the_time_is_not_blamed_for_what_is_left(mariadb):
+    async with opened(mariadb.url(), timeout=0.6, attempt_timeout=0.6) as manager:
+        for _ in range(manager.config.breaker.failure_threshold + 1):
+            with pytest.raises(StatementTimedOut, match="the rest of a stream"):
+                await leave(manager, ENDLESS)
+        stats = manager.stats()
+        assert (stats.breaker.failures, stats.breaker.state) == (0, State.CLOSED)
+        assert stats.failure_rate == 0.0
+        assert dict(stats.errors) == {"query": manager.config.breaker.failure_threshold + 1}
+
+
+@pytest.mark.integration
+async def test_before_a_rollback_nobody_reads_for_long(mariadb):
+    async with (
+        opened(mariadb.url(), timeout=100.0, attempt_timeout=100.0, pool_size=1) as manager,
+        asyncio.timeout(20),
+    ):
+
+        async def fail():
+            async with manager.session_scope() as session:
+                stream = await session.stream(ENDLESS, execution_options=TWO)
+                await stream.fetchone()
+                raise KeyError("mine")
+
+        with pytest.raises(KeyError, match="mine"):
+            await fail()
+        assert (manager.stats().pool.active, manager.stats().breaker.failures) == (0, 0)
+
+
+@pytest.mark.integration
+async def test_who_rolls_back_in_a_stream_goes_on_with_another_connection(mariadb):
+    async with (
+        opened(mariadb.url(), timeout=100.0, attempt_timeout=100.0) as manager,
+        asyncio.timeout(20),
+    ):
+        async with manager.session_scope() as session:
+            stream = await session.stream(ENDLESS, execution_options=TWO)
+            await stream.fetchone()
+            await session.rollback()
+            assert (await session.execute(text("SELECT 7"))).scalar_one() == 7
+        assert (manager.stats().pool.active, manager.stats().breaker.failures) == (0, 0)
+
+
+@pytest.mark.integration
+async def test_who_is_cancelled_in_a_stream_does_not_wait_for_the_rest_of_it(mariadb):
+    async with opened(mariadb.url(), timeout=100.0, attempt_timeout=100.0) as manager:
+        has_come = asyncio.Event()
+
+        async def read_on():
+            async with manager.session_scope() as session:
+                stream = await session.stream(ENDLESS, execution_options=TWO)
+                await stream.fetchone()
+                has_come.set()
+                await asyncio.Event().wait()
+
+        calling = asyncio.create_task(read_on())
+        await has_come.wait()
+        calling.cancel()
+        await asyncio.wait({calling}, timeout=20)
+        assert calling.cancelled()
+        async with asyncio.timeout(20):
+            while manager.stats().pool.active:
+                await asyncio.sleep(0.01)
+        assert manager.stats().breaker.failures == 0
 
 
 async def test_whatever_reads_a_stream_and_its_end_are_in_time():

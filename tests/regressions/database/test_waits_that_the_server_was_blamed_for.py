@@ -3,7 +3,9 @@
 By the documented defaults an exhausted pool opened the circuit of a healthy server: the limits of
 the line and of the attempt are the same, and the attempt's came first. So did a dial that had
 failed long ago, whose error was kept for whoever waited in vain next. And who left the line by a
-deadline of its own, or of the whole call, was counted nowhere.
+deadline of its own, or of the whole call, was counted nowhere. Who stood in line once more, after
+a COMMIT or a ROLLBACK of its own, was a slow transaction, which trips, or was told that nothing had
+been done.
 """
 
 import asyncio
@@ -23,6 +25,7 @@ from ...database.pool.conftest import house
 
 __all__ = ["house"]
 
+DONE = "database: it was not repeated: some of it was committed, or may have been"
 QUICK = RetryConfig(max_retries=2, backoff=Backoff(base_delay=0.001, max_delay=0.01))
 
 
@@ -72,7 +75,7 @@ async def test_an_attempt_that_stands_in_line_has_not_begun(tmp_path, attempt_ti
 async def test_a_call_whose_time_is_over_in_line_is_told_who_holds_the_connections(tmp_path):
     async with exhausted(tmp_path, timeout=0.1, attempt_timeout=0.1) as manager:
         for _ in range(5):
-            with pytest.raises(PoolExhausted, match="1 in use.*none came back in 0.1"):
+            with pytest.raises(PoolExhausted, match="1 in use.*none came back in 0"):
                 await manager.transact(ask)
         assert blamed(manager) == (5, (("pool_exhausted", 5),), 0)
 
@@ -99,6 +102,82 @@ async def test_a_cancellation_in_line_stays_one(tmp_path):
         with pytest.raises(asyncio.CancelledError):
             await calling
         assert manager.stats().breaker.outcomes == 0
+
+
+@asynccontextmanager
+async def lent_in_between(tmp_path, **config):
+    """A manager whose only connection is lent as soon as a function gives it back; and that."""
+    url = f"sqlite:///{tmp_path}/app.db"
+    config = DatabaseConfig(url=url, pool_size=1, max_overflow=0, retry=QUICK, **config)
+    manager = DatabaseManager(config)
+    has_room = asyncio.Event()
+    loans = []
+
+    async def hold():
+        async with manager.engine.connect():
+            await has_room.wait()
+
+    async def give_back(end):
+        loans.append(asyncio.create_task(hold()))
+        while not manager.stats().pool.waiting:
+            await asyncio.sleep(0)
+        await end()
+
+    try:
+        yield manager, give_back
+    finally:
+        has_room.set()
+        await asyncio.gather(*loans)
+        await manager.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("limit", ["attempt_timeout", "pool_timeout", "timeout"])
+async def test_a_line_within_a_function_is_no_slow_transaction(tmp_path, limit):
+    async with lent_in_between(tmp_path, **{limit: 0.2}) as (manager, give_back):
+
+        async def twice(session):
+            await ask(session)
+            await give_back(session.rollback)
+            await ask(session)
+
+        with pytest.raises(PoolExhausted, match="1 in use") as raised:
+            await manager.transact(twice)
+        assert not hasattr(raised.value, "__notes__")
+        assert blamed(manager) == (1, (("pool_exhausted", 1),), 0)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("limit", ["attempt_timeout", "pool_timeout", "timeout"])
+async def test_who_stands_in_line_after_a_commit_is_told_that_something_was_done(tmp_path, limit):
+    async with lent_in_between(tmp_path, **{limit: 0.2}) as (manager, give_back):
+
+        async def twice(session):
+            await ask(session)
+            await give_back(session.commit)
+            await ask(session)
+
+        with pytest.raises(PoolExhausted, match="1 in use") as raised:
+            await manager.transact(twice)
+        assert raised.value.__notes__ == [DONE]
+        assert blamed(manager) == (1, (("pool_exhausted", 1),), 0)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("limit", ["attempt_timeout", "timeout"])
+async def test_who_is_late_after_a_commit_is_told_once_that_something_was_done(tmp_path, limit):
+    url = f"sqlite:///{tmp_path}/app.db"
+    manager = DatabaseManager(DatabaseConfig(url=url, retry=QUICK, **{limit: 0.5}))
+
+    async def commit_and_linger(session):
+        await ask(session)
+        await session.commit()
+        await asyncio.Event().wait()
+
+    with pytest.raises(DeadlineExceeded) as raised:
+        await manager.transact(commit_and_linger)
+    assert raised.value.__notes__.count(DONE) == 1
+    await manager.close()
 
 
 async def test_an_old_failure_to_dial_is_not_told_to_whom_a_pause_keeps_waiting(house):

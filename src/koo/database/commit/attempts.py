@@ -5,9 +5,10 @@ open --its time begins--> witness --> fn --> COMMIT sent ... answered ------> it
                              +--late--+           +--late: its connection is torn off,
                                   |                |     and what it has done is found out
                         cut: StatementTimedOut <---+--it was fn's own, whose error comes first
+                                  +--in line for another connection: PoolExhausted
 
-The wait for a connection has a limit of its own: who ends there has not been failed by the
-server, which has heard nothing.
+The wait for the connection has a limit of its own: who ends there has not been failed by the
+server, which has heard nothing. So has not who ends in the line where fn stands once more.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Final, TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ...errors import Rejected
 from ..drivers import abort
 from ..scope import Scope
 from ..verdicts import StatementTimedOut
@@ -60,6 +62,7 @@ async def attempt(
         if scope.in_doubt:
             raise commit_outcome_unknown() from error
         if not scope.is_done:
+            _blame_line(error)
             message = f"database: the transaction took longer than {timeout:g} s; make it shorter"
             raise StatementTimedOut(message) from error
         return cast("T", scope.value)
@@ -67,6 +70,14 @@ async def attempt(
         _stop(timer)
         scope.cut = None
     return value
+
+
+def _blame_line(late: TimeoutError) -> None:
+    """Raise what *late* was refused, if it waited for a connection that others held."""
+    cut = late.__cause__
+    if cut is not None and isinstance(refusal := cut.__cause__, Rejected):
+        cut.__cause__ = None
+        raise refusal
 
 
 def _stop(timer: asyncio.TimerHandle | None) -> None:

@@ -131,8 +131,8 @@ class Transaction:
         if self._eager:
             try:
                 await self._session.connection()
-            except BaseException:
-                await self._leave()
+            except BaseException as error:
+                await self._leave(error)
                 raise
         return self._session
 
@@ -143,8 +143,10 @@ class Transaction:
             if error is None:
                 with following("commit", "database"):
                     await self._session.run_sync(_commit, self._scope)
-        finally:
-            await self._leave()
+        except BaseException as failed:
+            await self._leave(failed)
+            raise
+        await self._leave(error)
 
     async def _hear(self, error: BaseException | None) -> None:
         """Wait for the answer to a COMMIT of another task: it has a limit of its own."""
@@ -153,11 +155,11 @@ class Transaction:
         if self._scope.in_doubt:
             raise commit_outcome_unknown() from error
 
-    async def _leave(self) -> None:
+    async def _leave(self, error: BaseException | None) -> None:
         session = self._session
         session.info[_ENDED] = True
         if self._scope.touched and session.in_transaction():
-            await _close(session, self._timeout)
+            await _close(session, self._timeout, error)
         else:
             # Without a connection nothing is to be said: who was refused goes at once.
             with suppress(IllegalStateChangeError):
@@ -214,17 +216,24 @@ class SessionScope:
         self._settle(self._permit, self._scope, error)
 
 
-async def _close(session: AsyncSession, timeout: float) -> None:
+async def _close(session: AsyncSession, timeout: float, error: BaseException | None) -> None:
     # A task of its own, because a caller who is cancelled must not leave a transaction open.
     limit = asyncio.timeout(timeout)
     closing = asyncio.create_task(_close_in_time(session, limit))
     try:
-        await asyncio.shield(closing)
-    except asyncio.CancelledError:
-        await _leave(closing, limit)
+        # Who was cancelled has no time left, whether that led to the ROLLBACK or comes during it.
+        await (_leave if _was_cut(error) else _attend)(closing, limit)
+    finally:
         if closing.cancelled():
             # By a loop that ends and cancels everything, perhaps before this had begun.
             await _close_in_time(session, asyncio.timeout(timeout))
+
+
+async def _attend(closing: asyncio.Task[None], limit: asyncio.Timeout) -> None:
+    try:
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        await _leave(closing, limit)
         raise
 
 

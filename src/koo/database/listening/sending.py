@@ -5,6 +5,7 @@ COMMIT, ROLLBACK --> at most attempt_timeout, then as well; a lost COMMIT is fou
 COMMIT, and the connection is known to have ended --> not sent, so that nothing is unknown
 COMMIT, and MySQL has undone it all by itself -> not sent: it would commit what came afterwards
 COMMIT, and asyncmy has rows that nobody reads -----> at most timeout for them, and sent only then
+ROLLBACK, and it has ----> at most a second for them, then it is torn off, and that is the ROLLBACK
 
 The dialect's own methods are wrapped, because SQLAlchemy's events for them make each
 connection build its listeners anew: that costs as much as all of this.
@@ -26,7 +27,7 @@ from ..drivers import Driver, abort, driver
 from ..drivers.deadlined import Deadlined
 from ..pool import Terms, scope_of, slot_if_any, slot_of
 from ..scope import Scope
-from ..verdicts import StatementTimedOut
+from ..verdicts import RestTimedOut, StatementTimedOut
 
 __all__ = ["MysqlDriver", "Sending", "late_statement"]
 
@@ -36,6 +37,9 @@ _End: TypeAlias = Callable[[PoolProxiedConnection], None]
 
 # What runs, and on which connection: SQLAlchemy's own, if it is closed by then, would dial again.
 _Statement: TypeAlias = tuple[ExecutionContext, Any]
+
+# With nothing to lose, a new connection is cheaper than what takes longer.
+_SOON: Final = 1.0
 
 #: Whose message may hold several statements; the others refuse them.
 _SEVERAL_AT_ONCE: Final = {"asyncmy": Scope.note_mysql_message, "psycopg": Scope.note_message}
@@ -79,6 +83,10 @@ class Sending:
         )
         self._rests = Deadlined[PoolProxiedConnection](
             config.timeout, _abort, now, partial(_late_rest, config.timeout)
+        )
+        soon = min(_SOON, config.attempt_timeout)
+        self._remains = Deadlined[PoolProxiedConnection](
+            soon, _abort, now, partial(_late_rest, soon)
         )
         self._commits = Deadlined[PoolProxiedConnection](
             config.attempt_timeout, _abort, now, partial(_late_commit, config.attempt_timeout)
@@ -201,8 +209,19 @@ class Sending:
         """Send ROLLBACK, unless it is known that nothing has begun."""
         # Asked for at each return. SQLAlchemy's adapter for asyncpg knows, and the others send.
         theirs = connection.dbapi_connection
-        if getattr(theirs, "_transaction", theirs) is not None:
+        if getattr(theirs, "_transaction", theirs) is None:
+            return
+        if not self._may_commit_unasked or self._has_read_all(connection):
             self._rollbacks.run(connection, self._now(), self._rollback, connection)
+
+    def _has_read_all(self, connection: PoolProxiedConnection) -> bool:
+        """Whether little was left of a stream; else *connection* is gone, and all rolled back."""
+        try:
+            self._remains.run(connection, self._now(), self._read_rest, connection)
+        except RestTimedOut as left:
+            connection.invalidate(left)
+            return False
+        return True
 
 
 class _Stream:
@@ -236,11 +255,9 @@ def late_statement(seconds: float) -> StatementTimedOut:
     return StatementTimedOut(f"database: no answer to a statement in {seconds:g} s; {words}")
 
 
-def _late_rest(seconds: float) -> StatementTimedOut:
+def _late_rest(seconds: float) -> RestTimedOut:
     words = "nothing was committed; read it to its end, or ask for less"
-    return StatementTimedOut(
-        f"database: the rest of a stream took longer than {seconds:g} s; {words}"
-    )
+    return RestTimedOut(f"database: the rest of a stream took longer than {seconds:g} s; {words}")
 
 
 def _late_commit(seconds: float) -> StatementTimedOut:

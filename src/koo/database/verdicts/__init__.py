@@ -14,6 +14,7 @@ classifying the verdict as a policy wants it, and errors that are marked
 from .classifying import classify, classify_for, mark_absent, seal
 from .codes import as_database_error, error_code
 from .judging import (
+    failure_in,
     is_login_refused,
     is_trouble,
     judge,
@@ -22,16 +23,18 @@ from .judging import (
     mark_taken_back,
     proves_rollback,
 )
-from .kinds import Kind, StatementTimedOut, Verdict
+from .kinds import Kind, RestTimedOut, StatementTimedOut, Verdict
 
 __all__ = [
     "Kind",
+    "RestTimedOut",
     "StatementTimedOut",
     "Verdict",
     "as_database_error",
     "classify",
     "classify_for",
     "error_code",
+    "failure_in",
     "is_login_refused",
     "is_trouble",
     "judge",

@@ -32,6 +32,8 @@ def classify_for(source: object, error: Exception) -> Failure:
 
 def seal(error: Exception) -> None:
     """Mark *error* as never to be retried: a part of the work has perhaps been committed."""
+    if getattr(error, _SEALED, False):
+        return
     setattr(error, _SEALED, True)
     error.add_note("database: it was not repeated: some of it was committed, or may have been")
 

@@ -9,7 +9,7 @@ from sqlalchemy import exc
 
 from ... import errors
 from .codes import as_database_error, cause_of, error_code, is_unsent
-from .kinds import Kind, StatementTimedOut, Verdict
+from .kinds import Kind, RestTimedOut, StatementTimedOut, Verdict
 from .tables import (
     BY_MYSQL_CODE,
     BY_SQLITE_CODE,
@@ -27,12 +27,14 @@ from .tables import (
     REFUSED_LOGIN,
     STALE_PLAN,
     TAKEN_BACK,
+    TOO_MUCH,
     TOO_SLOW,
     UNKNOWN_COMMIT,
     UNREACHABLE,
 )
 
 __all__ = [
+    "failure_in",
     "is_login_refused",
     "is_trouble",
     "judge",
@@ -53,6 +55,8 @@ def judge(error: BaseException) -> Verdict:
     match error:
         case errors.CommitOutcomeUnknown():
             return UNKNOWN_COMMIT
+        case RestTimedOut():
+            return TOO_MUCH
         case StatementTimedOut():
             return TOO_SLOW
         case errors.PoolExhausted() | exc.TimeoutError():
@@ -78,6 +82,13 @@ def mark_source(error: BaseException, source: object) -> None:
     """Mark *error*: it comes from *source*, and says nothing of any other."""
     # The number alone: an error may be pickled, and what it came from can't be.
     setattr(error, _SOURCE, id(source))
+
+
+def failure_in(error: BaseException) -> Exception | None:
+    """What of *error* can be judged: a cancellation has failed nobody, but the line it came in."""
+    if isinstance(error, Exception):
+        return error
+    return error.__cause__ if isinstance(error.__cause__, errors.Rejected) else None
 
 
 def _judge_sent(error: exc.DBAPIError) -> Verdict:

@@ -8,11 +8,15 @@ from enum import StrEnum
 from ...errors import DeadlineExceeded
 from ...resilience import Failure
 
-__all__ = ["Kind", "StatementTimedOut", "Verdict"]
+__all__ = ["Kind", "RestTimedOut", "StatementTimedOut", "Verdict"]
 
 
 class StatementTimedOut(DeadlineExceeded):
     """A statement, or an attempt, took longer than the configuration allows."""
+
+
+class RestTimedOut(StatementTimedOut):
+    """More of a stream was left unread than could be read in time: its reader's doing."""
 
 
 class Kind(StrEnum):

@@ -24,6 +24,7 @@ __all__ = [
     "REFUSED_LOGIN",
     "STALE_PLAN",
     "TAKEN_BACK",
+    "TOO_MUCH",
     "TOO_SLOW",
     "UNKNOWN_COMMIT",
     "UNREACHABLE",
@@ -69,6 +70,7 @@ FAILED_OVER: Final = _again(Kind.READ_ONLY, "the server has become read-only")
 CONFIGURATION: Final = _final(Kind.CONFIGURATION, "wrong user, password, role or database name")
 DISTRUSTED: Final = _final(Kind.CONFIGURATION, "no encryption that both sides agree to")
 QUERY: Final = _final(Kind.QUERY, "the statement is wrong")
+TOO_MUCH: Final = _final(Kind.QUERY, "the rest of a stream took too long")
 INTERNAL: Final = _broken(Kind.INTERNAL, "the server failed inside")
 UNKNOWN_COMMIT: Final = _broken(Kind.COMMIT_UNKNOWN, "the connection broke during COMMIT")
 EXHAUSTED: Final = _final(Kind.POOL_EXHAUSTED, "every connection is taken")
