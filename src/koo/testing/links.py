@@ -20,11 +20,7 @@ __all__ = ["Link"]
 READ_BYTES = 65_536
 ARRIVAL = 0.02
 """Seconds for the last bytes to arrive before a reset could overtake them."""
-_ENDS = {
-    LinkFault.RESET: Action.CUT,
-    LinkFault.REFUSE: Action.CUT,
-    LinkFault.END: Action.END,
-}
+_ENDS = {LinkFault.RESET: Action.CUT, LinkFault.REFUSE: Action.CUT, LinkFault.END: Action.END}
 
 
 @dataclass(frozen=True, slots=True)

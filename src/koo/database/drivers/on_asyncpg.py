@@ -210,7 +210,7 @@ def abort(connection: Theirs) -> None:
 
 
 def _cancel_at_server(connection: Theirs) -> None:
-    if isinstance(connection, UnpinnedConnection):
+    if not getattr(connection, "is_pinned", True):
         # A pooler forgets whose request it is, or takes a backend for it; some die of it.
         return
     # asyncpg cancels from inside only, so these are names of its own.

@@ -1,19 +1,11 @@
-"""What is known of one transaction while it runs, and who can tell of it afterwards.
-
-    before COMMIT    witness.attend(connection, scope) --> Trace    what it will be known by
-    COMMIT is lost   trace.judge(a fresh connection) --> Fate, or None: ask again
-
-The database itself is the witness. It can testify because something of the
-transaction stays there: a token that came with the COMMIT, or its number.
-"""
+"""What is known of one transaction while it runs."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from .words import (
     are_several,
@@ -28,12 +20,10 @@ from .words import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
-    from sqlalchemy.pool import PoolProxiedConnection
-
     from ..callers import CallingLine
+    from .witness import Witness
 
-__all__ = ["READONLY", "Fate", "Scope", "Trace", "Witness", "spelled"]
+__all__ = ["READONLY", "Scope", "spelled"]
 
 #: The execution option that asks for a read-only transaction.
 READONLY: Final = "koo_readonly"
@@ -47,34 +37,6 @@ _NOTHING_TO_READ_IN: Final = (
 def spelled(isolation_level: str) -> str:
     """*isolation_level* as SQLAlchemy spells it, who takes it in any case and with underscores."""
     return isolation_level.replace("_", " ").upper()
-
-
-class Fate(Enum):
-    """What has become of a transaction whose COMMIT was not answered."""
-
-    COMMITTED = "committed"
-    ABSENT = "not committed, and it never will be"
-    FORGOTTEN = "unknown, because what the database remembered was deleted, or may not be asked for"
-    UNKNOWN = "unknown"
-
-
-class Trace(Protocol):
-    """What one transaction leaves behind, or would have."""
-
-    async def judge(self, connection: AsyncConnection) -> Fate | None:
-        """What has become of it, asked on *connection*, which commits by itself; None: not yet."""
-        ...
-
-
-class Witness(Protocol):
-    """Who is there when a transaction commits."""
-
-    def attend(self, connection: PoolProxiedConnection, scope: Scope) -> Trace | None:
-        """Be there at the COMMIT that *connection* is about to send; None: nobody will know.
-
-        Raises what the driver raises; then nothing was committed.
-        """
-        ...
 
 
 @dataclass(slots=True)

@@ -19,18 +19,16 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from ..sockets import free_port
 from .binaries import find_binaries, within_reach
 from .data_folder import DataFolder
 from .launch import Launch, how_to_launch
 from .processes import POLL, inhabitants, send
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 GRACE = 0.5
 """Seconds between SIGINT and SIGQUIT."""
