@@ -211,7 +211,7 @@ class Sending:
         theirs = connection.dbapi_connection
         if getattr(theirs, "_transaction", theirs) is None:
             return
-        if not self._may_commit_unasked or self._has_read_all(connection):
+        if not self._leaves_rest or self._has_read_all(connection):
             self._rollbacks.run(connection, self._now(), self._rollback, connection)
 
     def _has_read_all(self, connection: PoolProxiedConnection) -> bool:

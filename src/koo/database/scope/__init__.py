@@ -2,10 +2,10 @@
 
 transaction   what is known of one
 words         what a statement may do to it
-witness       who can tell of it after its COMMIT was lost
+fate          what became of it, when its COMMIT was lost
 """
 
-from .transaction import READONLY, Scope, spelled
-from .witness import Fate, Trace, Witness
+from .fate import Fate, Trace
+from .transaction import READONLY, Scope, Witness, spelled
 
 __all__ = ["READONLY", "Fate", "Scope", "Trace", "Witness", "spelled"]

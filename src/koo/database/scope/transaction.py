@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from .fate import Trace
 from .words import (
     are_several,
     commits_first,
@@ -20,10 +21,11 @@ from .words import (
 )
 
 if TYPE_CHECKING:
-    from ..callers import CallingLine
-    from .witness import Witness
+    from sqlalchemy.pool import PoolProxiedConnection
 
-__all__ = ["READONLY", "Scope", "spelled"]
+    from ..callers import CallingLine
+
+__all__ = ["READONLY", "Scope", "Witness", "spelled"]
 
 #: The execution option that asks for a read-only transaction.
 READONLY: Final = "koo_readonly"
@@ -37,6 +39,17 @@ _NOTHING_TO_READ_IN: Final = (
 def spelled(isolation_level: str) -> str:
     """*isolation_level* as SQLAlchemy spells it, who takes it in any case and with underscores."""
     return isolation_level.replace("_", " ").upper()
+
+
+class Witness(Protocol):
+    """Who is there when a transaction commits."""
+
+    def attend(self, connection: PoolProxiedConnection, scope: Scope) -> Trace | None:
+        """Be there at the COMMIT that *connection* is about to send; None: nobody will know.
+
+        Raises what the driver raises; then nothing was committed.
+        """
+        ...
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Who can tell of a transaction after its COMMIT was lost.
+"""What became of a transaction whose COMMIT was lost, and how it is found out.
 
     before COMMIT    witness.attend(connection, scope) --> Trace    what it will be known by
     COMMIT is lost   trace.judge(a fresh connection) --> Fate, or None: ask again
@@ -14,11 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
-    from sqlalchemy.pool import PoolProxiedConnection
 
-    from .transaction import Scope
-
-__all__ = ["Fate", "Trace", "Witness"]
+__all__ = ["Fate", "Trace"]
 
 
 class Fate(Enum):
@@ -35,15 +32,4 @@ class Trace(Protocol):
 
     async def judge(self, connection: AsyncConnection) -> Fate | None:
         """What has become of it, asked on *connection*, which commits by itself; None: not yet."""
-        ...
-
-
-class Witness(Protocol):
-    """Who is there when a transaction commits."""
-
-    def attend(self, connection: PoolProxiedConnection, scope: Scope) -> Trace | None:
-        """Be there at the COMMIT that *connection* is about to send; None: nobody will know.
-
-        Raises what the driver raises; then nothing was committed.
-        """
         ...
