@@ -38,6 +38,8 @@ async def hang():
 
 
 async def hang_within_a_limit_of_its_own():
+    if not LIMITS_KNOW_GROUPS:
+        pytest.skip("asyncio.timeout of this Python takes its own end for its caller's leaving")
     await optional()
     async with asyncio.timeout(0.1):
         await asyncio.sleep(9)

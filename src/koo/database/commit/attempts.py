@@ -74,7 +74,8 @@ async def attempt(
 
 def _blame_line(late: TimeoutError) -> None:
     """Raise what *late* was refused, if it waited for a connection that others held."""
-    cut = late.__cause__
+    # The first releases of Python 3.11 name no cause.
+    cut = late.__cause__ or late.__context__
     if cut is not None and isinstance(refusal := cut.__cause__, Rejected):
         cut.__cause__ = None
         raise refusal
