@@ -1,12 +1,15 @@
 """A thread whose SQLite file could not be opened answered a loop that had ended, and failed."""
 
 import asyncio
+import sqlite3
 import threading
+import time
 
 import pytest
 from sqlalchemy import exc, text
 
 from koo.database import DatabaseConfig, DatabaseManager
+from koo.database.drivers.on_aiosqlite import PromptConnection
 
 pytestmark = pytest.mark.integration
 
@@ -27,3 +30,26 @@ def test_a_file_that_can_not_be_opened_leaves_no_thread_that_complains(tmp_path,
     for thread in set(threading.enumerate()) - before:
         thread.join(20)
     assert complaints == []
+
+
+def test_a_loop_that_ends_while_a_file_is_opened_leaves_no_thread_that_complains(monkeypatch):
+    complaints, opened = [], []
+    monkeypatch.setattr(threading, "excepthook", complaints.append)
+
+    def open_slowly():
+        time.sleep(0.3)
+        opened.append(sqlite3.connect(":memory:", check_same_thread=False))
+        return opened[-1]
+
+    async def leave():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await PromptConnection(open_slowly)
+
+    before = set(threading.enumerate())
+    asyncio.run(leave())
+    for thread in set(threading.enumerate()) - before:
+        thread.join(20)
+    assert complaints == []
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")

@@ -39,6 +39,23 @@ class PromptConnection(aiosqlite.Connection):
         # What it waits for does not hold up the end of the program.
         self._thread.daemon = True
         self._asked: set[asyncio.Future[Any]] = set()
+        self._opened: Theirs = None
+
+    async def _connect(self) -> PromptConnection:
+        """Open it; the loop may end before the thread has."""
+        answer: asyncio.Future[Theirs] = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((None, partial(self._work, answer, self._open)))
+        try:
+            self._connection = await answer
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _open(self) -> Theirs:
+        """In the thread."""
+        self._opened = self._connector()
+        return self._opened
 
     async def close(self) -> None:
         """Close; what the thread is still doing is interrupted, and nobody waits for it."""
@@ -50,8 +67,14 @@ class PromptConnection(aiosqlite.Connection):
 
     def stop(self) -> None:
         """Let the thread end when it has done what it was asked for; the loop may end before."""
-        connection, self._connection, self._running = self._connection, None, False
-        self._tx.put_nowait((None, partial(_closed, connection)))
+        self._connection, self._running = None, False
+        self._tx.put_nowait((None, self._end))
+
+    def _end(self) -> object:
+        """In the thread; whoever has opened it may have gone before he had it."""
+        if self._opened is not None:
+            self._opened.close()
+        return _STOP_RUNNING_SENTINEL
 
     def give_up(self) -> None:
         """Interrupt what is asked for; what has not ended in a moment is an error."""
@@ -89,12 +112,6 @@ class PromptConnection(aiosqlite.Connection):
         self._asked.discard(answer)
         if not answer.done():
             tell(what)
-
-
-def _closed(connection: Theirs) -> object:
-    if connection is not None:
-        connection.close()
-    return _STOP_RUNNING_SENTINEL
 
 
 def _connect(database: str, **terms: Any) -> PromptConnection:  # noqa: ANN401
