@@ -131,11 +131,13 @@ async def test_a_loan_that_may_come_back_is_waited_for(house):
 
 async def test_so_it_is_by_who_comes_when_the_server_is_known_to_let_nobody_in(house):
     home = house(pool_timeout=2.0)
+    async with home.lent():
+        await asyncio.sleep(2.0)
+        home.server.error = ConnectionRefusedError()
+        with pytest.raises(ConnectionRefusedError):
+            await home.use()
     holding = asyncio.create_task(home.use(1.0))
-    await asyncio.sleep(0.2)
-    home.server.error = ConnectionRefusedError()
-    first = asyncio.create_task(home.use())
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.01)
     await home.use()
-    await asyncio.gather(first, holding)
-    assert home.clock.monotonic() >= 1.0
+    await holding
+    assert home.clock.monotonic() >= 3.0
