@@ -32,6 +32,7 @@ ALLOWED = {
 # Methods of other libraries that we override although their names begin with an underscore.
 # Each is a promise nobody made to us: read the library's changes before raising its version.
 HOOKS = {
+    "koo.database.drivers.on_aiosqlite.PromptConnection._connect",
     "koo.database.drivers.on_aiosqlite.PromptConnection._execute",
     "koo.database.drivers.on_asyncmy.PromptConnection._close_on_cancel",
     "koo.database.drivers.on_psycopg.PromptConnection._commit_gen",
