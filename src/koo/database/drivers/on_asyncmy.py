@@ -132,14 +132,14 @@ class PromptConnection(Connection):
             other.close()
 
 
-def read_rest(connection: Any) -> None:  # noqa: ANN401
+def read_rest(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's, of any driver
     """Read what is left of a stream that nobody reads on; blocks the greenlet.
 
     asyncmy would do so with whatever is said next.
     """
     result = connection.driver_connection._result  # noqa: SLF001 - what is on its way
     if result is not None and result.unbuffered_active:
-        await_(result._finish_unbuffered_query())  # noqa: SLF001
+        await_(result._finish_unbuffered_query())  # noqa: SLF001 - no public way
 
 
 def undone() -> Exception:

@@ -118,7 +118,7 @@ class PromptConnection(asyncpg.Connection):
         typename: str,
         *,
         schema: str = "public",
-        **codec: Any,  # noqa: ANN401
+        **codec: Any,  # noqa: ANN401 - as asyncpg takes it
     ) -> None:
         """As asyncpg does it, with one backend for all that it asks.
 
