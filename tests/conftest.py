@@ -8,9 +8,11 @@
 - `seed` is the same number in every run of the gate and another in every soak, whose own seed
   (KOO_SEED) is its first line and repeats it.
 - What a test records as its property `counted` is a JSON line at the end of the run.
+- A process that does not come to its end after its last test says where it stands, and dies.
 """
 
 import asyncio
+import faulthandler
 import gc
 import inspect
 import json
@@ -27,6 +29,8 @@ from koo.testing import run
 
 SOAK = os.environ.get("KOO_SOAK") == "1"
 REAL_WAIT_ALLOWED = 0.02
+END_ALLOWED = 120
+TERMINAL = pytest.StashKey[int]()
 
 settings.register_profile(
     "gate", max_examples=100, derandomize=True, deadline=None, database=None, print_blob=True
@@ -53,6 +57,25 @@ def seed(request) -> int:
     chosen = zlib.crc32(f"{os.environ.get('KOO_SEED', '')}{request.node.name}".encode())
     print(f"seed of {request.node.name}: {chosen}")
     return chosen
+
+
+def pytest_configure(config):
+    """Keep the way to the terminal, which is captured later."""
+    config.stash[TERMINAL] = os.dup(2)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Give what comes after the last test, which no test's timeout bounds, an end too."""
+    if nextitem is None:
+        terminal = item.config.stash[TERMINAL]
+        faulthandler.dump_traceback_later(END_ALLOWED, exit=True, file=terminal)
+
+
+def pytest_unconfigure(config):
+    """It has come to its end."""
+    faulthandler.cancel_dump_traceback_later()
+    os.close(config.stash[TERMINAL])
 
 
 def pytest_collection_finish():
