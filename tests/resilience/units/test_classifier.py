@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from asyncio import CancelledError
 
 import pytest
 
@@ -10,10 +11,12 @@ from koo.errors import (
     CircuitOpen,
     ContentRefusedError,
     DeadlineExceeded,
+    KooError,
     RateLimitError,
     ServiceTimeoutError,
 )
 from koo.resilience import Failure, RetryClass, classify_by_type
+from koo.resilience.classifier import refusal_in
 
 
 @pytest.mark.parametrize(
@@ -113,3 +116,18 @@ def test_a_group_of_which_one_was_throttled_waits_as_the_throttled_do():
     group = ExceptionGroup("", [ServiceTimeoutError("a", ""), RateLimitError("b", "")])
     verdict = classify_by_type(group)
     assert (verdict.retry_class, verdict.trips) == (RetryClass.THROTTLED, True)
+
+
+def test_too_little_time_to_begin_is_a_refusal_that_says_so():
+    late = DeadlineExceeded("late")
+    late.refused_by = "ai:lab"
+    refusal = refusal_in(late)
+    assert (refusal.gate, refusal.retry_after) == ("ai:lab", None)
+    assert refusal.cause == "too little time to begin"
+
+
+def test_what_nobody_cancelled_fails_under_the_name_of_what_it_looks_like():
+    error = KooError("cancelled by nobody")
+    error.__cause__ = CancelledError()
+    failure = classify_by_type(error)
+    assert (failure.cause, failure.retryable, failure.trips) == ("cancelled", False, True)

@@ -9,6 +9,7 @@ from koo.resilience import (
     ONE_REQUEST,
     SUCCESS,
     Abandoned,
+    Advice,
     Ask,
     Failure,
     RetryClass,
@@ -33,6 +34,29 @@ def test_an_ask_is_one_request_unless_it_says_more():
 
 def test_what_was_spent_is_one_request_unless_it_says_more():
     assert Spent() == Spent(1, 0, 0)
+    assert Spent(requests=0).weights == (0, 0, 0)
+
+
+@pytest.mark.parametrize("weight", ["requests", "tokens", "nanousd"])
+@pytest.mark.parametrize("value", [True, 1.0, "1", None])
+def test_what_was_spent_is_a_whole_number(weight, value):
+    with pytest.raises(ValueError, match=f"^Spent: {weight} must be a whole number"):
+        Spent(**{weight: value})
+
+
+@pytest.mark.parametrize("part", ["remaining_requests", "remaining_tokens", "reset_after"])
+def test_advice_that_nobody_has_read_is_refused(part):
+    with pytest.raises(ValueError, match=f"^Advice: {part} must be a"):
+        Advice(**{part: "7"})
+    assert getattr(Advice(**{part: 7}), part) == 7
+
+
+@pytest.mark.parametrize(
+    ("part", "cure"), [("retry_class", "RetryClass.TRANSIENT"), ("cause", '"timeout"')]
+)
+def test_a_part_of_a_failure_that_is_something_else_is_refused_with_what_to_write(part, cure):
+    with pytest.raises(ValueError, match=f"^Failure: {part} must be a .*, not 7; write {cure}$"):
+        Failure(**{"retryable": True, "trips": True, part: 7})
 
 
 @pytest.mark.parametrize("value", [ONE_REQUEST, SUCCESS, FAILED, ABANDONED, Spent()])

@@ -5,23 +5,29 @@ from contextlib import contextmanager
 
 import pytest
 
-from koo.resilience import TRACER, trace_headers, traced
+from koo.resilience import TRACER, join_trace, trace_headers, traced
 
 
 class Recording:
     def __init__(self):
-        self.steps = []
+        self.steps, self.errors, self.joined = [], [], []
 
     @contextmanager
     def span(self, step, component):
         self.steps.append(f"{step} {component} begins")
         try:
             yield
+        except BaseException as error:
+            self.errors.append(error)
+            raise
         finally:
             self.steps.append(f"{step} {component} ends")
 
     def headers(self):
         return {"traceparent": "00-of-the-test"}
+
+    def join(self, headers):
+        self.joined.append(headers)
 
 
 class Service:
@@ -54,6 +60,40 @@ async def test_a_step_that_fails_ends_too():
     with pytest.raises(ValueError, match="no question"):
         await Service().call(None)
     assert tracer.steps[-1] == "call ai:lab ends"
+    assert [str(error) for error in tracer.errors] == ["no question"]
+    assert tracer.errors[0].__traceback__ is not None
+
+
+async def test_a_step_tells_its_tracer_how_it_ended():
+    told = []
+
+    class Told(Recording):
+        def span(self, step, component):
+            class Span:
+                def __enter__(self):
+                    pass
+
+                def __exit__(self, *how):
+                    told.append(how)
+
+            return Span()
+
+    TRACER.set(Told())
+    await Service().call("Why")
+    with pytest.raises(ValueError, match="no question") as caught:
+        await Service().call(None)
+    [good, (kind, error, trace)] = told
+    assert good == (None, None, None)
+    assert (kind, error) == (ValueError, caught.value)
+    assert trace is not None
+
+
+async def test_a_trace_is_joined_with_the_headers_that_came():
+    tracer, headers = Recording(), {"traceparent": "00-of-somebody"}
+    join_trace(headers)
+    TRACER.set(tracer)
+    join_trace(headers)
+    assert tracer.joined == [headers]
 
 
 async def test_a_tracer_is_the_contexts_own():
