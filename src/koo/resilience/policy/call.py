@@ -1,35 +1,33 @@
 """One call on its way through a policy: its gates, its timer, its settlement.
 
-Call --admit()--> all permits, or none and the refusal
-     --arm()----> the attempt's timer, cut to the deadline
-     --end()----> disarmed and settled, each permit once
+Call --admit_all()--> all permits, or none and the refusal
+     --arm()--------> the attempt's timer, cut to the deadline
+     --disarm()-----> the timer is gone
+     --settle()-----> each permit once; or give_back(): nothing was sent
 """
 
 from __future__ import annotations
 
 from asyncio import (
-    AbstractEventLoop,
     Handle,
     current_task,
     get_running_loop,
 )
-from collections.abc import Callable
 from dataclasses import replace
 from sys import exception, version_info
 from threading import get_ident
-from typing import Final, Protocol
+from typing import Final
 
 from ...errors import DeadlineExceeded, Rejected
 from ..deadline import CURRENT, Progress, running_call
-from ..gate import Gate, Issuer, Permit, check_refusal
+from ..gate import Issuer, Permit, check_refusal
 from ..outcome import ABANDONED, Ask, Outcome
 from ..timers import SLACK, AnyTask, Lane, times_cancelled
-from .stats import Memory
+from .compose import Terms
 
 __all__ = [
     "OURS",
     "Call",
-    "Terms",
     "admit_all",
     "begin",
     "current_permit",
@@ -43,23 +41,6 @@ OURS: Final = "the time of the attempt is over"
 
 #: Whether a TaskGroup that failed inside may leave its task counted as cancelled.
 GROUPS_LEAVE_A_COUNT: Final = version_info < (3, 13)
-
-
-class Terms(Protocol):
-    """What a policy sets for each of its calls."""
-
-    name: str
-    gates: tuple[Gate, ...]
-    timeout: float | None
-    attempt_timeout: float | None
-    patience: float | None
-    lane_timeout: float | None
-    memory: Memory
-    monotonic: Callable[[], float]
-
-    def open_lane(self, loop: AbstractEventLoop, timeout: float) -> Lane:
-        """The lane for the usual timeout on *loop*."""
-        ...
 
 
 class Call:
@@ -133,14 +114,6 @@ class Call:
         """Whether its attempt is over: what was settled or given back holds no list of permits."""
         return not isinstance(self.permits, list)
 
-    # -- admission -----------------------------------------------------------------
-
-    def admit(self) -> None:
-        """Take every gate's permit, or none and keep the refusal."""
-        permits: list[Permit] = []
-        self.permits = permits
-        self.refusal = admit_all(self.policy, self.ask, self.outer, permits)
-
     # -- time ----------------------------------------------------------------------
 
     def arm(self) -> None:
@@ -207,14 +180,12 @@ class Call:
         for permit in self.permits:
             permit.extend_lease(moment)
 
-    def lacks_time(self, moment: float) -> bool:
-        """Whether an attempt that begins at *moment* has too little time, or none."""
+    def lacks_time(self, now: float) -> bool:
+        """Whether there is no time to begin *now*, or as little as others have run out of."""
         if self.deadline_at is None:
             return False
-        left, policy = self.deadline_at - moment, self.policy
-        return left <= 0 or (
-            self.is_hurried and policy.memory.is_too_short(left, policy.monotonic())
-        )
+        left = self.deadline_at - now
+        return left <= 0 or (self.is_hurried and self.policy.memory.is_too_short(left, now))
 
     def may_begin(self, now: float) -> bool:
         """Whether there is time for an attempt, which then is the one to look if a look is due."""
@@ -222,6 +193,17 @@ class Call:
             return True
         left = self.deadline_at - now
         return left > 0 and (not self.is_hurried or self.policy.memory.lets_begin(left, now))
+
+    def may_try_again(self, delay: float) -> bool:
+        """Whether *delay* seconds from now an attempt could end in time, as far as is known.
+
+        The error of the one before is worth more than that another was cut.
+        """
+        if self.deadline_at is None:
+            return True
+        now, memory = self.policy.monotonic(), self.policy.memory
+        left = self.deadline_at - now - delay
+        return left > 0 and not memory.is_unheard_of(left, now)
 
     def is_past(self, now: float) -> bool:
         """Whether the time of the whole call is over."""
@@ -241,6 +223,9 @@ class Call:
 
     def expire(self) -> None:
         """The attempt's time is over: end it where it waits."""
+        if self.is_hurried:
+            now = self.policy.monotonic()
+            self.policy.memory.ran_out(now - self.began, now)
         self._end_unless_cancelled(self.cancelling)
 
     def _end_unless_cancelled(self, known: int) -> None:

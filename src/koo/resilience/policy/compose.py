@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from ..checking import check_functions, is_a, is_finite
@@ -11,8 +12,17 @@ from ..gate import Gate
 from ..line import LinedGate
 from ..outcome import RetryClass
 from ..retry import Backoff, RetryBudget, RetryConfig
+from ..timers import Lane
+from .stats import Memory
 
-__all__ = ["Composition", "check_composition", "check_parts", "check_timeout", "explain"]
+__all__ = [
+    "Composition",
+    "Terms",
+    "check_composition",
+    "check_parts",
+    "check_timeout",
+    "explain",
+]
 
 
 class Composition(Protocol):
@@ -28,6 +38,18 @@ class Composition(Protocol):
     @property
     def gates(self) -> Sequence[Gate]:
         """In the order of admission."""
+        ...
+
+
+class Terms(Composition, Protocol):
+    """What a policy sets for each of its calls."""
+
+    lane_timeout: float | None
+    memory: Memory
+    monotonic: Callable[[], float]
+
+    def open_lane(self, loop: AbstractEventLoop, timeout: float) -> Lane:
+        """The lane for the usual timeout on *loop*."""
         ...
 
 
