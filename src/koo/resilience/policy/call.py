@@ -9,6 +9,7 @@ Call --admit_all()--> all permits, or none and the refusal
 from __future__ import annotations
 
 from asyncio import (
+    AbstractEventLoop,
     Handle,
     current_task,
     get_running_loop,
@@ -124,9 +125,6 @@ class Call:
             if self.deadline_at is not None or exception() is not None:
                 self._arm_if_bounded(self.deadline_at)
             return
-        expires_at = self.began + timeout
-        if expires_at != self.deadline_at and self._needs_a_timer(expires_at):
-            return
         # The running loop costs a system call to ask for; a task of the lane's loop in this
         # thread says as much.
         lane = policy.memory.lane
@@ -135,19 +133,15 @@ class Call:
             task = current_task(lane.loop)
         self.task: AnyTask | None = task
         self.cancelling = task.cancelling() if task else 0
+        expires_at, at = self.began + timeout, self.deadline_at
+        # Later than the lane's end, without a limit for attempts: the call brought its own timeout.
+        if expires_at != at is not None and (at < expires_at or policy.attempt_timeout is None):
+            self._set_timer(lane.loop, at)
+            return
         self.lane = lane
         lane.calls[self] = expires_at
         if not lane.is_armed:
             lane.arm()
-
-    def _needs_a_timer(self, expires_at: float) -> bool:
-        """Arm a timer of its own for a call whose deadline is not the lane's end."""
-        deadline_at, limit = self.deadline_at, self.policy.attempt_timeout
-        # Later than the lane's end, without a limit for attempts: the call brought its own timeout.
-        if deadline_at is None or (deadline_at > expires_at and limit is not None):
-            return False
-        self.arm_until(deadline_at)
-        return True
 
     def arm_for_a_step(self, gap: float | None) -> None:
         """Start the clock for one step of an attempt that pauses between its steps.
@@ -174,6 +168,9 @@ class Call:
         loop = get_running_loop()
         self.task = current_task(loop)
         self.cancelling = self.task.cancelling() if self.task else 0
+        self._set_timer(loop, moment)
+
+    def _set_timer(self, loop: AbstractEventLoop, moment: float) -> None:
         self.ends_with_deadline = moment == self.deadline_at
         left = max(0.0, moment - self.policy.monotonic())
         self.timer = loop.call_later(left + SLACK, self.expire)
@@ -184,15 +181,19 @@ class Call:
         """Whether there is no time to begin *now*, or as little as others have run out of."""
         if self.deadline_at is None:
             return False
-        left = self.deadline_at - now
-        return left <= 0 or (self.is_hurried and self.policy.memory.is_too_short(left, now))
+        left, memory = self.deadline_at - now, self.policy.memory
+        if left <= 0 or not self.is_hurried or left > memory.too_few:
+            return left <= 0
+        return memory.is_too_short(left, now)
 
     def may_begin(self, now: float) -> bool:
         """Whether there is time for an attempt, which then is the one to look if a look is due."""
         if self.deadline_at is None:
             return True
-        left = self.deadline_at - now
-        return left > 0 and (not self.is_hurried or self.policy.memory.lets_begin(left, now))
+        left, memory = self.deadline_at - now, self.policy.memory
+        if left <= 0 or not self.is_hurried or left > memory.too_few:
+            return left > 0
+        return memory.lets_begin(left, now)
 
     def may_try_again(self, delay: float) -> bool:
         """Whether *delay* seconds from now an attempt could end in time, as far as is known.

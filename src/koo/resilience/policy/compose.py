@@ -67,8 +67,8 @@ def check_timeout(name: str, timeout: float | None) -> None:
 
     One of 0 seconds or fewer is a time, which is over.
     """
-    if timeout is not None and (complaint := _not_finite("timeout", timeout)):
-        raise ValueError(f"Policy {name!r}: {complaint}")
+    if timeout is not None and not is_finite(timeout):
+        raise ValueError(f"Policy {name!r}: {_not_finite('timeout', timeout)}")
 
 
 def check_composition(policy: Composition) -> None:

@@ -202,16 +202,16 @@ class Memory:
             self.look_at = now + _LOOK_INTERVAL
 
     def is_too_short(self, seconds: float, now: float) -> bool:
-        """Whether so few *seconds* are too few, by all that is known, and no look is due."""
-        return now < self.look_at and self._is_doubted(seconds, now)
+        """Whether *seconds* that others ran out of are too few as before, and no look is due."""
+        return now < self.look_at and self.is_unheard_of(seconds, now)
 
     def lets_begin(self, seconds: float, now: float) -> bool:
-        """Whether a call may begin with so few *seconds*; if they are too few, it is the look.
+        """Whether to begin with *seconds* that others ran out of; if they are too few, to look.
 
         One call in five seconds is to look: only who begins finds out that calls have become
         quicker.
         """
-        if self._may_all_begin(now) or not self._is_doubted(seconds, now):
+        if self._may_all_begin(now) or not self.is_unheard_of(seconds, now):
             return True
         if now < self.look_at:
             return False
@@ -220,9 +220,6 @@ class Memory:
 
     def _may_all_begin(self, now: float) -> bool:
         return now >= self.look_at + _HALF
-
-    def _is_doubted(self, seconds: float, now: float) -> bool:
-        return seconds <= self.too_few and self.is_unheard_of(seconds, now)
 
     def _forget(self, now: float) -> None:
         """Forget the older half minute, as the later is over; both, if it has been for as long."""
