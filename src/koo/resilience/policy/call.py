@@ -158,24 +158,37 @@ class Call:
 
     def _arm_if_bounded(self, moment: float | None) -> None:
         if moment is not None:
-            self.arm_until(moment)
+            loop = get_running_loop()
+            self.task = current_task(loop)
+            self.cancelling = self.task.cancelling() if self.task else 0
+            self._set_timer(loop, moment)
         elif exception() is not None:
             # Perhaps the cleanup of a task that was cancelled: that is not news of this call.
             self.cancelling = times_cancelled()
 
-    def arm_until(self, moment: float) -> None:
-        """Start the attempt's clock for an unusual end: a timer of its own."""
-        loop = get_running_loop()
-        self.task = current_task(loop)
-        self.cancelling = self.task.cancelling() if self.task else 0
-        self._set_timer(loop, moment)
-
     def _set_timer(self, loop: AbstractEventLoop, moment: float) -> None:
         self.ends_with_deadline = moment == self.deadline_at
-        left = max(0.0, moment - self.policy.monotonic())
-        self.timer = loop.call_later(left + SLACK, self.expire)
         for permit in self.permits:
             permit.extend_lease(moment)
+        if not self._is_cut_with_outer(moment):
+            left = max(0.0, moment - self.policy.monotonic())
+            self.timer = loop.call_later(left + SLACK, self.expire)
+
+    def _is_cut_with_outer(self, moment: float) -> bool:
+        """Whether the call around it is cut at this *moment* in the same task, and it with that.
+
+        A block is not: it may be left after what is around it.
+        """
+        outer = self.outer
+        if self.is_ours or hasattr(self, "told") or not isinstance(outer, Call):
+            return False
+        return outer.is_cut_at(moment) and outer.task is self.task
+
+    def is_cut_at(self, moment: float) -> bool:
+        """Whether its clock is running, and until this *moment*."""
+        if self.lane is not None:
+            return self.lane.calls.get(self) == moment
+        return self.timer is not None and self.ends_with_deadline and self.deadline_at == moment
 
     def lacks_time(self, now: float) -> bool:
         """Whether there is no time to begin *now*, or as little as others have run out of."""
@@ -224,9 +237,6 @@ class Call:
 
     def expire(self) -> None:
         """The attempt's time is over: end it where it waits."""
-        if self.is_hurried:
-            now = self.policy.monotonic()
-            self.policy.memory.ran_out(now - self.began, now)
         self._end_unless_cancelled(self.cancelling)
 
     def _end_unless_cancelled(self, known: int) -> None:

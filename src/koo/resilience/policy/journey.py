@@ -256,6 +256,8 @@ class Journey:
         inherited deadline, a refusal inside.
         """
         call.disarm()
+        if call.is_hurried and call.is_past(now := self.monotonic()):
+            self.memory.ran_out(now - call.began, now)
         is_over = call.has_expired
         if was_timed_out(call, error):
             return self._judge_timeout(call, error)
