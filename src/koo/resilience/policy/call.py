@@ -8,12 +8,7 @@ Call --admit_all()--> all permits, or none and the refusal
 
 from __future__ import annotations
 
-from asyncio import (
-    AbstractEventLoop,
-    Handle,
-    current_task,
-    get_running_loop,
-)
+from asyncio import AbstractEventLoop, Handle, current_task, get_running_loop
 from dataclasses import replace
 from sys import exception, version_info
 from threading import get_ident
@@ -26,14 +21,7 @@ from ..outcome import ABANDONED, Ask, Outcome
 from ..timers import SLACK, AnyTask, Lane, times_cancelled
 from .compose import Terms
 
-__all__ = [
-    "OURS",
-    "Call",
-    "admit_all",
-    "begin",
-    "current_permit",
-    "goes_along",
-]
+__all__ = ["OURS", "Call", "admit_all", "begin", "current_permit", "goes_along"]
 
 _named_call = CURRENT.get
 
@@ -133,15 +121,21 @@ class Call:
             task = current_task(lane.loop)
         self.task: AnyTask | None = task
         self.cancelling = task.cancelling() if task else 0
-        expires_at, at = self.began + timeout, self.deadline_at
-        # Later than the lane's end, without a limit for attempts: the call brought its own timeout.
-        if expires_at != at is not None and (at < expires_at or policy.attempt_timeout is None):
-            self._set_timer(lane.loop, at)
+        expires_at = self.began + timeout
+        if expires_at != self.deadline_at and self._ends_apart(expires_at, lane.loop):
             return
         self.lane = lane
         lane.calls[self] = expires_at
         if not lane.is_armed:
             lane.arm()
+
+    def _ends_apart(self, expires_at: float, loop: AbstractEventLoop) -> bool:
+        at, limit = self.deadline_at, self.policy.attempt_timeout
+        # Later than the lane's end, without a limit for attempts: the call brought its own timeout.
+        if at is None or (at > expires_at and limit is not None):
+            return False
+        self._set_timer(loop, at)
+        return True
 
     def arm_for_a_step(self, gap: float | None) -> None:
         """Start the clock for one step of an attempt that pauses between its steps.
