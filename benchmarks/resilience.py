@@ -14,7 +14,7 @@ from lab.memory import MANY, SOME, bytes_per_service
 from lab.parts import differences, growing
 from lab.refusals import refusals
 from lab.rounds import ROUNDS, Contender, Timing, race
-from lab.services import noop, service
+from lab.services import SOONER, inheriting, noop, service, swept
 from lab.stacks import FULL_STACKS, PARTIAL_STACKS, PEERS
 from lab.turning import LOOP, SIZES, turning
 
@@ -42,6 +42,10 @@ async def success() -> Section:
     contenders = [
         Contender(_BARE, noop),
         Contender(_KOO, partial(policy.run, noop)),
+        Contender(f"{_KOO}, with an inherited deadline", partial(policy.run, noop), inheriting),
+        Contender(
+            f"{_KOO}, with a timeout of its own", partial(policy.run, noop, timeout=SOONER), swept
+        ),
         *(Contender(name, made()) for name, made in (FULL_STACKS | PARTIAL_STACKS).items()),
     ]
     timings = await race(contenders)
@@ -59,6 +63,8 @@ async def success() -> Section:
         " Nanoseconds per call beyond a bare `await`, medians of"
         f" {bare.rounds} interleaved rounds in one process"
         f" (the bare `await`: {bare.median:.0f} ns)."
+        " A call whose deadline is not that of all others needs a timer of its own, and the loop to"
+        " sweep it away, which is counted."
         " No peer keeps a histogram; only moving windows are exact. Where the goal is missed: a"
         " call is some five hundred bytecodes and two dozen Python frames; each gate has a clock, a"
         " permit and a settlement of its own, and that a call's deadline is inherited costs a"
@@ -112,7 +118,8 @@ async def refusal() -> Section:
         " gate's answer, half of that the error that says who refused, why and until when; an"
         " eighth is the value that tells how the call ended, a tenth the coroutine, the rest a"
         " deadline that may be inherited, the walk over the gates and the count. No call is made"
-        " for it and nothing is raised. One error made beforehand for everybody would save a"
+        " for it, unless a deadline has come with it,"
+        " and nothing is raised. One error made beforehand for everybody would save a"
         " sixth, but each caller may raise and note on its own.",
         figures,
     )

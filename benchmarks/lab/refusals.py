@@ -16,7 +16,7 @@ from interlock import CircuitBreaker as InterlockBreaker
 from koo.resilience import CircuitBreaker, Policy
 
 from .rounds import Contender, refused
-from .services import TIMEOUT, noop
+from .services import SOONER, TIMEOUT, inheriting, noop
 
 __all__ = ["refusals"]
 
@@ -55,6 +55,13 @@ async def refusals() -> list[Contender]:
     koo = _koo()
     return [
         Contender("koo, `outcome()`: nothing is raised", partial(koo.outcome, noop)),
+        Contender(
+            "koo, `outcome()`, with an inherited deadline", partial(koo.outcome, noop), inheriting
+        ),
+        Contender(
+            "koo, `outcome()`, with a timeout of its own",
+            partial(koo.outcome, noop, timeout=SOONER),
+        ),
         Contender("koo, `run()`: raised and caught", partial(koo.run, noop), refused),
         *(Contender(name, operation, refused) for name, operation in peers.items()),
         Contender("for scale: a bare `raise` and `except`", _fail, refused),

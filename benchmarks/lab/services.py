@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+from time import perf_counter_ns
+
 from koo.resilience import (
     SYSTEM_CLOCK,
     BreakerConfig,
@@ -14,9 +18,14 @@ from koo.resilience import (
     RetryConfig,
 )
 
-__all__ = ["DOCUMENTED", "PLENTY", "TIMEOUT", "noop", "service"]
+from .rounds import Operation, returned
+
+__all__ = ["DOCUMENTED", "PLENTY", "SOONER", "TIMEOUT", "inheriting", "noop", "service", "swept"]
 
 TIMEOUT = 30.0
+
+#: For a call that brings or inherits less time than its policy gives.
+SOONER = 20.0
 
 _BREAKER = BreakerConfig()
 _RETRY = RetryConfig()
@@ -41,3 +50,16 @@ def service(name: str, limits: RateLimiterConfig = PLENTY, clock: Clock = SYSTEM
         RateLimiter(name, limits, clock=clock),
     )
     return Policy(name, gates=gates, retry=_RETRY, timeout=TIMEOUT, clock=clock)
+
+
+async def swept(operation: Operation, number: int) -> int:
+    """Nanoseconds for *number* calls, with the turn of the loop that sweeps their timers away."""
+    taken = await returned(operation, number)
+    begin = perf_counter_ns()
+    await asyncio.sleep(0)
+    return taken + perf_counter_ns() - begin
+
+
+async def inheriting(operation: Operation, number: int) -> int:
+    """The same for calls inside of one whose deadline is sooner than their own."""
+    return await Policy("around", timeout=SOONER).run(partial(swept, operation, number))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import local
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol, final, runtime_checkable
 
 from ..errors import Rejected
 from .checking import check_functions, is_a
@@ -70,10 +70,17 @@ class Permit:
     """Leave to make one call. Settle it or cancel it, once.
 
     *stamp* is the moment of admission, *generation* the gate's era in which it
-    was issued. A second settlement is ignored and counted.
+    was issued. A second settlement is ignored and counted. A subclass may remember more; what
+    its end means, its gate says, in ``settled`` and ``cancelled``.
     """
 
     __slots__ = ("ask", "done", "gate", "generation", "stamp")
+
+    def __init_subclass__(cls) -> None:
+        """Raise TypeError for an end of its own: of a success a policy tells the gate itself."""
+        if cls.settle is not Permit.settle or cls.cancel is not Permit.cancel:
+            what = "a permit can't end in a way of its own"
+            raise TypeError(f"{cls.__name__}: {what}; say it in its gate's settled and cancelled")
 
     def __init__(self, gate: Issuer, ask: Ask, stamp: float, generation: int) -> None:
         self.gate = gate
@@ -82,6 +89,7 @@ class Permit:
         self.generation = generation
         self.done = False
 
+    @final
     def settle(self, outcome: Outcome) -> None:
         """Tell the gate that the call was made and how it ended."""
         if self.done:
@@ -90,6 +98,7 @@ class Permit:
         self.done = True
         self.gate.settled(self, outcome)
 
+    @final
     def cancel(self) -> None:
         """Give the permit back: nothing was sent, nothing is counted."""
         if self.done:

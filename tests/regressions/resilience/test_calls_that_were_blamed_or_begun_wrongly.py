@@ -33,10 +33,11 @@ async def _slow():
 
 
 async def _used_to_slowness(name, clock, **parts):
-    """A policy that knows from a hundred calls how long one takes."""
+    """A policy that knows from a hundred calls how long one takes, and that less is too little."""
     policy = Policy(name, clock=clock, **parts)
     for _ in range(100):
         await policy.run(_slow)
+    await policy.outcome(_slow, timeout=0.9 * SLOW)
     return policy
 
 

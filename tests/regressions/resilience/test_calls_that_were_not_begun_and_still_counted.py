@@ -36,6 +36,7 @@ async def _used_to_slowness(**parts):
     inner = _policy("inner", **parts)
     for _ in range(12):
         await inner.run(_slow)
+    await inner.outcome(_slow, timeout=0.9)
     return inner
 
 

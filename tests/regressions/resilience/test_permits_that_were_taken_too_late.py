@@ -105,6 +105,7 @@ async def test_a_call_that_cannot_end_in_time_asks_no_gate(form):
     through = policy(gate)
     for _ in range(20):
         await through.run(lambda: asyncio.sleep(1))
+    await through.outcome(lambda: asyncio.sleep(1), timeout=0.9)
     gate.asked = 0
     with pytest.raises(DeadlineExceeded, match="too little time to begin"):
         await form(through, in_seconds(0.5))

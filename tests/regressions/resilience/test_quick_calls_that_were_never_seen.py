@@ -32,7 +32,8 @@ async def test_a_hurried_call_that_is_as_quick_as_most_is_begun(parts):
 async def test_less_time_than_the_quickest_took_is_too_little_as_before():
     policy = Policy("dep", clock=running_clock(), timeout=10)
     await _batches(policy)
-    ending = await policy.outcome(lambda: _takes(QUICK), timeout=QUICK / 2)
+    for _ in range(2):
+        ending = await policy.outcome(lambda: _takes(QUICK), timeout=QUICK / 2)
     assert "too little time" in str(ending.error)
 
 
@@ -41,5 +42,6 @@ async def test_a_quick_call_is_forgotten_within_a_minute_as_before():
     await _batches(policy)
     for _ in range(70):
         await policy.run(lambda: _takes(SLOW))
+    await policy.outcome(lambda: _takes(SLOW), timeout=BETWEEN)
     ending = await policy.outcome(lambda: _takes(QUICK), timeout=BETWEEN)
     assert "too little time" in str(ending.error)

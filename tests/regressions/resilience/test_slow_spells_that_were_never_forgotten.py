@@ -42,9 +42,12 @@ def test_a_rare_quick_call_among_slow_ones_is_not_refused_for_ever():
         ends = []
         for _ in range(20):
             for _ in range(40):
-                await policy.run(lambda: asyncio.sleep(3.0))
-            ends.append((await policy.outcome(lambda: asyncio.sleep(0.05), timeout=1.0)).ok)
-        assert ends == [False] + [True] * 19
+                await policy.run(lambda: asyncio.sleep(2.0))
+            await policy.outcome(lambda: asyncio.sleep(2.0), timeout=1.0)
+            for _ in range(6):
+                ends.append((await policy.outcome(lambda: asyncio.sleep(0.05), timeout=1.0)).ok)
+                await asyncio.sleep(1)
+        assert ends == ([False] * 5 + [True]) * 20
 
     run(calls())
 

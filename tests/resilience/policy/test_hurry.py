@@ -16,6 +16,7 @@ async def test_what_can_not_finish_in_the_time_that_is_left_is_not_begun():
     for _ in range(100):
         await through.run(Dependency(2.0))
     hurried = Dependency(2.0)
+    await through.outcome(hurried, timeout=0.5)
     now = running_clock().monotonic()
     for _ in range(9):
         with pytest.raises(DeadlineExceeded, match=r"^dep: 0\.500 s are too little time to begin"):
@@ -76,12 +77,24 @@ ways = [_by_ask, _by_timeout, _by_inheritance, _by_permit, _by_loop, _by_stream]
 in_whatever_way = pytest.mark.parametrize("hurry", ways)
 
 
-async def used_to(seconds, number=10):
+async def only_slow(seconds, number=10):
     """A policy whose calls have lately taken so many seconds."""
     through = policy(gates=[bulkhead()])
     for _ in range(number):
         await through.run(Dependency(seconds))
     return through
+
+
+async def used_to(seconds, number=10):
+    """The same, and one that was given a little less has run out of it."""
+    through = await only_slow(seconds, number)
+    await _runs_out(through, seconds)
+    return through
+
+
+async def _runs_out(through, seconds):
+    """One that would take so many seconds had a little less."""
+    assert not (await through.outcome(Dependency(seconds), timeout=0.99 * seconds)).ok
 
 
 @in_whatever_way
@@ -101,8 +114,9 @@ async def test_as_much_time_as_the_quickest_took_is_enough(hurry):
 
 
 async def test_as_much_time_as_the_quickest_took_before_is_enough():
-    through = await used_to(2.0)
+    through = await only_slow(2.0)
     await asyncio.sleep(20)
+    await _runs_out(through, 2.0)
     assert not (await _by_timeout(through, Dependency(0.1), 1.9)).ok
     assert (await _by_timeout(through, Dependency(0.5), 2.0)).ok
 
@@ -125,7 +139,7 @@ async def test_one_hurried_call_in_five_seconds_goes_to_see(hurry):
     for _ in range(40):
         await hurry(through, still_slow, 0.5)
         await asyncio.sleep(0.5)
-    assert still_slow.calls == pytest.approx([25, 30, 35, 40], abs=1e-3)
+    assert still_slow.calls == pytest.approx([26.98, 31.98, 36.98, 41.98], abs=1e-3)
 
 
 @pytest.mark.parametrize("hurry", [*ways, _behind_a_line])
@@ -194,6 +208,7 @@ async def test_what_was_quick_is_forgotten_within_a_minute():
     through = await used_to(0.1)
     for _ in range(31):
         await through.run(Dependency(2.0))
+    await _runs_out(through, 2.0)
     assert "too little time" in str((await _by_timeout(through, Dependency(0.1), 0.5)).error)
 
 
@@ -217,7 +232,68 @@ async def test_a_long_stream_that_begins_at_once_can_begin_in_a_hurry():
     for _ in range(12):
         assert [word async for word in through.stream(words)] == ["one", "two"]
     assert (await _by_timeout(through, Dependency(0.2), 0.5)).ok
-    assert not (await _by_timeout(through, Dependency(0.1), 0.1)).ok
+    await _runs_out(through, 0.2)
+    assert not (await _by_timeout(through, Dependency("quick"), 0.1)).ok
+
+
+async def test_who_has_more_time_than_others_ran_out_of_is_begun():
+    """As little as that has shown itself too little, and no more."""
+    through = await only_slow(2.0)
+    await through.outcome(Dependency(2.0), timeout=1.0)
+    assert not (await _by_timeout(through, Dependency("quick"), 1.0)).ok
+    assert (await _by_timeout(through, Dependency("late"), 1.1)).ok
+
+
+async def test_of_those_who_ran_out_the_one_with_most_time_counts():
+    through = await only_slow(2.0)
+    for seconds in (1.0, 1.5):
+        await through.outcome(Dependency(2.0), timeout=seconds)
+    assert not (await _by_timeout(through, Dependency("quick"), 1.5)).ok
+
+
+async def test_that_one_ran_out_is_forgotten_when_nobody_has_looked_for_long():
+    through = await only_slow(2.0)
+    await _runs_out(through, 2.0)
+    for _ in range(20):
+        await through.run(Dependency(2.0))
+    taken = asyncio.gather(*[through.outcome(Dependency(0.1), timeout=1.0) for _ in range(5)])
+    assert [ending.ok for ending in await taken] == [True] * 5
+
+
+async def test_what_was_run_out_of_long_ago_counts_no_more_beside_less():
+    through = await only_slow(2.0)
+    await _runs_out(through, 2.0)
+    for _ in range(20):
+        await through.run(Dependency(2.0))
+    await through.outcome(Dependency(2.0), timeout=0.5)
+    assert (await _by_timeout(through, Dependency("quick"), 1.0)).ok
+
+
+async def test_a_call_that_hangs_for_longer_than_answers_take_says_nothing_of_the_quick():
+    through = await only_slow(2.0)
+    await through.outcome(Dependency(9.0), timeout=3.0)
+    assert (await _by_timeout(through, Dependency("quick"), 1.0)).ok
+
+
+async def test_who_runs_out_while_another_look_is_awaited_does_not_put_it_off():
+    through = policy()
+    for _ in range(10):
+        await through.run(Dependency(2.0))
+    began = running_clock().monotonic()
+    both = [through.outcome(Dependency(2.0), timeout=seconds) for seconds in (0.5, 1.5)]
+    await asyncio.gather(*both)
+    await asyncio.sleep(began + 5.6 - running_clock().monotonic())
+    assert (await _by_timeout(through, Dependency("quick"), 1.0)).ok
+
+
+async def test_a_retry_is_no_look():
+    """The error of the attempt before is worth more than that another was cut."""
+    through = policy(retry=QUICK, random=lambda: 0.0)
+    for _ in range(10):
+        await through.run(Dependency(2.0))
+    dependency = Dependency(OSError("refused at once"), "quick")
+    ended = await through.outcome(dependency, timeout=1.0)
+    assert (str(ended.error), len(dependency.calls)) == ("refused at once", 1)
 
 
 async def test_a_policys_own_timeout_is_never_too_little():
@@ -272,5 +348,6 @@ async def test_what_is_left_of_a_policys_own_timeout_after_a_line_can_be_too_lit
     through = policy(timeout=5, gates=[bulkhead()])
     for _ in range(10):
         await through.run(Dependency(2.0))
+    await _runs_out(through, 2.0)
     asyncio.get_running_loop().call_later(4, through.gates[0].admit(Ask()).cancel)
     assert "too little time" in str((await through.outcome(Dependency("quick"))).error)

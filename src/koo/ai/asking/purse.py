@@ -78,36 +78,22 @@ class CostlyAsk(Ask):
     purse: Purse | None = None
 
 
-class _Free(Permit):
-    """The permit of every call without a purse: nothing was taken, so nothing comes back."""
-
-    __slots__ = ()
-
-    def settle(self, outcome: Outcome) -> None:
-        """Nothing to learn."""
-
-    def cancel(self) -> None:
-        """Nothing to give back."""
-
-
 class CostLimit:
     """The gate that holds a call to its own purse. It keeps nothing itself."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.double_settled_total = 0
-        self._free = _Free(self, Ask(0), 0.0, 0)
 
     def admit(self, ask: Ask) -> Permit | Rejected:
         """Take the most that the attempt can cost from its purse, or say what is missing."""
         purse = ask.purse if isinstance(ask, CostlyAsk) else None
-        if purse is None:
-            return self._free
-        if ask.nanousd > purse.left:
-            could, left = _usd(ask.nanousd), _usd(purse.left)
-            cause = f"it could cost {could} USD, and max_cost leaves {left}"
-            return TooDear(self.name, None, cause)
-        purse.left -= ask.nanousd
+        if purse is not None:
+            if ask.nanousd > purse.left:
+                could, left = _usd(ask.nanousd), _usd(purse.left)
+                cause = f"it could cost {could} USD, and max_cost leaves {left}"
+                return TooDear(self.name, None, cause)
+            purse.left -= ask.nanousd
         return Permit(self, ask, 0.0, 0)
 
     def settled(self, permit: Permit, outcome: Outcome) -> None:

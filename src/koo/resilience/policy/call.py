@@ -1,40 +1,27 @@
 """One call on its way through a policy: its gates, its timer, its settlement.
 
-Call --admit()--> all permits, or none and the refusal
-     --arm()----> the attempt's timer, cut to the deadline
-     --end()----> disarmed and settled, each permit once
+Call --admit_all()--> all permits, or none and the refusal
+     --arm()--------> the attempt's timer, cut to the deadline
+     --disarm()-----> the timer is gone
+     --settle()-----> each permit once; or give_back(): nothing was sent
 """
 
 from __future__ import annotations
 
-from asyncio import (
-    AbstractEventLoop,
-    Handle,
-    current_task,
-    get_running_loop,
-)
-from collections.abc import Callable
+from asyncio import AbstractEventLoop, Handle, current_task, get_running_loop
 from dataclasses import replace
 from sys import exception, version_info
 from threading import get_ident
-from typing import Final, Protocol
+from typing import Final
 
 from ...errors import DeadlineExceeded, Rejected
 from ..deadline import CURRENT, Progress, running_call
-from ..gate import Gate, Issuer, Permit, check_refusal
+from ..gate import Issuer, Permit, check_refusal
 from ..outcome import ABANDONED, Ask, Outcome
 from ..timers import SLACK, AnyTask, Lane, times_cancelled
-from .stats import Memory
+from .compose import Terms
 
-__all__ = [
-    "OURS",
-    "Call",
-    "Terms",
-    "admit_all",
-    "begin",
-    "current_permit",
-    "goes_along",
-]
+__all__ = ["OURS", "Call", "admit_all", "begin", "current_permit", "goes_along"]
 
 _named_call = CURRENT.get
 
@@ -43,23 +30,6 @@ OURS: Final = "the time of the attempt is over"
 
 #: Whether a TaskGroup that failed inside may leave its task counted as cancelled.
 GROUPS_LEAVE_A_COUNT: Final = version_info < (3, 13)
-
-
-class Terms(Protocol):
-    """What a policy sets for each of its calls."""
-
-    name: str
-    gates: tuple[Gate, ...]
-    timeout: float | None
-    attempt_timeout: float | None
-    patience: float | None
-    lane_timeout: float | None
-    memory: Memory
-    monotonic: Callable[[], float]
-
-    def open_lane(self, loop: AbstractEventLoop, timeout: float) -> Lane:
-        """The lane for the usual timeout on *loop*."""
-        ...
 
 
 class Call:
@@ -133,14 +103,6 @@ class Call:
         """Whether its attempt is over: what was settled or given back holds no list of permits."""
         return not isinstance(self.permits, list)
 
-    # -- admission -----------------------------------------------------------------
-
-    def admit(self) -> None:
-        """Take every gate's permit, or none and keep the refusal."""
-        permits: list[Permit] = []
-        self.permits = permits
-        self.refusal = admit_all(self.policy, self.ask, self.outer, permits)
-
     # -- time ----------------------------------------------------------------------
 
     def arm(self) -> None:
@@ -151,9 +113,6 @@ class Call:
             if self.deadline_at is not None or exception() is not None:
                 self._arm_if_bounded(self.deadline_at)
             return
-        expires_at = self.began + timeout
-        if expires_at != self.deadline_at and self._needs_a_timer(expires_at):
-            return
         # The running loop costs a system call to ask for; a task of the lane's loop in this
         # thread says as much.
         lane = policy.memory.lane
@@ -162,18 +121,20 @@ class Call:
             task = current_task(lane.loop)
         self.task: AnyTask | None = task
         self.cancelling = task.cancelling() if task else 0
+        expires_at = self.began + timeout
+        if expires_at != self.deadline_at and self._ends_apart(expires_at, lane.loop):
+            return
         self.lane = lane
         lane.calls[self] = expires_at
         if not lane.is_armed:
             lane.arm()
 
-    def _needs_a_timer(self, expires_at: float) -> bool:
-        """Arm a timer of its own for a call whose deadline is not the lane's end."""
-        deadline_at, limit = self.deadline_at, self.policy.attempt_timeout
+    def _ends_apart(self, expires_at: float, loop: AbstractEventLoop) -> bool:
+        at, limit = self.deadline_at, self.policy.attempt_timeout
         # Later than the lane's end, without a limit for attempts: the call brought its own timeout.
-        if deadline_at is None or (deadline_at > expires_at and limit is not None):
+        if at is None or (at > expires_at and limit is not None):
             return False
-        self.arm_until(deadline_at)
+        self._set_timer(loop, at)
         return True
 
     def arm_for_a_step(self, gap: float | None) -> None:
@@ -191,37 +152,66 @@ class Call:
 
     def _arm_if_bounded(self, moment: float | None) -> None:
         if moment is not None:
-            self.arm_until(moment)
+            loop = get_running_loop()
+            self.task = current_task(loop)
+            self.cancelling = self.task.cancelling() if self.task else 0
+            self._set_timer(loop, moment)
         elif exception() is not None:
             # Perhaps the cleanup of a task that was cancelled: that is not news of this call.
             self.cancelling = times_cancelled()
 
-    def arm_until(self, moment: float) -> None:
-        """Start the attempt's clock for an unusual end: a timer of its own."""
-        loop = get_running_loop()
-        self.task = current_task(loop)
-        self.cancelling = self.task.cancelling() if self.task else 0
+    def _set_timer(self, loop: AbstractEventLoop, moment: float) -> None:
         self.ends_with_deadline = moment == self.deadline_at
-        left = max(0.0, moment - self.policy.monotonic())
-        self.timer = loop.call_later(left + SLACK, self.expire)
         for permit in self.permits:
             permit.extend_lease(moment)
+        if not self._is_cut_with_outer(moment):
+            left = max(0.0, moment - self.policy.monotonic())
+            self.timer = loop.call_later(left + SLACK, self.expire)
 
-    def lacks_time(self, moment: float) -> bool:
-        """Whether an attempt that begins at *moment* has too little time, or none."""
+    def _is_cut_with_outer(self, moment: float) -> bool:
+        """Whether the call around it is cut at this *moment* in the same task, and it with that.
+
+        A block is not: it may be left after what is around it.
+        """
+        outer = self.outer
+        if self.is_ours or hasattr(self, "told") or not isinstance(outer, Call):
+            return False
+        return outer.is_cut_at(moment) and outer.task is self.task
+
+    def is_cut_at(self, moment: float) -> bool:
+        """Whether its clock is running, and until this *moment*."""
+        if self.lane is not None:
+            return self.lane.calls.get(self) == moment
+        return self.timer is not None and self.ends_with_deadline and self.deadline_at == moment
+
+    def lacks_time(self, now: float) -> bool:
+        """Whether there is no time to begin *now*, or as little as others have run out of."""
         if self.deadline_at is None:
             return False
-        left, policy = self.deadline_at - moment, self.policy
-        return left <= 0 or (
-            self.is_hurried and policy.memory.is_too_short(left, policy.monotonic())
-        )
+        left, memory = self.deadline_at - now, self.policy.memory
+        if left <= 0 or not self.is_hurried or left > memory.too_few:
+            return left <= 0
+        return memory.is_too_short(left, now)
 
     def may_begin(self, now: float) -> bool:
         """Whether there is time for an attempt, which then is the one to look if a look is due."""
         if self.deadline_at is None:
             return True
-        left = self.deadline_at - now
-        return left > 0 and (not self.is_hurried or self.policy.memory.lets_begin(left, now))
+        left, memory = self.deadline_at - now, self.policy.memory
+        if left <= 0 or not self.is_hurried or left > memory.too_few:
+            return left > 0
+        return memory.lets_begin(left, now)
+
+    def may_try_again(self, delay: float) -> bool:
+        """Whether *delay* seconds from now an attempt could end in time, as far as is known.
+
+        The error of the one before is worth more than that another was cut.
+        """
+        if self.deadline_at is None:
+            return True
+        now, memory = self.policy.monotonic(), self.policy.memory
+        left = self.deadline_at - now - delay
+        return left > 0 and not memory.is_unheard_of(left, now)
 
     def is_past(self, now: float) -> bool:
         """Whether the time of the whole call is over."""

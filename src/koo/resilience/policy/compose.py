@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from ..checking import check_functions, is_a, is_finite
@@ -11,8 +12,17 @@ from ..gate import Gate
 from ..line import LinedGate
 from ..outcome import RetryClass
 from ..retry import Backoff, RetryBudget, RetryConfig
+from ..timers import Lane
+from .stats import Memory
 
-__all__ = ["Composition", "check_composition", "check_parts", "check_timeout", "explain"]
+__all__ = [
+    "Composition",
+    "Terms",
+    "check_composition",
+    "check_parts",
+    "check_timeout",
+    "explain",
+]
 
 
 class Composition(Protocol):
@@ -31,6 +41,18 @@ class Composition(Protocol):
         ...
 
 
+class Terms(Composition, Protocol):
+    """What a policy sets for each of its calls."""
+
+    lane_timeout: float | None
+    memory: Memory
+    monotonic: Callable[[], float]
+
+    def open_lane(self, loop: AbstractEventLoop, timeout: float) -> Lane:
+        """The lane for the usual timeout on *loop*."""
+        ...
+
+
 def check_parts(name: str, gates: object, clock: object, **functions: object) -> None:
     """Raise ValueError, in one sentence, for parts that are no such parts at all."""
     owner = f"Policy {name!r}"
@@ -45,8 +67,8 @@ def check_timeout(name: str, timeout: float | None) -> None:
 
     One of 0 seconds or fewer is a time, which is over.
     """
-    if timeout is not None and (complaint := _not_finite("timeout", timeout)):
-        raise ValueError(f"Policy {name!r}: {complaint}")
+    if timeout is not None and not is_finite(timeout):
+        raise ValueError(f"Policy {name!r}: {_not_finite('timeout', timeout)}")
 
 
 def check_composition(policy: Composition) -> None:

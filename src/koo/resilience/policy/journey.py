@@ -17,7 +17,7 @@ from ...errors import KooError, Rejected
 from ..classifier import classify_by_type, comes_from_a_cancellation, refusal_in
 from ..clock import RANDOM, SYSTEM_CLOCK, Clock, Random
 from ..events import CallRejected, GaveUp, Listener, RetryScheduled, ignore, tell
-from ..gate import Gate, LeasingGate, collected
+from ..gate import Gate, LeasingGate, Permit, collected
 from ..line import LINES
 from ..marks import mark_given_up, mark_passed_on, note, was_given_up
 from ..outcome import (
@@ -40,7 +40,7 @@ from .blame import (
     was_left_by_its_caller,
     was_timed_out,
 )
-from .call import Call
+from .call import Call, admit_all
 from .compose import check_composition, check_parts
 from .line import wait_for_permits
 from .stats import Memory, PolicyStats
@@ -141,22 +141,22 @@ class Journey:
         call.is_due = False
         if call.is_hurried and call.lacks_time(self.monotonic()):
             raise self.too_late(call)
-        call.admit()
+        permits: list[Permit] = []
+        call.permits = permits
+        call.refusal = admit_all(self, call.ask, call.outer, permits)
 
     async def enter(self, call: Call) -> None:
         """Return with every permit in hand, after a wait in line if need be, or raise."""
-        if (refusal := call.refusal) is not None:
-            await self._stand_in_line(call, refusal)
+        if (standing := call.refusal) is not None:
+            if standing.line is not None:
+                standing = await self._patiently(wait_for_permits(call, standing))
+            if standing is not None:
+                raise self._refuse(call, standing, standing)
+            call.is_hurried = True
         now = self.monotonic()
         if not call.may_begin(now):
             raise self.too_late(call)
         call.began = now
-
-    async def _stand_in_line(self, call: Call, refusal: Rejected) -> None:
-        standing = await self._patiently(wait_for_permits(call, refusal))
-        if standing is not None:
-            raise self._refuse(call, standing, standing)
-        call.is_hurried = True
 
     def succeed(self, call: Call, outcome: Outcome) -> None:
         """Settle an attempt that did not raise."""
@@ -256,6 +256,8 @@ class Journey:
         inherited deadline, a refusal inside.
         """
         call.disarm()
+        if call.is_hurried and call.is_past(now := self.monotonic()):
+            self.memory.ran_out(now - call.began, now)
         is_over = call.has_expired
         if was_timed_out(call, error):
             return self._judge_timeout(call, error)
@@ -331,7 +333,7 @@ class Journey:
                 note(error, f"{self.name}: not waiting {failure.retry_after:.0f} s; try then")
             return None
         delay = retry.backoff.delay(failure, call.number, self._random)
-        if call.lacks_time(self.monotonic() + delay):
+        if not call.may_try_again(delay):
             note(error, f"{self.name}: the next attempt in {delay:.1f} s is past the deadline")
             return None
         cost, now = failure.retry_class.cost, self.monotonic()
@@ -358,7 +360,6 @@ class Journey:
     def too_late(self, call: Call) -> Exception:
         """What the caller gets when there is no time for an attempt: the last real error."""
         call.give_back()
-        self.memory.plan_a_look(self.monotonic())
         call.number -= 1
         error = call.last_error
         if error is None:

@@ -82,22 +82,24 @@ class Policy(Journey):
         if timeout is not None:
             check_timeout(self.name, timeout)
         permits: list[Permit] = []
-        refusal = None
-        is_at_leisure = timeout is None and ask.deadline is None and _named_call() is None
-        if is_at_leisure:
-            # No deadline can have come, so the gates are asked before there is a call to refuse.
-            try:
-                refusal = admit_all(self, ask, None, permits)
-            except Exception as error:  # noqa: BLE001 - a gate's own, which an outcome tells as well
-                return CallOutcome(None, error, 0, 0.0)
-            if refusal is not None and refusal.line is None:
-                self.count_refusal(refusal)
-                return CallOutcome(None, refusal, 0, 0.0)
-        call = begin(self, ask, timeout, permits)
-        call.refusal = refusal
+        call = None
         try:
-            if not is_at_leisure:
+            if timeout is None and ask.deadline is None and _named_call() is None:
+                # No deadline can have come: the gates are asked before there is a call to refuse.
+                refusal = admit_all(self, ask, None, permits)
+            else:
+                call = begin(self, ask, timeout, permits)
                 self.ask_gates(call)
+                refusal = call.refusal
+        except Exception as error:  # noqa: BLE001 - a gate's own, which an outcome tells as well
+            return CallOutcome(None, error, 0, 0.0)
+        if refusal is not None and refusal.line is None:
+            self.count_refusal(refusal)
+            return CallOutcome(None, refusal, 0, 0.0)
+        if call is None:
+            call = begin(self, ask, None, permits)
+            call.refusal = refusal
+        try:
             value = await self._drive(operation, ask, timeout, call)
         except Exception as error:  # noqa: BLE001 - that is what an outcome is for
             return CallOutcome(None, error, call.number, call.waited)

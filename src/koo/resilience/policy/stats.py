@@ -60,6 +60,12 @@ class Memory:
         seen_before              seen
         quickest_before          quickest
         |<------ 30 s ------>|<------ 30 s ------>| half_ends_at: forget the one, begin another
+
+    That all took longer does not say that a call will, which may be of a quicker kind. So *too_few*
+    are no more seconds than such a call has run out of:
+
+        one runs out                 look_at: one may look, five seconds later the next
+        |<---------- 5 s ---------->|<------ 30 s ------>| nobody has: all may begin again
     """
 
     __slots__ = (
@@ -82,6 +88,7 @@ class Memory:
         "rejected_total",
         "seen",
         "seen_before",
+        "too_few",
     )
 
     def __init__(self) -> None:
@@ -92,8 +99,8 @@ class Memory:
         self.gate_errors_total = 0
         self.seen = self.seen_before = 0
         self.quickest = self.quickest_before = _NEVER
-        self.chores_at = self.half_ends_at = -_NEVER
-        self.look_at: float | None = None
+        self.chores_at = self.half_ends_at = self.look_at = -_NEVER
+        self.too_few = 0.0
         self.lane: Lane | None = None
 
     @property
@@ -178,37 +185,41 @@ class Memory:
                 except Exception:  # noqa: BLE001 - the others must hear of it, and the caller of its call
                     self.gate_errors_total += 1
 
-    def is_too_short(self, seconds: float, now: float) -> bool:
-        """Whether of the successes lately none took so few *seconds*, and no look is due.
-
-        One call in five seconds is to look: only who begins finds out that calls have become
-        quicker.
-        """
-        return self._is_unheard_of(seconds, now) and not self._is_look_due(now)
-
-    def plan_a_look(self, now: float) -> None:
-        """A call is refused for too little time: soon one is to look whether that is still so."""
-        if self.look_at is None:
-            self.look_at = now + _LOOK_INTERVAL
-
-    def lets_begin(self, seconds: float, now: float) -> bool:
-        """Whether a call may begin with so few *seconds*; if they are too few, it is the look."""
-        if not self._is_unheard_of(seconds, now):
-            return True
-        if not self._is_look_due(now):
-            return False
-        self.look_at = now + _LOOK_INTERVAL
-        return True
-
-    def _is_look_due(self, now: float) -> bool:
-        return self.look_at is not None and now >= self.look_at
-
-    def _is_unheard_of(self, seconds: float, now: float) -> bool:
+    def is_unheard_of(self, seconds: float, now: float) -> bool:
+        """Whether answers have come lately, and none in so few *seconds*."""
         if now >= self.half_ends_at:
             self._forget(now)
         if seconds >= self.quickest or seconds >= self.quickest_before:
             return False
         return self.seen + self.seen_before >= _ENOUGH
+
+    def ran_out(self, seconds: float, now: float) -> None:
+        """A call in a hurry has not ended in so many *seconds*."""
+        if not self.is_unheard_of(seconds, now):
+            return
+        self.too_few = seconds if self._may_all_begin(now) else max(seconds, self.too_few)
+        if now >= self.look_at:
+            self.look_at = now + _LOOK_INTERVAL
+
+    def is_too_short(self, seconds: float, now: float) -> bool:
+        """Whether *seconds* that others ran out of are too few as before, and no look is due."""
+        return now < self.look_at and self.is_unheard_of(seconds, now)
+
+    def lets_begin(self, seconds: float, now: float) -> bool:
+        """Whether to begin with *seconds* that others ran out of; if they are too few, to look.
+
+        One call in five seconds is to look: only who begins finds out that calls have become
+        quicker.
+        """
+        if self._may_all_begin(now) or not self.is_unheard_of(seconds, now):
+            return True
+        if now < self.look_at:
+            return False
+        self.look_at = now + _LOOK_INTERVAL
+        return True
+
+    def _may_all_begin(self, now: float) -> bool:
+        return now >= self.look_at + _HALF
 
     def _forget(self, now: float) -> None:
         """Forget the older half minute, as the later is over; both, if it has been for as long."""
