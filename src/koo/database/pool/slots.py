@@ -43,7 +43,7 @@ class Slot:
     *scope* is the transaction that has it, None for a borrower without one, whose line *where* is.
     *condemned* says why it is closed instead of being lent again; one that
     *is_doubtful* is asked before, and one that *is_unfinished* when it comes back is torn off.
-    *heard* is when the server answered last.
+    *heard* is when the server answered last, and *quickest* how soon it did at best.
     *is_taken_back*: the pool tore it off under its borrower.
     """
 
@@ -60,6 +60,7 @@ class Slot:
         "is_reported",
         "is_taken_back",
         "is_unfinished",
+        "quickest",
         "record",
         "scope",
         "since",
@@ -70,7 +71,7 @@ class Slot:
     def __init__(self, record: ConnectionPoolEntry, now: float) -> None:
         self.record = record
         self.born = self.heard = self.idle_since = now
-        self.expires = float("inf")
+        self.expires = self.quickest = float("inf")
         self.since: float | None = None
         self.task: asyncio.Task[Any] | None = None
         self.scope: Scope | None = None
@@ -91,6 +92,11 @@ class Slot:
         self.where = where
         self.scope = None
         self.since = now
+
+    def hear(self, now: float, taken: float) -> None:
+        """The server has answered, after *taken* seconds."""
+        self.heard = now
+        self.quickest = min(self.quickest, taken)
 
     def come_back(self, now: float) -> float:
         """Nobody has it now; how long it was held."""
