@@ -191,7 +191,7 @@ class Play:
 
     async def about_the_server(self):
         """No backend works or waits for somebody who has gone."""
-        if not await until(self.has_no_orphan, 1 + TOLERANCE):
+        if not await until(self.has_no_orphan, 1):
             return f"left backends {await self.backends()} beside {self.manager.stats().pool}"
         return None
 
