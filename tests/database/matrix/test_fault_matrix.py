@@ -28,6 +28,8 @@ async def later(seconds, work):
     return await work
 
 
+# psycopg says so of the stream whose connection the fault, or its end, has torn off.
+@pytest.mark.filterwarnings("ignore:.*was deleted while still open:ResourceWarning")
 @pytest.mark.parametrize("driver", DRIVERS)
 async def test_no_fault_at_any_moment_costs_more_than_it_must(driver, ledger, scale, seed):
     wrong = []
@@ -42,7 +44,7 @@ async def test_no_fault_at_any_moment_costs_more_than_it_must(driver, ledger, sc
 
 @pytest.mark.parametrize(
     ("driver", "number", "calls"),
-    [("asyncpg", 570, 60), ("psycopg", 570, 60), ("asyncmy", 630, 60)],
+    [("asyncpg", 630, 66), ("psycopg", 630, 66), ("asyncmy", 630, 60)],
 )
 def test_every_fault_meets_every_phase_every_ending_and_every_door(driver, number, calls):
     cases = all_cases(driver)
