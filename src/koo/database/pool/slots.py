@@ -43,8 +43,9 @@ class Slot:
     *scope* is the transaction that has it, None for a borrower without one, whose line *where* is.
     *condemned* says why it is closed instead of being lent again; one that
     *is_doubtful* is asked before, and one that *is_unfinished* when it comes back is torn off.
-    *heard* is when the server answered last, and *quickest* how soon it did at best.
+    *heard* is when the server answered last.
     *is_taken_back*: the pool tore it off under its borrower.
+    *quickest* is how soon the server has answered at best.
     """
 
     __slots__ = (
@@ -71,12 +72,13 @@ class Slot:
     def __init__(self, record: ConnectionPoolEntry, now: float) -> None:
         self.record = record
         self.born = self.heard = self.idle_since = now
-        self.expires = self.quickest = float("inf")
+        self.expires = float("inf")
         self.since: float | None = None
         self.task: asyncio.Task[Any] | None = None
         self.scope: Scope | None = None
         self.where: CallingLine | None = None
         self.condemned: str | None = None
+        self.quickest = float("inf")
         self.is_doubtful = self.is_reported = self.is_taken_back = False
         self.connection = record.dbapi_connection
         self.driver = record.driver_connection
