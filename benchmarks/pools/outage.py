@@ -2,13 +2,14 @@
 
 requests   every 10 ms, whatever became of those before
 server     there --1 s--> every connection reset, new ones too --3 s--> there again --3 s--> end
+machine    there --1 s--> those open silent, new ones reset --3 s--> there again, those open reset
 """
 
 from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Final
@@ -32,7 +33,7 @@ from .stacks import (
     warm,
 )
 
-__all__ = ["one_backend", "outage"]
+__all__ = ["one_backend", "outage", "silent_outage"]
 
 _PAUSE: Final = 0.01
 _BEFORE, _AWAY, _AFTER = 1.0, 3.0, 3.0
@@ -57,33 +58,62 @@ _CONTENDERS: Final[Mapping[str, Make]] = {
 
 
 async def outage(effort: Effort) -> Sequence[Section]:
+    """A server that is stopped: everybody hears of it."""
+    said = f"for {_AWAY:g} s every connection is reset, new ones at once"
+    return [await _section("Outage of three seconds", said, _stop, effort)]
+
+
+async def silent_outage(effort: Effort) -> Sequence[Section]:
+    """A machine that is gone: who is connected hears nothing, who connects hears of it."""
+    said = f"for {_AWAY:g} s the open connections are silent, and new ones are reset at once"
+    return [await _section("Silent outage of three seconds", said, _vanish, effort)]
+
+
+def _stop(proxy: FaultProxy) -> None:
+    proxy.resets_new = True
+    proxy.reset_all()
+
+
+def _vanish(proxy: FaultProxy) -> None:
+    proxy.resets_new = proxy.is_silent = True
+
+
+async def _return(proxy: FaultProxy) -> None:
+    proxy.resets_new = False
+    await proxy.heal()
+
+
+async def _section(
+    title: str, said: str, leave: Callable[[FaultProxy], None], effort: Effort
+) -> Section:
     """Dials, errors and recovery, in rounds that take turns."""
     rounds: dict[str, list[Observed]] = {name: [] for name in _CONTENDERS}
     async with place() as server:
         for _ in range(effort.repeats):
             for name, make in _CONTENDERS.items():
-                rounds[name].append(await _through_outage(make, server))
+                rounds[name].append(await _through_outage(make, server, leave))
     figures = [figure for name, seen in rounds.items() for figure in _told(name, seen)]
     method = (
-        f"{1 / _PAUSE:g} requests a second; for {_AWAY:g} s every connection is reset, new ones at"
-        f" once. Documented defaults, no retry, each request given up after {_DEADLINE:g} s. Dials"
+        f"{1 / _PAUSE:g} requests a second; {said}."
+        f" Documented defaults, no retry, each request given up after {_DEADLINE:g} s. Dials"
         f" are connections that reached the server's port meanwhile. Medians of {effort.repeats}"
         " rounds."
     )
-    return [Section("Outage of three seconds", method, figures)]
+    return Section(title, method, figures)
 
 
-async def _through_outage(make: Make, server: PostgresServer) -> Observed:
+async def _through_outage(
+    make: Make, server: PostgresServer, leave: Callable[[FaultProxy], None]
+) -> Observed:
     async with proxied(server) as proxy, opened(make, proxy.port, Sizes()) as stack:
         answers: list[Answer] = []
         visitors = asyncio.create_task(_visited(stack, answers, _BEFORE + _AWAY + _AFTER))
         await asyncio.sleep(_BEFORE)
         went, dialed = perf_counter(), proxy.traffic.accepted_total
-        proxy.resets_new = True
-        proxy.reset_all()
+        leave(proxy)
         await asyncio.sleep(_AWAY)
         came, dials = perf_counter(), proxy.traffic.accepted_total - dialed
-        proxy.resets_new = False
+        await _return(proxy)
         await visitors
         return observed(answers, went, came, dials)
 

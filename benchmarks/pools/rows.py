@@ -7,7 +7,7 @@ from lab.rows import Row
 from .black_hole import black_hole
 from .half_open import half_open
 from .hot import checkout, round_trips
-from .outage import one_backend, outage
+from .outage import one_backend, outage, silent_outage
 from .place import Effort
 from .queues import fairness, overload
 from .spike import spike
@@ -24,6 +24,7 @@ ROWS: Mapping[str, Row[Effort]] = {
     "black-hole": black_hole,
     "half-open": half_open,
     "outage": outage,
+    "silent-outage": silent_outage,
     "one-backend": one_backend,
     "overload": overload,
     "fairness": fairness,

@@ -23,6 +23,8 @@ RECOVERED_AFTER = 0.5
 PLACES = 2
 NEW = {Phase.BEGIN, Phase.STATEMENT, Phase.COMMIT_REQUEST}
 """What no call may begin after its end."""
+FEW, MANY = 10, 1000
+ROWS = f"SELECT n FROM generate_series(1, {MANY}) AS n"
 GOODBYES = (b"SET AUTOCOMMIT", b"@@hostname", b"Uptime", b"KILL")
 """What is said to connect, and to end what nobody waits for, comes from no call."""
 KINDS = {Kind.CONNECTION: Result.LOST, Kind.TIMEOUT: Result.LATE}
@@ -93,6 +95,8 @@ class Play:
         if self.case.phase is Phase.STATEMENT:
             await session.execute(text("SELECT 2"))
             self.strike(Phase.STATEMENT)
+        if self.case.phase is Phase.FETCH:
+            await self.read(session)
         await session.execute(text(self.statement), {"n": self.case.number})
         self.strike(Phase.COMMIT_REQUEST, Phase.COMMIT_REPLY, Phase.ROLLBACK)
         if self.case.takes_back:
@@ -102,6 +106,14 @@ class Play:
             await asyncio.Event().wait()
         if self.case.phase is Phase.ROLLBACK:
             raise Mine
+
+    async def read(self, session):
+        """Read a stream, all rows but the first few of which meet the fault."""
+        rows = await session.stream(text(ROWS))
+        parts = rows.partitions(FEW)
+        await anext(parts)
+        self.strike(Phase.FETCH)
+        assert sum([len(part) async for part in parts]) == MANY - FEW
 
     async def call(self):
         self.strike(Phase.CONNECT, Phase.AUTH, Phase.PING, Phase.CLOSE)
@@ -191,7 +203,7 @@ class Play:
 
     async def about_the_server(self):
         """No backend works or waits for somebody who has gone."""
-        if not await until(self.has_no_orphan, 1 + TOLERANCE):
+        if not await until(self.has_no_orphan, 1):
             return f"left backends {await self.backends()} beside {self.manager.stats().pool}"
         return None
 

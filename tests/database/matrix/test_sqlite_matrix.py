@@ -32,7 +32,7 @@ from .cases import Ending
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 DEADLINE = 0.5
-TOLERANCE = 5.0
+TOLERANCE = 0.5
 SOON = 0.15
 COUNTING = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
 

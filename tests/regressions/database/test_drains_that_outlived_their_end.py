@@ -2,11 +2,14 @@
 
 Beside it, in the same room: a pool made smaller by one closed everything idle, a pause ended with
 connections that nobody had looked at, and who was served at once was remembered as a newcomer.
+And whoever drained a pool that somebody else then closed slept to the end of the drain.
 """
 
 import asyncio
 
-from koo.database.pool.ending import drain, pause, resize, resume
+import pytest
+
+from koo.database.pool.ending import drain, pause, resize, resume, tear_off
 
 from ...database.pool.conftest import house
 
@@ -40,6 +43,18 @@ async def test_a_second_drain_is_not_cut_short_by_the_first(house):
     await working
     assert home.clock.monotonic() < 6
     home.assert_whole()
+
+
+async def test_a_drain_is_over_when_the_pool_is_closed(house):
+    home = house(pool_size=1)
+    working = asyncio.create_task(home.use(20.0))
+    await asyncio.sleep(1)
+    draining = asyncio.create_task(drain(home.keeper, 10.0))
+    await asyncio.sleep(0.5)
+    tear_off(home.keeper)
+    assert await draining == 0
+    assert home.clock.monotonic() == pytest.approx(1.5)
+    await working
 
 
 async def test_a_pool_made_smaller_by_one_closes_one(house):

@@ -28,6 +28,7 @@ def bind(name=b""):
     return message(b"B", b"\0" + name + b"\0" + b"\0\0\0\0\0\0")
 
 
+EXECUTE = message(b"E", b"\0" + struct.pack("!I", 0))
 SYNC = message(b"S", b"")
 
 
@@ -53,6 +54,7 @@ def test_asking_for_tls_or_for_a_cancellation_is_no_phase():
         (b"BEGIN ISOLATION LEVEL SERIALIZABLE;", Phase.BEGIN),
         (b"COMMIT;", Phase.COMMIT_REQUEST),
         (b"ROLLBACK", Phase.ROLLBACK),
+        (b"FETCH FORWARD 10 FROM c", Phase.FETCH),
         (b" SELECT 1 ", Phase.PING),
         (b";", Phase.PING),
         (b"", Phase.PING),
@@ -72,6 +74,13 @@ def test_a_prepared_statement_is_remembered_by_its_name(started):
     assert started.ask(bind(b"ping") + SYNC) == (Phase.PING,)
     assert started.ask(bind(b"work") + SYNC) == (Phase.STATEMENT,)
     assert started.ask(bind(b"unheard of")) == (Phase.STATEMENT,)
+
+
+def test_rows_are_fetched_by_whoever_executes_what_was_bound_before(started):
+    assert started.ask(parse(b"SELECT 2") + bind() + EXECUTE + SYNC) == (Phase.STATEMENT,) * 2
+    assert started.ask(bind() + SYNC) == (Phase.STATEMENT,)
+    assert started.ask(EXECUTE + SYNC) == (Phase.FETCH,)
+    assert started.ask(EXECUTE + SYNC) == (Phase.FETCH,)
 
 
 def test_the_good_bye_is_a_phase(started):

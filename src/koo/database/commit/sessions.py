@@ -55,6 +55,9 @@ _AUTOBEGIN: Final = (
     "database: the sessions begin by themselves, because their block is the transaction;"
     " let the factory make sessions without autobegin=False"
 )
+_USED: Final = (
+    "database: a session_scope() is one transaction, for one block; ask for another one each time"
+)
 _MOMENT: Final = 0.025
 _SOON: Final = 1.0
 
@@ -183,7 +186,7 @@ class SessionScope:
     A class and not a generator, which would cost each transaction two more of them.
     """
 
-    __slots__ = ("_admit", "_begin", "_permit", "_scope", "_settle", "_transaction")
+    __slots__ = ("_admit", "_begin", "_is_used", "_permit", "_scope", "_settle", "_transaction")
 
     def __init__(
         self,
@@ -197,8 +200,12 @@ class SessionScope:
         self._admit = admit
         self._begin = begin
         self._settle = settle
+        self._is_used = False
 
     async def __aenter__(self) -> AsyncSession:
+        if self._is_used:
+            raise RuntimeError(_USED)
+        self._is_used = True
         self._permit = self._admit()
         try:
             self._transaction = self._begin(self._scope)

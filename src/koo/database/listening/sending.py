@@ -134,9 +134,10 @@ class Sending:
             if scope is not None and ends:
                 scope.has_heard()
         answered = self._now()
-        self._response_time.record(answered - began)
+        taken = answered - began
+        self._response_time.record(taken)
         if slot is not None:
-            slot.heard = answered
+            slot.hear(answered, taken)
         if scope is not None:
             if ends:
                 scope.note_commit()

@@ -85,3 +85,5 @@ def tear_off(keeper: Keeper) -> None:
         keeper.terms.counts.closed.add()
         keeper.tell("closed", _CLOSED)
     keeper.slots.clear()
+    with suppress(RuntimeError):
+        keeper.is_empty.set()

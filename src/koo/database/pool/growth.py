@@ -26,6 +26,9 @@ _UNKNOWN: Final = 0.05
 _CONNECTS_OF_YOUTH: Final = 8
 _FIRST_BACKOFF: Final = 0.05
 _LONGEST_BACKOFF: Final = 0.4
+_LEAST_PATIENCE: Final = 0.2
+_CONNECTS_PER_PING: Final = 2.0
+_ANSWERS_PER_PING: Final = 8.0
 
 
 class Growth:
@@ -84,6 +87,15 @@ class Growth:
         self.resumes = float("-inf")
 
     # -- what follows from it -------------------------------------------------------
+
+    def patience(self, quickest: float) -> float:
+        """How long a connection may take to answer a ping whose *quickest* answer took so long.
+
+        As long as a few connects, which are several round trips; but a connect that waited for
+        a name, or for a machine that was just starting, says nothing of the way.
+        """
+        usual = min(_CONNECTS_PER_PING * self.connect_time, _ANSWERS_PER_PING * quickest)
+        return max(usual, _LEAST_PATIENCE)
 
     @property
     def backoff(self) -> float:

@@ -40,8 +40,6 @@ T = TypeVar("T")
 SMALLER: Final = "the pool was made smaller"
 
 _GOODBYE: Final = 2.0
-_LEAST_PATIENCE: Final = 0.2
-_CONNECTS_PER_PING: Final = 2.0
 
 
 class Source(Protocol):
@@ -252,12 +250,8 @@ class Keeper:
 
     async def _ping(self, slot: Slot) -> Exception | None:
         assert slot.connection is not None  # noqa: S101 - for the type checker
-        return await ping(slot.connection, slot.driver, self._source.dialect, self._patience())
-
-    def _patience(self) -> float:
-        """How long an answer may take: as long as a few connects, which are several round trips."""
-        patience = max(_CONNECTS_PER_PING * self.growth.connect_time, _LEAST_PATIENCE)
-        return min(patience, self.terms.config.check_timeout)
+        patience = min(self.growth.patience(slot.quickest), self.terms.config.check_timeout)
+        return await ping(slot.connection, slot.driver, self._source.dialect, patience)
 
     def _pinged(self, slot: Slot, task: asyncio.Task[Exception | None]) -> None:
         error = ConnectionError("the check was cut off") if task.cancelled() else task.result()

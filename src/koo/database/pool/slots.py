@@ -45,6 +45,7 @@ class Slot:
     *is_doubtful* is asked before, and one that *is_unfinished* when it comes back is torn off.
     *heard* is when the server answered last.
     *is_taken_back*: the pool tore it off under its borrower.
+    *quickest* is how soon the server has answered at best.
     """
 
     __slots__ = (
@@ -60,6 +61,7 @@ class Slot:
         "is_reported",
         "is_taken_back",
         "is_unfinished",
+        "quickest",
         "record",
         "scope",
         "since",
@@ -76,6 +78,7 @@ class Slot:
         self.scope: Scope | None = None
         self.where: CallingLine | None = None
         self.condemned: str | None = None
+        self.quickest = float("inf")
         self.is_doubtful = self.is_reported = self.is_taken_back = False
         self.connection = record.dbapi_connection
         self.driver = record.driver_connection
@@ -91,6 +94,11 @@ class Slot:
         self.where = where
         self.scope = None
         self.since = now
+
+    def hear(self, now: float, taken: float) -> None:
+        """The server has answered, after *taken* seconds."""
+        self.heard = now
+        self.quickest = min(self.quickest, taken)
 
     def come_back(self, now: float) -> float:
         """Nobody has it now; how long it was held."""

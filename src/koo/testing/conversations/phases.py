@@ -22,6 +22,7 @@ class Phase(Enum):
     SET = "SET"
     BEGIN = "BEGIN"
     STATEMENT = "statement"
+    FETCH = "fetch"
     COMMIT_REQUEST = "COMMIT request"
     COMMIT_REPLY = "COMMIT reply"
     ROLLBACK = "ROLLBACK"
@@ -34,6 +35,7 @@ _WORDS: Final = {
     b"start": Phase.BEGIN,
     b"commit": Phase.COMMIT_REQUEST,
     b"rollback": Phase.ROLLBACK,
+    b"fetch": Phase.FETCH,
 }
 
 

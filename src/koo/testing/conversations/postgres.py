@@ -1,9 +1,12 @@
 """Where in a PostgreSQL conversation a connection is.
 
-accepted --startup--> AUTH --ready--> [PING | BEGIN | STATEMENT | ROLLBACK | COMMIT_REQUEST]*
-CONNECT                                                    then COMMIT_REPLY --+       |
+accepted --startup--> AUTH --ready--> [PING | BEGIN | STATEMENT | FETCH | ROLLBACK |
+CONNECT                                                                  COMMIT_REQUEST]*
+                                                           then COMMIT_REPLY --+       |
                                                                                v       v
                                                                  CLOSE <--'X'-- ready --+
+
+More rows are asked for by FETCH, or by an Execute that no Bind comes with.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ class PostgresConversation(Conversation):
         self._messages = Messages(_HEADER_BYTES, _length)
         self._prepared: dict[bytes, Phase] = {}
         self._has_started = False
+        self._is_bound = False
 
     def _phases(self, payload: bytes) -> Iterator[Phase]:
         if not self._has_started:
@@ -45,7 +49,12 @@ class PostgresConversation(Conversation):
                     self._prepared[name] = phase = _phase_of(statement)
                     yield phase
                 case b"B":
+                    self._is_bound = True
                     yield self._prepared.get(body.split(b"\0", 2)[1], Phase.STATEMENT)
+                case b"E" if not self._is_bound:
+                    yield Phase.FETCH
+                case b"S":
+                    self._is_bound = False
                 case b"X":
                     yield Phase.CLOSE
 
