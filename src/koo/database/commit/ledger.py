@@ -29,13 +29,14 @@ SOME: Final = 10_000
 
 
 class Found(Enum):
-    """What a look says; the words that the statement returns."""
+    """What a look says: a word that the statement returns, or SILENT without an answer."""
 
     READY = "ready"
     ABSENT = "absent"
     LATER = "later"
     NUMBERS = "numbers"
     NOBODY = "nobody"
+    SILENT = "silent"
 
 
 @dataclass(frozen=True, slots=True)
