@@ -134,13 +134,13 @@ class Certainty:
         fate = await_(self._resolver.fate_of(trace))
         scope.is_absent = fate is Fate.ABSENT
         if fate is Fate.FORGOTTEN:
-            self._witnesses.doubt()
+            self._witnesses.forget()
         return fate is Fate.COMMITTED
 
     def _learn(self, failed: Exception, scope: Scope) -> None:
         """If the witness itself has *failed* for good, look for one anew, and repeat it all."""
         if _is_gone(failed):
-            self._witnesses.doubt()
+            self._witnesses.forget()
             scope.is_absent = True
 
 

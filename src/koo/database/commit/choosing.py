@@ -94,7 +94,7 @@ class Witnesses:
             detached(self._clean(), name="koo: old commit tokens")
         return self._witness
 
-    def doubt(self) -> None:
+    def forget(self) -> None:
         """The table may be gone: look again before the next transaction."""
         self._witness, self._look_at, self._clean_at = None, _AT_ONCE, _NEVER
 
@@ -172,7 +172,7 @@ class Witnesses:
             gone = (await connection.execute(text(self._ledger.clean), now)).rowcount
             await connection.commit()
             if self._witness is not None and await self._found_mark(connection) != self._mark:
-                self.doubt()
+                self.forget()
             return gone
 
     @asynccontextmanager

@@ -57,7 +57,7 @@ class PromptConnection(Connection):
     _loop: asyncio.AbstractEventLoop
     _transport: asyncio.Transport | None
     _stream_broken: bool
-    _result: Any
+    _result: Theirs
     server_status: int
 
     def __init__(self, limit: float, **terms: Any) -> None:  # noqa: ANN401
@@ -129,7 +129,7 @@ class PromptConnection(Connection):
             other.close()
 
 
-def read_rest(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's, of any driver
+def read_rest(connection: Theirs) -> None:
     """Read what is left of a stream that nobody reads on; blocks the greenlet.
 
     asyncmy would do so with whatever is said next.
