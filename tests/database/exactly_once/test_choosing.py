@@ -107,13 +107,12 @@ async def test_a_look_in_vain_is_repeated_after_a_while(error, seconds):
     assert asked == [1]
     found._terms.clock.advance(0.02)
     assert await found.ready() is None
-    await found._looking
     assert asked == [1, 1]
     assert await found.ready() is None
     assert asked == [1, 1]
 
 
-async def test_who_waits_for_no_second_look_goes_without_a_witness():
+async def test_a_second_look_keeps_nobody_waiting_but_who_begins_it():
     opens = asyncio.Event()
 
     @asynccontextmanager
@@ -124,9 +123,11 @@ async def test_who_waits_for_no_second_look_goes_without_a_witness():
     found = witnesses(connect=connect)
     found.learn(Answering("later"), None)
     found._terms.clock.advance(60)
+    beginning = asyncio.ensure_future(found.ready())
+    await asyncio.sleep(0)
     assert [await found.ready() for _ in range(3)] == [None] * 3
     opens.set()
-    await found._looking
+    assert isinstance(await beginning, Tokens)
     assert isinstance(await found.ready(), Tokens)
 
 

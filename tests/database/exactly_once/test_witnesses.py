@@ -130,7 +130,6 @@ async def test_a_read_only_session_is_no_place_to_make_anything(database, driver
                 )
             manager._engines.witnesses._now = lambda: 1e9
             assert await manager.transact(look) == 7
-            await manager._engines.witnesses._looking
             assert isinstance(witness_of(manager), Tokens)
             assert await scalar(administrator, TABLES) == 1
 

@@ -1,12 +1,13 @@
 """Which witness a database has, found out once.
 
-    first connection: look --ready, marked-----------------------------------> its witness
-                        |                                                        ^
-                        +--absent, no mark, no answer--> first transaction:      |
-                                                         look, make it, mark it--+
-                        +--not allowed--> numbers, else nobody        |
-                        +--read-only----> in a minute, unwaited for --+
-                        +--no answer----> in a second, unwaited for --+
+    first connection: look --ready, marked-----------------------------> its witness
+                        +--absent, no mark, no answer                        ^
+                             |                                               |
+                             v                                               |
+    before a transaction: look, make it, mark it ----------------------------+
+          ^                  +--not allowed--> numbers, else nobody
+          +---in a minute----+--read-only
+          +---in a second----+--no answer
 
 What is old is taken out of the table now and then, in the background; if the mark is another one by
 then, it is looked again.
@@ -37,7 +38,8 @@ __all__ = ["Connect", "Witnesses"]
 
 Connect = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
-# Moments of the next look that no clock shows. Only one at once is waited for.
+# Moments of the next look that no clock shows. All wait for one that is due at once, and for one
+# that has been in vain before only who begins it: it may take as long as the first has.
 _AT_ONCE: Final = -inf
 _NEVER: Final = inf
 # A process that starts in the middle of trouble must not go without a witness for long.
@@ -115,12 +117,12 @@ class Witnesses:
                 self._look_at = self._now() + _AFTER_SILENCE
 
     async def _look_again(self) -> None:
-        looking = self._looking
+        looking, is_awaited = self._looking, self._look_at == _AT_ONCE
         # On a loop that was closed without being shut down, it never ends.
         if looking is None or looking.done() or looking.get_loop().is_closed():
             self._looking = looking = detached(self._look(), name="koo: look for the commit tokens")
-        is_first = self._look_at == _AT_ONCE
-        if is_first and looking.get_loop() is asyncio.get_running_loop():
+            is_awaited = True
+        if is_awaited and looking.get_loop() is asyncio.get_running_loop():
             await asyncio.shield(looking)
 
     async def _look(self) -> None:
