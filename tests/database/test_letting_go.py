@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sqlite3
 import time
 
 import asyncpg
@@ -387,3 +388,13 @@ async def test_a_sqlite_connection_that_waits_for_a_lock_is_given_up_for_good(tm
         await other.execute("SELECT 1")
     await other.close()
     await one.close()
+
+
+@pytest.mark.integration
+async def test_who_asks_a_sqlite_connection_that_is_closing_is_told(tmp_path):
+    connection = await driver("aiosqlite").arguments(60.0)["async_creator_fn"](tmp_path / "app.db")
+    closing = asyncio.create_task(connection.close())
+    asking = asyncio.create_task(connection.execute("SELECT 1"))
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        await asking
+    await closing

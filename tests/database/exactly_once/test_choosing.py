@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 
+import pytest
 from sqlalchemy import exc
 
 from koo.database import DatabaseConfig
@@ -43,6 +44,35 @@ class Answering:
     rollback = close
 
 
+class Table:
+    """SQLAlchemy's connection to a database that gives these *answers*; none is made there."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    async def exec_driver_sql(self, statement):
+        assert "CREATE TABLE" not in statement
+        return self
+
+    def scalar_one(self):
+        return self.answers.pop(0)
+
+    scalar_one_or_none = scalar_one
+
+    async def commit(self):
+        pass
+
+
+def answering(*answers):
+    """What opens connections that give these *answers*."""
+
+    @asynccontextmanager
+    async def connect():
+        yield Table(*answers)
+
+    return connect
+
+
 async def test_an_old_server_has_nobody_and_is_not_asked_again():
     found = witnesses()
     found.learn(Answering("nobody"), None)
@@ -52,49 +82,58 @@ async def test_an_old_server_has_nobody_and_is_not_asked_again():
     assert again.said == []
 
 
-async def test_who_gets_no_answer_asks_again_in_a_minute():
+REFUSED = exc.OperationalError(None, None, OSError("refused"))
+WRONG = exc.ProgrammingError(None, None, Exception("no such function"))
+
+
+async def test_who_gets_no_answer_on_a_connection_looks_on_another_at_once():
+    found = witnesses(connect=answering("ready", "the mark"))
+    found.learn(Answering(None), None)
+    assert isinstance(await found.ready(), Tokens)
+
+
+@pytest.mark.parametrize(("error", "seconds"), [(REFUSED, 1), (TimeoutError(), 1), (WRONG, 60)])
+async def test_a_look_in_vain_is_repeated_after_a_while(error, seconds):
     asked = []
 
     def connect():
         asked.append(1)
-        raise exc.OperationalError(None, None, OSError("refused"))
+        raise error
 
     found = witnesses(connect=connect)
-    found.learn(Answering(None), None)
     assert await found.ready() is None
-    assert asked == []
-    found._terms.clock.advance(60)
+    found._terms.clock.advance(seconds - 0.01)
     assert await found.ready() is None
     assert asked == [1]
+    found._terms.clock.advance(0.02)
     assert await found.ready() is None
-    assert asked == [1]
+    assert asked == [1, 1]
+    assert await found.ready() is None
+    assert asked == [1, 1]
 
 
-async def test_who_finds_the_table_made_meanwhile_makes_none():
-    answers = ["later", "ready", "the mark"]
-
-    class Found:
-        async def exec_driver_sql(self, statement):
-            assert "CREATE TABLE" not in statement
-            return self
-
-        def scalar_one(self):
-            return answers.pop(0)
-
-        scalar_one_or_none = scalar_one
-
-        async def commit(self):
-            pass
+async def test_a_second_look_keeps_nobody_waiting_but_who_begins_it():
+    opens = asyncio.Event()
 
     @asynccontextmanager
     async def connect():
-        yield Found()
+        await opens.wait()
+        yield Table("ready", "the mark")
 
     found = witnesses(connect=connect)
     found.learn(Answering("later"), None)
     found._terms.clock.advance(60)
-    assert await found.ready() is None
-    found._terms.clock.advance(60)
+    beginning = asyncio.ensure_future(found.ready())
+    await asyncio.sleep(0)
+    assert [await found.ready() for _ in range(3)] == [None] * 3
+    opens.set()
+    assert isinstance(await beginning, Tokens)
+    assert isinstance(await found.ready(), Tokens)
+
+
+async def test_who_finds_the_table_made_meanwhile_makes_none():
+    found = witnesses(connect=answering("ready", "the mark"))
+    found.learn(Answering("absent"), None)
     assert isinstance(await found.ready(), Tokens)
 
 

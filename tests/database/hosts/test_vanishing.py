@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +15,11 @@ from koo.database import judge
 from koo.testing import BlackHole, FaultProxy
 
 pytestmark = pytest.mark.integration
+
+#: After so many seconds a lock is free, with an idle limit of 2; without all this later than 8.
+PROMISED = 3.0
+#: What a machine may add on which much else is tested.
+BUSY = 5.0
 
 LIMITS = text(
     "SELECT name, setting FROM pg_settings WHERE name LIKE 'tcp_%'"
@@ -100,7 +104,7 @@ async def test_the_row_lock_of_a_frozen_process_is_free_soon(postgres, opened, w
             try:
                 await asyncio.to_thread(process.stdout.readline)
                 os.kill(process.pid, signal.SIGSTOP)
-                assert 0.1 < await seconds_until_free(manager) < 20
+                assert 0.1 < await seconds_until_free(manager) < PROMISED + BUSY
             finally:
                 process.kill()
 
@@ -119,7 +123,7 @@ async def test_the_row_lock_of_a_client_whose_network_went_dark_is_free_soon(
             async with dark.session_scope() as session:
                 await session.execute(HOLD)
                 proxy.black_hole = BlackHole.ALL
-                assert 0.1 < await seconds_until_free(manager) < 20
+                assert 0.1 < await seconds_until_free(manager) < PROMISED + BUSY
                 proxy.black_hole = BlackHole.OFF
                 await session.execute(text("SELECT 1"))
 
@@ -128,22 +132,10 @@ async def test_the_row_lock_of_a_client_whose_network_went_dark_is_free_soon(
         assert judge(caught.value).failure.retryable
 
 
-def a_network_of_its_own():
-    """The words before a command that shall have one; none if this machine allows none."""
-    user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
-    words = ("unshare", *user, "--net")
-    allowed = shutil.which("unshare") and shutil.which("ip")
-    if allowed and subprocess.run([*words, "ip", "link"], capture_output=True).returncode == 0:
-        return words
-    return ()
-
-
 def test_the_row_lock_of_a_machine_that_is_gone_is_free_soon(driver):
-    words = a_network_of_its_own()
-    if not words:
-        pytest.skip("needs a network of its own: unshare --net, and ip")
-    program = Path(__file__).with_name("dark_machine.py")
-    command = [*words, sys.executable, program, driver]
+    command = [sys.executable, Path(__file__).with_name("dark_machine.py"), driver]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 0, ran.stderr
-    assert 1 < float(ran.stdout) < 20
+    if not ran.stdout:
+        pytest.skip("needs a network of its own: unshare --net, and ip")
+    assert 1 < float(ran.stdout) < PROMISED + BUSY

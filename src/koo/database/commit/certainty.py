@@ -44,7 +44,8 @@ _GONE: Final = {"42883", "42P01", "3F000", "42501", 1142, 1143, 1146, 1}
 #: What such an error names if it is ours, and not that of a trigger which was deferred till COMMIT.
 _OURS: Final = re.compile(
     "koo|commit_token"
-    "|pg_(?:control_system|postmaster_start_time|current_wal_insert_lsn|walfile_name|xact_status)"
+    "|pg_(?:control_system|postmaster_start_time|current_wal_insert_lsn|walfile_name|xact_status"
+    "|logical_emit_message)"
 )
 
 _AGAIN: Final = Failure(retryable=True, trips=False)
@@ -133,13 +134,13 @@ class Certainty:
         fate = await_(self._resolver.fate_of(trace))
         scope.is_absent = fate is Fate.ABSENT
         if fate is Fate.FORGOTTEN:
-            self._witnesses.doubt()
+            self._witnesses.forget()
         return fate is Fate.COMMITTED
 
     def _learn(self, failed: Exception, scope: Scope) -> None:
         """If the witness itself has *failed* for good, look for one anew, and repeat it all."""
         if _is_gone(failed):
-            self._witnesses.doubt()
+            self._witnesses.forget()
             scope.is_absent = True
 
 

@@ -1,10 +1,13 @@
 """Which witness a database has, found out once.
 
-    first connection: look --ready, marked------------------------------> its witness
-                        |                                                     ^
-                        +--absent, no mark--> first transaction: make it -----+
-                        |                         +--not allowed--> numbers, else nobody
-                        +--read-only, or no answer--> again in a minute
+    first connection: look --ready, marked-----------------------------> its witness
+                        +--absent, no mark, no answer                        ^
+                             |                                               |
+                             v                                               |
+    before a transaction: look, make it, mark it ----------------------------+
+          ^                  +--not allowed--> numbers, else nobody
+          +---in a minute----+--read-only
+          +---in a second----+--no answer
 
 What is old is taken out of the table now and then, in the background; if the mark is another one by
 then, it is looked again.
@@ -26,6 +29,7 @@ from ...resilience import SchemaChanged, detached, tell
 from ..pool import COMPONENT, Terms
 from ..scope import Witness
 from ..theirs import Theirs
+from ..verdicts import Kind, judge
 from .fence import new_mark
 from .ledger import SOME, Found, ledger_of
 from .numbers import Numbers
@@ -34,9 +38,17 @@ __all__ = ["Connect", "Witnesses"]
 
 Connect = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
-_AGAIN: Final = 60.0
+# Moments of the next look that no clock shows. All wait for one that is due at once, and for one
+# that has been in vain before only who begins it: it may take as long as the first has.
+_AT_ONCE: Final = -inf
+_NEVER: Final = inf
+# A process that starts in the middle of trouble must not go without a witness for long.
+_AFTER_SILENCE: Final = 1.0
+_AFTER_REFUSAL: Final = 60.0
 _CLEANED_EVERY: Final = 600.0
 _IN_VAIN: Final = (SQLAlchemyError, OSError)
+#: An error of these would come again.
+_REFUSALS: Final = {Kind.QUERY, Kind.READ_ONLY, Kind.CONFIGURATION}
 
 
 class Witnesses:
@@ -51,24 +63,28 @@ class Witnesses:
         self._now = terms.clock.monotonic
         self._witness: Witness | None = None
         self._mark = ""
-        self._look_at = inf if is_off else -inf
-        self._clean_at = inf
+        self._look_at = _NEVER if is_off else _AT_ONCE
+        self._clean_at = _NEVER
         self._looking: asyncio.Task[None] | None = None
 
     def learn(self, connection: Theirs, _record: object) -> None:
         """Look, on a driver's new *connection*, whether the table is there."""
-        if self._look_at == inf:
+        if self._look_at == _NEVER:
             return
-        cursor, found, mark = connection.cursor(), Found.LATER, ""
+        cursor = connection.cursor()
         with suppress(Exception):
-            cursor.execute(self._ledger.look)
-            found = Found(cursor.fetchone()[0])
-            if found is Found.READY:
-                cursor.execute(self._ledger.find)
-                (mark,) = cursor.fetchone() or ("",)
+            self._conclude(*self._said_to(cursor))
         cursor.close()
         connection.rollback()
-        self._conclude(found, mark)
+
+    def _said_to(self, cursor: Theirs) -> tuple[Found, str]:
+        cursor.execute(self._ledger.look)
+        found = Found(cursor.fetchone()[0])
+        if found is not Found.READY:
+            return found, ""
+        cursor.execute(self._ledger.find)
+        marked = cursor.fetchone()
+        return (Found.READY, marked[0]) if marked else (Found.ABSENT, "")
 
     async def ready(self) -> Witness | None:
         """The witness of transactions now, None without one; makes the table if it may."""
@@ -80,37 +96,41 @@ class Witnesses:
             detached(self._clean(), name="koo: old commit tokens")
         return self._witness
 
-    def doubt(self) -> None:
+    def forget(self) -> None:
         """The table may be gone: look again before the next transaction."""
-        self._witness, self._look_at, self._clean_at = None, -inf, inf
+        self._witness, self._look_at, self._clean_at = None, _AT_ONCE, _NEVER
 
     def _conclude(self, found: Found, mark: str) -> None:
-        self._witness, self._look_at, self._clean_at = None, inf, inf
+        self._witness, self._look_at, self._clean_at = None, _NEVER, _NEVER
         self._mark = mark
         match found:
-            case Found.READY if mark:
+            case Found.READY:
                 self._witness = self._ledger.witness(mark)
                 self._clean_at = self._now() + _CLEANED_EVERY * self._terms.random()
             case Found.NUMBERS:
                 self._witness = Numbers(self._terms.clock)
-            case Found.READY | Found.ABSENT:
-                self._look_at = -inf
+            case Found.ABSENT:
+                self._look_at = _AT_ONCE
             case Found.LATER:
-                self._look_at = self._now() + _AGAIN
+                self._look_at = self._now() + _AFTER_REFUSAL
+            case Found.SILENT:
+                self._look_at = self._now() + _AFTER_SILENCE
 
     async def _look_again(self) -> None:
-        looking = self._looking
+        looking, is_awaited = self._looking, self._look_at == _AT_ONCE
         # On a loop that was closed without being shut down, it never ends.
         if looking is None or looking.done() or looking.get_loop().is_closed():
             self._looking = looking = detached(self._look(), name="koo: look for the commit tokens")
-        if looking.get_loop() is asyncio.get_running_loop():
+            is_awaited = True
+        if is_awaited and looking.get_loop() is asyncio.get_running_loop():
             await asyncio.shield(looking)
 
     async def _look(self) -> None:
-        found, mark = Found.LATER, ""
-        with suppress(*_IN_VAIN):
+        try:
             async with self._briefly() as connection:
                 found, mark = await self._seen(connection)
+        except _IN_VAIN as error:
+            found, mark = Found.LATER if judge(error).kind in _REFUSALS else Found.SILENT, ""
         self._conclude(found, mark)
 
     async def _seen(self, connection: AsyncConnection) -> tuple[Found, str]:
@@ -154,7 +174,7 @@ class Witnesses:
             gone = (await connection.execute(text(self._ledger.clean), now)).rowcount
             await connection.commit()
             if self._witness is not None and await self._found_mark(connection) != self._mark:
-                self.doubt()
+                self.forget()
             return gone
 
     @asynccontextmanager

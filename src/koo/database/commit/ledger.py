@@ -29,13 +29,14 @@ SOME: Final = 10_000
 
 
 class Found(Enum):
-    """What a look says; the words that the statement returns."""
+    """What a look says: a word that the statement returns, or SILENT without an answer."""
 
     READY = "ready"
     ABSENT = "absent"
     LATER = "later"
     NUMBERS = "numbers"
     NOBODY = "nobody"
+    SILENT = "silent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ _LOCK: Final = 7234801166237551
 # Subscribers to all tables stop at one that they don't have.
 _POSTGRES_LOOK: Final = """
 SELECT CASE
-  WHEN version < 130000 THEN 'nobody'
+  WHEN version < 130000 OR NOT fences THEN 'nobody'
   WHEN usable THEN 'ready'
   WHEN pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' THEN 'later'
   WHEN usable IS NULL AND makeable THEN 'absent'
@@ -75,6 +76,10 @@ SELECT CASE
   ELSE 'nobody'
 END FROM (SELECT
   CAST(current_setting('server_version_num') AS integer) AS version,
+  coalesce((
+    SELECT bool_and(has_function_privilege(oid, 'EXECUTE')) FROM pg_proc
+    WHERE proname = 'pg_logical_emit_message' AND pronamespace = CAST('pg_catalog' AS regnamespace)
+  ), false) AS fences,
   (
     SELECT has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')
            AND has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'SELECT')

@@ -11,7 +11,7 @@ lost; a fresh connection: INSERT the same token, as a fence
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -20,6 +20,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from ...resilience import Clock
 from ..scope import Fate, Scope
+from ..theirs import Theirs
 from ..verdicts import error_code
 from .fence import fate_by, new_token
 
@@ -59,7 +60,7 @@ class Rows:
 class _Trace:
     how: Rows
     token: str
-    sender: Any
+    sender: Theirs
 
     async def judge(self, connection: AsyncConnection) -> Fate | None:
         how = self.how

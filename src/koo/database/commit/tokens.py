@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Self, cast
+from typing import Final, Self
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -32,6 +32,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from ...resilience import Clock
 from ..scope import Fate, Scope
+from ..theirs import Theirs
 from .fence import fate_by, new_token
 
 __all__ = ["WRITE", "Backend", "Tokens", "say_alone"]
@@ -91,7 +92,7 @@ class Backend:
     sent: float
 
     @classmethod
-    def of(cls, driver: Any, clock: Clock) -> Self:  # noqa: ANN401 - each driver's own
+    def of(cls, driver: Theirs, clock: Clock) -> Self:
         """That of a *driver*'s connection, which is about to send COMMIT."""
         return cls(driver.alias, driver.backend_pid, driver.user, driver.age, clock.monotonic())
 
@@ -120,7 +121,8 @@ class Tokens:
         """Let a token ride with the next COMMIT of *connection*, if it can."""
         if scope.is_locked and _can_leave_nothing(connection):
             return None
-        token, driver = new_token(self.clock), cast("Any", connection.driver_connection)
+        token = new_token(self.clock)
+        driver: Theirs = connection.driver_connection
         driver.riding = (_RIDE_WITH_NUMBER if scope.wrote else _RIDE).format(token)
         return _Trace(self, token, Backend.of(driver, self.clock))
 
@@ -145,7 +147,7 @@ async def say_alone(connection: AsyncConnection, statements: str) -> None:
 
     Raises what the driver raises.
     """
-    driver: Any = (await connection.get_raw_connection()).driver_connection
+    driver: Theirs = (await connection.get_raw_connection()).driver_connection
     await driver.say_alone(statements)
 
 

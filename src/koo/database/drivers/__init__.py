@@ -19,12 +19,17 @@ from typing import Any, Final, Protocol, cast
 
 from ..theirs import Theirs
 
-__all__ = ["SWALLOWED", "Driver", "abort", "driver", "name_of"]
+__all__ = ["SWALLOWED", "UNDONE", "Driver", "abort", "driver", "name_of"]
 
 #: What is raised where PostgreSQL answers COMMIT with ROLLBACK, and drivers call it a success.
 SWALLOWED: Final = (
     "database: nothing was committed, because a statement had failed and its error was caught;"
     " let it pass, or put the statement into session.begin_nested()"
+)
+#: What is raised for a COMMIT where MySQL or SQLite has undone the transaction by itself before.
+UNDONE: Final = (
+    "database: nothing was committed, because a statement had failed, the server had undone the"
+    " whole transaction, and the error was caught; let it pass, so that all is repeated"
 )
 
 _HOMES: Final = {

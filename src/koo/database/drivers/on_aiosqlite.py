@@ -6,6 +6,10 @@
                +--- at its own end, after that: rolled back and closed
 
 SQLite can be interrupted while it works, but not while it waits for another process.
+
+With some errors (disk full, out of memory, interrupted, ROLLBACK as an answer to a conflict) it
+undoes the whole transaction, and the next statement opens another; with most only the statement.
+No code tells which: whether a transaction is open before and after it does.
 """
 
 from __future__ import annotations
@@ -20,8 +24,9 @@ import aiosqlite
 from aiosqlite.core import _STOP_RUNNING_SENTINEL
 
 from ..theirs import Theirs
+from . import UNDONE
 
-__all__ = ["PromptConnection", "abort", "arguments"]
+__all__ = ["PromptConnection", "abort", "arguments", "undone"]
 
 T = TypeVar("T")
 
@@ -29,6 +34,12 @@ _MOMENT: Final = 0.05
 _CHUNK: Final = 64
 # The words by which SQLAlchemy knows that a connection is lost.
 _CLOSED: Final = "Connection closed"
+
+
+class NeverSent(aiosqlite.ProgrammingError):
+    """It was refused on our side; SQLite has not heard of it."""
+
+    is_unsent = True
 
 
 class PromptConnection(aiosqlite.Connection):
@@ -99,12 +110,21 @@ class PromptConnection(aiosqlite.Connection):
 
     def _work(self, answer: asyncio.Future[T], work: Callable[[], T]) -> None:
         """In the thread; whoever has asked may have gone, and the loop as well."""
+        was_open = self._is_in_transaction()
         try:
             told = partial(self._answered, answer, answer.set_result, work())
         except BaseException as error:  # noqa: BLE001 - it is raised where it was asked
+            if was_open and not self._is_in_transaction():
+                error.undoes_all = True  # type: ignore[attr-defined] # as is_unsent
             told = partial(self._answered, answer, answer.set_exception, error)
         with suppress(RuntimeError):
             answer.get_loop().call_soon_threadsafe(told)
+
+    def _is_in_transaction(self) -> bool:
+        """In the thread."""
+        with suppress(aiosqlite.ProgrammingError):  # it is closed
+            return self._opened is not None and bool(self._opened.in_transaction)
+        return False
 
     def _answered(
         self, answer: asyncio.Future[T], tell: Callable[[Any], None], what: object
@@ -122,6 +142,11 @@ def _connect(database: str, **terms: Any) -> PromptConnection:  # noqa: ANN401
 def arguments(_limit: float) -> dict[str, Any]:
     """What to connect with."""
     return {"async_creator_fn": _connect}
+
+
+def undone() -> Exception:
+    """What is raised for a COMMIT of what SQLite had undone before."""
+    return NeverSent(UNDONE)
 
 
 def abort(connection: Theirs) -> None:

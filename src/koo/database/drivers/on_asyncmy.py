@@ -24,6 +24,7 @@ from asyncmy.errors import InterfaceError, MySQLError
 from sqlalchemy.util import await_
 
 from ..theirs import Theirs
+from . import UNDONE
 from .goodbye import say_in_background
 
 __all__ = ["PromptConnection", "abort", "alone", "arguments", "read_rest", "undone"]
@@ -32,10 +33,6 @@ _MARGIN: Final = 0.5
 _ROUNDING: Final = 1.0
 _UPTIME: Final = "SHOW GLOBAL STATUS LIKE 'Uptime'"
 _WHO: Final = "SELECT CONNECTION_ID(), CONCAT_WS(' ', @@hostname, @@port, @@server_id)"
-_UNDONE: Final = (
-    "database: nothing was committed, because a statement had failed, the server had undone the"
-    " whole transaction, and the error was caught; let it pass, so that all is repeated"
-)
 # A limit that the server or its administrator has set stays as it is.
 _LIMIT: Final = (
     "SET max_statement_time = IF(@@max_statement_time = 0, {seconds:g}, @@max_statement_time)"
@@ -60,7 +57,7 @@ class PromptConnection(Connection):
     _loop: asyncio.AbstractEventLoop
     _transport: asyncio.Transport | None
     _stream_broken: bool
-    _result: Any
+    _result: Theirs
     server_status: int
 
     def __init__(self, limit: float, **terms: Any) -> None:  # noqa: ANN401
@@ -132,7 +129,7 @@ class PromptConnection(Connection):
             other.close()
 
 
-def read_rest(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's, of any driver
+def read_rest(connection: Theirs) -> None:
     """Read what is left of a stream that nobody reads on; blocks the greenlet.
 
     asyncmy would do so with whatever is said next.
@@ -144,7 +141,7 @@ def read_rest(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's, of any d
 
 def undone() -> Exception:
     """What is raised for a COMMIT of what the server had undone before."""
-    return NeverSent(0, _UNDONE)
+    return NeverSent(0, UNDONE)
 
 
 def alone(work: Callable[..., None]) -> Callable[..., None]:

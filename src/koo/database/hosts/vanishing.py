@@ -63,7 +63,7 @@ def watch_for_vanished_clients(engine: Engine, idle_in_transaction_timeout: floa
     event.listen(engine, "connect", tell)
 
 
-def _on_postgresql(idle: float) -> Callable[[Any], Coroutine[Any, Any, None]]:
+def _on_postgresql(idle: float) -> Callable[[Theirs], Coroutine[Any, Any, None]]:
     limits = _ALWAYS if isinf(idle) else {**_ALWAYS, _IDLE: str(int(idle * 1000))}
     for_life, for_now = _setting(limits, _FOR_LIFE), _setting(dict([_CHECK]), _FOR_NOW)
 
@@ -77,7 +77,7 @@ def _on_postgresql(idle: float) -> Callable[[Any], Coroutine[Any, Any, None]]:
     return say
 
 
-def _on_mariadb(idle: float) -> Callable[[Any], Coroutine[Any, Any, None]]:
+def _on_mariadb(idle: float) -> Callable[[Theirs], Coroutine[Any, Any, None]]:
     async def say(theirs: Theirs) -> None:
         if not isinf(idle):
             await theirs.query(_MARIADB.format(seconds=ceil(idle)))

@@ -9,7 +9,7 @@ MySQL       -> read-only by a word before the transaction
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from sqlalchemy import event
 from sqlalchemy.engine import Dialect, Engine
@@ -37,7 +37,7 @@ def listen_to_driver(
     engine: Engine, terms: Terms, certainty: Certainty, destination: Destination
 ) -> None:
     """Keep what *engine* sends in time and count it; understand what goes wrong."""
-    dialect: Any = engine.dialect
+    dialect: Theirs = engine.dialect
     sending = Sending(dialect, terms, certainty)
     dialect.do_execute = sending.execute
     dialect.do_executemany = sending.execute_many

@@ -20,6 +20,7 @@ from ..commit import translated
 from ..drivers import abort
 from ..drivers.deadlined import Deadlined
 from ..pool import Slot, Terms, slot_of
+from ..scope import READONLY
 from ..theirs import Theirs
 from .sending import late_statement
 
@@ -51,7 +52,7 @@ class _Preparing:
     def _set_in_time(self, connection: Connection, wanted: Mapping[str, Any]) -> None:
         slot = slot_of(connection.connection)
         try:
-            self._sets.run(slot, self._now(), self._set, connection, wanted)
+            self._sets.run(slot, self._now(), self._set, connection, _in_order(wanted))
         except Exception as error:
             _condemn(slot)
             named = translated(error, self._dialect, slot.connection)
@@ -63,6 +64,14 @@ class _Preparing:
             # Nobody waits any more: end it before SQLAlchemy says a polite goodbye.
             _tear_off(slot)
             raise
+
+
+def _in_order(wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Read-only last: SQLAlchemy has taken the names out of a set.
+
+    On MySQL it holds for the next transaction only, and COMMIT is said after an isolation level.
+    """
+    return dict(sorted(wanted.items(), key=lambda one: one[0] == READONLY))
 
 
 def _condemn(slot: Slot) -> None:

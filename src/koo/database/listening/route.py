@@ -37,7 +37,7 @@ class Route:
     """How one engine's connections reach their server."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._dialect: Any = dialect
+        self._dialect: Theirs = dialect
         self._is_known = dialect.name != "postgresql"
         self._terms: dict[str, Any] = {}
 

@@ -3,7 +3,7 @@
 statement, fetch, close of a stream --> at most timeout, then it is torn off: StatementTimedOut
 COMMIT, ROLLBACK --> at most attempt_timeout, then as well; a lost COMMIT is found out
 COMMIT, and the connection is known to have ended --> not sent, so that nothing is unknown
-COMMIT, and MySQL has undone it all by itself -> not sent: it would commit what came afterwards
+COMMIT, and the database has undone it already -> not sent: it would commit what came after that
 COMMIT, and asyncmy has rows that nobody reads -----> at most timeout for them, and sent only then
 ROLLBACK, and it has ----> at most a second for them, then it is torn off, and that is the ROLLBACK
 
@@ -45,7 +45,15 @@ _SOON: Final = 1.0
 _SEVERAL_AT_ONCE: Final = {"asyncmy": Scope.note_mysql_message, "psycopg": Scope.note_message}
 
 
-class MysqlDriver(Driver, Protocol):
+class UndoingDriver(Driver, Protocol):
+    """What is needed where a database undoes a transaction by itself, and opens another."""
+
+    def undone(self) -> Exception:
+        """What is raised for a COMMIT of what was undone before."""
+        ...
+
+
+class MysqlDriver(UndoingDriver, Protocol):
     """What only asyncmy needs."""
 
     def alone(self, work: Callable[..., None], /) -> Callable[..., None]:
@@ -56,10 +64,6 @@ class MysqlDriver(Driver, Protocol):
         """Read the rows that nobody wants any more; blocks the greenlet."""
         ...
 
-    def undone(self) -> Exception:
-        """What is raised for a COMMIT of what the server had undone before."""
-        ...
-
 
 class Sending:
     """What a dialect does on its connections, bounded and recorded as *terms* say."""
@@ -68,12 +72,12 @@ class Sending:
         config = terms.config
         self._commit: _End = dialect.do_commit
         self._rollback: _End = dialect.do_rollback
+        self._driver = driver(dialect.driver)
         self._leaves_rest = dialect.driver == "asyncmy"
         if self._leaves_rest:
-            theirs = cast("MysqlDriver", driver(dialect.driver))
+            theirs = cast("MysqlDriver", self._driver)
             self._commit, self._rollback = theirs.alone(self._commit), theirs.alone(self._rollback)
             self._read_rest = theirs.alone(theirs.read_rest)
-            self._undone = theirs.undone
         self._may_commit_unasked = dialect.driver in _SEVERAL_AT_ONCE
         self._note_question = _SEVERAL_AT_ONCE.get(dialect.driver, Scope.note_question)
         self._certainty = certainty
@@ -186,7 +190,7 @@ class Sending:
 
     def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
         if scope.is_undone:
-            raise self._undone()
+            raise cast("UndoingDriver", self._driver).undone()
         trace = self._certainty.attend(connection, scope)
         # Asked after the witness, who may have waited for the server, and just before COMMIT.
         if scope.is_late:

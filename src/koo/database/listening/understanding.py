@@ -30,13 +30,12 @@ from ..verdicts import (
     mark_absent,
     mark_taken_back,
     proves_rollback,
+    undoes_all,
 )
 
 __all__ = ["is_raw", "understand"]
 
 _DRIVERS: Final = {"asyncpg", "psycopg", "aiosqlite", "asyncmy"}
-#: With these MySQL undoes the whole transaction, and opens another with the next statement.
-_UNDOING: Final = {1020, 1206, 1213}
 _FAILED_OVER: Final = {"25006", 1290, 1792, 1836}
 
 
@@ -56,7 +55,7 @@ def understand(context: ExceptionContext) -> BaseException | None:
         lost.connection_invalidated = context.is_disconnect = True
     if _tells_of_failover(error) and not _is_asked_for(scope, usable):
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
-    if scope is not None and error_code(error) in _UNDOING:
+    if scope is not None and undoes_all(error):
         scope.is_undone = not scope.autocommits
     if scope is not None and (scope.may_commit or scope.is_absent):
         error = _doubt(error, scope)

@@ -12,7 +12,7 @@ classifying the verdict as a policy wants it, and errors that are marked
 """
 
 from .classifying import classify, classify_for, mark_absent, seal
-from .codes import as_database_error, error_code
+from .codes import as_database_error, error_code, undoes_all
 from .judging import (
     failure_in,
     is_login_refused,
@@ -44,4 +44,5 @@ __all__ = [
     "mark_taken_back",
     "proves_rollback",
     "seal",
+    "undoes_all",
 ]

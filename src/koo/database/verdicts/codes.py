@@ -6,9 +6,11 @@ from typing import Final
 
 from sqlalchemy import exc
 
-__all__ = ["as_database_error", "cause_of", "error_code", "is_unsent"]
+__all__ = ["as_database_error", "cause_of", "error_code", "is_unsent", "undoes_all"]
 
 _SQLSTATE_LENGTH: Final = 5
+#: With these MySQL undoes the whole transaction, and opens another with the next statement.
+_UNDOING: Final = {1020, 1206, 1213}
 
 
 def error_code(error: BaseException) -> str | int | None:
@@ -39,8 +41,17 @@ def as_database_error(error: Exception) -> exc.OperationalError:
 
 def is_unsent(error: BaseException) -> bool:
     """Whether it was refused on our side, so that the server has not heard of it."""
+    return _is_marked(error, "is_unsent")
+
+
+def undoes_all(error: BaseException) -> bool:
+    """Whether MySQL or SQLite has undone the whole transaction, and goes on in another."""
+    return error_code(error) in _UNDOING or _is_marked(error, "undoes_all")
+
+
+def _is_marked(error: BaseException, mark: str) -> bool:
     said = getattr(error, "orig", None), cause_of(error)
-    return any(getattr(one, "is_unsent", False) for one in said)
+    return any(getattr(one, mark, False) for one in said)
 
 
 def cause_of(error: BaseException) -> BaseException | None:
