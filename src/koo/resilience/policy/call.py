@@ -7,12 +7,7 @@ Call --admit()--> all permits, or none and the refusal
 
 from __future__ import annotations
 
-from asyncio import (
-    AbstractEventLoop,
-    Handle,
-    current_task,
-    get_running_loop,
-)
+from asyncio import AbstractEventLoop, Handle, current_task, get_running_loop
 from collections.abc import Callable
 from dataclasses import replace
 from sys import exception, version_info
@@ -306,8 +301,7 @@ class Call:
         spent, advice = outcome.spent or told.spent, outcome.advice or told.advice
         if (spent, advice) != (outcome.spent, outcome.advice):
             outcome = replace(outcome, spent=spent, advice=advice)
-        permits, self.permits = self.permits, ()
-        self.policy.memory.settle(permits, outcome)
+        self.policy.memory.settle(self._let_go(), outcome)
 
     def hand_back(self) -> None:
         """A gate inside has refused: nothing was sent, unless the owner has told what it spent."""
@@ -318,8 +312,12 @@ class Call:
 
     def give_back(self) -> None:
         """Cancel every permit: nothing was sent."""
-        permits, self.permits = self.permits, ()
-        self.policy.memory.give_back(permits)
+        self.policy.memory.give_back(self._let_go())
+
+    def _let_go(self) -> list[Permit] | tuple[()]:
+        """Its permits; it keeps nothing that keeps it: a task keeps the error that ends it."""
+        permits, self.permits, self.task = self.permits, (), None
+        return permits
 
     def deadline_error(self) -> DeadlineExceeded:
         """What the caller gets when the time is over."""

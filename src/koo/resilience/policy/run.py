@@ -28,7 +28,7 @@ from .call import Call, admit_all, begin
 from .compose import check_timeout, explain
 from .forms import Asking, Attempt
 from .generators import Pace, stream
-from .journey import Journey
+from .journey import Journey, goes_on
 from .stats import CallOutcome
 
 __all__ = ["Policy"]
@@ -100,6 +100,7 @@ class Policy(Journey):
                 self.ask_gates(call)
             value = await self._drive(operation, ask, timeout, call)
         except Exception as error:  # noqa: BLE001 - that is what an outcome is for
+            refusal = None  # perhaps the error, whose traceback holds this frame
             return CallOutcome(None, error, call.number, call.waited)
         return CallOutcome(value, None, call.number, call.waited)
 
@@ -183,8 +184,9 @@ class Policy(Journey):
                 try:
                     call.arm()
                     value = await operation()
-                except BaseException as error:  # noqa: BLE001 - judged there, raised if it ends the call
-                    await self.back_off(call, error)
+                except BaseException as error:
+                    if not goes_on(await self.back_off(call, error), error):
+                        raise
                     self.ask_gates(call)
                     await self.enter(call)
                 else:
