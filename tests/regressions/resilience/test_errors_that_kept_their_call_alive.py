@@ -9,7 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from koo.resilience import Ask, BreakerConfig, CircuitBreaker, Deadline, Failure
+from koo.resilience import Ask, BreakerConfig, CircuitBreaker, Deadline, Failure, Permit
 from koo.testing import running_clock
 
 from ...resilience.policy.actors import QUICK, bulkhead, policy, started
@@ -126,6 +126,27 @@ class EveryOther:
             raise Broken
 
 
+class Bad:
+    """A gate that raises when it is asked again."""
+
+    name = "bad"
+    double_settled_total = 0
+
+    def __init__(self):
+        self.asked = 0
+
+    def admit(self, ask):
+        self.asked += 1
+        if self.asked > 1:
+            raise RuntimeError
+        return Permit(self, ask, 0.0, 0)
+
+    def settled(self, permit, outcome):
+        """Hear nothing."""
+
+    cancelled = settled
+
+
 HELD = []
 
 
@@ -161,6 +182,7 @@ CASES = {
     "late in line": Case(gates=lambda: [full()], ask_for=1.0),
     "left in line": Case(gates=lambda: [full()], timeout=5, gone_after=1),
     "refused after it failed": Case(gates=lambda: [touchy()], retry=QUICK),
+    "by a gate that raises": Case(gates=lambda: [Bad()], retry=QUICK),
     "refused inside": Case(refused_inside),
     "late inside": Case(late_inside),
     "cancelled by nobody": Case(lost),

@@ -49,7 +49,15 @@ class Journey(Parts):
         call.is_due = False
         if call.is_hurried and call.lacks_time(self.monotonic()):
             raise self.too_late(call)
-        call.admit()
+        try:
+            call.admit()
+        except Exception as mistake:
+            if call.last_error is None:
+                call.number -= 1
+                self.memory.failures_total += 1
+                raise
+            self.memory.gate_errors_total += 1
+            call.refusal = Rejected(self.name, None, f"a gate raised {type(mistake).__name__}")
 
     async def enter(self, call: Call) -> None:
         """Return with every permit in hand, after a wait in line if need be, or raise."""

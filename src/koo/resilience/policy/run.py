@@ -89,6 +89,7 @@ class Policy(Journey):
             try:
                 refusal = admit_all(self, ask, None, permits)
             except Exception as error:  # noqa: BLE001 - a gate's own, which an outcome tells as well
+                self.memory.failures_total += 1
                 return CallOutcome(None, error, 0, 0.0)
             if refusal is not None and refusal.line is None:
                 self.count_refusal(refusal)
@@ -175,7 +176,11 @@ class Policy(Journey):
             # ask_gates(call), spelled out.
             if call.is_hurried and call.lacks_time(call.began):
                 raise self.too_late(call)
-            call.refusal = admit_all(self, ask, call.outer, permits)
+            try:
+                call.refusal = admit_all(self, ask, call.outer, permits)
+            except Exception:
+                self.memory.failures_total += 1
+                raise
         if call.refusal is not None or (call.is_hurried and not call.may_begin(call.began)):
             await self.enter(call)
         token = _enter_context(call)
