@@ -21,7 +21,7 @@ from koo.resilience import (
     RetryBudget,
     RetryConfig,
 )
-from koo.resilience.policy.parts import Parts
+from koo.resilience.policy.compose import Parts
 from koo.testing import running_clock
 
 from .actors import QUICK, Dependency, policy

@@ -28,8 +28,8 @@ from .blame import (
     was_timed_out,
 )
 from .call import Call
+from .compose import Parts
 from .line import wait_for_permits
-from .parts import Parts
 
 __all__ = ["Journey", "goes_on"]
 
