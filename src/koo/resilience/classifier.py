@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from collections.abc import Iterator
+from traceback import walk_tb
 from typing import Final
 
 from ..errors import (
@@ -86,28 +87,59 @@ def comes_from_a_cancellation(error: BaseException) -> bool:
     return all(map(_follows_a_cancellation, leaves_of(error))) or _follows_a_cancellation(error)
 
 
-def cancellations_behind(error: BaseException) -> Iterator[CancelledError]:
-    """Those that *error* was raised from or while handling, the latest first."""
+def cancellations_behind(
+    error: BaseException, known: tuple[BaseException, ...] = ()
+) -> Iterator[CancelledError]:
+    """Those that *error* was raised from or while handling, the latest first.
+
+    Not those by which a limit or a group inside has ended its own block; groups that are *known*
+    are not looked into.
+    """
     for _ in range(_LINKS):
         before = error.__context__
         if before is None:
             return
-        if isinstance(before, CancelledError) and not _is_of_a_limit(error, before):
+        if isinstance(before, CancelledError) and not _is_of_its_own(error, before, known):
             yield before
         error = before
 
 
-def _follows_a_cancellation(error: BaseException) -> bool:
-    return any(True for _ in cancellations_behind(error))
+def _follows_a_cancellation(error: BaseException, known: tuple[BaseException, ...] = ()) -> bool:
+    return any(True for _ in cancellations_behind(error, known))
+
+
+def _is_of_its_own(
+    error: BaseException, cut: CancelledError, known: tuple[BaseException, ...]
+) -> bool:
+    """Whether whoever raised *error* has cut its own block by *cut*, and no caller has."""
+    if not isinstance(error, BaseExceptionGroup):
+        return _is_of_a_limit(error, cut)
+    if any(error is each for each in known) or not _ended_a_block_that_was_cut(error):
+        return False
+    # A task that failed by itself ends the block of its group; one that is cut does not.
+    known = (*known, error)
+    return not all(_follows_a_cancellation(leaf, known) for leaf in leaves_of(error))
+
+
+def _ended_a_block_that_was_cut(group: BaseException) -> bool:
+    """Whether *group* was raised at the end of a block, of which a cancellation had come.
+
+    Whoever ends a block is told what kind of error it ends with.
+    """
+    frames = [frame for frame, _ in walk_tb(group.__traceback__)]
+    return any(told is CancelledError for end in frames[-1:] for told in end.f_locals.values())
 
 
 def _is_of_a_limit(error: BaseException, cut: CancelledError) -> bool:
-    """Whether *error* is what asyncio or a policy has made of its own timer's *cut*.
+    """Whether *error* is what asyncio, anyio or a policy has made of its own timer's *cut*.
 
-    Both do so only after they have ruled out that somebody else has cancelled.
+    All do so only after they have ruled out that somebody else has cancelled.
     """
-    is_asyncio = type(error) is TimeoutError and not error.args
-    return error.__cause__ is cut and (is_asyncio or isinstance(error, DeadlineExceeded))
+    is_bare = type(error) is TimeoutError and not error.args
+    if error.__cause__ is cut:
+        return is_bare or isinstance(error, DeadlineExceeded)
+    # That of anyio was raised from nothing, but what it has cut with bears its name.
+    return is_bare and error.__cause__ is None and "cancel scope" in str(cut)
 
 
 def _as_refusal(error: BaseException) -> Rejected | None:

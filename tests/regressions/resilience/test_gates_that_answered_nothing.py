@@ -1,14 +1,17 @@
-"""A gate that returned None let the call through, past all others; one that raised cost its ask."""
+"""A gate that returned None let the call through, past all others; one that raised cost its ask.
+
+The call for which it was asked was in no count; of one that had failed before, the error was lost.
+"""
 
 import asyncio
 from types import SimpleNamespace
 
 import pytest
 
-from koo.resilience import Ask, DailyBudget, DailyBudgetConfig, Limit
+from koo.resilience import Ask, DailyBudget, DailyBudgetConfig, Limit, Permit
 from koo.testing import running_clock
 
-from ...resilience.policy.actors import Dependency, bulkhead, limiter, policy, started
+from ...resilience.policy.actors import QUICK, Dependency, bulkhead, limiter, policy, started
 
 ASK = Ask(nanousd=5)
 A_PERMIT_BY_LIKENESS = SimpleNamespace(settle=None, cancel=None)
@@ -103,3 +106,48 @@ async def test_nor_does_it_let_in_who_has_waited_in_line():
     await asyncio.sleep(0)
     assert (places.stats().in_flight, places.stats().waiting) == (0, 0)
     assert (money.stats().spent_nanousd, money.stats().reserved_nanousd) == (0, 0)
+
+
+class Tired(Faulty):
+    """A gate that admits the first that asks, and raises for all others."""
+
+    double_settled_total = 0
+
+    def __init__(self):
+        super().__init__(Permit(self, ASK, 0.0, 0))
+
+    def admit(self, ask):
+        answer = super().admit(ask)
+        self.answer = RuntimeError("broken")
+        return answer
+
+    def settled(self, permit, outcome):
+        """Hear nothing."""
+
+
+@FORMS
+async def test_a_call_that_no_gate_answers_has_failed(form):
+    through = policy(gates=[Faulty(RuntimeError("broken"))], retry=QUICK)
+    with pytest.raises(RuntimeError, match="broken"):
+        await form(through, Dependency())
+    stats = through.stats()
+    assert (stats.calls_total, stats.failures_total, stats.attempts_total) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("form", [by_run, by_loop, by_stream, by_outcome, by_hurried_outcome])
+async def test_what_has_failed_before_a_gate_raises_is_what_counts(form):
+    through = policy(gates=[Tired()], retry=QUICK)
+    with pytest.raises(ConnectionResetError) as caught:
+        await form(through, Dependency(ConnectionResetError("real")))
+    assert "dep: refused (a gate raised RuntimeError)" in caught.value.__notes__[0]
+    stats = through.stats()
+    assert (stats.calls_total, stats.failures_total, stats.attempts_total) == (1, 1, 1)
+    assert (stats.retries_total, stats.gate_errors_total) == (0, 1)
+
+
+@pytest.mark.parametrize("parts", [{}, {"timeout": 9}])
+async def test_an_outcome_counts_only_attempts_that_were_made(parts):
+    for gate, attempts in ((Faulty(RuntimeError()), 0), (Tired(), 1)):
+        through = policy(gates=[gate], retry=QUICK)
+        outcome = await through.outcome(Dependency(ConnectionResetError()), **parts)
+        assert outcome.attempts == attempts

@@ -21,7 +21,7 @@ from koo.resilience import (
     RetryBudget,
     RetryConfig,
 )
-from koo.resilience.policy.journey import Journey
+from koo.resilience.policy.compose import Parts
 from koo.testing import running_clock
 
 from .actors import QUICK, Dependency, policy
@@ -281,7 +281,7 @@ def test_a_patience_of_nothing_is_explained():
     assert "  line: nobody waits in it" in Policy("p", gates=gates, patience=0).explain()
 
 
-@pytest.mark.parametrize("name", [name for name in Journey.__slots__ if not name.startswith("__")])
+@pytest.mark.parametrize("name", [name for name in Parts.__slots__ if not name.startswith("__")])
 def test_no_part_of_a_policy_can_be_replaced(name):
     through = Policy("dep", timeout=5)
     before = getattr(through, name)

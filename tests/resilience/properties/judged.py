@@ -31,6 +31,8 @@ class Judged:
         self.faults = []
         #: The tasks that were cancelled and have heard it: how they end is nobody's failure.
         self.gone = set()
+        #: The task whose attempt has just failed, if it was not cancelled.
+        self.failed = None
 
     def admit(self, ask):
         answer, now = self.breaker.admit(ask), running_clock().monotonic()
@@ -64,6 +66,9 @@ class Judged:
         self.leases.pop(id(permit), None)
         is_blamed = evidence(outcome) is True and asyncio.current_task() in self.gone
         self.expect(not is_blamed, "failed because its caller had gone")
+        is_excused = outcome is ABANDONED and asyncio.current_task() is self.failed
+        self.expect(self.failed is None or not is_excused, "nobody's, though its caller has stayed")
+        self.failed = None
         self.seen["stale outcomes"] += permit.generation != self.era
         if permit.generation == self.era:
             self.seen["probes given up"] += self.state is State.HALF_OPEN and outcome is ABANDONED

@@ -2,12 +2,13 @@
 
 A schedule is a handful of calls, in every form, on a loop that permutes its ready queue: answers,
 failures, refusals as wrong, throttling, hangs, probes that outlive their lease or do not hear their
-timeout or their caller, task groups that fail inside and leave their cancellation behind, replies
-that somebody else has cancelled, callers that cancel at any moment or throw into what they read,
-generators whose rollback fails, permits that nobody settles but the collector, whenever it comes,
-and a wall clock that jumps by an hour. A caller that has gone is never called back, and is nobody's
-failure. Some begin with a dependency that has answered for a while, so that few failures are no
-half of the window.
+timeout or their caller, task groups that fail inside and leave their cancellation behind, limits
+and groups inside that cut what they hold, replies that somebody else has cancelled, callers that
+cancel at any moment or throw into what they read, generators whose rollback fails, permits that
+nobody settles but the collector, whenever it comes, and a wall clock that jumps by an hour. A
+caller that has gone is never called back, and is nobody's failure; what fails while it stays is
+one. Some begin with a dependency that has answered for a while, so that few failures are no half of
+the window.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import random
 from collections import Counter
 from contextlib import aclosing, asynccontextmanager, suppress
 
+import anyio
 import pytest
 
 from koo.errors import KooError
@@ -52,6 +54,7 @@ EVENTS = {
 }
 FATES = (
     *("answer", "answer", "answer", "fail", "fail", "wrong", "throttled", "hang"),
+    *("fail in a limit", "fail in a group"),
     *("cancelled by nobody", "group", "deaf"),
 )
 #: What may follow a fate that is only a beginning.
@@ -247,6 +250,7 @@ class Schedule:
                     self.judged.gone.add(me)
             raise
         except Exception:
+            self.judged.failed = None if me in self.cut else me
             if GROUPS_LEAVE_A_COUNT or self.through.lane_timeout is None:
                 # That it was cancelled before, nobody knows any more.
                 self.cut.discard(me)
@@ -276,6 +280,10 @@ class Schedule:
                 raise Wrong
             case "throttled":
                 raise Throttled
+            case "fail in a limit":
+                await self.limited()
+            case "fail in a group":
+                await self.grouped()
             case "cancelled by nobody" if not asyncio.current_task().cancelling():
                 reply = asyncio.get_running_loop().create_future()
                 reply.cancel()
@@ -284,15 +292,31 @@ class Schedule:
 
     async def group(self):
         """Something that fails inside without harm."""
+        with suppress(Broken):
+            await self.grouped(0.0)
+
+    async def grouped(self, seconds=2.0):
+        """A group one of whose tasks fails, perhaps before its block has ended."""
         me = asyncio.current_task()
         before = me.cancelling()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.fail())
-        except* Broken:
+                await asyncio.sleep(seconds)
+        except ExceptionGroup as group:
             self.left[me] += me.cancelling() - before
+            raise Broken from group
+
+    async def limited(self):
+        """A limit of another library's, which is too short."""
+        try:
+            with anyio.fail_after(self.dice.choice([0.1, 1.0])):
+                await asyncio.sleep(20)
+        except TimeoutError as late:
+            raise Broken from late
 
     async def fail(self):
+        await asyncio.sleep(self.dice.choice([0.0, 1.0]))
         raise Broken
 
 

@@ -19,7 +19,7 @@ from ..deadline import CURRENT, Progress, running_call
 from ..gate import Issuer, Permit, check_refusal
 from ..outcome import ABANDONED, Ask, Outcome
 from ..timers import SLACK, AnyTask, Lane, times_cancelled
-from .compose import Terms
+from .compose import Parts
 
 __all__ = ["OURS", "Call", "admit_all", "begin", "current_permit", "goes_along"]
 
@@ -60,7 +60,7 @@ class Call:
         "was_perhaps_left",
     )
 
-    policy: Terms
+    policy: Parts
     ask: Ask
     number: int
     permits: list[Permit] | tuple[()]
@@ -296,8 +296,7 @@ class Call:
         spent, advice = outcome.spent or told.spent, outcome.advice or told.advice
         if (spent, advice) != (outcome.spent, outcome.advice):
             outcome = replace(outcome, spent=spent, advice=advice)
-        permits, self.permits = self.permits, ()
-        self.policy.memory.settle(permits, outcome)
+        self.policy.memory.settle(self._let_go(), outcome)
 
     def hand_back(self) -> None:
         """A gate inside has refused: nothing was sent, unless the owner has told what it spent."""
@@ -308,8 +307,12 @@ class Call:
 
     def give_back(self) -> None:
         """Cancel every permit: nothing was sent."""
-        permits, self.permits = self.permits, ()
-        self.policy.memory.give_back(permits)
+        self.policy.memory.give_back(self._let_go())
+
+    def _let_go(self) -> list[Permit] | tuple[()]:
+        """Its permits; it keeps nothing that keeps it: a task keeps the error that ends it."""
+        permits, self.permits, self.task = self.permits, (), None
+        return permits
 
     def deadline_error(self) -> DeadlineExceeded:
         """What the caller gets when the time is over."""
@@ -319,7 +322,7 @@ class Call:
         )
 
 
-def begin(policy: Terms, ask: Ask, timeout: float | None, permits: list[Permit]) -> Call:
+def begin(policy: Parts, ask: Ask, timeout: float | None, permits: list[Permit]) -> Call:
     """A call at its beginning, with the *permits* that it has or will get."""
     call = Call()
     call.policy = policy
@@ -355,7 +358,7 @@ def current_permit(gate: Issuer) -> Permit | None:
 
 
 def admit_all(
-    policy: Terms, ask: Ask, outer: Progress | None, permits: list[Permit]
+    policy: Parts, ask: Ask, outer: Progress | None, permits: list[Permit]
 ) -> Rejected | None:
     """Add every gate's permit for a call inside *outer* to *permits*, or none: the refusal."""
     try:

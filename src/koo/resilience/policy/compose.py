@@ -1,59 +1,122 @@
-"""Which compositions make sense, and how to say one in words."""
+"""The parts of a policy, which compositions of them make sense, and how to say one in words."""
 
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Final, NoReturn
 
 from ..checking import check_functions, is_a, is_finite
-from ..clock import check_clock
-from ..gate import Gate
+from ..classifier import classify_by_type
+from ..clock import RANDOM, SYSTEM_CLOCK, Clock, Random, check_clock
+from ..events import Listener, ignore
+from ..gate import Gate, LeasingGate
 from ..line import LinedGate
-from ..outcome import RetryClass
+from ..outcome import Appraiser, Classifier, RetryClass
 from ..retry import Backoff, RetryBudget, RetryConfig
-from ..timers import Lane
-from .stats import Memory
+from ..timers import Lane, lane_for
+from .stats import Memory, PolicyStats
 
-__all__ = [
-    "Composition",
-    "Terms",
-    "check_composition",
-    "check_parts",
-    "check_timeout",
-    "explain",
-]
+__all__ = ["Parts", "check_timeout", "explain"]
+
+_OWN: Final = RetryBudget()
 
 
-class Composition(Protocol):
-    """The parts of a policy that must go together."""
+class Parts:
+    """What a policy is made of, and what it remembers of its calls."""
+
+    __slots__ = (
+        "__weakref__",
+        "_classify",
+        "_on_event",
+        "_random",
+        "appraise",
+        "attempt_timeout",
+        "clock",
+        "gates",
+        "lane_timeout",
+        "memory",
+        "monotonic",
+        "name",
+        "patience",
+        "retry",
+        "retry_budget",
+        "timeout",
+    )
 
     name: str
+    gates: tuple[Gate, ...]
     retry: RetryConfig | None
     retry_budget: RetryBudget | None
     timeout: float | None
     attempt_timeout: float | None
     patience: float | None
-
-    @property
-    def gates(self) -> Sequence[Gate]:
-        """In the order of admission."""
-        ...
-
-
-class Terms(Composition, Protocol):
-    """What a policy sets for each of its calls."""
-
+    appraise: Appraiser | None
+    clock: Clock
+    monotonic: Callable[[], float]
     lane_timeout: float | None
     memory: Memory
-    monotonic: Callable[[], float]
+    _classify: Classifier
+    _random: Random
+    _on_event: Listener
+
+    def __init__(  # noqa: PLR0913 - one keyword for each thing that a call can meet
+        self,
+        name: str,
+        *,
+        gates: Sequence[Gate] = (),
+        classify: Classifier = classify_by_type,
+        appraise: Appraiser | None = None,
+        retry: RetryConfig | None = None,
+        retry_budget: RetryBudget | None = _OWN,
+        timeout: float | None = None,
+        attempt_timeout: float | None = None,
+        patience: float | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        random: Random = RANDOM,
+        on_event: Listener = ignore,
+    ) -> None:
+        functions = {"classify": classify, "random": random, "on_event": on_event}
+        if appraise is not None:
+            functions["appraise"] = appraise
+        _check_parts(name, gates, clock, **functions)
+        if retry_budget is _OWN:
+            retry_budget = RetryBudget() if retry else None
+        _fix(self, name=name, gates=tuple(gates), _classify=classify, appraise=appraise)
+        _fix(self, retry=retry, retry_budget=retry_budget, patience=patience)
+        _fix(self, timeout=timeout, attempt_timeout=attempt_timeout)
+        _check_composition(self)
+        _fix(self, lane_timeout=timeout if attempt_timeout is None else attempt_timeout)
+        _fix(self, clock=clock, monotonic=clock.monotonic, _random=random, _on_event=on_event)
+        _fix(self, memory=Memory())
+        for gate in self.gates:
+            if self.lane_timeout is not None and isinstance(gate, LeasingGate):
+                gate.lease_for(self.lane_timeout)
+
+    def __setattr__(self, name: str, _: object) -> NoReturn:
+        """A policy never changes: raises AttributeError."""
+        raise AttributeError(f"Policy {self.name!r}: {name} can't be changed; make another policy")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        """A policy never changes: raises AttributeError."""
+        self.__setattr__(name, None)
+
+    def stats(self) -> PolicyStats:
+        """A photograph."""
+        return self.memory.stats(self.name)
 
     def open_lane(self, loop: AbstractEventLoop, timeout: float) -> Lane:
-        """The lane for the usual timeout on *loop*."""
-        ...
+        """The lane for this policy's timeout on *loop*."""
+        self.memory.lane = lane = lane_for(loop, timeout, self.clock)
+        return lane
 
 
-def check_parts(name: str, gates: object, clock: object, **functions: object) -> None:
+def _fix(made: Parts, **parts: object) -> None:
+    for name, part in parts.items():
+        object.__setattr__(made, name, part)
+
+
+def _check_parts(name: str, gates: object, clock: object, **functions: object) -> None:
     """Raise ValueError, in one sentence, for parts that are no such parts at all."""
     owner = f"Policy {name!r}"
     if not is_a(gates, Iterable):
@@ -71,7 +134,7 @@ def check_timeout(name: str, timeout: float | None) -> None:
         raise ValueError(f"Policy {name!r}: {_not_finite('timeout', timeout)}")
 
 
-def check_composition(policy: Composition) -> None:
+def _check_composition(policy: Parts) -> None:
     """Raise ValueError, in one sentence, for a composition that can't work as it reads."""
     for check in (_unnamed, _no_gate, _bad_number, _bad_time, _no_line, _bad_retry, _twice):
         if complaint := check(policy):
@@ -79,7 +142,7 @@ def check_composition(policy: Composition) -> None:
             raise ValueError(message)
 
 
-def explain(policy: Composition) -> str:
+def explain(policy: Parts) -> str:
     """The journey of a call, one line a step, outermost first."""
     steps = [f"{policy.name}:"]
     if policy.timeout is not None:
@@ -94,11 +157,11 @@ def explain(policy: Composition) -> str:
     return "\n".join(steps)
 
 
-def _has_a_line(policy: Composition) -> bool:
+def _has_a_line(policy: Parts) -> bool:
     return any(isinstance(gate, LinedGate) for gate in policy.gates)
 
 
-def _explain_line(policy: Composition) -> str:
+def _explain_line(policy: Parts) -> str:
     waits = "who is refused for now waits"
     if policy.patience == 0:
         return "nobody waits in it"
@@ -109,7 +172,7 @@ def _explain_line(policy: Composition) -> str:
     return f"{waits} as long as a deadline of the caller's allows, and not at all without one"
 
 
-def _explain_retry(policy: Composition) -> list[str]:
+def _explain_retry(policy: Parts) -> list[str]:
     retry = policy.retry
     if retry is None or not retry.max_retries:
         return ["retry: never"]
@@ -132,13 +195,13 @@ def _explain_delay(backoff: Backoff, retry_class: RetryClass) -> str:
     )
 
 
-def _unnamed(policy: Composition) -> str | None:
+def _unnamed(policy: Parts) -> str | None:
     if not is_a(policy.name, str):
         return "its name must be a string; messages and metrics show it"
     return None if policy.name else "it has no name; give one for messages and metrics"
 
 
-def _no_gate(policy: Composition) -> str | None:
+def _no_gate(policy: Parts) -> str | None:
     for gate in policy.gates:
         if isinstance(gate, type):
             name = gate.__name__
@@ -148,7 +211,7 @@ def _no_gate(policy: Composition) -> str | None:
     return None
 
 
-def _bad_number(policy: Composition) -> str | None:
+def _bad_number(policy: Parts) -> str | None:
     for name in ("timeout", "attempt_timeout", "patience"):
         value = getattr(policy, name)
         if value is not None and (complaint := _not_finite(name, value)):
@@ -162,7 +225,7 @@ def _not_finite(name: str, value: object) -> str | None:
     return f"{name} must be a finite number, not {value!r}; leave it out for none"
 
 
-def _bad_time(policy: Composition) -> str | None:
+def _bad_time(policy: Parts) -> str | None:
     for name in ("timeout", "attempt_timeout"):
         value = getattr(policy, name)
         if value is not None and not value > 0:
@@ -179,13 +242,13 @@ def _bad_time(policy: Composition) -> str | None:
     return None
 
 
-def _no_line(policy: Composition) -> str | None:
+def _no_line(policy: Parts) -> str | None:
     if not policy.patience or _has_a_line(policy):
         return None
     return "patience is for a line, and none of its gates has one; leave it out"
 
 
-def _bad_retry(policy: Composition) -> str | None:
+def _bad_retry(policy: Parts) -> str | None:
     if not is_a(policy.retry, RetryConfig | None):
         return f"retry must be a RetryConfig, not {policy.retry!r}; write RetryConfig()"
     if not is_a(policy.retry_budget, RetryBudget | None):
@@ -199,7 +262,7 @@ def _bad_retry(policy: Composition) -> str | None:
     return None
 
 
-def _twice(policy: Composition) -> str | None:
+def _twice(policy: Parts) -> str | None:
     if len({id(gate) for gate in policy.gates}) < len(policy.gates):
         return "the same gate stands in it twice and would count every call twice; name it once"
     kinds = [(type(gate), gate.name) for gate in policy.gates if gate.name]

@@ -17,7 +17,7 @@ from ..deadline import CURRENT, Deadline, Progress, leave
 from ..outcome import SUCCESS, Ask, Failure, Outcome
 from .call import Call, begin
 from .generators import stream
-from .journey import Journey
+from .journey import Journey, goes_on
 
 __all__ = ["Asking", "Attempt", "Attempts"]
 
@@ -106,17 +106,13 @@ class Attempt:
         if error is None:
             await self._conclude(self._begun.told)
             return True
-        return await self._fail(error)
+        return goes_on(await self._failed(error), error)
 
     async def _conclude(self, told: Outcome) -> None:
         self._journey.conclude(self._begun, told)
 
-    async def _fail(self, error: BaseException) -> bool:
-        failed, _ = self._journey.judge(self._begun, error)
-        self._journey.give_up(self._begun, failed)
-        if failed is error:
-            return False
-        raise failed
+    async def _failed(self, error: BaseException) -> BaseException | None:
+        return self._journey.end(self._begun, error)
 
     @property
     def _begun(self) -> Call:
@@ -148,9 +144,8 @@ class _Repeatable(Attempt):
         else:
             self._journey.conclude(self._begun, told)
 
-    async def _fail(self, error: BaseException) -> bool:
-        await self._journey.back_off(self._begun, error)
-        return True
+    async def _failed(self, error: BaseException) -> BaseException | None:
+        return await self._journey.back_off(self._begun, error)
 
 
 class Attempts(AsyncIterator[Attempt]):

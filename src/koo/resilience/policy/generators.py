@@ -25,7 +25,7 @@ from ..classifier import cancellations_behind
 from ..deadline import CURRENT, leave
 from ..outcome import ONE_REQUEST, SUCCESS, Ask
 from .call import Call, begin
-from .journey import Journey
+from .journey import Journey, goes_on
 
 __all__ = ["Pace", "stream"]
 
@@ -92,22 +92,22 @@ async def stream(
         except BaseException as error:
             if call.has_ended:
                 raise
-            if has_yielded:
-                _fail(journey, call, error, source)
+            begun = source if has_yielded else None
+            if not goes_on(await _back_off(journey, call, error, begun), error):
                 raise
-            await journey.back_off(call, error)
 
 
-def _fail(journey: Journey, call: Call, error: BaseException, source: _Source[T]) -> None:
-    """Settle what failed after its first item; raises what the caller gets if not *error*."""
-    if source.heard(error):
-        call.stop_clock()
-        journey.abandon(call)
-        return
-    failed, _ = journey.judge(call, error)
-    journey.give_up(call, failed)
-    if failed is not error:
-        raise failed from error
+async def _back_off(
+    journey: Journey, call: Call, error: BaseException, begun: _Source[T] | None
+) -> BaseException | None:
+    """Settle an attempt that raised; None when the next may begin, which none does once *begun*."""
+    if begun is None:
+        return await journey.back_off(call, error)
+    if not begun.heard(error):
+        return journey.end(call, error)
+    call.stop_clock()
+    journey.abandon(call)
+    return error
 
 
 class _Source(Generic[T]):

@@ -7,31 +7,18 @@ enter --> (work) --> succeed
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final, NoReturn, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from ...errors import KooError, Rejected
-from ..classifier import classify_by_type, comes_from_a_cancellation, refusal_in
-from ..clock import RANDOM, SYSTEM_CLOCK, Clock, Random
-from ..events import CallRejected, GaveUp, Listener, RetryScheduled, ignore, tell
-from ..gate import Gate, LeasingGate, Permit, collected
+from ..classifier import comes_from_a_cancellation, refusal_in
+from ..events import CallRejected, GaveUp, RetryScheduled, ignore, tell
+from ..gate import Permit, collected
 from ..line import LINES
 from ..marks import mark_given_up, mark_passed_on, note, was_given_up
-from ..outcome import (
-    ABANDONED,
-    SUCCESS,
-    Abandoned,
-    Appraiser,
-    Classifier,
-    Failure,
-    Outcome,
-    Success,
-)
-from ..retry import RetryBudget, RetryConfig
-from ..timers import Lane, lane_for
+from ..outcome import ABANDONED, SUCCESS, Abandoned, Failure, Outcome, Success
 from .blame import (
     classify_safely,
     mark_if_of_a_failure_inside,
@@ -41,100 +28,21 @@ from .blame import (
     was_timed_out,
 )
 from .call import Call, admit_all
-from .compose import check_composition, check_parts
+from .compose import Parts
 from .line import wait_for_permits
-from .stats import Memory, PolicyStats
 
-__all__ = ["Journey"]
+__all__ = ["Journey", "goes_on"]
 
 T = TypeVar("T")
+_Verdict: TypeAlias = tuple[Exception, Failure] | tuple[BaseException, None]
 
-_OWN: Final = RetryBudget()
 _TIMED_OUT: Final = Failure(retryable=True, trips=True, cause="timeout")
 
 
-class Journey:
-    """The parts of a policy, which never change, and the steps between them."""
+class Journey(Parts):
+    """The steps of a call between the parts of a policy."""
 
-    __slots__ = (
-        "__weakref__",
-        "_classify",
-        "_on_event",
-        "_random",
-        "appraise",
-        "attempt_timeout",
-        "clock",
-        "gates",
-        "lane_timeout",
-        "memory",
-        "monotonic",
-        "name",
-        "patience",
-        "retry",
-        "retry_budget",
-        "timeout",
-    )
-
-    name: str
-    gates: tuple[Gate, ...]
-    retry: RetryConfig | None
-    retry_budget: RetryBudget | None
-    timeout: float | None
-    attempt_timeout: float | None
-    patience: float | None
-    appraise: Appraiser | None
-    clock: Clock
-    monotonic: Callable[[], float]
-    lane_timeout: float | None
-    memory: Memory
-    _classify: Classifier
-    _random: Random
-    _on_event: Listener
-
-    def __init__(  # noqa: PLR0913 - one keyword for each thing that a call can meet
-        self,
-        name: str,
-        *,
-        gates: Sequence[Gate] = (),
-        classify: Classifier = classify_by_type,
-        appraise: Appraiser | None = None,
-        retry: RetryConfig | None = None,
-        retry_budget: RetryBudget | None = _OWN,
-        timeout: float | None = None,
-        attempt_timeout: float | None = None,
-        patience: float | None = None,
-        clock: Clock = SYSTEM_CLOCK,
-        random: Random = RANDOM,
-        on_event: Listener = ignore,
-    ) -> None:
-        functions = {"classify": classify, "random": random, "on_event": on_event}
-        if appraise is not None:
-            functions["appraise"] = appraise
-        check_parts(name, gates, clock, **functions)
-        if retry_budget is _OWN:
-            retry_budget = RetryBudget() if retry else None
-        _fix(self, name=name, gates=tuple(gates), _classify=classify, appraise=appraise)
-        _fix(self, retry=retry, retry_budget=retry_budget, patience=patience)
-        _fix(self, timeout=timeout, attempt_timeout=attempt_timeout)
-        check_composition(self)
-        _fix(self, lane_timeout=timeout if attempt_timeout is None else attempt_timeout)
-        _fix(self, clock=clock, monotonic=clock.monotonic, _random=random, _on_event=on_event)
-        _fix(self, memory=Memory())
-        for gate in self.gates:
-            if self.lane_timeout is not None and isinstance(gate, LeasingGate):
-                gate.lease_for(self.lane_timeout)
-
-    def __setattr__(self, name: str, _: object) -> NoReturn:
-        """A policy never changes: raises AttributeError."""
-        raise AttributeError(f"Policy {self.name!r}: {name} can't be changed; make another policy")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        """A policy never changes: raises AttributeError."""
-        self.__setattr__(name, None)
-
-    def stats(self) -> PolicyStats:
-        """A photograph."""
-        return self.memory.stats(self.name)
+    __slots__ = ()
 
     def ask_gates(self, call: Call) -> None:
         """Take every permit, or keep the refusal; raise if there is no time for an attempt."""
@@ -143,15 +51,27 @@ class Journey:
             raise self.too_late(call)
         permits: list[Permit] = []
         call.permits = permits
-        call.refusal = admit_all(self, call.ask, call.outer, permits)
+        try:
+            call.refusal = admit_all(self, call.ask, call.outer, permits)
+        except Exception as mistake:
+            if call.last_error is None:
+                call.number -= 1
+                self.memory.failures_total += 1
+                raise
+            self.memory.gate_errors_total += 1
+            call.refusal = Rejected(self.name, None, f"a gate raised {type(mistake).__name__}")
 
     async def enter(self, call: Call) -> None:
         """Return with every permit in hand, after a wait in line if need be, or raise."""
         if (standing := call.refusal) is not None:
             if standing.line is not None:
-                standing = await self._patiently(wait_for_permits(call, standing))
+                standing = await self._patiently(call, wait_for_permits(call))
+            call.refusal = None
             if standing is not None:
-                raise self._refuse(call, standing, standing)
+                try:
+                    raise self._refuse(call, standing, standing)
+                finally:
+                    del standing  # whose traceback holds this frame
             call.is_hurried = True
         now = self.monotonic()
         if not call.may_begin(now):
@@ -169,6 +89,7 @@ class Journey:
         memory.latency.record(took)
         if call.number > 1:
             memory.late_successes_total += 1
+            call.last_error = None
         if now >= memory.chores_at:
             memory.do_chores(now, self.retry_budget)
         # memory.note(took), spelled out.
@@ -194,6 +115,7 @@ class Journey:
         """Settle an attempt whose owner has said how it ended."""
         if isinstance(outcome, Success):
             self.succeed(call, outcome)
+            call.task = None
             return
         call.stop_clock()
         if isinstance(outcome, Abandoned):
@@ -213,12 +135,19 @@ class Journey:
         self.memory.appraiser_errors_total += 1
         return SUCCESS
 
-    async def back_off(self, call: Call, error: BaseException) -> None:
-        """Settle an attempt that raised; return when the next may begin, or raise."""
-        failed, failure = self.judge(call, error)
-        if not await self._is_next(call, failed, failure):
-            self.give_up(call, failed)
-            raise failed
+    async def back_off(self, call: Call, error: BaseException) -> BaseException | None:
+        """Settle an attempt that raised; what to raise, or None when the next may begin."""
+        verdict = self._judge(call, error)
+        if verdict[1] is not None and await self._is_next(call, *verdict):
+            return None
+        return verdict[0]
+
+    def end(self, call: Call, error: BaseException) -> BaseException:
+        """Settle the only attempt, which raised; what the caller gets."""
+        verdict = self._judge(call, error)
+        if verdict[1] is not None:
+            self._give_up(call, verdict[0])
+        return verdict[0]
 
     async def back_off_from(self, call: Call, failure: Failure) -> None:
         """Settle an attempt that raised nothing but has failed, as its owner says.
@@ -231,7 +160,6 @@ class Journey:
         failed = KooError(f"{self.name}: the attempt was settled as failed ({cause})")
         mark_if_of_a_failure_inside(call, failed)
         if not await self._is_next(call, failed, failure):
-            self.give_up(call, failed)
             self._give_up_silently(call)
 
     async def _is_next(self, call: Call, failed: Exception, failure: Failure) -> bool:
@@ -239,21 +167,22 @@ class Journey:
         call.is_hurried = True
         delay = self._next_delay(call, failed, failure)
         if delay is None:
+            self._give_up(call, failed)
             return False
         tell(self._on_event, RetryScheduled(self.name, call.number, delay, failed))
         call.last_error = failed
         call.waited += delay
-        await self._patiently(self.clock.sleep(delay))
+        await self._patiently(call, self.clock.sleep(delay))
         call.number += 1
         call.gave_up_inside = False
         call.is_due = True
         return True
 
-    def judge(self, call: Call, error: BaseException) -> tuple[Exception, Failure]:
-        """Settle an attempt that raised *error*; the error for the caller and the verdict.
+    def _judge(self, call: Call, error: BaseException) -> _Verdict:
+        """Settle an attempt that raised *error*; the error for the caller, and why it failed.
 
-        Raises at once what no retry can follow: the caller's cancellation, an
-        inherited deadline, a refusal inside.
+        None: what no retry can follow, as the caller's cancellation, an inherited
+        deadline, a refusal inside.
         """
         call.disarm()
         if call.is_hurried and call.is_past(now := self.monotonic()):
@@ -264,17 +193,14 @@ class Journey:
         error = unless_nobody_cancelled(self.name, error)
         if isinstance(error, GeneratorExit):
             with collected():
-                self.abandon(call)
-            raise error
+                return self._abandon(call, error)
         if not isinstance(error, Exception):
-            self.abandon(call)
-            raise error
+            return self._abandon(call, error)
         if (refusal := refusal_in(error)) is not None:
             call.hand_back()
-            raise self._refuse(call, refusal, error)
+            return self._refuse(call, refusal, error), None
         if was_left_by_its_caller(call, error, self.monotonic()):
-            self.abandon(call)
-            raise error
+            return self._abandon(call, error)
         mark_if_of_a_failure_inside(call, error)
         failure = classify_safely(self.name, self._classify, error)
         if is_over and comes_from_a_cancellation(error):
@@ -282,7 +208,7 @@ class Journey:
             failure = replace(failure, trips=True)
         return error, self._settle_failure(call, failure)
 
-    def give_up(self, call: Call, error: Exception) -> None:
+    def _give_up(self, call: Call, error: Exception) -> None:
         """Count a call that failed for good, and mark its error against retries further out."""
         self.memory.failures_total += 1
         call.last_error = None
@@ -301,18 +227,17 @@ class Journey:
         if self.retry is not None and call.outer is not None:
             call.outer.gave_up_inside = True
 
-    def _judge_timeout(self, call: Call, error: BaseException) -> tuple[Exception, Failure]:
+    def _judge_timeout(self, call: Call, error: BaseException) -> _Verdict:
         if isinstance(refusal := error.__cause__, Rejected):
             # Cut while it stood in a line inside: nothing was sent.
             error.__cause__ = None
             call.hand_back()
-            raise self._refuse(call, refusal, refusal)
+            return self._refuse(call, refusal, refusal), None
         late = call.deadline_error()
         late.__cause__ = error
         if not call.timeout_is_ours:
             late.deadline_at = call.deadline_at
-            self.abandon(call)
-            raise late
+            return self._abandon(call, late)
         return late, self._settle_failure(call, _TIMED_OUT)
 
     def _settle_failure(self, call: Call, failure: Failure) -> Failure:
@@ -347,14 +272,20 @@ class Journey:
         self.memory.abandoned_total += 1
         self.memory.cut_attempts_total += 1
         self.memory.lost_retries_total += call.number > 1
+        call.last_error = None
         call.settle(outcome)
 
-    async def _patiently(self, wait: Awaitable[T]) -> T:
+    def _abandon(self, call: Call, error: BaseException) -> tuple[BaseException, None]:
+        self.abandon(call)
+        return error, None
+
+    async def _patiently(self, call: Call, wait: Awaitable[T]) -> T:
         """The end of *wait*; a caller that goes away meanwhile is counted."""
         try:
             return await wait
         except BaseException:
             self.memory.abandoned_total += 1
+            call.last_error = None
             raise
 
     def too_late(self, call: Call) -> Exception:
@@ -365,7 +296,7 @@ class Journey:
         if error is None:
             self.memory.failures_total += 1
             return call.too_late_error()
-        self.give_up(call, error)
+        self._give_up(call, error)
         return error
 
     def count_refusal(self, refusal: Rejected) -> None:
@@ -383,15 +314,19 @@ class Journey:
             self.count_refusal(refusal)
             return raised
         note(error, f"{self.name}: no further attempt; {refusal}")
-        self.give_up(call, error)
+        self._give_up(call, error)
         return error
 
-    def open_lane(self, loop: AbstractEventLoop, timeout: float) -> Lane:
-        """The lane for this policy's timeout on *loop*."""
-        self.memory.lane = lane = lane_for(loop, timeout, self.clock)
-        return lane
 
+def goes_on(failed: BaseException | None, error: BaseException) -> bool:
+    """Whether the call does, as nothing has *failed*; False if that is *error*, to be raised again.
 
-def _fix(journey: Journey, **parts: object) -> None:
-    for name, part in parts.items():
-        object.__setattr__(journey, name, part)
+    Raises any other. A frame that keeps the name of what leaves it keeps it alive, and with it all
+    that the operation had, until the collector comes: a traceback holds the frame.
+    """
+    if failed is None or failed is error:
+        return failed is None
+    try:
+        raise failed
+    finally:
+        del failed

@@ -194,10 +194,10 @@ class Place:
             self._timer = None
 
 
-async def wait_for_permits(call: Call, refusal: Rejected) -> Rejected | None:
-    """Wait in line until *call* holds every permit; the refusal that stands, else None."""
-    until = _end_of_patience(call)
-    if until is None:
+async def wait_for_permits(call: Call) -> Rejected | None:
+    """Wait in line until *call*, which was refused, holds every permit; else what stands."""
+    until, refusal = _end_of_patience(call), call.refusal
+    if until is None or refusal is None:
         return refusal
     place = Place(call, until)
     standing = place.line_up(refusal)

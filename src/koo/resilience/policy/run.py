@@ -28,7 +28,7 @@ from .call import Call, admit_all, begin
 from .compose import check_timeout, explain
 from .forms import Asking, Attempt
 from .generators import Pace, stream
-from .journey import Journey
+from .journey import Journey, goes_on
 from .stats import CallOutcome
 
 __all__ = ["Policy"]
@@ -82,7 +82,7 @@ class Policy(Journey):
         if timeout is not None:
             check_timeout(self.name, timeout)
         permits: list[Permit] = []
-        call = None
+        call, refusal = None, None
         try:
             if timeout is None and ask.deadline is None and _named_call() is None:
                 # No deadline can have come: the gates are asked before there is a call to refuse.
@@ -92,6 +92,8 @@ class Policy(Journey):
                 self.ask_gates(call)
                 refusal = call.refusal
         except Exception as error:  # noqa: BLE001 - a gate's own, which an outcome tells as well
+            # ask_gates() has counted its own.
+            self.memory.failures_total += call is None
             return CallOutcome(None, error, 0, 0.0)
         if refusal is not None and refusal.line is None:
             self.count_refusal(refusal)
@@ -102,6 +104,7 @@ class Policy(Journey):
         try:
             value = await self._drive(operation, ask, timeout, call)
         except Exception as error:  # noqa: BLE001 - that is what an outcome is for
+            refusal = None  # perhaps the error, whose traceback holds this frame
             return CallOutcome(None, error, call.number, call.waited)
         return CallOutcome(value, None, call.number, call.waited)
 
@@ -176,7 +179,11 @@ class Policy(Journey):
             # ask_gates(call), spelled out.
             if call.is_hurried and call.lacks_time(call.began):
                 raise self.too_late(call)
-            call.refusal = admit_all(self, ask, call.outer, permits)
+            try:
+                call.refusal = admit_all(self, ask, call.outer, permits)
+            except Exception:
+                self.memory.failures_total += 1
+                raise
         if call.refusal is not None or (call.is_hurried and not call.may_begin(call.began)):
             await self.enter(call)
         token = _enter_context(call)
@@ -185,8 +192,9 @@ class Policy(Journey):
                 try:
                     call.arm()
                     value = await operation()
-                except BaseException as error:  # noqa: BLE001 - judged there, raised if it ends the call
-                    await self.back_off(call, error)
+                except BaseException as error:
+                    if not goes_on(await self.back_off(call, error), error):
+                        raise
                     self.ask_gates(call)
                     await self.enter(call)
                 else:

@@ -35,7 +35,7 @@ class PolicyStats:
     they end. *retries_total* are the attempts beyond the first of their call. *latency*
     holds the duration of attempts that succeeded or failed, in seconds.
     *appraiser_errors_total* counts values whose cost could not be read, *gate_errors_total*
-    what gates raised when they were told how an attempt ended.
+    what gates raised that no caller got: told how an attempt ended, or asked for another.
     """
 
     name: str
