@@ -4,6 +4,7 @@ statement, fetch, close of a stream --> at most timeout, then it is torn off: St
 COMMIT, ROLLBACK --> at most attempt_timeout, then as well; a lost COMMIT is found out
 COMMIT, and the connection is known to have ended --> not sent, so that nothing is unknown
 COMMIT, and MySQL has undone it all by itself -> not sent: it would commit what came afterwards
+COMMIT in words after a failed statement ------> not sent: PostgreSQL's ROLLBACK would look like one
 COMMIT, and asyncmy has rows that nobody reads -----> at most timeout for them, and sent only then
 ROLLBACK, and it has ----> at most a second for them, then it is torn off, and that is the ROLLBACK
 
@@ -56,24 +57,20 @@ class MysqlDriver(Driver, Protocol):
         """Read the rows that nobody wants any more; blocks the greenlet."""
         ...
 
-    def undone(self) -> Exception:
-        """What is raised for a COMMIT of what the server had undone before."""
-        ...
-
 
 class Sending:
     """What a dialect does on its connections, bounded and recorded as *terms* say."""
 
     def __init__(self, dialect: Dialect, terms: Terms, certainty: Certainty) -> None:
         config = terms.config
+        self._driver = driver(dialect.driver)
         self._commit: _End = dialect.do_commit
         self._rollback: _End = dialect.do_rollback
         self._leaves_rest = dialect.driver == "asyncmy"
         if self._leaves_rest:
-            theirs = cast("MysqlDriver", driver(dialect.driver))
+            theirs = cast("MysqlDriver", self._driver)
             self._commit, self._rollback = theirs.alone(self._commit), theirs.alone(self._rollback)
             self._read_rest = theirs.alone(theirs.read_rest)
-            self._undone = theirs.undone
         self._may_commit_unasked = dialect.driver in _SEVERAL_AT_ONCE
         self._note_question = _SEVERAL_AT_ONCE.get(dialect.driver, Scope.note_question)
         self._certainty = certainty
@@ -127,6 +124,8 @@ class Sending:
         slot, item = slot_if_any(connection), (context, connection.dbapi_connection)
         scope = None if slot is None else slot.scope
         sender = connection.driver_connection
+        if scope is not None and scope.refuses(statement):
+            raise self._driver.undone()
         ends = scope is not None and self._note_question(scope, statement, sender)
         try:
             self._statements.run(item, began, work, *args)
@@ -185,7 +184,7 @@ class Sending:
 
     def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
         if scope.is_undone:
-            raise self._undone()
+            raise self._driver.undone()
         trace = self._certainty.attend(connection, scope)
         # Asked after the witness, who may have waited for the server, and just before COMMIT.
         if scope.is_late:

@@ -56,13 +56,21 @@ def understand(context: ExceptionContext) -> BaseException | None:
         lost.connection_invalidated = context.is_disconnect = True
     if _tells_of_failover(error) and not _is_asked_for(scope, usable):
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
-    if scope is not None and error_code(error) in _UNDOING:
-        scope.is_undone = not scope.autocommits
+    if scope is not None and not scope.autocommits:
+        _note_failure(scope, error_code(error))
     if scope is not None and (scope.may_commit or scope.is_absent):
         error = _doubt(error, scope)
     if slot is not None and slot.is_taken_back:
         mark_taken_back(error)
     return None if error is known else error
+
+
+def _note_failure(scope: Scope, code: str | int | None) -> None:
+    match code:
+        case str():
+            scope.has_failed = True
+        case number if number in _UNDOING:
+            scope.is_undone = True
 
 
 def _tells_of_failover(error: BaseException) -> bool:

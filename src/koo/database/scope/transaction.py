@@ -13,6 +13,7 @@ from .words import (
     commits_first,
     has_commit,
     has_end,
+    is_commit,
     is_end,
     may_lock,
     may_unlock,
@@ -72,6 +73,7 @@ class Scope:
     *is_late*: its time is over, and no COMMIT may be sent any more.
     *commits_first*: what is on its way is run when everything before it has been committed.
     *is_undone*: the server has undone the transaction, and goes on in another.
+    *has_failed*: PostgreSQL refuses everything until a rollback, be it to a savepoint.
     *answered* is made by who leaves while COMMIT is on its way by *sender*, and set at its end.
     *cut* ends the caller's code, whose time was over while it waited for a COMMIT of its own.
     """
@@ -98,6 +100,7 @@ class Scope:
     is_locked: bool = False
     is_late: bool = False
     is_undone: bool = False
+    has_failed: bool = False
     answered: asyncio.Event | None = None
     cut: Callable[[], None] | None = None
 
@@ -135,7 +138,7 @@ class Scope:
     def begin(self, options: Mapping[str, Any]) -> None:
         """A transaction begins on a connection with these execution *options*."""
         self.touched = True
-        self.is_open = self.is_undone = False
+        self.is_open = self.is_undone = self.has_failed = False
         level = options.get("isolation_level")
         self.autocommits = level is not None and spelled(level) == "AUTOCOMMIT"
         # What the scope has wished for its user may have taken back.
@@ -143,6 +146,10 @@ class Scope:
         is_locked = bool(options.get(_READONLY_ON_POSTGRESQL))
         self.only_reads = bool(wished and is_locked)
         self.is_locked = self.is_locked or is_locked
+
+    def refuses(self, message: str) -> bool:
+        """Whether *message* is a COMMIT in words, of what a failed statement has undone."""
+        return self.has_failed and is_commit(message)
 
     def note_question(self, statement: str, sender: object) -> bool:
         """*statement* goes out by *sender*; whether that is a COMMIT in so many words."""
@@ -197,6 +204,7 @@ class Scope:
 
     def note_answer(self, statement: str) -> None:
         """*statement* was answered; it may have committed by that."""
+        self.has_failed = False
         if self.witness is not None and not self.wrote:
             self.wrote = not only_reads(statement)
         if self.only_reads and may_unlock(statement):

@@ -17,6 +17,7 @@ __all__ = [
     "commits_first",
     "has_commit",
     "has_end",
+    "is_commit",
     "is_end",
     "may_lock",
     "may_unlock",
@@ -35,6 +36,7 @@ _ENDS: Final = re.compile(
     r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b",
     re.IGNORECASE | re.DOTALL,
 )
+_ROLLS_BACK: Final = re.compile(rf"{_LEADING}(?:ROLLBACK|ABORT)\b", re.IGNORECASE | re.DOTALL)
 # Each of them writes only by what it calls, as SELECT may, and a savepoint not even so. Whoever is
 # in doubt has written.
 _READS: Final = re.compile(
@@ -113,6 +115,11 @@ def may_unlock(statement: str) -> bool:
 def is_end(statement: str) -> bool:
     """Whether it ends the transaction: COMMIT, or what is as good."""
     return _ENDS.match(statement) is not None
+
+
+def is_commit(statement: str) -> bool:
+    """Whether it ends the transaction, and not by undoing it."""
+    return is_end(statement) and _ROLLS_BACK.match(statement) is None
 
 
 def only_reads(statement: str) -> bool:
