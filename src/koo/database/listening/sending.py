@@ -154,6 +154,9 @@ class Sending:
         if self._may_commit_unasked and not context.cursor.server_side:
             theirs: Any = connection.driver_connection
             scope.note_transaction(is_open=theirs.is_in_transaction)
+            if self._leaves_rest:
+                # Asked for in words, or within what was called.
+                scope.autocommits = theirs.commits_each
 
     def _fetch(self, item: _Statement, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
         return self._statements.run(item, self._now(), work, *args)
