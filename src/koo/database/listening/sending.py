@@ -4,7 +4,7 @@ statement, fetch, close of a stream --> at most timeout, then it is torn off: St
 COMMIT, ROLLBACK --> at most attempt_timeout, then as well; a lost COMMIT is found out
 COMMIT, and the connection is known to have ended --> not sent, so that nothing is unknown
 COMMIT, and MySQL has undone it all by itself -> not sent: it would commit what came afterwards
-COMMIT in words after a failed statement ------> not sent: PostgreSQL's ROLLBACK would look like one
+COMMIT in words after a failed statement ------> not sent: PostgreSQL's ROLLBACK would look like it
 COMMIT, and asyncmy has rows that nobody reads -----> at most timeout for them, and sent only then
 ROLLBACK, and it has ----> at most a second for them, then it is torn off, and that is the ROLLBACK
 

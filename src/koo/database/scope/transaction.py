@@ -13,8 +13,8 @@ from .words import (
     commits_first,
     has_commit,
     has_end,
-    is_commit,
     is_end,
+    is_rollback,
     may_lock,
     may_unlock,
     only_reads,
@@ -148,8 +148,13 @@ class Scope:
         self.is_locked = self.is_locked or is_locked
 
     def refuses(self, message: str) -> bool:
-        """Whether *message* is a COMMIT in words, of what a failed statement has undone."""
-        return self.has_failed and is_commit(message)
+        """Whether *message* would commit in words what a failed statement has undone.
+
+        PostgreSQL refuses the others by itself. MySQL goes on, and commits what came afterwards.
+        """
+        if self.is_undone:
+            return has_commit(unquoted(message)) and not is_rollback(message)
+        return self.has_failed and is_end(message) and not is_rollback(message)
 
     def note_question(self, statement: str, sender: object) -> bool:
         """*statement* goes out by *sender*; whether that is a COMMIT in so many words."""

@@ -17,8 +17,8 @@ __all__ = [
     "commits_first",
     "has_commit",
     "has_end",
-    "is_commit",
     "is_end",
+    "is_rollback",
     "may_lock",
     "may_unlock",
     "only_reads",
@@ -31,12 +31,13 @@ _SPACE: Final = r"(?:\s|(?:--|\#)[^\n]*\n)*+"
 _LEADING: Final = rf"{_SPACE}(?:/\*.*\*/{_SPACE})?(?:/\*M?!\d*\s*)?"
 
 # A savepoint's own ROLLBACK ends nothing.
+_ROLLBACK: Final = r"ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b)"
 _ENDS: Final = re.compile(
     rf"{_LEADING}"
-    r"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b))\b",
+    rf"(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION|{_ROLLBACK})\b",
     re.IGNORECASE | re.DOTALL,
 )
-_ROLLS_BACK: Final = re.compile(rf"{_LEADING}(?:ROLLBACK|ABORT)\b", re.IGNORECASE | re.DOTALL)
+_ROLLS_BACK: Final = re.compile(rf"{_LEADING}(?:ABORT|{_ROLLBACK})\b", re.IGNORECASE | re.DOTALL)
 # Each of them writes only by what it calls, as SELECT may, and a savepoint not even so. Whoever is
 # in doubt has written.
 _READS: Final = re.compile(
@@ -117,9 +118,9 @@ def is_end(statement: str) -> bool:
     return _ENDS.match(statement) is not None
 
 
-def is_commit(statement: str) -> bool:
-    """Whether it ends the transaction, and not by undoing it."""
-    return is_end(statement) and _ROLLS_BACK.match(statement) is None
+def is_rollback(statement: str) -> bool:
+    """Whether it ends the transaction by undoing it."""
+    return _ROLLS_BACK.match(statement) is not None
 
 
 def only_reads(statement: str) -> bool:
