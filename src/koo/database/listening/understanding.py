@@ -35,8 +35,6 @@ from ..verdicts import (
 __all__ = ["is_raw", "understand"]
 
 _DRIVERS: Final = {"asyncpg", "psycopg", "aiosqlite", "asyncmy"}
-#: With these MySQL undoes the whole transaction, and opens another with the next statement.
-_UNDOING: Final = {1020, 1206, 1213}
 _FAILED_OVER: Final = {"25006", 1290, 1792, 1836}
 
 
@@ -56,8 +54,8 @@ def understand(context: ExceptionContext) -> BaseException | None:
         lost.connection_invalidated = context.is_disconnect = True
     if _tells_of_failover(error) and not _is_asked_for(scope, usable):
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
-    if scope is not None and not scope.autocommits:
-        _note_failure(scope, error_code(error))
+    if scope is not None:
+        scope.note_failure(error_code(error), was_many=_was_many(context))
     if scope is not None and (scope.may_commit or scope.is_absent):
         error = _doubt(error, scope)
     if slot is not None and slot.is_taken_back:
@@ -65,12 +63,9 @@ def understand(context: ExceptionContext) -> BaseException | None:
     return None if error is known else error
 
 
-def _note_failure(scope: Scope, code: str | int | None) -> None:
-    match code:
-        case str():
-            scope.has_failed = True
-        case number if number in _UNDOING:
-            scope.is_undone = True
+def _was_many(context: ExceptionContext) -> bool:
+    asked = context.execution_context
+    return asked is not None and asked.executemany
 
 
 def _tells_of_failover(error: BaseException) -> bool:

@@ -31,6 +31,8 @@ __all__ = ["READONLY", "Scope", "Witness", "spelled"]
 #: The execution option that asks for a read-only transaction.
 READONLY: Final = "koo_readonly"
 
+#: With these MySQL undoes the whole transaction, and opens another with the next statement.
+_UNDOING: Final = {1020, 1206, 1213}
 _READONLY_ON_POSTGRESQL: Final = "postgresql_readonly"
 _NOTHING_TO_READ_IN: Final = (
     "database: with AUTOCOMMIT there is no transaction to be read-only; leave one of them out"
@@ -63,7 +65,8 @@ class Scope:
     *ending*: the caller's code is through, with *value*; *partial*: it had
     committed something by itself, perhaps.
 
-    *is_open*: the server had said that a transaction has begun, where it says so.
+    *is_open*: the server had said that a transaction has begun, where it says so; None: what
+    failed has perhaps begun one, and errors do not say so.
     *only_reads*: the database refuses whatever would be written.
 
     *witness* is asked if a COMMIT is lost. *wrote*: something was said that does not only read.
@@ -84,7 +87,7 @@ class Scope:
     only_reads: bool = False
     touched: bool = False
     autocommits: bool = False
-    is_open: bool = False
+    is_open: bool | None = False
     committing: bool = False
     commits_first: bool = False
     committed: bool = False
@@ -200,7 +203,7 @@ class Scope:
         several = are_several(said)
         if several and not has_commit(said):
             return False
-        if not several and not (self.is_open and commits_first(message)):
+        if not several and (self.is_open is False or not commits_first(message)):
             return False
         self.only_reads = False
         self.commit_by(sender)
@@ -217,6 +220,20 @@ class Scope:
         if self.autocommits:
             self.note_commit()
 
+    def note_failure(self, code: str | int | None, *, was_many: bool) -> None:
+        """A statement has failed with *code*; *was_many*: for one of many sets of parameters."""
+        if self.autocommits:
+            # Those before it are committed.
+            self.committed = self.committed or was_many
+            return
+        if self.is_open is False:
+            self.is_open = None
+        match code:
+            case str():
+                self.has_failed = True
+            case number if number in _UNDOING:
+                self.is_undone = True
+
     def note_commit(self) -> None:
         """What was on its way and could commit is answered."""
         self.committed = self.committed or self.committing
@@ -228,7 +245,7 @@ class Scope:
         One that is gone, unasked, was committed by the statement: MySQL does so before a
         ``CREATE`` or a ``TRUNCATE``, and a COMMIT may be where nobody has seen it.
         """
-        self.committed = self.committed or (self.is_open and not is_open)
+        self.committed = self.committed or (self.is_open is True and not is_open)
         self.is_open = is_open
 
     def commit_by(self, sender: object) -> None:
