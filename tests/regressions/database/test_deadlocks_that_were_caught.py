@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import exc, text
 
 from koo.database import DatabaseConfig, DatabaseManager, judge
+from koo.database.scope import Scope, of_mysql
 
 from ...database.servers import MariadbServer
 
@@ -199,3 +200,11 @@ async def test_another_failure_that_is_caught_undoes_nothing(server):
 
         await manager.transact(work)
         assert await entries(manager) == [1]
+
+
+def test_a_rollback_in_words_of_what_only_reads_is_one():
+    scope = Scope("here", only_reads=True, is_undone=True)
+    assert scope.refuses(of_mysql("COMMIT"))
+    assert not scope.refuses(of_mysql("ROLLBACK"))
+    scope.note_question(of_mysql("ROLLBACK"))
+    assert not scope.refuses(of_mysql("COMMIT"))

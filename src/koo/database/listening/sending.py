@@ -27,13 +27,14 @@ from ..commit import Certainty
 from ..drivers import Driver, abort, driver
 from ..drivers.deadlined import Deadlined
 from ..pool import Terms, scope_of, slot_if_any, slot_of
-from ..scope import Scope
+from ..scope import Scope, Words, of_mysql, of_one, of_several
 from ..verdicts import RestTimedOut, StatementTimedOut
 
 __all__ = ["MysqlDriver", "Sending", "late_statement"]
 
 T = TypeVar("T")
 
+_Send: TypeAlias = Callable[..., object]
 _End: TypeAlias = Callable[[PoolProxiedConnection], None]
 
 # What runs, and on which connection: SQLAlchemy's own, if it is closed by then, would dial again.
@@ -43,7 +44,7 @@ _Statement: TypeAlias = tuple[ExecutionContext, Any]
 _SOON: Final = 1.0
 
 #: Whose message may hold several statements; the others refuse them.
-_SEVERAL_AT_ONCE: Final = {"asyncmy": Scope.note_mysql_message, "psycopg": Scope.note_message}
+_SEVERAL_AT_ONCE: Final = {"asyncmy": of_mysql, "psycopg": of_several}
 
 
 class MysqlDriver(Driver, Protocol):
@@ -72,7 +73,7 @@ class Sending:
             self._commit, self._rollback = theirs.alone(self._commit), theirs.alone(self._rollback)
             self._read_rest = theirs.alone(theirs.read_rest)
         self._may_commit_unasked = dialect.driver in _SEVERAL_AT_ONCE
-        self._note_question = _SEVERAL_AT_ONCE.get(dialect.driver, Scope.note_question)
+        self._words_of = _SEVERAL_AT_ONCE.get(dialect.driver, of_one)
         self._certainty = certainty
         self._now = now = terms.clock.monotonic
         self._statements = Deadlined[_Statement](
@@ -123,34 +124,46 @@ class Sending:
         began, connection = self._now(), context.root_connection.connection
         slot, item = slot_if_any(connection), (context, connection.dbapi_connection)
         scope = None if slot is None else slot.scope
-        sender = connection.driver_connection
-        if scope is not None and scope.refuses(statement):
-            raise self._driver.undone()
-        ends = scope is not None and self._note_question(scope, statement, sender)
-        try:
-            self._statements.run(item, began, work, *args)
-        finally:
-            if scope is not None and ends:
-                scope.has_heard()
+        words = None if scope is None else self._words_of(statement)
+        send: _Send = self._statements.run
+        if scope is not None and words is not None:
+            send = self._noted(scope, words, connection)
+        send(item, began, work, *args)
         answered = self._now()
         self._response_time.record(answered - began)
         if slot is not None:
             slot.heard = answered
-        if scope is not None:
-            if ends:
-                scope.note_commit()
-            self._note_answer(scope, statement, context, connection)
+        if scope is not None and words is not None:
+            self._note_answer(scope, words, context, connection)
         if context.cursor.server_side:
             context.cursor = _Stream(context.cursor, partial(self._fetch, item))
+
+    def _noted(self, scope: Scope, words: Words, connection: PoolProxiedConnection) -> _Send:
+        """What sends a message of these *words*, of which *scope* knows by now."""
+        if scope.refuses(words):
+            raise self._driver.undone()
+        ends = scope.ends_by(words)
+        scope.note_question(words)
+        if not ends:
+            return self._statements.run
+        scope.note_end(words, connection.driver_connection)
+        return partial(self._end, scope)
+
+    def _end(self, scope: Scope, *question: Any) -> None:  # noqa: ANN401
+        try:
+            self._statements.run(*question)
+            scope.note_commit()
+        finally:
+            scope.hear()
 
     def _note_answer(
         self,
         scope: Scope,
-        statement: str,
+        words: Words,
         context: ExecutionContext,
         connection: PoolProxiedConnection,
     ) -> None:
-        scope.note_answer(statement)
+        scope.note_answer(words)
         if self._may_commit_unasked and not context.cursor.server_side:
             theirs: Any = connection.driver_connection
             scope.note_transaction(is_open=theirs.is_in_transaction)
@@ -183,7 +196,7 @@ class Sending:
             raise
         finally:
             if scope is not None:
-                scope.has_heard()
+                scope.hear()
 
     def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
         if scope.is_undone:

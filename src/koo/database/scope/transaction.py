@@ -8,23 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .fate import Trace
-from .words import (
-    are_several,
-    commits_first,
-    has_commit,
-    has_end,
-    is_end,
-    is_rollback,
-    may_lock,
-    may_unlock,
-    only_reads,
-    unquoted,
-)
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
 
     from ..callers import CallingLine
+    from .words import Words
 
 __all__ = ["READONLY", "Scope", "Witness", "spelled"]
 
@@ -150,72 +139,50 @@ class Scope:
         self.only_reads = bool(wished and is_locked)
         self.is_locked = self.is_locked or is_locked
 
-    def refuses(self, message: str) -> bool:
-        """Whether *message* would commit in words what a failed statement has undone.
+    def refuses(self, words: Words) -> bool:
+        """Whether a COMMIT in *words* would be one of what a failed statement has undone.
 
         PostgreSQL refuses the others by itself. MySQL goes on, and commits what came afterwards.
         """
         if self.is_undone:
-            return has_commit(unquoted(message)) and not is_rollback(message)
-        return self.has_failed and is_end(message) and not is_rollback(message)
+            return (words.ends or words.commits_first) and words.first != "rollback"
+        return self.has_failed and words.first == "commit"
 
-    def note_question(self, statement: str, sender: object) -> bool:
-        """*statement* goes out by *sender*; whether that is a COMMIT in so many words."""
+    def ends_by(self, words: Words) -> bool:
+        """Whether *words* are a COMMIT, or what is as good, and there is something to lose."""
+        if words.commits_first:
+            return self.is_open is not False
+        return words.ends and (words.several or not self.only_reads)
+
+    def note_question(self, words: Words) -> None:
+        """A message of these *words* goes out."""
         self.committing = self.may_commit
-        self.is_locked = self.is_locked or may_lock(statement)
-        if not is_end(statement):
-            return False
-        if self.only_reads:
-            # What comes after it is not read-only any more.
-            self.only_reads = False
-            return False
-        self.commit_by(sender)
-        return True
+        self.is_locked = self.is_locked or words.locks
+        if words.ends:
+            # What comes after it is another transaction, and not read-only any more.
+            self.is_undone = self.only_reads = False
+        if words.several:
+            self.wrote = True
+            # It may have begun one, too. Where the server says that none is open, one was ended.
+            self.is_open = not self.autocommits
 
-    def note_message(self, message: str, sender: object) -> bool:
-        """The same of a *message* that may be several statements.
+    def note_end(self, words: Words, sender: object) -> None:
+        """What goes out by *sender* ends the transaction.
 
-        Who ends a transaction among others has committed, whatever comes of the message: the
-        error of one says nothing of those before it.
+        Who ends one among other statements has committed, whatever comes of the message: the
+        error of one says nothing of those before it. So has MySQL, before it runs certain ones.
         """
-        said = unquoted(message)
-        if not are_several(said):
-            return self.note_question(message, sender)
-        self.wrote = True
-        # It may have begun one, too. Where the server says that none is open, one was ended.
-        self.is_open = not self.autocommits
-        if not has_end(said):
-            return self.note_question(message, sender)
-        self.is_locked = self.is_locked or may_lock(message)
         self.only_reads = False
         self.commit_by(sender)
-        self.committed = True
-        return True
+        self.committed = self.committed or words.several or words.commits_first
+        self.commits_first = words.commits_first
 
-    def note_mysql_message(self, message: str, sender: object) -> bool:
-        """The same on MySQL, which commits what is open before it runs certain statements.
-
-        That has happened, whatever comes of the statement.
-        """
-        if self.note_message(message, sender):
-            return True
-        said = unquoted(message)
-        several = are_several(said)
-        if several and not has_commit(said):
-            return False
-        if not several and (self.is_open is False or not commits_first(message)):
-            return False
-        self.only_reads = False
-        self.commit_by(sender)
-        self.committed, self.commits_first = True, not several
-        return True
-
-    def note_answer(self, statement: str) -> None:
-        """*statement* was answered; it may have committed by that."""
+    def note_answer(self, words: Words) -> None:
+        """They were answered; that may have committed something."""
         self.has_failed = False
         if self.witness is not None and not self.wrote:
-            self.wrote = not only_reads(statement)
-        if self.only_reads and may_unlock(statement):
+            self.wrote = not words.reads
+        if self.only_reads and words.unlocks:
             self.only_reads = False
         if self.autocommits:
             self.note_commit()
@@ -251,10 +218,9 @@ class Scope:
     def commit_by(self, sender: object) -> None:
         """A COMMIT is on its way by the driver's connection *sender*."""
         self.committing, self.commits_first = True, False
-        self.is_undone = False
         self.sender = sender
 
-    def has_heard(self) -> None:
+    def hear(self) -> None:
         """The COMMIT has its answer, or an error that is about to be understood."""
         self.sender = None
         if self.answered is not None:
