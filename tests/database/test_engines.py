@@ -17,6 +17,7 @@ from koo.database.scope import Scope
 def context(error, *, wrapped=None, scope=None):
     return SimpleNamespace(
         connection=used_by(scope),
+        execution_context=None,
         sqlalchemy_exception=wrapped,
         original_exception=error,
         is_disconnect=False,

@@ -115,6 +115,7 @@ def raised(driver, error, *, when, lost=False):
     )
     told = SimpleNamespace(
         connection=None if when == "connect" else used_by(scope),
+        execution_context=None,
         sqlalchemy_exception=wrapped,
         original_exception=orig,
         is_disconnect=lost,
@@ -332,6 +333,7 @@ def test_who_is_cancelled_while_it_may_commit_leaves_a_doubt(when):
     scope = Scope("f.py:1", committing=when == C, autocommits=when == A)
     told = SimpleNamespace(
         connection=used_by(scope),
+        execution_context=None,
         sqlalchemy_exception=None,
         original_exception=asyncio.CancelledError(),
         is_disconnect=True,

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 from sqlalchemy.orm import Session
 
 from koo.database import DatabaseConfig, DatabaseManager
-from koo.database.scope import Scope
+from koo.database.scope import Scope, of_one
 from koo.errors import CommitOutcomeUnknown
 from koo.testing import Action, Direction, FaultProxy, Phase
 
@@ -115,10 +115,11 @@ async def test_a_commit_in_words_that_is_lost_is_unknown(server, driver):
 )
 def test_which_words_end_a_transaction(statement, ends):
     scope, reader = Scope("here"), Scope("here", readonly=True)
+    words = of_one(statement)
     for one in (scope, reader):
         one.begin(one.options())
-        one.note_question(statement, None)
-    assert (scope.committing, reader.committing) == (ends, False)
+    assert (scope.ends_by(words), reader.ends_by(words)) == (ends, False)
+    reader.note_question(words)
     assert reader.only_reads is not ends
 
 

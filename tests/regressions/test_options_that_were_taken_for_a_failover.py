@@ -22,6 +22,7 @@ def understood(error):
     context = SimpleNamespace(
         connection=None,
         original_exception=error.orig,
+        execution_context=None,
         sqlalchemy_exception=error,
         is_disconnect=False,
         invalidate_pool_on_disconnect=True,

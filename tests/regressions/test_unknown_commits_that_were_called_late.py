@@ -23,6 +23,7 @@ def told(scope, error):
     return understand(
         SimpleNamespace(
             connection=connection,
+            execution_context=None,
             sqlalchemy_exception=error,
             original_exception=error,
             is_disconnect=False,

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import exc, text
 
 from koo.database import DatabaseConfig, DatabaseManager
-from koo.database.scope import Scope
+from koo.database.scope import Scope, of_several
 from koo.errors import CommitOutcomeUnknown
 from koo.testing import Action, Direction, FaultProxy, PostgresServer
 
@@ -118,6 +118,8 @@ async def test_what_a_message_without_an_end_did_is_repeated(url_to):
         ("SAVEPOINT a; ROLLBACK TO a; SELECT 1", False),
         ("INSERT INTO t VALUES (1); ROLLBACK", True),
         ("-- so\nCOMMIT; SELECT 1", True),
+        ("SELECT 1; -- so\rCOMMIT", True),
+        ("SELECT 1; -- so; END", False),
         ("SELECT 1;", False),
         ("INSERT INTO ends VALUES (1); INSERT INTO commits VALUES (1)", False),
         ("SELECT '$$'; COMMIT; SELECT '$$'", True),
@@ -127,22 +129,25 @@ async def test_what_a_message_without_an_end_did_is_repeated(url_to):
     ],
 )
 async def test_an_end_is_known_among_others(message, ends):
-    one = Scope(where=None)
-    one.note_message(message, object())
-    assert one.is_partly_done is ends
+    one, words = Scope(where=None), of_several(message)
+    assert one.ends_by(words) is ends
+    if ends:
+        one.note_end(words, object())
+        assert one.is_partly_done
 
 
 async def test_a_commit_by_itself_that_fails_proves_that_nothing_was_committed():
     """It is known by its error, as everywhere: only among others it is not."""
-    one = Scope(where=None)
-    assert one.note_message("COMMIT; ", object())
+    one, words = Scope(where=None), of_several("COMMIT; ")
+    assert one.ends_by(words)
+    one.note_end(words, object())
     assert one.committing
     assert not one.committed
 
 
 async def test_who_says_several_things_has_perhaps_written():
     one = Scope(where=None)
-    one.note_message("SELECT 1;", object())
+    one.note_question(of_several("SELECT 1;"))
     assert not one.wrote
-    one.note_message("SELECT 1; INSERT INTO t VALUES (1)", object())
+    one.note_question(of_several("SELECT 1; INSERT INTO t VALUES (1)"))
     assert one.wrote

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import exc, text
 
 from koo.database import DatabaseConfig, DatabaseManager, judge
+from koo.database.scope import Scope, of_mysql
 
 from ...database.servers import MariadbServer
 
@@ -117,6 +118,45 @@ async def test_nor_is_it_in_a_scope(server):
         assert manager.stats().pool.created_total == 1
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "COMMIT",
+        "SELECT 1; COMMIT",
+        "CREATE TABLE IF NOT EXISTS made (n INTEGER)",
+        "START TRANSACTION",
+        "ROLLBACK TO a; COMMIT",
+    ],
+)
+@pytest.mark.parametrize("failing", [be_the_victim, be_told])
+async def test_nor_is_it_if_the_function_commits_in_words(server, failing, words):
+    async with opened(server) as manager:
+        async with manager.session_scope() as other:
+
+            async def work(session):
+                await book(session, 1)
+                await failing(session, other)
+                await book(session, 2)
+                await session.execute(text(words))
+
+            with pytest.raises(exc.DBAPIError, match=REFUSED) as caught:
+                await manager.transact(work)
+        assert judge(caught.value).kind == "query"
+        assert await entries(manager) == []
+
+
+async def test_nor_if_that_comes_at_once(server):
+    async with opened(server) as manager:
+
+        async def work(session):
+            await book(session, 1)
+            await be_told(session, None)
+            await session.execute(text("COMMIT"))
+
+        with pytest.raises(exc.DBAPIError, match=REFUSED):
+            await manager.transact(work)
+
+
 async def in_words(session):
     await session.execute(text("ROLLBACK"))
 
@@ -125,8 +165,9 @@ async def by_method(session):
     await session.rollback()
 
 
+@pytest.mark.parametrize("end", ["COMMIT", "SELECT 1; COMMIT", None])
 @pytest.mark.parametrize("undo", [in_words, by_method])
-async def test_who_begins_anew_after_it_can_commit(server, undo):
+async def test_who_begins_anew_after_it_can_commit(server, undo, end):
     async with opened(server) as manager:
 
         async def work(session):
@@ -134,6 +175,8 @@ async def test_who_begins_anew_after_it_can_commit(server, undo):
             await be_told(session, None)
             await undo(session)
             await book(session, 2)
+            if end:
+                await session.execute(text(end))
 
         await manager.transact(work, max_retries=0)
         assert await entries(manager) == [2]
@@ -157,3 +200,11 @@ async def test_another_failure_that_is_caught_undoes_nothing(server):
 
         await manager.transact(work)
         assert await entries(manager) == [1]
+
+
+def test_a_rollback_in_words_of_what_only_reads_is_one():
+    scope = Scope("here", only_reads=True, is_undone=True)
+    assert scope.refuses(of_mysql("COMMIT"))
+    assert not scope.refuses(of_mysql("ROLLBACK"))
+    scope.note_question(of_mysql("ROLLBACK"))
+    assert not scope.refuses(of_mysql("COMMIT"))

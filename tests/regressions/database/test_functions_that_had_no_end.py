@@ -40,7 +40,7 @@ class Work:
         await asyncio.sleep(self.finding_out)
         if self.has_committed:
             self.scope.note_commit()
-        self.scope.has_heard()
+        self.scope.hear()
         await asyncio.sleep(self.rest)
         return "done"
 
@@ -79,7 +79,7 @@ async def test_what_has_not_committed_tells_so_first():
     async def commit(_):
         scope.commit_by(object())
         await asyncio.sleep(5)
-        scope.has_heard()
+        scope.hear()
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
@@ -94,7 +94,7 @@ async def test_an_answer_that_comes_after_the_end_cuts_nobody():
     running.cancel()
     await asyncio.wait({running})
     work.scope.note_commit()
-    work.scope.has_heard()
+    work.scope.hear()
     assert running.cancelled()
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager
-from koo.database.scope import Scope
+from koo.database.scope import Scope, of_several
 from koo.testing import FaultProxy, LinkFault, Phase
 
 from ...database.servers import MariadbServer
@@ -100,5 +100,5 @@ async def test_on_mariadb_what_stays_read_only_can_commit(mariadb):
 )
 def test_which_words_take_it_back(statement, reads):
     scope = Scope("here", readonly=True, only_reads=True)
-    scope.note_answer(statement)
+    scope.note_answer(of_several(statement))
     assert scope.only_reads is reads

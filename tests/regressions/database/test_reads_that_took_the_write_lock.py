@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager
-from koo.database.scope import Scope
+from koo.database.scope import Scope, of_one
 
 READS = [
     "SELECT 1",
@@ -50,7 +50,7 @@ WRITES = [
 
 def wrote(statement):
     scope = Scope("here", witness=object())
-    scope.note_answer(statement)
+    scope.note_answer(of_one(statement))
     return scope.wrote
 
 

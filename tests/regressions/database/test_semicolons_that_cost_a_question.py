@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager
-from koo.database.scope import Scope
+from koo.database.scope import Scope, of_mysql, of_several
 from koo.testing import Action, Direction, FaultProxy
 
 NUMBER = "SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)"
@@ -53,7 +53,6 @@ async def test_it_costs_nothing(server):
     [
         ("SELECT string_agg(n, '; ') FROM t", False),
         ("SELECT \"a;b\", 'it''s;' FROM t;", False),
-        ("SELECT `a;b` FROM t", False),
         ("SELECT $$;$$, $a$;$$;$a$", False),
         ("SELECT a$b$; DELETE FROM t; SELECT a$b$", True),
         ("SELECT E'\\''; DELETE FROM t; SELECT ''", True),
@@ -62,10 +61,24 @@ async def test_it_costs_nothing(server):
     ],
 )
 def test_what_is_quoted_is_no_statement(message, wrote):
-    scope = Scope("here", witness=object())
-    scope.note_message(message, None)
-    scope.note_answer(message)
+    scope, words = Scope("here", witness=object()), of_several(message)
+    scope.note_question(words)
+    scope.note_answer(words)
     assert scope.wrote is wrote
+
+
+@pytest.mark.parametrize(
+    ("message", "is_one"),
+    [
+        ("SELECT `a;b`, 'c;', \"d;\" FROM t # don't; stop\n -- nor; here", True),
+        ("SELECT 1 AS $$; DELETE FROM t; SELECT 2 AS $$", False),
+        ("SELECT 1--1; DELETE FROM t", False),
+        ("SELECT 1 /*! ; */", False),
+        ("SELECT '\\'; DELETE FROM t; SELECT '", False),
+    ],
+)
+def test_mysql_has_quotes_of_its_own(message, is_one):
+    assert of_mysql(message).several is not is_one
 
 
 @pytest.mark.parametrize(
@@ -78,5 +91,5 @@ def test_what_is_quoted_is_no_statement(message, wrote):
 )
 def test_the_server_is_asked_only_after_words_that_lock(message, is_locked):
     scope = Scope("here")
-    scope.note_message(message, None)
+    scope.note_question(of_several(message))
     assert scope.is_locked is is_locked

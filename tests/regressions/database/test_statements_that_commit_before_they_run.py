@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import exc, text
 
 from koo.database import DatabaseConfig, DatabaseManager
-from koo.database.scope import Scope
+from koo.database.scope import Scope, of_mysql, of_one, of_several
 from koo.errors import CommitOutcomeUnknown
 from koo.testing import Action, Direction, FaultProxy
 
@@ -178,17 +178,30 @@ async def test_nothing_is_open_after_a_rollback(server):
     ],
 )
 def test_which_statements_commit_before_they_run(message, commits):
-    scope = Scope("here", is_open=True)
-    assert scope.note_mysql_message(message, object()) is commits
-    assert scope.is_partly_done is commits
+    scope, words = Scope("here", is_open=True), of_mysql(message)
+    assert scope.ends_by(words) is commits
+    if commits:
+        scope.note_end(words, object())
+        assert scope.is_partly_done
 
 
 def test_many_comments_take_no_time():
     scope, began = Scope("here", is_open=True), time.process_time()
     for comment in ("/**/", "/* -- */\n", "-- so\n", "/**/\n-- /*\n"):
-        assert not scope.note_mysql_message(comment * 1_000 + "INSERT INTO t VALUES (1)", None)
+        assert not scope.ends_by(of_mysql(comment * 900 + "INSERT INTO t VALUES (1)"))
     assert time.process_time() - began < 5
 
 
-def test_comments_within_comments_hide_no_commit():
-    assert Scope("here").note_question("/* a /* b */ c */ COMMIT", None)
+@pytest.mark.parametrize(
+    "message",
+    [
+        "/* a /* b */ c */ COMMIT",
+        "/*!99999 a */ COMMIT",
+        "/*! COMMIT */",
+        "-- so\rCOMMIT",
+        "#\r\nEND",
+    ],
+)
+def test_comments_hide_no_commit(message):
+    for reader in (of_one, of_several, of_mysql):
+        assert Scope("here").ends_by(reader(message))

@@ -1,4 +1,7 @@
-"""One call of the credentials provider that never returned kept everybody from logging in."""
+"""One call of the credentials provider that never returned kept everybody from logging in.
+
+One that cancelled itself was not known to have failed: nobody was told before the time was over.
+"""
 
 import asyncio
 import re
@@ -57,6 +60,57 @@ async def test_a_call_that_is_slow_serves_all_the_same():
         return Credentials(user="u", password="late")
 
     assert (await cache_of(slow).current()).password == "late"
+
+
+async def test_a_call_that_cancels_itself_has_failed_and_another_is_made():
+    calls = []
+
+    async def cancelled():
+        calls.append(1)
+        raise asyncio.CancelledError
+
+    cache = cache_of(cancelled)
+    with pytest.raises(ConnectionError, match=r"provider failed \(CancelledError\)"):
+        await cache.current()
+    await asyncio.sleep(1.5)
+    assert len(calls) == 2
+    cache.stop()
+
+
+@pytest.mark.parametrize("ending", [asyncio.CancelledError, OSError])
+async def test_a_call_that_is_given_up_has_not_failed(ending):
+    calls = []
+
+    async def lets_go():
+        calls.append(1)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ending from None
+
+    cache = cache_of(lets_go)
+    asking = asyncio.create_task(cache.current())
+    await asyncio.sleep(1)
+    cache.stop()
+    with pytest.raises(ending):
+        await asking
+    await asyncio.sleep(100)
+    assert len(calls) == 1
+
+
+@pytest.mark.integration
+async def test_a_manager_names_a_provider_that_cancels_itself():
+    async def cancelled():
+        raise asyncio.CancelledError
+
+    url = "postgresql://nobody@127.0.0.1:1/none"
+    manager = DatabaseManager(DatabaseConfig(url=url, credentials=cancelled))
+    try:
+        with pytest.raises(Exception, match=r"provider failed \(CancelledError\)"):
+            async with manager.session_scope() as session:
+                await session.connection()
+    finally:
+        await manager.close()
 
 
 @pytest.mark.integration

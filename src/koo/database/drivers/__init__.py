@@ -54,6 +54,13 @@ class Driver(Protocol):
         """Tear *connection* off, now, without waiting for anybody."""
         ...
 
+    def undone(self) -> Exception:
+        """What is raised for a COMMIT that is not sent, because a failed statement has undone all.
+
+        As SQLAlchemy knows it from this driver.
+        """
+        ...
+
 
 def driver(name: str) -> Driver:
     """The driver that SQLAlchemy calls *name*."""

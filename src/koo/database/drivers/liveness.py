@@ -55,15 +55,18 @@ def is_dead(alarm: Alarm) -> bool:
 def unfinished_of(connection: Theirs, driver: Theirs) -> Alarm:
     """What tells of a *connection* that was given back that something is still going on there.
 
-    A statement that another task has left there; and a transaction, which only SQLAlchemy's
-    adapter for asyncpg gives back without having ended it.
+    A statement that another task has left there; a transaction, which only SQLAlchemy's
+    adapter for asyncpg gives back without having ended it; and on MySQL an autocommit that was
+    asked for in words, so that nobody takes it back.
     """
     name = name_of(driver)
     if name not in {"asyncpg", "asyncmy"}:
         return _never
     # Held while a statement runs: the drivers themselves do not say that one does.
     is_asking: Alarm = connection._execute_mutex.locked  # noqa: SLF001
-    return is_asking if name == "asyncmy" else lambda: driver.is_unfinished or is_asking()
+    if name == "asyncmy":
+        return lambda: driver.commits_each or is_asking()
+    return lambda: driver.is_unfinished or is_asking()
 
 
 def has_pings(driver: object) -> bool:

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, Final
 
 from asyncmy.connection import Connection
-from asyncmy.constants.SERVER_STATUS import SERVER_STATUS_IN_TRANS
+from asyncmy.constants.SERVER_STATUS import SERVER_STATUS_AUTOCOMMIT, SERVER_STATUS_IN_TRANS
 from asyncmy.errors import InterfaceError, MySQLError
 from sqlalchemy.util import await_
 
@@ -94,10 +94,19 @@ class PromptConnection(Connection):
 
     @property
     def is_in_transaction(self) -> bool:
-        """What the server has said with its last answer: asyncmy's own forgets when it says no."""
-        # Rows of a prepared statement leave no result behind, and never end a transaction.
-        said = self.server_status if self._result is None else self._result.server_status
-        return bool(said & SERVER_STATUS_IN_TRANS)
+        """What the server has said with its last answer."""
+        return bool(self._said & SERVER_STATUS_IN_TRANS)
+
+    @property
+    def commits_each(self) -> bool:
+        """Whether each statement commits by itself, as the server has said with its last answer."""
+        return bool(self._said & SERVER_STATUS_AUTOCOMMIT)
+
+    @property
+    def _said(self) -> int:
+        # asyncmy's own forgets when the server says nothing of all that. Rows of a prepared
+        # statement leave no result behind, and never end a transaction.
+        return self.server_status if self._result is None else self._result.server_status
 
     def is_closed(self) -> bool:
         """Whether it is known to be gone: by us, by the server or by the network."""

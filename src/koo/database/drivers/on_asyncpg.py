@@ -20,7 +20,7 @@ from ..theirs import Theirs
 from . import SWALLOWED
 from .goodbye import say_in_background
 
-__all__ = ["PromptConnection", "abort", "arguments", "is_straight", "through_pooler"]
+__all__ = ["PromptConnection", "abort", "arguments", "is_straight", "through_pooler", "undone"]
 
 
 _NO_AUTOCOMMIT: Final = (
@@ -207,6 +207,12 @@ def abort(connection: Theirs) -> None:
     if not connection.is_closed():
         _cancel_at_server(connection)
         connection.terminate()
+
+
+def undone() -> Exception:
+    """What is raised for a COMMIT in words after a statement that has failed."""
+    failed = asyncpg.InFailedSQLTransactionError(SWALLOWED)
+    return AsyncAdapt_asyncpg_dbapi.InternalError(SWALLOWED, failed)  # type: ignore[no-untyped-call]
 
 
 def _cancel_at_server(connection: Theirs) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from psycopg.abc import PQGen
     from psycopg.pq.abc import PGconn
 
-__all__ = ["PromptConnection", "abort", "arguments", "is_straight", "through_pooler"]
+__all__ = ["PromptConnection", "abort", "arguments", "is_straight", "through_pooler", "undone"]
 
 RV = TypeVar("RV")
 
@@ -218,6 +218,11 @@ def abort(connection: Theirs) -> None:
     with suppress(OSError):
         theirs.shutdown(socket.SHUT_RDWR)
     theirs.detach()
+
+
+def undone() -> Exception:
+    """What is raised for a COMMIT in words after a statement that has failed."""
+    return InFailedSqlTransaction(SWALLOWED)
 
 
 def _cancel_at_server(connection: Theirs) -> None:

@@ -113,7 +113,9 @@ class CredentialsCache:
         try:
             async with asyncio.timeout(self._timeout):
                 found = await self._provider()
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_given_up():
+                raise
             self._again_in(_AGAIN_AFTER)
             words = f"the credentials provider failed ({type(error).__name__})"
             raise ConnectionError(words) from error
@@ -139,6 +141,12 @@ class CredentialsCache:
 
 def _same(one: Credentials, other: Credentials) -> bool:
     return (one.user, one.password) == (other.user, other.password)
+
+
+def _is_given_up() -> bool:
+    """Whether somebody has cancelled this task: a provider may end like that by itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _seen(task: asyncio.Task[Credentials]) -> None:

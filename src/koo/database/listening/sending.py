@@ -4,6 +4,7 @@ statement, fetch, close of a stream --> at most timeout, then it is torn off: St
 COMMIT, ROLLBACK --> at most attempt_timeout, then as well; a lost COMMIT is found out
 COMMIT, and the connection is known to have ended --> not sent, so that nothing is unknown
 COMMIT, and the database has undone it already -> not sent: it would commit what came after that
+COMMIT in words after a failed statement ------> not sent: PostgreSQL's ROLLBACK would look like it
 COMMIT, and asyncmy has rows that nobody reads -----> at most timeout for them, and sent only then
 ROLLBACK, and it has ----> at most a second for them, then it is torn off, and that is the ROLLBACK
 
@@ -26,13 +27,14 @@ from ..commit import Certainty
 from ..drivers import Driver, abort, driver
 from ..drivers.deadlined import Deadlined
 from ..pool import Terms, scope_of, slot_if_any, slot_of
-from ..scope import Scope
+from ..scope import Scope, Words, of_mysql, of_one, of_several
 from ..verdicts import RestTimedOut, StatementTimedOut
 
 __all__ = ["MysqlDriver", "Sending", "late_statement"]
 
 T = TypeVar("T")
 
+_Send: TypeAlias = Callable[..., object]
 _End: TypeAlias = Callable[[PoolProxiedConnection], None]
 
 # What runs, and on which connection: SQLAlchemy's own, if it is closed by then, would dial again.
@@ -42,18 +44,10 @@ _Statement: TypeAlias = tuple[ExecutionContext, Any]
 _SOON: Final = 1.0
 
 #: Whose message may hold several statements; the others refuse them.
-_SEVERAL_AT_ONCE: Final = {"asyncmy": Scope.note_mysql_message, "psycopg": Scope.note_message}
+_SEVERAL_AT_ONCE: Final = {"asyncmy": of_mysql, "psycopg": of_several}
 
 
-class UndoingDriver(Driver, Protocol):
-    """What is needed where a database undoes a transaction by itself, and opens another."""
-
-    def undone(self) -> Exception:
-        """What is raised for a COMMIT of what was undone before."""
-        ...
-
-
-class MysqlDriver(UndoingDriver, Protocol):
+class MysqlDriver(Driver, Protocol):
     """What only asyncmy needs."""
 
     def alone(self, work: Callable[..., None], /) -> Callable[..., None]:
@@ -70,16 +64,16 @@ class Sending:
 
     def __init__(self, dialect: Dialect, terms: Terms, certainty: Certainty) -> None:
         config = terms.config
+        self._driver = driver(dialect.driver)
         self._commit: _End = dialect.do_commit
         self._rollback: _End = dialect.do_rollback
-        self._driver = driver(dialect.driver)
         self._leaves_rest = dialect.driver == "asyncmy"
         if self._leaves_rest:
             theirs = cast("MysqlDriver", self._driver)
             self._commit, self._rollback = theirs.alone(self._commit), theirs.alone(self._rollback)
             self._read_rest = theirs.alone(theirs.read_rest)
         self._may_commit_unasked = dialect.driver in _SEVERAL_AT_ONCE
-        self._note_question = _SEVERAL_AT_ONCE.get(dialect.driver, Scope.note_question)
+        self._words_of = _SEVERAL_AT_ONCE.get(dialect.driver, of_one)
         self._certainty = certainty
         self._now = now = terms.clock.monotonic
         self._statements = Deadlined[_Statement](
@@ -130,36 +124,53 @@ class Sending:
         began, connection = self._now(), context.root_connection.connection
         slot, item = slot_if_any(connection), (context, connection.dbapi_connection)
         scope = None if slot is None else slot.scope
-        sender = connection.driver_connection
-        ends = scope is not None and self._note_question(scope, statement, sender)
-        try:
-            self._statements.run(item, began, work, *args)
-        finally:
-            if scope is not None and ends:
-                scope.has_heard()
+        words = None if scope is None else self._words_of(statement)
+        send: _Send = self._statements.run
+        if scope is not None and words is not None:
+            send = self._noted(scope, words, connection)
+        send(item, began, work, *args)
         answered = self._now()
         taken = answered - began
         self._response_time.record(taken)
         if slot is not None:
             slot.hear(answered, taken)
-        if scope is not None:
-            if ends:
-                scope.note_commit()
-            self._note_answer(scope, statement, context, connection)
+        if scope is not None and words is not None:
+            self._note_answer(scope, words, context, connection)
         if context.cursor.server_side:
             context.cursor = _Stream(context.cursor, partial(self._fetch, item))
+
+    def _noted(self, scope: Scope, words: Words, connection: PoolProxiedConnection) -> _Send:
+        """What sends a message of these *words*, of which *scope* knows by now."""
+        if scope.refuses(words):
+            raise self._driver.undone()
+        ends = scope.ends_by(words)
+        scope.note_question(words)
+        if not ends:
+            return self._statements.run
+        scope.note_end(words, connection.driver_connection)
+        return partial(self._end, scope)
+
+    def _end(self, scope: Scope, *question: Any) -> None:  # noqa: ANN401
+        try:
+            self._statements.run(*question)
+            scope.note_commit()
+        finally:
+            scope.hear()
 
     def _note_answer(
         self,
         scope: Scope,
-        statement: str,
+        words: Words,
         context: ExecutionContext,
         connection: PoolProxiedConnection,
     ) -> None:
-        scope.note_answer(statement)
+        scope.note_answer(words)
         if self._may_commit_unasked and not context.cursor.server_side:
             theirs: Any = connection.driver_connection
             scope.note_transaction(is_open=theirs.is_in_transaction)
+            if self._leaves_rest:
+                # Asked for in words, or within what was called.
+                scope.autocommits = theirs.commits_each
 
     def _fetch(self, item: _Statement, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
         return self._statements.run(item, self._now(), work, *args)
@@ -186,11 +197,11 @@ class Sending:
             raise
         finally:
             if scope is not None:
-                scope.has_heard()
+                scope.hear()
 
     def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
         if scope.is_undone:
-            raise cast("UndoingDriver", self._driver).undone()
+            raise self._driver.undone()
         trace = self._certainty.attend(connection, scope)
         # Asked after the witness, who may have waited for the server, and just before COMMIT.
         if scope.is_late:

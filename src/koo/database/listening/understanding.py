@@ -55,13 +55,20 @@ def understand(context: ExceptionContext) -> BaseException | None:
         lost.connection_invalidated = context.is_disconnect = True
     if _tells_of_failover(error) and not _is_asked_for(scope, usable):
         context.is_disconnect = context.invalidate_pool_on_disconnect = True
-    if scope is not None and undoes_all(error):
-        scope.is_undone = not scope.autocommits
+    if scope is not None:
+        scope.note_failure(
+            error_code(error), is_undone=undoes_all(error), was_many=_was_many(context)
+        )
     if scope is not None and (scope.may_commit or scope.is_absent):
         error = _doubt(error, scope)
     if slot is not None and slot.is_taken_back:
         mark_taken_back(error)
     return None if error is known else error
+
+
+def _was_many(context: ExceptionContext) -> bool:
+    asked = context.execution_context
+    return asked is not None and asked.executemany
 
 
 def _tells_of_failover(error: BaseException) -> bool:

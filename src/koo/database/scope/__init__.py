@@ -7,5 +7,17 @@ fate          what became of it, when its COMMIT was lost
 
 from .fate import Fate, Trace
 from .transaction import READONLY, Scope, Witness, spelled
+from .words import Words, of_mysql, of_one, of_several
 
-__all__ = ["READONLY", "Fate", "Scope", "Trace", "Witness", "spelled"]
+__all__ = [
+    "READONLY",
+    "Fate",
+    "Scope",
+    "Trace",
+    "Witness",
+    "Words",
+    "of_mysql",
+    "of_one",
+    "of_several",
+    "spelled",
+]

@@ -8,22 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .fate import Trace
-from .words import (
-    are_several,
-    commits_first,
-    has_commit,
-    has_end,
-    is_end,
-    may_lock,
-    may_unlock,
-    only_reads,
-    unquoted,
-)
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
 
     from ..callers import CallingLine
+    from .words import Words
 
 __all__ = ["READONLY", "Scope", "Witness", "spelled"]
 
@@ -62,7 +52,8 @@ class Scope:
     *ending*: the caller's code is through, with *value*; *partial*: it had
     committed something by itself, perhaps.
 
-    *is_open*: the server had said that a transaction has begun, where it says so.
+    *is_open*: the server had said that a transaction has begun, where it says so; None: what
+    failed has perhaps begun one, and errors do not say so.
     *only_reads*: the database refuses whatever would be written.
 
     *witness* is asked if a COMMIT is lost. *wrote*: something was said that does not only read.
@@ -72,6 +63,7 @@ class Scope:
     *is_late*: its time is over, and no COMMIT may be sent any more.
     *commits_first*: what is on its way is run when everything before it has been committed.
     *is_undone*: the server has undone the transaction, and goes on in another.
+    *has_failed*: PostgreSQL refuses everything until a rollback, be it to a savepoint.
     *answered* is made by who leaves while COMMIT is on its way by *sender*, and set at its end.
     *cut* ends the caller's code, whose time was over while it waited for a COMMIT of its own.
     """
@@ -82,7 +74,7 @@ class Scope:
     only_reads: bool = False
     touched: bool = False
     autocommits: bool = False
-    is_open: bool = False
+    is_open: bool | None = False
     committing: bool = False
     commits_first: bool = False
     committed: bool = False
@@ -98,6 +90,7 @@ class Scope:
     is_locked: bool = False
     is_late: bool = False
     is_undone: bool = False
+    has_failed: bool = False
     answered: asyncio.Event | None = None
     cut: Callable[[], None] | None = None
 
@@ -135,7 +128,7 @@ class Scope:
     def begin(self, options: Mapping[str, Any]) -> None:
         """A transaction begins on a connection with these execution *options*."""
         self.touched = True
-        self.is_open = self.is_undone = False
+        self.is_open = self.is_undone = self.has_failed = False
         level = options.get("isolation_level")
         self.autocommits = level is not None and spelled(level) == "AUTOCOMMIT"
         # What the scope has wished for its user may have taken back.
@@ -144,65 +137,68 @@ class Scope:
         self.only_reads = bool(wished and is_locked)
         self.is_locked = self.is_locked or is_locked
 
-    def note_question(self, statement: str, sender: object) -> bool:
-        """*statement* goes out by *sender*; whether that is a COMMIT in so many words."""
+    def refuses(self, words: Words) -> bool:
+        """Whether a COMMIT in *words* would be one of what a failed statement has undone.
+
+        PostgreSQL refuses the others by itself. MySQL goes on, and commits what came afterwards.
+        """
+        if self.is_undone:
+            return (words.ends or words.commits_first) and words.first != "rollback"
+        return self.has_failed and words.first == "commit"
+
+    def ends_by(self, words: Words) -> bool:
+        """Whether *words* are a COMMIT, or what is as good, and there is something to lose."""
+        if words.commits_first:
+            return self.is_open is not False
+        return words.ends and (words.several or not self.only_reads)
+
+    def note_question(self, words: Words) -> None:
+        """A message of these *words* goes out."""
         self.committing = self.may_commit
-        self.is_locked = self.is_locked or may_lock(statement)
-        if not is_end(statement):
-            return False
-        if self.only_reads:
-            # What comes after it is not read-only any more.
-            self.only_reads = False
-            return False
-        self.commit_by(sender)
-        return True
+        self.is_locked = self.is_locked or words.locks
+        if words.ends:
+            # What comes after it is another transaction, and not read-only any more.
+            self.is_undone = self.only_reads = False
+        if words.several:
+            self.wrote = True
+            # It may have begun one, too. Where the server says that none is open, one was ended.
+            self.is_open = not self.autocommits
 
-    def note_message(self, message: str, sender: object) -> bool:
-        """The same of a *message* that may be several statements.
+    def note_end(self, words: Words, sender: object) -> None:
+        """What goes out by *sender* ends the transaction.
 
-        Who ends a transaction among others has committed, whatever comes of the message: the
-        error of one says nothing of those before it.
+        Who ends one among other statements has committed, whatever comes of the message: the
+        error of one says nothing of those before it. So has MySQL, before it runs certain ones.
         """
-        said = unquoted(message)
-        if not are_several(said):
-            return self.note_question(message, sender)
-        self.wrote = True
-        # It may have begun one, too. Where the server says that none is open, one was ended.
-        self.is_open = not self.autocommits
-        if not has_end(said):
-            return self.note_question(message, sender)
-        self.is_locked = self.is_locked or may_lock(message)
         self.only_reads = False
         self.commit_by(sender)
-        self.committed = True
-        return True
+        self.committed = self.committed or words.several or words.commits_first
+        self.commits_first = words.commits_first
 
-    def note_mysql_message(self, message: str, sender: object) -> bool:
-        """The same on MySQL, which commits what is open before it runs certain statements.
-
-        That has happened, whatever comes of the statement.
-        """
-        if self.note_message(message, sender):
-            return True
-        said = unquoted(message)
-        several = are_several(said)
-        if several and not has_commit(said):
-            return False
-        if not several and not (self.is_open and commits_first(message)):
-            return False
-        self.only_reads = False
-        self.commit_by(sender)
-        self.committed, self.commits_first = True, not several
-        return True
-
-    def note_answer(self, statement: str) -> None:
-        """*statement* was answered; it may have committed by that."""
+    def note_answer(self, words: Words) -> None:
+        """They were answered; that may have committed something."""
+        self.has_failed = False
         if self.witness is not None and not self.wrote:
-            self.wrote = not only_reads(statement)
-        if self.only_reads and may_unlock(statement):
+            self.wrote = not words.reads
+        if self.only_reads and words.unlocks:
             self.only_reads = False
         if self.autocommits:
             self.note_commit()
+
+    def note_failure(self, code: str | int | None, *, is_undone: bool, was_many: bool) -> None:
+        """A statement has failed with *code*.
+
+        *is_undone*: and the whole transaction with it. *was_many*: for one of many sets of
+        parameters.
+        """
+        if self.autocommits:
+            # Those before it are committed.
+            self.committed = self.committed or was_many
+            return
+        if self.is_open is False:
+            self.is_open = None
+        self.has_failed = self.has_failed or isinstance(code, str)
+        self.is_undone = self.is_undone or is_undone
 
     def note_commit(self) -> None:
         """What was on its way and could commit is answered."""
@@ -215,16 +211,15 @@ class Scope:
         One that is gone, unasked, was committed by the statement: MySQL does so before a
         ``CREATE`` or a ``TRUNCATE``, and a COMMIT may be where nobody has seen it.
         """
-        self.committed = self.committed or (self.is_open and not is_open)
+        self.committed = self.committed or (self.is_open is True and not is_open)
         self.is_open = is_open
 
     def commit_by(self, sender: object) -> None:
         """A COMMIT is on its way by the driver's connection *sender*."""
         self.committing, self.commits_first = True, False
-        self.is_undone = False
         self.sender = sender
 
-    def has_heard(self) -> None:
+    def hear(self) -> None:
         """The COMMIT has its answer, or an error that is about to be understood."""
         self.sender = None
         if self.answered is not None:
