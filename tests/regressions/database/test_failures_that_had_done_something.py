@@ -124,5 +124,5 @@ async def test_with_autocommit_what_came_before_it_is_not_repeated(server):
 @pytest.mark.parametrize(("was_many", "is_done"), [(True, True), (False, False)])
 def test_with_autocommit_one_alone_that_fails_has_done_nothing(was_many, is_done):
     scope = Scope("here", autocommits=True)
-    scope.note_failure(1213, was_many=was_many)
+    scope.note_failure(1213, is_undone=True, was_many=was_many)
     assert scope.is_partly_done is is_done
