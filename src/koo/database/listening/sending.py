@@ -13,7 +13,7 @@ connection build its listeners anew: that costs as much as all of this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
@@ -25,12 +25,13 @@ from sqlalchemy.pool import PoolProxiedConnection
 from ..commit import Certainty
 from ..drivers import Driver, abort, driver
 from ..drivers.deadlined import Deadlined
-from ..pool import Terms, scope_of, slot_if_any, slot_of
+from ..pool import NEVER, Slot, Terms, slot_if_any
 from ..scope import Scope
 from ..verdicts import RestTimedOut, StatementTimedOut
 
 __all__ = ["MysqlDriver", "Sending", "late_statement"]
 
+I = TypeVar("I", bound=Hashable)  # noqa: E741
 T = TypeVar("T")
 
 _End: TypeAlias = Callable[[PoolProxiedConnection], None]
@@ -128,9 +129,13 @@ class Sending:
         scope = None if slot is None else slot.scope
         sender = connection.driver_connection
         ends = scope is not None and self._note_question(scope, statement, sender)
+        if slot is not None:
+            slot.asked = began
         try:
             self._statements.run(item, began, work, *args)
         finally:
+            if slot is not None:
+                slot.asked = NEVER
             if scope is not None and ends:
                 scope.has_heard()
         answered = self._now()
@@ -142,7 +147,8 @@ class Sending:
                 scope.note_commit()
             self._note_answer(scope, statement, context, connection)
         if context.cursor.server_side:
-            context.cursor = _Stream(context.cursor, partial(self._fetch, item))
+            fetch = partial(self._wait, slot, self._statements, item)
+            context.cursor = _Stream(context.cursor, fetch)
 
     def _note_answer(
         self,
@@ -156,8 +162,23 @@ class Sending:
             theirs: Any = connection.driver_connection
             scope.note_transaction(is_open=theirs.is_in_transaction)
 
-    def _fetch(self, item: _Statement, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
-        return self._statements.run(item, self._now(), work, *args)
+    def _wait(
+        self,
+        slot: Slot | None,
+        limit: Deadlined[I],
+        item: I,
+        work: Callable[..., T],
+        *args: Any,  # noqa: ANN401
+    ) -> T:
+        """What *work* returns in time; meanwhile *slot* waits for an answer."""
+        began = self._now()
+        if slot is None:
+            return limit.run(item, began, work, *args)
+        slot.asked = began
+        try:
+            return limit.run(item, began, work, *args)
+        finally:
+            slot.asked = NEVER
 
     def commit(self, connection: PoolProxiedConnection) -> None:
         """Send COMMIT: the one place from which it is.
@@ -165,15 +186,16 @@ class Sending:
         What comes of the ROLLBACK after a COMMIT that failed is no matter, whatever each driver
         makes of a connection that has perhaps gone: the COMMIT's own error is the one that counts.
         """
-        scope = scope_of(connection)
+        slot = slot_if_any(connection)
+        scope = None if slot is None else slot.scope
         try:
             if self._leaves_rest:
                 # asyncmy would do so within COMMIT, and nobody knew whether that was sent.
-                self._rests.run(connection, self._now(), self._read_rest, connection)
-            if scope is None or scope.only_reads:
-                self._commits.run(connection, self._now(), self._commit, connection)
+                self._wait(slot, self._rests, connection, self._read_rest, connection)
+            if slot is None or scope is None or scope.only_reads:
+                self._wait(slot, self._commits, connection, self._commit, connection)
             else:
-                self._commit_for(scope, connection)
+                self._commit_for(slot, scope, connection)
         except Exception:
             # SQLAlchemy takes a COMMIT that failed for an end, and would lend what is still open.
             with suppress(Exception):
@@ -183,19 +205,18 @@ class Sending:
             if scope is not None:
                 scope.has_heard()
 
-    def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
+    def _commit_for(self, slot: Slot, scope: Scope, connection: PoolProxiedConnection) -> None:
         if scope.is_undone:
             raise self._undone()
         trace = self._certainty.attend(connection, scope)
         # Asked after the witness, who may have waited for the server, and just before COMMIT.
         if scope.is_late:
             raise StatementTimedOut("database: no time is left for COMMIT; make it shorter")
-        slot = slot_of(connection)
         if slot.alarm() and slot.is_dead() and not scope.autocommits:
             raise ConnectionResetError("the connection had ended before COMMIT was sent")
         scope.commit_by(connection.driver_connection)
         try:
-            self._commits.run(connection, self._now(), self._commit, connection)
+            self._wait(slot, self._commits, connection, self._commit, connection)
         except Exception as error:
             known = self._certainty.is_committed
             if trace is None or not known(error, connection, scope, trace):
@@ -212,12 +233,14 @@ class Sending:
         if getattr(theirs, "_transaction", theirs) is None:
             return
         if not self._leaves_rest or self._has_read_all(connection):
-            self._rollbacks.run(connection, self._now(), self._rollback, connection)
+            slot = slot_if_any(connection)
+            self._wait(slot, self._rollbacks, connection, self._rollback, connection)
 
     def _has_read_all(self, connection: PoolProxiedConnection) -> bool:
         """Whether little was left of a stream; else *connection* is gone, and all rolled back."""
         try:
-            self._remains.run(connection, self._now(), self._read_rest, connection)
+            slot = slot_if_any(connection)
+            self._wait(slot, self._remains, connection, self._read_rest, connection)
         except RestTimedOut as left:
             connection.invalidate(left)
             return False

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = [
     "HOLDING",
     "HOT",
+    "NEVER",
     "OUTDATED",
     "Slot",
     "Waiter",
     "photograph_lent",
-    "scope_of",
     "slot_if_any",
     "slot_of",
 ]
@@ -36,6 +36,9 @@ OUTDATED: Final = "koo.outdated"
 #: How long after the server was last heard a connection is lent without asking (seconds).
 HOT: Final = 1.0
 
+#: The moment of what does not happen.
+NEVER: Final = float("inf")
+
 
 class Slot:
     """One connection: when it was heard last, and, while it is lent, who has it.
@@ -43,12 +46,13 @@ class Slot:
     *scope* is the transaction that has it, None for a borrower without one, whose line *where* is.
     *condemned* says why it is closed instead of being lent again; one that
     *is_doubtful* is asked before, and one that *is_unfinished* when it comes back is torn off.
-    *heard* is when the server answered last.
+    *heard* is when the server answered last, *asked* since when another answer is waited for.
     *is_taken_back*: the pool tore it off under its borrower.
     """
 
     __slots__ = (
         "alarm",
+        "asked",
         "born",
         "condemned",
         "connection",
@@ -70,7 +74,7 @@ class Slot:
     def __init__(self, record: ConnectionPoolEntry, now: float) -> None:
         self.record = record
         self.born = self.heard = self.idle_since = now
-        self.expires = float("inf")
+        self.expires = self.asked = NEVER
         self.since: float | None = None
         self.task: asyncio.Task[Any] | None = None
         self.scope: Scope | None = None
@@ -116,6 +120,20 @@ class Slot:
     def is_dead(self) -> bool:
         """Whether it is known to be gone, without asking."""
         return is_dead(self.alarm)
+
+    def may_come_back(self, now: float, *, within: float, silence: float) -> bool:
+        """Whether who has it may give it back for others to use.
+
+        Nobody does who has had it for longer than *within*, or has waited for an answer on it for
+        longer than *silence*, or whose socket was closed.
+        """
+        return (
+            self.since is not None
+            and self.condemned is None
+            and now - self.since < within
+            and now - self.asked < silence
+            and not self.is_dead()
+        )
 
     def photograph(self, now: float) -> Holder:
         """Who has it, as others may see it."""
@@ -176,9 +194,3 @@ def slot_of(found: ManagesConnection) -> Slot:
 def slot_if_any(connection: PoolProxiedConnection) -> Slot | None:
     """The slot of *connection*; one that is being opened or was detached has none."""
     return (connection.record_info or {}).get(HOLDING)
-
-
-def scope_of(connection: PoolProxiedConnection) -> Scope | None:
-    """The transaction that has *connection*; None for one used without a scope, or not ours."""
-    found = slot_if_any(connection)
-    return None if found is None else found.scope
