@@ -42,6 +42,12 @@ _Statement: TypeAlias = tuple[ExecutionContext, Any]
 # With nothing to lose, a new connection is cheaper than what takes longer.
 _SOON: Final = 1.0
 
+#: What tells of a connection whether a COMMIT or ROLLBACK is sent; the others send them always.
+_IS_BEGUN: Final[dict[str, Callable[[Any], bool]]] = {
+    "asyncpg": lambda connection: connection.dbapi_connection._transaction is not None,  # noqa: SLF001
+    "psycopg": lambda connection: connection.driver_connection.is_in_transaction,
+}
+
 #: Whose message may hold several statements; the others refuse them.
 _SEVERAL_AT_ONCE: Final = {"asyncmy": Scope.note_mysql_message, "psycopg": Scope.note_message}
 
@@ -75,6 +81,7 @@ class Sending:
             self._commit, self._rollback = theirs.alone(self._commit), theirs.alone(self._rollback)
             self._read_rest = theirs.alone(theirs.read_rest)
             self._undone = theirs.undone
+        self._is_begun = _IS_BEGUN.get(dialect.driver, lambda _: True)
         self._may_commit_unasked = dialect.driver in _SEVERAL_AT_ONCE
         self._note_question = _SEVERAL_AT_ONCE.get(dialect.driver, Scope.note_question)
         self._certainty = certainty
@@ -180,6 +187,19 @@ class Sending:
         finally:
             slot.asked = NEVER
 
+    def _end(
+        self,
+        slot: Slot | None,
+        limit: Deadlined[PoolProxiedConnection],
+        work: _End,
+        connection: PoolProxiedConnection,
+    ) -> None:
+        """Send what *work* says, COMMIT or ROLLBACK; where nothing has begun nobody is heard."""
+        is_sent = self._is_begun(connection)
+        self._wait(slot, limit, connection, work, connection)
+        if slot is not None and is_sent:
+            slot.heard = self._now()
+
     def commit(self, connection: PoolProxiedConnection) -> None:
         """Send COMMIT: the one place from which it is.
 
@@ -193,7 +213,7 @@ class Sending:
                 # asyncmy would do so within COMMIT, and nobody knew whether that was sent.
                 self._wait(slot, self._rests, connection, self._read_rest, connection)
             if slot is None or scope is None or scope.only_reads:
-                self._wait(slot, self._commits, connection, self._commit, connection)
+                self._end(slot, self._commits, self._commit, connection)
             else:
                 self._commit_for(slot, scope, connection)
         except Exception:
@@ -216,7 +236,7 @@ class Sending:
             raise ConnectionResetError("the connection had ended before COMMIT was sent")
         scope.commit_by(connection.driver_connection)
         try:
-            self._wait(slot, self._commits, connection, self._commit, connection)
+            self._end(slot, self._commits, self._commit, connection)
         except Exception as error:
             known = self._certainty.is_committed
             if trace is None or not known(error, connection, scope, trace):
@@ -234,7 +254,7 @@ class Sending:
             return
         if not self._leaves_rest or self._has_read_all(connection):
             slot = slot_if_any(connection)
-            self._wait(slot, self._rollbacks, connection, self._rollback, connection)
+            self._end(slot, self._rollbacks, self._rollback, connection)
 
     def _has_read_all(self, connection: PoolProxiedConnection) -> bool:
         """Whether little was left of a stream; else *connection* is gone, and all rolled back."""

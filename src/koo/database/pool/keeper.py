@@ -123,13 +123,14 @@ class Keeper:
                 return
             waiter = self.places.come_back(slot)
 
-    def give_on(self, slot: Slot) -> None:
-        """*slot* was handed to somebody who no longer wants it."""
-        slot.come_back(self._now())
-        if slot.condemned is None:
-            self.freed(self.places.come_back(slot), slot)
-        else:
+    def give_on(self, slot: Slot, now: float) -> None:
+        """*slot* has come back: the next in line gets it, at once if it was heard just now."""
+        if slot.condemned is not None:
             self.close_lent(slot)
+        elif self.places.line and not slot.is_hot(now):
+            self.doubt(slot, now)
+        else:
+            self.freed(self.places.come_back(slot), slot)
 
     def supply(self, now: float) -> None:
         """See that a connection is under way to everybody in line who is worth one."""

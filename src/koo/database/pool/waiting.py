@@ -91,8 +91,8 @@ class Supplier(Protocol):
         """See that a connection is under way to everybody who is worth one."""
         ...
 
-    def give_on(self, slot: Slot) -> None:
-        """*slot* was handed to somebody who no longer wants it."""
+    def give_on(self, slot: Slot, now: float) -> None:
+        """*slot* has come back."""
         ...
 
     def holders(self) -> tuple[Holder, ...]:
@@ -150,12 +150,13 @@ class Queue:
         it was not the server.
         """
         self._places.leave(waiter)
-        answer = waiter.answer
+        answer, now = waiter.answer, self._now()
         if answer.done() and not answer.cancelled():
             given = answer.result()
             if isinstance(given, Slot):
-                self._keeper.give_on(given)
-        elif self._is_held_up(waiter, now := self._now()):
+                given.come_back(now)
+                self._keeper.give_on(given, now)
+        elif self._is_held_up(waiter, now):
             self._counts.timeouts.add()
             waited = max(round(now - waiter.since, 3), _SHORTEST_WAIT)
             ended.__cause__ = self._exhausted(waited, self._recent_holders(now))
