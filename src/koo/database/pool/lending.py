@@ -261,7 +261,9 @@ def _listen(pool: WatchedPool, keeper: Keeper) -> None:
             # It was told when the pool tore it off itself, which says nothing of the server.
             return
         keeper.tell("invalidated", type(error).__name__ if error else "by hand")
-        keeper.doubt_all()
+        if error is None or isinstance(error, Exception):
+            # Who was cancelled has gone by itself.
+            keeper.doubt_all()
 
     def condemned(_connection: object, record: ConnectionPoolEntry, _error: object) -> None:
         slot_of(record).condemned = _INVALIDATED
