@@ -93,7 +93,6 @@ class Slot:
         """*task* has it now, and asked for it at *where*, as far as is known."""
         self.task = task
         self.where = where
-        self.scope = None
         self.since = now
 
     def come_back(self, now: float) -> float:
@@ -103,7 +102,7 @@ class Slot:
             self.heard = min(self.heard, now - 2 * HOT)
             self.is_doubtful = False
         self.idle_since = now
-        self.since = self.task = None
+        self.since = self.task = self.where = self.scope = None
         self.is_reported = False
         return used
 
@@ -148,7 +147,8 @@ class Slot:
 
     @property
     def _taken_at(self) -> CallingLine | str | None:
-        return (self.scope and self.scope.where) or self.where
+        scope = self.scope
+        return (scope and scope.where) or self.where
 
     def age(self, now: float) -> float:
         """For how long it has been lent; 0 when it is not."""
