@@ -1,11 +1,12 @@
-"""One connection's life in the pool, and one who waits for one."""
+"""One connection's life in the pool, where it comes from, and one who waits for one."""
 
 from __future__ import annotations
 
 import asyncio
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from sqlalchemy.engine import Dialect
 from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection, PoolProxiedConnection
 
 from ...resilience import Holder
@@ -22,6 +23,7 @@ __all__ = [
     "NEVER",
     "OUTDATED",
     "Slot",
+    "Source",
     "Waiter",
     "photograph_lent",
     "slot_if_any",
@@ -38,6 +40,19 @@ HOT: Final = 1.0
 
 #: The moment of what does not happen.
 NEVER: Final = float("inf")
+
+
+class Source(Protocol):
+    """Where connections come from, and what they are spoken to with."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """SQLAlchemy's dialect."""
+        ...
+
+    def open_record(self) -> ConnectionPoolEntry:
+        """A new connection, in SQLAlchemy's record of it; called inside of a greenlet."""
+        ...
 
 
 class Slot:
