@@ -114,8 +114,8 @@ class Keeper:
             self.close_lent(slot)
         elif self.places.line and not slot.is_hot(now):
             self.doubt(slot, now)
-        else:
-            self.freed(self.places.come_back(slot), slot)
+        elif (waiter := self.places.come_back(slot)) is not None:
+            self.freed(waiter, slot)
 
     def supply(self, now: float) -> None:
         """See that a connection is under way to everybody in line who is worth one."""
