@@ -42,10 +42,10 @@ _Statement: TypeAlias = tuple[ExecutionContext, Any]
 # With nothing to lose, a new connection is cheaper than what takes longer.
 _SOON: Final = 1.0
 
-#: What tells of a connection whether a COMMIT or ROLLBACK is sent; the others send them always.
+#: What tells of a slot whether a COMMIT or ROLLBACK is sent; the others send them always.
 _IS_BEGUN: Final[dict[str, Callable[[Any], bool]]] = {
-    "asyncpg": lambda connection: connection.dbapi_connection._transaction is not None,  # noqa: SLF001
-    "psycopg": lambda connection: connection.driver_connection.is_in_transaction,
+    "asyncpg": lambda slot: slot.connection._transaction is not None,  # noqa: SLF001
+    "psycopg": lambda slot: slot.driver.is_in_transaction,
 }
 
 #: Whose message may hold several statements; the others refuse them.
@@ -195,7 +195,7 @@ class Sending:
         connection: PoolProxiedConnection,
     ) -> None:
         """Send what *work* says, COMMIT or ROLLBACK; where nothing has begun nobody is heard."""
-        is_sent = self._is_begun(connection)
+        is_sent = slot is not None and self._is_begun(slot)
         self._wait(slot, limit, connection, work, connection)
         if slot is not None and is_sent:
             slot.heard = self._now()
