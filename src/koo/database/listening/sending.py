@@ -14,7 +14,7 @@ connection build its listeners anew: that costs as much as all of this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
@@ -26,12 +26,13 @@ from sqlalchemy.pool import PoolProxiedConnection
 from ..commit import Certainty
 from ..drivers import Driver, abort, driver
 from ..drivers.deadlined import Deadlined
-from ..pool import Terms, scope_of, slot_if_any, slot_of
+from ..pool import NEVER, Slot, Terms, slot_if_any
 from ..scope import Scope, Words, of_mysql, of_one, of_several
 from ..verdicts import RestTimedOut, StatementTimedOut
 
 __all__ = ["MysqlDriver", "Sending", "late_statement"]
 
+I = TypeVar("I", bound=Hashable)  # noqa: E741
 T = TypeVar("T")
 
 _Send: TypeAlias = Callable[..., object]
@@ -42,6 +43,12 @@ _Statement: TypeAlias = tuple[ExecutionContext, Any]
 
 # With nothing to lose, a new connection is cheaper than what takes longer.
 _SOON: Final = 1.0
+
+#: What tells of a slot whether a COMMIT or ROLLBACK is sent; the others send them always.
+_IS_BEGUN: Final[dict[str, Callable[[Any], bool]]] = {
+    "asyncpg": lambda slot: slot.connection._transaction is not None,  # noqa: SLF001
+    "psycopg": lambda slot: slot.driver.is_in_transaction,
+}
 
 #: Whose message may hold several statements; the others refuse them.
 _SEVERAL_AT_ONCE: Final = {"asyncmy": of_mysql, "psycopg": of_several}
@@ -72,6 +79,7 @@ class Sending:
             theirs = cast("MysqlDriver", self._driver)
             self._commit, self._rollback = theirs.alone(self._commit), theirs.alone(self._rollback)
             self._read_rest = theirs.alone(theirs.read_rest)
+        self._is_begun = _IS_BEGUN.get(dialect.driver, lambda _: True)
         self._may_commit_unasked = dialect.driver in _SEVERAL_AT_ONCE
         self._words_of = _SEVERAL_AT_ONCE.get(dialect.driver, of_one)
         self._certainty = certainty
@@ -128,7 +136,13 @@ class Sending:
         send: _Send = self._statements.run
         if scope is not None and words is not None:
             send = self._noted(scope, words, connection)
-        send(item, began, work, *args)
+        if slot is not None:
+            slot.asked = began
+        try:
+            send(item, began, work, *args)
+        finally:
+            if slot is not None:
+                slot.asked = NEVER
         answered = self._now()
         taken = answered - began
         self._response_time.record(taken)
@@ -137,7 +151,8 @@ class Sending:
         if scope is not None and words is not None:
             self._note_answer(scope, words, context, connection)
         if context.cursor.server_side:
-            context.cursor = _Stream(context.cursor, partial(self._fetch, item))
+            fetch = partial(self._wait, slot, self._statements, item)
+            context.cursor = _Stream(context.cursor, fetch)
 
     def _noted(self, scope: Scope, words: Words, connection: PoolProxiedConnection) -> _Send:
         """What sends a message of these *words*, of which *scope* knows by now."""
@@ -148,9 +163,9 @@ class Sending:
         if not ends:
             return self._statements.run
         scope.note_end(words, connection.driver_connection)
-        return partial(self._end, scope)
+        return partial(self._send_end, scope)
 
-    def _end(self, scope: Scope, *question: Any) -> None:  # noqa: ANN401
+    def _send_end(self, scope: Scope, *question: Any) -> None:  # noqa: ANN401
         try:
             self._statements.run(*question)
             scope.note_commit()
@@ -172,8 +187,36 @@ class Sending:
                 # Asked for in words, or within what was called.
                 scope.autocommits = theirs.commits_each
 
-    def _fetch(self, item: _Statement, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
-        return self._statements.run(item, self._now(), work, *args)
+    def _wait(
+        self,
+        slot: Slot | None,
+        limit: Deadlined[I],
+        item: I,
+        work: Callable[..., T],
+        *args: Any,  # noqa: ANN401
+    ) -> T:
+        """What *work* returns in time; meanwhile *slot* waits for an answer."""
+        began = self._now()
+        if slot is None:
+            return limit.run(item, began, work, *args)
+        slot.asked = began
+        try:
+            return limit.run(item, began, work, *args)
+        finally:
+            slot.asked = NEVER
+
+    def _end(
+        self,
+        slot: Slot | None,
+        limit: Deadlined[PoolProxiedConnection],
+        work: _End,
+        connection: PoolProxiedConnection,
+    ) -> None:
+        """Send what *work* says, COMMIT or ROLLBACK; where nothing has begun nobody is heard."""
+        is_sent = slot is not None and self._is_begun(slot)
+        self._wait(slot, limit, connection, work, connection)
+        if slot is not None and is_sent:
+            slot.heard = self._now()
 
     def commit(self, connection: PoolProxiedConnection) -> None:
         """Send COMMIT: the one place from which it is.
@@ -181,15 +224,16 @@ class Sending:
         What comes of the ROLLBACK after a COMMIT that failed is no matter, whatever each driver
         makes of a connection that has perhaps gone: the COMMIT's own error is the one that counts.
         """
-        scope = scope_of(connection)
+        slot = slot_if_any(connection)
+        scope = None if slot is None else slot.scope
         try:
             if self._leaves_rest:
                 # asyncmy would do so within COMMIT, and nobody knew whether that was sent.
-                self._rests.run(connection, self._now(), self._read_rest, connection)
-            if scope is None or scope.only_reads:
-                self._commits.run(connection, self._now(), self._commit, connection)
+                self._wait(slot, self._rests, connection, self._read_rest, connection)
+            if slot is None or scope is None or scope.only_reads:
+                self._end(slot, self._commits, self._commit, connection)
             else:
-                self._commit_for(scope, connection)
+                self._commit_for(slot, scope, connection)
         except Exception:
             # SQLAlchemy takes a COMMIT that failed for an end, and would lend what is still open.
             with suppress(Exception):
@@ -199,19 +243,18 @@ class Sending:
             if scope is not None:
                 scope.hear()
 
-    def _commit_for(self, scope: Scope, connection: PoolProxiedConnection) -> None:
+    def _commit_for(self, slot: Slot, scope: Scope, connection: PoolProxiedConnection) -> None:
         if scope.is_undone:
             raise self._driver.undone()
         trace = self._certainty.attend(connection, scope)
         # Asked after the witness, who may have waited for the server, and just before COMMIT.
         if scope.is_late:
             raise StatementTimedOut("database: no time is left for COMMIT; make it shorter")
-        slot = slot_of(connection)
         if slot.alarm() and slot.is_dead() and not scope.autocommits:
             raise ConnectionResetError("the connection had ended before COMMIT was sent")
         scope.commit_by(connection.driver_connection)
         try:
-            self._commits.run(connection, self._now(), self._commit, connection)
+            self._end(slot, self._commits, self._commit, connection)
         except Exception as error:
             known = self._certainty.is_committed
             if trace is None or not known(error, connection, scope, trace):
@@ -228,12 +271,14 @@ class Sending:
         if getattr(theirs, "_transaction", theirs) is None:
             return
         if not self._leaves_rest or self._has_read_all(connection):
-            self._rollbacks.run(connection, self._now(), self._rollback, connection)
+            slot = slot_if_any(connection)
+            self._end(slot, self._rollbacks, self._rollback, connection)
 
     def _has_read_all(self, connection: PoolProxiedConnection) -> bool:
         """Whether little was left of a stream; else *connection* is gone, and all rolled back."""
         try:
-            self._remains.run(connection, self._now(), self._read_rest, connection)
+            slot = slot_if_any(connection)
+            self._wait(slot, self._remains, connection, self._read_rest, connection)
         except RestTimedOut as left:
             connection.invalidate(left)
             return False

@@ -9,12 +9,13 @@ slots     one connection, and one who waits; holders: who has one; counts: all o
 from .counts import COMPONENT, Frequency, PoolCounts, PoolStats, Terms
 from .keeper import Keeper
 from .lending import WatchedPool, doubt_after
-from .slots import HOLDING, OUTDATED, Slot, scope_of, slot_if_any, slot_of
+from .slots import HOLDING, NEVER, OUTDATED, Slot, slot_if_any, slot_of
 from .waiting import PoolExhausted
 
 __all__ = [
     "COMPONENT",
     "HOLDING",
+    "NEVER",
     "OUTDATED",
     "Frequency",
     "Keeper",
@@ -25,7 +26,6 @@ __all__ = [
     "Terms",
     "WatchedPool",
     "doubt_after",
-    "scope_of",
     "slot_if_any",
     "slot_of",
 ]

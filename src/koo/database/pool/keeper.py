@@ -1,7 +1,7 @@
 """Whatever a pool does while nobody is looking: dial, check, close; and who gets the result.
 
     somebody is in line --supply--> an idle one: dead -> dropped, silent for long -> pinged
-                             +----> the price says so: dialed
+                             +----> the price says so: dialed --in vain--> all idle are checked
     a connection is there --freed--> the first in line whose caller still waits, or idle
 
 No caller dials, pings or closes, so a caller's cancellation cuts nothing in half.
@@ -15,10 +15,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy.engine import Dialect
-from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
 
 from ...resilience import ConnectionEvent, Holder, detached, tell
@@ -28,11 +26,11 @@ from ..verdicts import as_database_error
 from .counts import Terms
 from .growth import Growth
 from .places import Places
-from .slots import Slot, Waiter, photograph_lent
+from .slots import Slot, Source, Waiter, photograph_lent
 from .upkeep import AGED, Upkeep
 from .waiting import Queue
 
-__all__ = ["SMALLER", "Keeper", "Source"]
+__all__ = ["SMALLER", "Keeper"]
 
 T = TypeVar("T")
 
@@ -40,19 +38,6 @@ T = TypeVar("T")
 SMALLER: Final = "the pool was made smaller"
 
 _GOODBYE: Final = 2.0
-
-
-class Source(Protocol):
-    """Where connections come from, and what they are spoken to with."""
-
-    @property
-    def dialect(self) -> Dialect:
-        """SQLAlchemy's dialect."""
-        ...
-
-    def open_record(self) -> ConnectionPoolEntry:
-        """A new connection, in SQLAlchemy's record of it; called inside of a greenlet."""
-        ...
 
 
 class Keeper:
@@ -121,13 +106,14 @@ class Keeper:
                 return
             waiter = self.places.come_back(slot)
 
-    def give_on(self, slot: Slot) -> None:
-        """*slot* was handed to somebody who no longer wants it."""
-        slot.come_back(self._now())
-        if slot.condemned is None:
-            self.freed(self.places.come_back(slot), slot)
-        else:
+    def give_on(self, slot: Slot, now: float) -> None:
+        """*slot* has come back: the next in line gets it, at once if it was heard just now."""
+        if slot.condemned is not None:
             self.close_lent(slot)
+        elif self.places.line and not slot.is_hot(now):
+            self.doubt(slot, now)
+        elif (waiter := self.places.come_back(slot)) is not None:
+            self.freed(waiter, slot)
 
     def supply(self, now: float) -> None:
         """See that a connection is under way to everybody in line who is worth one."""
@@ -219,6 +205,8 @@ class Keeper:
         now = self._now()
         self.places.dialing -= 1
         self.growth.failed(now)
+        if self.places.line:
+            self._look_at_all(now)
         self.queue.disappoint(error, now)
 
     # -- checking -------------------------------------------------------------------
@@ -232,6 +220,13 @@ class Keeper:
         """Check an idle connection for nobody in particular."""
         self.places.look_at(slot)
         self._check(slot, now)
+
+    def _look_at_all(self, now: float) -> None:
+        """Check all that are idle at once: if they went with the server, who waits shall know."""
+        for slot in list(self.places.idle):
+            # What is found dead makes way for the next, which may then be looked at already.
+            if slot in self.places.idle:
+                self.look_at(slot, now)
 
     def doubt_all(self) -> None:
         """The server may be gone: ask it before an idle connection is lent, or several dialed."""

@@ -4,7 +4,7 @@
        +----else--> in line --a slot--> lent
                        +------an error--> raised               the place was never taken
     _do_return_conn --sound--> the first in line, or idle
-       +--------------perhaps dead, and somebody in line--> looked at first
+       +--------------silent, or perhaps dead, and somebody in line--> verified first
        +--------------condemned--> closed in the background
        +--------------with a statement or a transaction on it--> torn off
        +--------------without a connection (invalidated, detached, collected)--> a free place
@@ -163,15 +163,9 @@ class WatchedPool(AsyncAdaptedQueuePool):
             self._changed(record, slot)
         elif slot.is_unfinished():
             self._left_behind(slot)
-        elif slot.condemned is not None:
-            self.keeper.close_lent(slot)
-        elif self._places.line and slot.alarm():
-            self.keeper.doubt(slot, now)
         else:
             self._growth.held(used)
-            waiter = self._places.come_back(slot)
-            if waiter is not None:
-                self.keeper.freed(waiter, slot)
+            self.keeper.give_on(slot, now)
 
     def take_back(self, slot: Slot) -> None:
         """End a loan whose connection can't be brought into order for the next."""
@@ -267,7 +261,9 @@ def _listen(pool: WatchedPool, keeper: Keeper) -> None:
             # It was told when the pool tore it off itself, which says nothing of the server.
             return
         keeper.tell("invalidated", type(error).__name__ if error else "by hand")
-        keeper.doubt_all()
+        if error is None or isinstance(error, Exception):
+            # Who was cancelled has gone by itself.
+            keeper.doubt_all()
 
     def condemned(_connection: object, record: ConnectionPoolEntry, _error: object) -> None:
         slot_of(record).condemned = _INVALIDATED

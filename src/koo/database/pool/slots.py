@@ -1,11 +1,12 @@
-"""One connection's life in the pool, and one who waits for one."""
+"""One connection's life in the pool, where it comes from, and one who waits for one."""
 
 from __future__ import annotations
 
 import asyncio
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from sqlalchemy.engine import Dialect
 from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection, PoolProxiedConnection
 
 from ...resilience import Holder
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
 __all__ = [
     "HOLDING",
     "HOT",
+    "NEVER",
     "OUTDATED",
     "Slot",
+    "Source",
     "Waiter",
     "photograph_lent",
-    "scope_of",
     "slot_if_any",
     "slot_of",
 ]
@@ -36,6 +38,22 @@ OUTDATED: Final = "koo.outdated"
 #: How long after the server was last heard a connection is lent without asking (seconds).
 HOT: Final = 1.0
 
+#: The moment of what does not happen.
+NEVER: Final = float("inf")
+
+
+class Source(Protocol):
+    """Where connections come from, and what they are spoken to with."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """SQLAlchemy's dialect."""
+        ...
+
+    def open_record(self) -> ConnectionPoolEntry:
+        """A new connection, in SQLAlchemy's record of it; called inside of a greenlet."""
+        ...
+
 
 class Slot:
     """One connection: when it was heard last, and, while it is lent, who has it.
@@ -43,13 +61,14 @@ class Slot:
     *scope* is the transaction that has it, None for a borrower without one, whose line *where* is.
     *condemned* says why it is closed instead of being lent again; one that
     *is_doubtful* is asked before, and one that *is_unfinished* when it comes back is torn off.
-    *heard* is when the server answered last.
+    *heard* is when the server answered last, *asked* since when another answer is waited for.
     *is_taken_back*: the pool tore it off under its borrower.
     *quickest* is how soon the server has answered at best.
     """
 
     __slots__ = (
         "alarm",
+        "asked",
         "born",
         "condemned",
         "connection",
@@ -72,7 +91,7 @@ class Slot:
     def __init__(self, record: ConnectionPoolEntry, now: float) -> None:
         self.record = record
         self.born = self.heard = self.idle_since = now
-        self.expires = float("inf")
+        self.expires = self.asked = NEVER
         self.since: float | None = None
         self.task: asyncio.Task[Any] | None = None
         self.scope: Scope | None = None
@@ -92,7 +111,6 @@ class Slot:
         """*task* has it now, and asked for it at *where*, as far as is known."""
         self.task = task
         self.where = where
-        self.scope = None
         self.since = now
 
     def hear(self, now: float, taken: float) -> None:
@@ -107,7 +125,7 @@ class Slot:
             self.heard = min(self.heard, now - 2 * HOT)
             self.is_doubtful = False
         self.idle_since = now
-        self.since = self.task = None
+        self.since = self.task = self.where = self.scope = None
         self.is_reported = False
         return used
 
@@ -125,6 +143,20 @@ class Slot:
         """Whether it is known to be gone, without asking."""
         return is_dead(self.alarm)
 
+    def may_come_back(self, now: float, *, within: float, silence: float) -> bool:
+        """Whether who has it may give it back for others to use.
+
+        Nobody does who has had it for longer than *within*, or has waited for an answer on it for
+        longer than *silence*, or whose socket was closed.
+        """
+        return (
+            self.since is not None
+            and self.condemned is None
+            and now - self.since < within
+            and now - self.asked < silence
+            and not self.is_dead()
+        )
+
     def photograph(self, now: float) -> Holder:
         """Who has it, as others may see it."""
         # Read once: another thread may look while it comes back.
@@ -138,7 +170,8 @@ class Slot:
 
     @property
     def _taken_at(self) -> CallingLine | str | None:
-        return (self.scope and self.scope.where) or self.where
+        scope = self.scope
+        return (scope and scope.where) or self.where
 
     def age(self, now: float) -> float:
         """For how long it has been lent; 0 when it is not."""
@@ -184,9 +217,3 @@ def slot_of(found: ManagesConnection) -> Slot:
 def slot_if_any(connection: PoolProxiedConnection) -> Slot | None:
     """The slot of *connection*; one that is being opened or was detached has none."""
     return (connection.record_info or {}).get(HOLDING)
-
-
-def scope_of(connection: PoolProxiedConnection) -> Scope | None:
-    """The transaction that has *connection*; None for one used without a scope, or not ours."""
-    found = slot_if_any(connection)
-    return None if found is None else found.scope

@@ -22,11 +22,11 @@ from sqlalchemy import exc
 from ... import errors
 from ...resilience import Holder
 from ..callers import borrowing_line
-from ..verdicts import as_database_error, judge, mark_source
+from ..verdicts import Kind, as_database_error, judge, mark_source
 from .counts import COMPONENT, Terms
 from .growth import Growth
 from .places import Places
-from .slots import Slot, Waiter
+from .slots import HOT, Slot, Waiter
 
 __all__ = ["PoolExhausted", "Queue"]
 
@@ -35,6 +35,7 @@ _QUICKEST_LOOK: Final = 0.005
 _SLOWEST_LOOK: Final = 0.05
 _STAYS_RECENT: Final = 2 * _SLOWEST_LOOK
 _SHORTEST_WAIT: Final = 0.001
+_SAYS_NOTHING: Final = {Kind.CONNECTION, Kind.TIMEOUT}
 
 
 class PoolExhausted(errors.PoolExhausted, exc.TimeoutError):
@@ -90,8 +91,8 @@ class Supplier(Protocol):
         """See that a connection is under way to everybody who is worth one."""
         ...
 
-    def give_on(self, slot: Slot) -> None:
-        """*slot* was handed to somebody who no longer wants it."""
+    def give_on(self, slot: Slot, now: float) -> None:
+        """*slot* has come back."""
         ...
 
     def holders(self) -> tuple[Holder, ...]:
@@ -116,6 +117,7 @@ class Queue:
         self._timer: asyncio.TimerHandle | None = None
         self._newcomers: list[Waiter] = []
         self._cause = ""
+        self._silence = float("inf")
         self._untold: BaseException | None = None
         self._failed_at = float("-inf")
         self._photographed = float("-inf")
@@ -148,12 +150,13 @@ class Queue:
         it was not the server.
         """
         self._places.leave(waiter)
-        answer = waiter.answer
+        answer, now = waiter.answer, self._now()
         if answer.done() and not answer.cancelled():
             given = answer.result()
             if isinstance(given, Slot):
-                self._keeper.give_on(given)
-        elif self._is_held_up(waiter, now := self._now()):
+                given.come_back(now)
+                self._keeper.give_on(given, now)
+        elif self._is_held_up(waiter, now):
             self._counts.timeouts.add()
             waited = max(round(now - waiter.since, 3), _SHORTEST_WAIT)
             ended.__cause__ = self._exhausted(waited, self._recent_holders(now))
@@ -161,7 +164,10 @@ class Queue:
     def disappoint(self, error: BaseException, now: float) -> None:
         """A dial ended in *error*."""
         places = self._places
-        self._cause, self._failed_at = _said_of(error), now
+        verdict = judge(as_database_error(error) if isinstance(error, Exception) else error)
+        self._cause = verdict.failure.cause or "the server cannot be reached"
+        self._silence = HOT if verdict.kind in _SAYS_NOTHING else float("inf")
+        self._failed_at = now
         if not places.line or self._has_hope(now):
             # One of those that are lent may come back sooner than the server lets us in.
             self._untold = error
@@ -216,14 +222,13 @@ class Queue:
     def _has_hope(self, now: float) -> bool:
         """Whether a connection may come free although the server lets nobody in.
 
-        No loan does that has outlasted what anybody waits, or whose socket was closed.
+        No loan does that has outlasted what anybody waits. A server that says itself why it lets
+        nobody in is there, and may take its time for those who are in; of one that says nothing,
+        they wait in vain, too.
         """
         places = self._places
         return bool(places.idle or places.checking) or any(
-            slot.since is not None
-            and slot.condemned is None
-            and slot.age(now) < self._timeout
-            and not slot.is_dead()
+            slot.may_come_back(now, within=self._timeout, silence=self._silence)
             for slot in self._keeper.slots
         )
 
@@ -311,8 +316,3 @@ class Queue:
 
 def _closing() -> errors.DatabaseUnavailable:
     return errors.DatabaseUnavailable(COMPONENT, None, "the pool is being closed")
-
-
-def _said_of(error: BaseException) -> str:
-    known = as_database_error(error) if isinstance(error, Exception) else error
-    return judge(known).failure.cause or "the server cannot be reached"
