@@ -55,8 +55,8 @@ _SHAPES: Final = re.compile(
     | ( \b hooks\.slack\.com/[a-z]+/ | \b api\.telegram\.org/bot  # what is secret as a whole
         | \b discord(?:app)?\.com/api/webhooks/ ) [^\s?"']+
     | ( (?<![\w-]) ) (?:                                             # keys known by their look
-          (?-i:sk|pk|rk|pplx|gsk|xai|hf|ghp|gho|ghs|github_pat|glpat|xox[abps]) [-_]
-          (?-i: (?=[\w-]*[A-Z0-9]) ) [\w-]{{12,}}
+          (?:sk|pplx|gsk|xai|hf|ghp|gho|ghs|github_pat|glpat|xox[abps]) [-_] [\w-]{{12,}}
+        | (?-i: [pr]k [-_] (?=[\w-]*[A-Z0-9]) ) [\w-]{{12,}}          # pk_users is a primary key
         | AIza [\w-]{{20,}} | AKIA [A-Z0-9]{{12,}} | eyJ [\w-]+ \. [\w-]+ (?: \. [\w-]* )?
       )
     """,
