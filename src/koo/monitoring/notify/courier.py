@@ -5,11 +5,15 @@
 
 Of all processes that share the file one leads and tells; the others say what they see.
 
-    [LOST] --the file is had, first come--> [LEADS]     letters of the file, Alertmanagers
-       |   +--------------------- later --> [FOLLOWS]   nothing, but see below
-       |    <----- the file can't be had -- from either: Alertmanagers, as nobody knows who leads
-       +-- for as long as an absence -----> [ALONE]     all channels, from memory, of what it sees
-                                               +--the file is had--> [LEADS] or [FOLLOWS]
+    LOST ------------attend()--> LEADS if it came first, else FOLLOWS     the file is had
+    LEADS, FOLLOWS ------------> LOST --for an absence--> ALONE           the file can't be had
+    ALONE -----------attend()--> LEADS or FOLLOWS                         the file is had again
+
+                tells channels                    tells Alertmanagers
+    LOST        nothing, it waits for the file    yes, as nobody knows who leads
+    LEADS       the letters of the file           yes
+    FOLLOWS     nothing                           no
+    ALONE       from memory, of what it sees      yes
 
 Better twice than not at all when the disk is full. Who follows after it was alone still ends
 what it told by itself, until who leads has told it as well: nobody else knows of it.
