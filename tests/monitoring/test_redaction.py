@@ -22,6 +22,24 @@ LEAKS = {
     "a key of a known shape": f"Incorrect API key provided: sk-{CANARY}0123456789ab.",
     "another known shape": f"AIza{CANARY}0123456789abcdefghij is not valid",
     "a signed token": f"jwt eyJhbGciOi.{CANARY.replace('-', '')}.c2ln",
+    "a password with a slash": f"postgresql://koo:pa/{CANARY}@db/koo",
+    "a password with an at sign": f"postgresql://koo:p@{CANARY}@db/koo",
+    "a password behind a port": f"http://api:8000/x postgresql://koo:{CANARY}@db/koo",
+    "a key in place of a user": f"https://{CANARY}0123@sentry.example.com/1",
+    "a name in camel case": f'{{"accessToken": "{CANARY}", "clientSecret": "{CANARY}"}}',
+    "a name in one word": f"PGPASSWORD={CANARY}",
+    "a secret key": f"AWS_SECRET_ACCESS_KEY={CANARY}, secret_key={CANARY}",
+    "a private key": f"private_key: {CANARY}",
+    "a header of another scheme": f"Authorization: Token {CANARY}; authorization: ApiKey {CANARY}",
+    "the second cookie": f"Cookie: theme=dark; koo_8000={CANARY}; a=b",
+    "a cookie that is set": f"Set-Cookie: koo_8000={CANARY}; HttpOnly",
+    "JSON within JSON": f'{{\\"password\\": \\"{CANARY}\\"}}',
+    "a password in a sentence": f"the password is {CANARY}",
+    "a form": f"token%3D{CANARY}",
+    "a signature of an address": f"GET https://blobs.example.com/a?sv=1&sig={CANARY}",
+    "an address that is a secret": f"https://hooks.slack.com/services/T000/B000/{CANARY}",
+    "another such address": f"https://api.telegram.org/bot1234:{CANARY}/sendMessage",
+    "a third": f"POST https://discord.com/api/webhooks/1234/{CANARY}",
 }
 
 
@@ -48,6 +66,12 @@ def test_what_stands_around_a_secret_stays():
         "the key is refused (HTTP 401, authentication_error); check ANTHROPIC_API_KEY",
         "12 of 60 requests per minute; 3 tokens: none",
         "postgresql+asyncpg://db.example.com:5432/koo",
+        "postgresql://koo@db.example.com/koo: password is required",
+        "Basic authentication failed (bearer tokens, too).",
+        'duplicate key value violates unique constraint "pk_user_accounts"',
+        "GET http://localhost:8000/@scope/package: primary_key=id, max_tokens=100",
+        "the token is expired; its secretary: nobody",
+        "hooks.slack.com refused the connection; discord.com/api did not",
     ],
 )
 def test_a_sentence_of_ours_stays_as_it_is(sentence):

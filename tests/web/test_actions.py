@@ -6,7 +6,7 @@ import json
 import pytest
 
 from koo.monitoring import Alert, AlertState, Severity
-from koo.resilience import HealthChecked
+from koo.resilience import AuditLineLost
 from koo.stores import StoreError
 
 DATABASE = "/api/v1/monitoring/database"
@@ -150,10 +150,9 @@ def test_an_action_is_done_though_it_cannot_be_kept_and_that_is_told(stage, monk
     monkeypatch.setattr(stage.records.audit, "append", full)
     stage.database.fail()
     assert send(stage, f"{DATABASE}/half-open").json["new_state"] == "degraded"
-    assert stage.events[-1] == HealthChecked(
-        "audit", False, "the disk of state.db is full, make room", 0.0
-    )
-    assert stage.journal.entries()[0].what == "check failed"
+    cause = "the disk of state.db is full, make room"
+    assert stage.events[-1] == AuditLineLost("database", "half-opened", cause)
+    assert stage.journal.entries()[0].what == "not in the audit: half-opened"
 
 
 def test_records_that_cannot_be_read_are_503_and_say_so(stage, monkeypatch):

@@ -73,6 +73,16 @@ async def test_there_are_only_so_many_visitors(feed):
     await streams[1].aclose()
 
 
+async def test_who_has_not_begun_to_read_is_a_visitor_too(feed):
+    shared = feed(most=2)
+    waiting = [shared.frames(), shared.frames()]
+    with pytest.raises(Problem):
+        shared.frames()
+    waiting.pop()
+    assert shared.visitors == 1
+    shared.frames()
+
+
 async def test_no_stream_begins_before_the_start_or_after_the_end(feed):
     ended = feed()
     ended.end()

@@ -19,6 +19,7 @@ from typing import Final
 
 from ..resilience import (
     SYSTEM_CLOCK,
+    AuditLineLost,
     Clock,
     ConfigurationChanged,
     Event,
@@ -143,7 +144,7 @@ class Journal:
                 return _move(event, at)
             case LimitPaused() | LimitReached() | PaceChanged():
                 return _throttling(event, at)
-            case OperatorAction():
+            case OperatorAction() | AuditLineLost():
                 return _action(event, at)
             case HealthChecked():
                 return self._checked(event, at)
@@ -189,7 +190,10 @@ def _move(event: StateChanged | ModeChanged | PoolChanged, at: float) -> Entry:
     )
 
 
-def _action(event: OperatorAction, at: float) -> Entry:
+def _action(event: OperatorAction | AuditLineLost, at: float) -> Entry:
+    if isinstance(event, AuditLineLost):
+        name, what = event.component, f"not in the audit: {event.action}"
+        return Entry(at=at, component=name, what=what, cause=event.cause)
     return Entry(
         at=at,
         component=event.component,

@@ -65,6 +65,16 @@ def _unreadable(component: str, error: Exception) -> Report:
     )
 
 
+def _sound(report: object) -> Report:
+    """*report*, if it is one all through; a program's own component may give anything."""
+    if not (isinstance(report, Report) and isinstance(report.state, Health)):
+        raise TypeError
+    numbers = (report.since or 0, report.next_try or 0, *(it.value for it in report.readings))
+    if not all(isinstance(number, int | float) for number in numbers):
+        raise TypeError
+    return report
+
+
 def _no_configuration() -> Mapping[str, object]:
     return {}
 
@@ -139,16 +149,15 @@ class Monitor:
         return map(self.report, tuple(self._components.values()))
 
     def report(self, component: Component) -> Report:
-        """The report of one *component*, redacted; unhealthy if it raises. Only looks."""
+        """The report of one *component*, redacted; unhealthy if it can't be had. Only looks."""
         try:
-            report = component.report()
+            return self.redacted(component.report())
         except Exception as error:  # noqa: BLE001 - one that fails must not hide the others
-            report = _unreadable(component.name, error)
-        return self.redacted(report)
+            return _unreadable(component.name, error)
 
     def redacted(self, report: Report) -> Report:
-        """*report* without what must not get out."""
-        return redacted(report, self.redact)
+        """*report* without what must not get out. Raises TypeError for what is none."""
+        return redacted(_sound(report), self.redact)
 
     def metrics(self) -> tuple[Family, ...]:
         """Everything that is counted, under the names of the outside. Only looks."""

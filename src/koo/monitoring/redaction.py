@@ -29,19 +29,36 @@ _SHORTEST: Final = 8
 _REMEMBERED: Final = 1000
 _SHORT: Final = 200
 
-#: What keeps its first group and loses the rest.
+#: Plain words are no secrets, as :func:`_is_telling` has it.
+_PLAIN: Final = r"(?! (?-i:[A-Z]?[a-z]+) [.,:;!?)]* (?:\s|$) )"
+_NAMED: Final = r"""(?: (?:api|access|account|encryption|private|secret|signing) [_-]? key
+    | passw(?:or)?d | passphrase | pwd | [_-]pass | secret | token )"""
+_BECOMES: Final = r"""(?: \\* ["'] )? \s* (?: [=:] | %3[ad] ) \s*"""
+_QUOTED: Final = r"""\\* (?: "[^"]*" | '[^']*' )"""
+
+#: What keeps its first group and loses the rest. A text may be of any length and by anybody, so
+#: no search may begin again within what another one has read: each opens with what it can't read.
 _SHAPES: Final = re.compile(
-    r"""
-      ( [a-z][a-z0-9+.-]*:// [^\s:/@]* : ) [^\s/@]+ (?=@)           # the password in an address
-    | ( \b (?:bearer|basic) \s+ ) [a-z0-9._~+/=-]{6,}               # an Authorization header
-    | ( (?<![a-z]) (?:x-)? (?:api[_-]?key|passw(?:or)?d|pwd|secret|authorization|cookie
-             |(?:access_|auth_|refresh_|id_)?token) ["']? \s*[=:]\s* )
-      (?: "[^"]*" | '[^']*' | (?: (?:bearer|basic) \s+ )? [^\s&,;"']+ )  # name=value, name: value
-    | ( [?&] key= ) [^\s&"']+                                        # ?key=... of an address
-    | ( (?<![\w-]) ) (?:
-          (?:sk|pk|rk|pplx|gsk|xai|hf|ghp|gho|ghs|glpat|xox[abps]) [-_] [\w-]{12,}
-        | AIza [\w-]{20,} | AKIA [A-Z0-9]{12,} | eyJ [\w-]+ \. [\w-]+ (?: \. [\w-]* )?
-      )                                                              # keys known by their look
+    rf"""
+      ( :// [^\s:/@]* : )                                             # the password in an address
+      (?: [^\s/]+ | (?!\d+/) (?: (?!://) [^\s"'] )+ ) (?=@)           # some don't quote its slashes
+    | ( :// ) (?=[^\s:/@]*\d) [^\s:/@]{{12,}} (?=@)                   # a key in place of a user
+    | ( \b (?:bearer|basic) \s+ ) {_PLAIN} [a-z0-9._~+/=-]{{6,}}      # what proves who one is
+    | ( authorization {_BECOMES} ) (?: {_QUOTED}
+        | (?: (?:bearer|basic|token) \s+ | [a-z-]+ \s+ {_PLAIN} )? [^\s&,;"']+ )
+    | ( cookie {_BECOMES} ) (?: {_QUOTED}
+        | [^\s&,;="']+ = [^\s;"']* (?: ; \s* [^\s;="']+ = [^\s;"']* )* | [^\s&,;"']+ )
+    | ( {_NAMED} {_BECOMES} )                                         # name=value, name: value
+      (?: {_QUOTED} | (?: (?:bearer|basic) \s+ )? [^\s&,;"']+ )
+    | ( \b (?:password|secret|token|api[ ]key) \s+ is \s+ ) (?=\S*\d) \S{{8,}}
+    | ( [?&] (?:key|sig|x-amz-signature) = ) [^\s&"']+               # ?key=... of an address
+    | ( \b hooks\.slack\.com/[a-z]+/ | \b api\.telegram\.org/bot  # what is secret as a whole
+        | \b discord(?:app)?\.com/api/webhooks/ ) [^\s?"']+
+    | ( (?<![\w-]) ) (?:                                             # keys known by their look
+          (?:sk|pplx|gsk|xai|hf|ghp|gho|ghs|github_pat|glpat|xox[abps]) [-_] [\w-]{{12,}}
+        | (?-i: [pr]k [-_] (?=[\w-]*[A-Z0-9]) ) [\w-]{{12,}}          # pk_users is a primary key
+        | AIza [\w-]{{20,}} | AKIA [A-Z0-9]{{12,}} | eyJ [\w-]+ \. [\w-]+ (?: \. [\w-]* )?
+      )
     """,
     re.VERBOSE | re.IGNORECASE,
 )

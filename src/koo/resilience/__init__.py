@@ -25,6 +25,7 @@ from .component import (
 from .deadline import Deadline, current_attempt, current_deadline, detached
 from .events import (
     LISTENER_ERRORS,
+    AuditLineLost,
     CallRejected,
     ConfigurationChanged,
     ConnectionEvent,
@@ -94,6 +95,7 @@ __all__ = [
     "Ask",
     "Asking",
     "Attempt",
+    "AuditLineLost",
     "Backoff",
     "BreakerConfig",
     "BreakerStats",

@@ -15,6 +15,7 @@ from .measure import Counter
 
 __all__ = [
     "LISTENER_ERRORS",
+    "AuditLineLost",
     "CallRejected",
     "ConfigurationChanged",
     "ConnectionEvent",
@@ -141,9 +142,8 @@ class ConnectionEvent:
     """Something happened to a connection (*what*), because of *cause*.
 
     It was opened; it leaves, as one of closed, invalidated (found broken), reclaimed (held for too
-    long) and aborted (still held at the end of a drain). Before it leaves it may be told as
-    recycled (old), and while it is lent as leaked (held for long) or nested (its task wants
-    another).
+    long) and aborted (still held at the end of a drain). Before, it may be told as recycled (old),
+    and while it is lent as leaked (held for long) or nested (its task wants another).
     """
 
     component: str
@@ -189,6 +189,15 @@ class OperatorAction:
     after: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AuditLineLost:
+    """That a person did *action* is not in the audit, because of *cause*."""
+
+    component: str
+    action: str
+    cause: str
+
+
 Event: TypeAlias = (
     StateChanged
     | StateRenewed
@@ -205,6 +214,7 @@ Event: TypeAlias = (
     | SchemaChanged
     | ConfigurationChanged
     | OperatorAction
+    | AuditLineLost
 )
 Listener: TypeAlias = Callable[[Event], None]
 

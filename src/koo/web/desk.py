@@ -21,10 +21,10 @@ from fastapi import Request
 from ..monitoring import Action, Monitor, Records
 from ..monitoring.views import generation_of, moment
 from ..resilience import (
+    AuditLineLost,
     Clock,
     Component,
     Event,
-    HealthChecked,
     Listener,
     OperatorAction,
     Report,
@@ -186,7 +186,7 @@ class Desk:
                 )
             )
         except StoreError as error:
-            self._spread(HealthChecked("audit", False, error.cause, 0.0))  # noqa: FBT003
+            self._spread(AuditLineLost(event.component, event.action, error.cause))
 
     def _spread(self, event: Event) -> None:
         tell(self.monitor.journal.record, event)

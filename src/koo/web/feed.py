@@ -10,6 +10,7 @@ by itself, so it has to be ended (see lifecycle).
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
@@ -19,6 +20,10 @@ from .problems import Problem
 __all__ = ["Feed"]
 
 _FRESH: Final = 0.5
+
+
+class _Seat:
+    """What a stream has until it ends, or is dropped before it has begun."""
 
 
 def _anybody() -> bool:
@@ -46,7 +51,12 @@ class Feed:
         self._ended: asyncio.Event | None = None
         self._frame = b""
         self._taken = float("-inf")
-        self.visitors = 0
+        self._seats: weakref.WeakSet[_Seat] = weakref.WeakSet()
+
+    @property
+    def visitors(self) -> int:
+        """How many streams there are, those included that have not begun yet."""
+        return len(self._seats)
 
     def begin(self) -> None:
         """Allow streams, on the event loop that runs now."""
@@ -67,19 +77,20 @@ class Feed:
         if self.visitors >= self._most:
             detail = f"{self._most} streams are open already; ask for the dashboard instead"
             raise Problem.retry(503, "too_many_streams", detail, 10)
-        return self._frames(self._ended, may_look)
+        seat = _Seat()
+        self._seats.add(seat)
+        return self._frames(seat, self._ended, may_look)
 
     async def _frames(
-        self, ended: asyncio.Event, may_look: Callable[[], bool]
+        self, seat: _Seat, ended: asyncio.Event, may_look: Callable[[], bool]
     ) -> AsyncIterator[bytes]:
-        self.visitors += 1
         try:
             yield b"retry: 2000\n\n"
             while not ended.is_set() and may_look():
                 yield self._event()
                 await self._pause(ended)
         finally:
-            self.visitors -= 1
+            self._seats.discard(seat)
 
     async def _pause(self, ended: asyncio.Event) -> None:
         try:

@@ -10,6 +10,7 @@ from koo.errors import RateLimitError
 from koo.monitoring import REQUEST_ID, Alert, AlertEvent, AlertState, Severity
 from koo.monitoring.logs import EventLog, JSONLines, TextLines
 from koo.resilience import (
+    AuditLineLost,
     CallRejected,
     ConfigurationChanged,
     ConnectionEvent,
@@ -96,6 +97,8 @@ EVENTS = {
         OperatorAction("database", "circuit reset", "server is back", "page", "a", "b"),
     "database: checked by page; no reason given":
         OperatorAction("database", "checked", None, "page"),
+    "database: half-opened is not in the audit; the disk is full":
+        AuditLineLost("database", "half-opened", "the disk is full"),
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from koo.resilience import (
     ConfigurationChanged,
     Distribution,
     GaveUp,
+    Health,
     HealthChecked,
     Histogram,
     OperatorAction,
@@ -96,7 +97,7 @@ def test_a_reading_that_nobody_named_goes_out_under_its_own_name():
     spread = Histogram()
     spread.record(0.5)
     report = Report(
-        component="outbox", kind="mail-box", state="healthy",
+        component="outbox", kind="mail-box", state=Health.HEALTHY,
         readings=(Reading("letters.kept", 4), Reading("sent_total", 7, limit=9)),
         distributions=(Distribution("delay", spread.stats()),),
     )  # fmt: skip
@@ -184,7 +185,7 @@ def test_labels_that_are_made_up_are_not_remembered_for_ever(monkeypatch):
         def report(self):
             labels = (("name", f"made-up-{next(names)}"),)
             readings = (Reading("seen_total", 1, limit=5, labels=labels),)
-            return Report(component="endless", kind="x", state="healthy", readings=readings)
+            return Report(component="endless", kind="x", state=Health.HEALTHY, readings=readings)
 
     watch = Monitor([Endless()], clock=FakeClock())
     for _ in range(100):

@@ -165,7 +165,7 @@ async def test_a_file_that_cannot_be_written_loses_nothing(station, post, monkey
     await place.work(20)
     assert hook.marks == ["+database:circuit-open"]
     stats = place.courier.stats()
-    assert (stats.outbox_errors_total, stats.last_error) == (3, "outbox: the disk is full")
+    assert (stats.errors_total, stats.last_error) == (3, "outbox: the disk is full")
 
 
 async def test_what_does_not_arrive_for_a_minute_is_an_alert_on_the_page(station, post):

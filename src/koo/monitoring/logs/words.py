@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
 
 from ...resilience import (
+    AuditLineLost,
     CallRejected,
     ConfigurationChanged,
     ConnectionEvent,
@@ -63,7 +64,7 @@ def line_of(event: Event) -> Line:
             return Line(level, name, "check", message, fields)
         case ConfigurationChanged() | SchemaChanged() | PoolChanged():
             return _of_a_change(event)
-        case OperatorAction():
+        case OperatorAction() | AuditLineLost():
             return _of_an_action(event)
         case _:
             assert_never(event)
@@ -160,14 +161,19 @@ def _of_an_error(error: Exception) -> Fields:
     return fields
 
 
-def _of_an_action(event: OperatorAction) -> Line:
+def _of_an_action(event: OperatorAction | AuditLineLost) -> Line:
+    name, action = event.component, event.action
+    if isinstance(event, AuditLineLost):
+        message = f"{name}: {action} is not in the audit; {event.cause}"
+        lost = {"action": action, "cause": event.cause}
+        return Line(logging.WARNING, name, "audit", message, lost)
     reason = event.reason or "no reason given"
-    message = f"{event.component}: {event.action} by {event.actor}; {reason}"
+    message = f"{name}: {action} by {event.actor}; {reason}"
     fields = {
-        "action": event.action,
+        "action": action,
         "actor": event.actor,
         "reason": event.reason,
         "from": event.before,
         "to": event.after,
     }
-    return Line(logging.WARNING, event.component, "action", message, fields)
+    return Line(logging.WARNING, name, "action", message, fields)

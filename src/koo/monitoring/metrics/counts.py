@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ...resilience import (
+    AuditLineLost,
     CallRejected,
     Event,
     GaveUp,
@@ -32,6 +33,7 @@ _HELP: Final = {
     "circuit_transitions_total": "Moves of a circuit breaker.",
     "checks_total": "Active health checks.",
     "operator_actions_total": "What people did.",
+    "audit_lines_lost_total": "What people did and the audit does not have.",
 }
 
 
@@ -58,6 +60,8 @@ class EventCounts:
                 self._add("checks_total", component, ("outcome", "answered" if ok else "failed"))
             case OperatorAction(component, action):
                 self._add("operator_actions_total", component, ("action", action))
+            case AuditLineLost(component):
+                self._add("audit_lines_lost_total", component)
 
     def families(self) -> Iterator[Family]:
         """A family for each kind of event, those that never happened included."""

@@ -3,14 +3,24 @@
     every second: attend --leads?--> standing alerts, of all --decide()--> outbox (in a thread)
     each channel: claim --> send --> settle, or postpone: 1 s, 2 s, 4 s ... 15 min, for a day
 
-Of all processes that share the file one leads and tells; the others say what they see. While
-the file can't be had, nobody knows who leads, and Alertmanagers are told by each. If that lasts
-for as long as an absence, each tells all channels what it sees, from memory: better twice than
-not at all when the disk is full.
+Of all processes that share the file one leads and tells; the others say what they see.
+
+    LOST ------------attend()--> LEADS if it came first, else FOLLOWS     the file is had
+    LEADS, FOLLOWS ------------> LOST --for an absence--> ALONE           the file can't be had
+    ALONE -----------attend()--> LEADS or FOLLOWS                         the file is had again
+
+                tells channels                    tells Alertmanagers
+    LOST        nothing, it waits for the file    yes, as nobody knows who leads
+    LEADS       the letters of the file           yes
+    FOLLOWS     nothing                           no
+    ALONE       from memory, of what it sees      yes
+
+Better twice than not at all when the disk is full. Who follows after it was alone still ends
+what it told by itself, until who leads has told it as well: nobody else knows of it.
 
 A channel that hangs delays nobody but itself: each has a task of its own. The courier
 is a component as well: what cannot be delivered is an alert, on the page and by the
-other channels.
+other channels. Who follows delivers nothing, and so is in no trouble but for the file's.
 """
 
 from __future__ import annotations
@@ -18,9 +28,10 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from typing import Final
 
@@ -31,7 +42,7 @@ from ..naming import NOTIFICATIONS
 from .channels import Channel
 from .mutes import Mutes
 from .outbox import Letter, Outbox
-from .posting import failure_of
+from .posting import DeliveryError, failure_of
 from .retelling import Retelling
 from .routing import Book, RoutingConfig, decide, together
 
@@ -71,13 +82,25 @@ class CourierConfig:
 
 @dataclass(frozen=True, slots=True)
 class CourierStats:
-    """What became of attempts since the start, and the last error of any."""
+    """What became of letters since the start, and the last error of any.
+
+    *errors_total*: of the outbox, of Alertmanagers, and of what was to be told.
+    """
 
     sent_total: int
     failed_total: int
     buried_total: int
-    outbox_errors_total: int
+    errors_total: int
     last_error: str | None
+
+
+class _Place(Enum):
+    """Where a courier stands among those that share its file; drawn at the top."""
+
+    LOST = "lost"
+    LEADS = "leads"
+    FOLLOWS = "follows"
+    ALONE = "alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,24 +142,23 @@ class Courier:
         self._clock = clock
         self._random = random
         self._token = secrets.token_hex(6)
-        self._leads = self._follows = False
+        self._place = _Place.LOST
+        self._lost_since: float | None = None
+        self._led_at = float("-inf")
         self._elsewhere: tuple[Alert, ...] = ()
         self._book: Book | None = None
-        self._in_memory: Outbox | None = None
-        self._sent = self._failed = self._buried = self._outbox_errors = 0
+        self._memory: Outbox | None = None
+        self._sent = self._failed = self._buried = self._errors = 0
         self._last_error: str | None = None
         self._failing: dict[str, _Trouble] = {}
 
     def stats(self) -> CourierStats:
         """A photograph."""
-        return CourierStats(
-            self._sent, self._failed, self._buried, self._outbox_errors, self._last_error
-        )
+        return CourierStats(self._sent, self._failed, self._buried, self._errors, self._last_error)
 
     def report(self) -> Report:
         """How it is doing. Only looks."""
-        now = self._clock.monotonic()
-        troubles = self._troubles()
+        now, troubles = self._clock.monotonic(), tuple(self._failing.values())
         failing = max((now - trouble.since for trouble in troubles), default=0.0)
         return Report(
             component=self.name,
@@ -145,7 +167,7 @@ class Courier:
             cause=", ".join(trouble.error for trouble in troubles) or None,
             readings=(
                 Reading("failing_for", failing),
-                Reading("leads", int(self._book is not None)),
+                Reading("leads", int(self._place in {_Place.LEADS, _Place.ALONE})),
                 Reading("sent_total", self._sent),
                 Reading("failed_total", self._failed),
                 Reading("buried_total", self._buried),
@@ -168,12 +190,8 @@ class Courier:
         """Decide and deliver until cancelled; then let another lead."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._repeat(_OUTBOX, self.decide))
-                for channel in self._channels.values():
-                    deliver = partial(self.deliver, channel)
-                    group.create_task(self._repeat(f"{_OUTBOX} of {channel.name}", deliver))
-                for retelling in self._retellings:
-                    group.create_task(self._retell(retelling))
+                for name, work, every in self._works():
+                    group.create_task(self._repeat(name, work, every))
         finally:
             with suppress(StoreError):
                 await self._outbox.aside(self._outbox.leave, self._me)
@@ -182,59 +200,107 @@ class Courier:
         """Attend; if this courier leads, write down what is to be told now of what all see."""
         now, here = Now.of(self._clock), tuple(self._standing())
         try:
-            await self._decide(self._outbox, here, now)
+            await self._decide_together(here, now)
+            self._lost_since = None
         except StoreError:
-            self._follows = False
-            if self._is_cut_off(now):
-                self._in_memory = self._in_memory or Outbox(MemoryArchive())
-                await self._decide(self._in_memory, here, now)
+            self._lose(now)
+            if self._place is _Place.ALONE:
+                await self._decide_alone(here, now)
             raise
-        self._leads = self._book is not None
-        if not self._leads:
-            self._in_memory = None
 
     async def deliver(self, channel: Channel) -> None:
-        """Send what is due for *channel*, one letter after the other, if this courier leads."""
-        for outbox in filter(None, (self._in_memory, self._outbox)):
-            while self._book is not None and (letter := await self._claim(outbox, channel)):
-                await self._send(outbox, channel, letter)
+        """Send what is due for *channel*, one letter after the other, if that is its to send."""
+        if (memory := self._memory) is not None:
+            while letter := await self._claim(memory, channel):
+                await self._send(memory, channel, letter)
+        while self._place is _Place.LEADS and (letter := await self._claim(self._outbox, channel)):
+            await self._send(self._outbox, channel, letter)
+
+    def _works(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]], float]]:
+        """What is done again and again: its name, the work, and how often."""
+        every = self._config.every
+        yield _OUTBOX, self.decide, every
+        for channel in self._channels.values():
+            yield f"{_OUTBOX} of {channel.name}", partial(self.deliver, channel), every
+        for retelling in self._retellings:
+            yield retelling.name, partial(self._retell, retelling), retelling.every
 
     @property
     def _me(self) -> str:
         # With the process, because a fork would lead beside its parent under one name.
         return f"{os.getpid()}-{self._token}"
 
-    def _is_cut_off(self, now: Now) -> bool:
-        """Whether the file could not be had for so long that nobody waits for it any more."""
-        trouble = self._failing.get(_OUTBOX)
-        return trouble is not None and now.monotonic - trouble.since >= self._config.absence
+    def _lose(self, now: Now) -> None:
+        """The file can't be had; after an absence nobody waits for it any more."""
+        if self._lost_since is None:
+            self._lost_since = now.monotonic
+        is_long = now.monotonic - self._lost_since >= self._config.absence
+        self._place = _Place.ALONE if is_long else _Place.LOST
 
-    async def _decide(self, outbox: Outbox, here: tuple[Alert, ...], now: Now) -> None:
-        absence = self._config.absence
+    async def _decide_together(self, here: tuple[Alert, ...], now: Now) -> None:
+        outbox, absence = self._outbox, self._config.absence
         attendance = await outbox.aside(outbox.attend, self._me, here, now.wall, absence)
-        self._follows, self._elsewhere = not attendance.leads, attendance.elsewhere
-        self._book = await self._decided(outbox, here, now) if attendance.leads else None
+        self._elsewhere = attendance.elsewhere
+        standing = together(here, attendance.elsewhere)
+        if not (attendance.leads and await self._lead(standing, now)):
+            await self._follow(standing, now)
+        await self._forget_memory()
 
-    async def _decided(self, outbox: Outbox, here: Iterable[Alert], now: Now) -> Book | None:
-        """What is told by now; None if another leads by now."""
+    async def _lead(self, standing: Iterable[Alert], now: Now) -> bool:
+        """Decide for all; false if another leads by now."""
         told = self._book
-        if told is None or (outbox is self._outbox and not self._leads):
-            ends_from = now.monotonic + self._routing.interval
-            known = await outbox.aside(outbox.book, now, ends_from)
+        if told is None or now.monotonic - self._led_at >= self._config.absence:
+            known = await self._outbox.aside(self._outbox.book, now, self._ends_from(now))
             # What it told by itself, while there was no file, is not all that was told.
             told = known if told is None else known.joined(told)
-        standing = together(here, self._elsewhere)
+        book = await self._decided(self._outbox, standing, told, now)
+        if book is None:
+            return False
+        self._book, self._place, self._led_at = book, _Place.LEADS, now.monotonic
+        return True
+
+    async def _follow(self, standing: Iterable[Alert], now: Now) -> None:
+        """Leave telling to another, but for the ends of what only this one has told."""
+        self._place, self._led_at = _Place.FOLLOWS, float("-inf")
+        if self._memory is None or self._book is None:
+            self._book = None
+            return
+        known = await self._outbox.aside(self._outbox.book, now, now.monotonic)
+        mine = self._book.beyond(known)
+        still = [alert for alert in standing if alert.id in mine.told]
+        self._book = await self._decided(self._memory, still, mine, now) if mine.told else None
+
+    async def _decide_alone(self, here: Iterable[Alert], now: Now) -> None:
+        self._memory, self._elsewhere = self._memory or Outbox(MemoryArchive()), ()
+        told = self._book or Book(ends_from=self._ends_from(now))
+        self._book = await self._decided(self._memory, here, told, now)
+
+    def _ends_from(self, now: Now) -> float:
+        return now.monotonic + self._routing.interval
+
+    async def _decided(
+        self, outbox: Outbox, standing: Iterable[Alert], told: Book, now: Now
+    ) -> Book | None:
+        """What is told by now; None if another leads by now."""
         book, messages = decide(self._routing, standing, self._mutes(), told, now=now)
         if not messages:
             return book
         post = partial(outbox.post, self._channels, messages, book, now, courier=self._me)
         return book if await outbox.aside(post) else None
 
+    async def _forget_memory(self) -> None:
+        """Once nothing is left in it; who follows then delivers nothing, and fails at nothing."""
+        memory, follows = self._memory, self._place is _Place.FOLLOWS
+        if memory is not None and not (follows and self._book is not None):
+            stats = await memory.aside(memory.stats)
+            self._memory = memory if stats.waiting else None
+        if follows and self._memory is None:
+            for name in self._failing.keys() - {_OUTBOX}:
+                del self._failing[name]
+
     async def _retell(self, retelling: Retelling) -> None:
-        while True:
-            if not self._follows:
-                await retelling.tell(self._elsewhere)
-            await self._clock.sleep(retelling.every)
+        if self._place is not _Place.FOLLOWS:
+            await retelling.tell(self._elsewhere)
 
     async def _claim(self, outbox: Outbox, channel: Channel) -> Letter | None:
         config, now = self._config, self._clock.time()
@@ -261,15 +327,15 @@ class Courier:
         due = self._clock.time() + longest * (1 + self._random()) / 2
         await outbox.aside(outbox.postpone, letter, due, error)
 
-    async def _repeat(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, name: str, work: Callable[[], Awaitable[None]], every: float) -> None:
         while True:
             try:
                 await work()
                 self._failing.pop(name, None)
             except Exception as error:  # noqa: BLE001 - a full disk or not, telling must go on
-                self._outbox_errors += 1
+                self._errors += 1
                 self._note(name, _words(error))
-            await self._clock.sleep(self._config.every)
+            await self._clock.sleep(every)
 
     def _note(self, who: str, error: str) -> None:
         self._last_error = f"{who}: {error}"
@@ -277,14 +343,11 @@ class Courier:
         since = self._clock.monotonic() if known is None else known.since
         self._failing[who] = _Trouble(since, self._last_error)
 
-    def _troubles(self) -> tuple[_Trouble, ...]:
-        told = (
-            _Trouble(one.failing_since, f"{one.name}: {one.last_error}")
-            for one in self._retellings
-            if one.failing_since is not None
-        )
-        return *self._failing.values(), *told
-
 
 def _words(error: Exception) -> str:
-    return error.cause if isinstance(error, StoreError) else type(error).__name__
+    match error:
+        case StoreError():
+            return error.cause
+        case DeliveryError():
+            return str(error)
+    return type(error).__name__

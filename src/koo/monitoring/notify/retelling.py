@@ -15,7 +15,7 @@ from typing import Final
 from ...resilience import SYSTEM_CLOCK, Clock
 from ..alerts import Alert, Now
 from .channels import Alertmanager
-from .posting import failure_of
+from .posting import DeliveryError, failure_of
 from .routing import together
 
 __all__ = ["Retelling"]
@@ -45,28 +45,17 @@ class Retelling:
         self._stood: dict[str, Alert] = {}
         self._over: dict[str, tuple[Alert, Now]] = {}
         self.name = alertmanager.name
-        self.failed_total = 0
-        self.last_error: str | None = None
-        self.failing_since: float | None = None
 
     async def tell(self, elsewhere: Iterable[Alert] = ()) -> None:
-        """Tell once, of what stands here and *elsewhere*."""
+        """Tell once, of what stands here and *elsewhere*. Raises DeliveryError."""
         now = Now.of(self._clock)
         self._look(together(self._standing(), elsewhere), now)
         over = [(alert, ended.wall) for alert, ended in self._over.values()]
         until = now.wall + _LASTS * self.every
         telling = self._alertmanager.tell(self._stood.values(), over, until=until)
         error = await failure_of(telling, _TIMEOUT)
-        if error is None:
-            self.failing_since = None
-        else:
-            self._note(error, now)
-
-    def _note(self, error: str, now: Now) -> None:
-        self.failed_total += 1
-        self.last_error = error
-        if self.failing_since is None:
-            self.failing_since = now.monotonic
+        if error is not None:
+            raise DeliveryError(error)
 
     def _look(self, alerts: Iterable[Alert], now: Now) -> None:
         standing = {alert.id: alert for alert in alerts}

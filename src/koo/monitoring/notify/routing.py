@@ -77,6 +77,20 @@ class Book:
     groups: Mapping[str, Group] = field(default_factory=lambda: MappingProxyType({}))
     ends_from: float = float("-inf")
 
+    @property
+    def told(self) -> frozenset[str]:
+        """The ids of all alerts that were told and are not over."""
+        return frozenset(key for group in self.groups.values() for key in group.told)
+
+    def beyond(self, other: Book) -> Book:
+        """What *other* has not told."""
+        groups = {
+            name: replace(group, told=MappingProxyType(told))
+            for name, group in self.groups.items()
+            if (told := {key: one for key, one in group.told.items() if key not in other.told})
+        }
+        return Book(MappingProxyType(groups), self.ends_from)
+
     def joined(self, later: Book) -> Book:
         """What was told by either; the *later* one knows it better."""
         groups = dict(self.groups)

@@ -13,7 +13,7 @@ from typing import Final
 
 from ...resilience import Health, Report
 from ..alerts import Alert, AlertState, Severity
-from ..naming import DATABASE, is_configured, is_isolated, service_name
+from ..naming import DATABASE, SERVICE_PREFIX, is_configured, is_isolated, service_name
 from .shape import moment, told
 
 __all__ = ["VerdictView", "verdict"]
@@ -145,6 +145,7 @@ def _spending(report: Report) -> str | None:
 
 
 _ADVICE: Final = {
+    Health.CIRCUIT_OPEN: "Wait: the circuit probes by itself. This page has no button for it.",
     Health.DEGRADED: "Wait: probes decide in a moment. A reset would let all calls in.",
     Health.RATE_LIMITED: "No button helps: a reset never touches limits or spend.",
     Health.MAINTENANCE: "Put right what the cause says; then reset the service's errors.",
@@ -158,7 +159,7 @@ def _advise(report: Report, now: float) -> _Advice:
             return _Advice("Put right what the cause says; then reset. Nothing heals by itself.")
         case Health.CIRCUIT_OPEN | Health.UNHEALTHY if report.component == DATABASE:
             return _advise_database(report, now)
-        case Health.CIRCUIT_OPEN:
+        case Health.CIRCUIT_OPEN if report.component.startswith(SERVICE_PREFIX):
             return _advise_service(report, now)
     return _Advice(_ADVICE.get(report.state, _NO_ADVICE))
 
