@@ -64,7 +64,7 @@ RULES: Final = (
     Rule.on(
         NO_MONEY,
         *(400, 403, 429),
-        opens=r"^(you have reached your .*api usage limits|your credit balance is too low)",
+        opens=r"^(you have reached your .{0,80}api usage limits|your credit balance is too low)",
     ),
     Rule.on(NO_ACCESS, words="organization_on_hold"),
     Rule.on(NO_ACCESS, 400, opens=r"^this organization has been disabled"),

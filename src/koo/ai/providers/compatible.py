@@ -48,7 +48,9 @@ COMPATIBLE_RULES: Final = (
     *RULES,
     Rule.on(NO_ACCESS, words="organization_restricted"),
     Rule.on(OVERLOADED, words="capacity_exceeded"),
-    Rule.on(TOO_LONG, 400, says=r"context (length|window|size)|too many tokens|maximum .*tokens"),
+    Rule.on(
+        TOO_LONG, 400, says=r"context (length|window|size)|too many tokens|maximum .{0,80}tokens"
+    ),
 )
 
 _DELAYS: Final = (

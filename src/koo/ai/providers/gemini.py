@@ -50,7 +50,7 @@ _MODALITIES: Final = ("AUDIO", "IMAGE", "VIDEO")
 
 _NO_QUOTA: Final = (
     # A list of quotas follows Google's own sentences, which quote nothing.
-    r"^(you exceeded your current quota[^'\"\[]*?)?(quota exceeded for metric: \S+ )?"
+    r"^(you exceeded your current quota[^'\"\[]{0,2000}?)?(quota exceeded for metric: \S{1,200} )?"
     r"limit: 0(?![\d.])"
 )
 _DAY_METRIC: Final = r"^quota exceeded for (quota )?metric '[^'\"\[]{0,100}\bper day'"
@@ -69,7 +69,7 @@ RULES: Final = (
     Rule.on(NO_ACCESS, 400, words="FAILED_PRECONDITION", says=r"location"),
     Rule.on(NO_MONEY, 400, words="FAILED_PRECONDITION"),
     Rule.on(NO_ACCESS, words="PERMISSION_DENIED"),
-    Rule.on(TOO_LONG, 400, says=r"token count .*exceeds|exceeds the maximum number of tokens"),
+    Rule.on(TOO_LONG, 400, says=r"token count .{0,80}exceeds|exceeds the maximum number of tokens"),
     Rule.on(NO_MODEL, words="NOT_FOUND"),
     Rule.on(OVERLOADED, words="UNAVAILABLE"),
     Rule.on(TIMED_OUT, words="DEADLINE_EXCEEDED"),

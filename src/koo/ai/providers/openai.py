@@ -42,7 +42,9 @@ from .wire import (
 __all__ = ["RULES", "OpenAI", "Responses"]
 
 #: Of requests or of tokens, in words; the type says only which of the two.
-PER_DAY: Final = r"^rate limit (reached|exceeded) .*\bon (requests|tokens) per day\b|\([RT]PD\)"
+PER_DAY: Final = (
+    r"^rate limit (reached|exceeded) .{0,200}\bon (requests|tokens) per day\b|\([RT]PD\)"
+)
 
 RULES: Final = (
     Rule.on(
