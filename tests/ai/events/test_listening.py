@@ -212,9 +212,9 @@ async def test_a_response_that_failed_without_a_word_is_not_whole():
         await listen(Responses(), Connection(sse(failed)))
 
 
-async def test_a_choice_that_finished_with_an_error_is_not_whole():
-    with pytest.raises(CutOff):
-        await listen(Compatible(), Connection(sse(choice("error", content="Be"))))
+async def test_a_reason_to_finish_is_heard_as_it_is_told():
+    _, listener, _ = await listen(Compatible(), Connection(sse(choice("error", content="Be"))))
+    assert listener.hearing.finish == "error"
 
 
 @pytest.mark.parametrize(

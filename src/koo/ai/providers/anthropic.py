@@ -94,6 +94,10 @@ class Anthropic:
     """The Messages API; the base URL is without the version path."""
 
     rules: ClassVar[tuple[Rule, ...]] = RULES
+    endings: ClassVar[frozenset[str]] = frozenset(
+        {"end_turn", "max_tokens", "model_context_window_exceeded", "pause_turn"}
+        | {"stop_sequence", "tool_use"}
+    )
     models_path: ClassVar[str | None] = "/v1/models?limit=1000"
 
     def headers(self, api_key: str) -> Mapping[str, str]:

@@ -53,6 +53,12 @@ COMPATIBLE_RULES: Final = (
     ),
 )
 
+#: What servers say for OpenAI's ``stop``, ``length`` and ``tool_calls``.
+_OTHER_ENDINGS: Final = frozenset(
+    {"complete", "end_turn", "eos", "eos_token", "stop_sequence"}
+    | {"max_tokens", "model_context_window_exceeded", "model_length"}
+    | {"tool_use"}
+)
 _DELAYS: Final = (
     ("retry_after_seconds",),
     ("retry_after",),
@@ -66,6 +72,7 @@ class Compatible(OpenAI):
     """Any OpenAI-compatible server; the base URL is as the OpenAI SDK takes it."""
 
     rules: ClassVar[tuple[Rule, ...]] = COMPATIBLE_RULES
+    endings: ClassVar[frozenset[str]] = OpenAI.endings | _OTHER_ENDINGS
     limit_field: ClassVar[str] = "max_tokens"
     image_detail: ClassVar[dict[str, object]] = {}
     schema_options: ClassVar[dict[str, object]] = {}

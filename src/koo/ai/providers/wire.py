@@ -106,6 +106,8 @@ class Wire(Protocol):
     """A vendor's wire format."""
 
     rules: ClassVar[tuple[Rule, ...]]
+    #: Why a whole answer may have ended, in small letters; after any other reason it is none.
+    endings: ClassVar[frozenset[str]]
     models_path: ClassVar[str | None]
 
     def headers(self, api_key: str) -> Mapping[str, str]:
