@@ -45,6 +45,9 @@ __all__ = [
 Document: TypeAlias = Mapping[str, object]
 
 _NANO: Final = 10**9
+#: More is no truth but a mistake, which no sum, no report and no file could hold.
+_MOST_USD: Final = 10**6
+_MOST_COUNT: Final = 10**12
 #: What vendors call terms that are no others.
 _USUAL: Final = frozenset(
     {"", "default", "standard", "on_demand", "unspecified", "global", "not_available"}
@@ -233,9 +236,9 @@ def number_at(document: object, name: str, *path: str) -> int:
 
 
 def _whole(found: object) -> int:
-    if isinstance(found, int) and not isinstance(found, bool):
+    if isinstance(found, int) and not isinstance(found, bool) and found <= _MOST_COUNT:
         return found
-    raise ValueError("a count is not a whole number")
+    raise ValueError("a count is not a whole number, or absurdly large")
 
 
 def terms_of(document: object, names: Mapping[str, str]) -> Terms:
@@ -264,7 +267,7 @@ def nanousd_of(usd: object) -> int | None:
     match usd:
         case bool():
             return None
-        case int() | Decimal() if usd >= 0:
+        case int() | Decimal() if 0 <= usd <= _MOST_USD:
             return int((Decimal(usd) * _NANO).to_integral_value(ROUND_CEILING))
         case _:
             return None
