@@ -144,7 +144,11 @@ async def test_a_reason_to_finish_is_enough_where_nobody_says_done():
     )
     pieces, listener, heard = await listen(Perplexity(), Connection(stream))
     assert pieces == ["Be", "cause"]
-    assert listener.hearing.usage == heard.at_least == Usage(5, 2, nanousd=6_000_000)
+    assert (
+        listener.hearing.usage
+        == heard.at_least
+        == Usage(5, 2, nanousd=6_000_000, is_cost_told=True)
+    )
 
 
 async def test_a_count_before_the_end_is_only_a_lower_bound():

@@ -95,11 +95,11 @@ class Compatible(OpenAI):
         upstream = nanousd_of(dig(usage, "cost_details", "upstream_inference_cost"))
         match dig(usage, "is_byok"), upstream:
             case False, _:
-                return replace(counted, nanousd=fee)
+                return replace(counted, nanousd=fee, is_cost_told=True)
             case True, None:
                 return None
             case _:
-                return replace(counted, nanousd=fee + (upstream or 0))
+                return replace(counted, nanousd=fee + (upstream or 0), is_cost_told=True)
 
     def surface(self, status: int, document: object) -> Surface:
         """As OpenAI's, and what OpenRouter adds in ``metadata``."""

@@ -250,11 +250,14 @@ def terms_of(document: object, names: Mapping[str, str]) -> Terms:
 def usage_of(
     taken: int, given: int, *parts: tuple[str, int], nanousd: int | None = None
 ) -> Usage | None:
-    """The usage, without empty parts; None if a part is larger than its whole."""
+    """The usage, without empty parts; None if a part is larger than its whole.
+
+    *nanousd* is what the vendor itself says it costs.
+    """
     kept = tuple([part for part in parts if part[1]])
     if kept and not _is_within(dict(kept), taken, given):
         return None
-    return Usage(taken, given, kept, nanousd)
+    return Usage(taken, given, kept, nanousd, is_cost_told=nanousd is not None)
 
 
 def _is_within(parts: Mapping[str, int], taken: int, given: int) -> bool:
