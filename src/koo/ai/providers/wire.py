@@ -50,7 +50,8 @@ _MOST_USD: Final = 10**6
 _MOST_COUNT: Final = 10**12
 #: What vendors call terms that are no others.
 _USUAL: Final = frozenset(
-    {"", "default", "standard", "on_demand", "unspecified", "global", "not_available"}
+    {"", "default", "standard", "on_demand", "global", "not_available"}
+    | {"unspecified", "service_tier_unspecified"}
 )
 # Made once: `json.loads` with an argument makes a decoder for each document.
 _decoder: Final = json.JSONDecoder(parse_float=Decimal)
