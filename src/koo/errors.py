@@ -297,7 +297,7 @@ class ServiceUnavailableError(ExternalServiceError):
 
 
 class StreamTruncatedError(ExternalServiceError):
-    """The answer ended before the protocol's terminal event."""
+    """The answer ended before the protocol's terminal event, or that says that it broke off."""
 
     kind = "stream_truncated"
     retryable = True

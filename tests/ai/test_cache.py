@@ -237,3 +237,18 @@ async def test_it_serves_while_the_day_is_spent(keeping):
     with pytest.raises(ServiceRejected, match="daily budget"):
         await manager.query("lab", Prompt("another", max_tokens=1000))
     assert (await manager.ask("lab", QUESTION)).is_cached
+
+
+def _nested(depth):
+    found = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+async def test_an_answer_nested_too_deeply_to_be_copied_is_answered_and_not_kept(keeping):
+    """It was paid for, and raised."""
+    manager, provider = keeping(*[replace(WHOLE, raw=_nested(5_000))] * 2)
+    for _ in range(2):
+        assert (await manager.ask("lab", QUESTION)).text == "Because."
+    assert len(provider.requests) == 2

@@ -214,12 +214,12 @@ def test_perplexity_says_what_it_charges_and_it_is_believed():
         }
     )
     parts = (("output_reasoning_tokens", 7), ("output_citation_tokens", 3), ("web_searches", 2))
-    assert answer == Answer("x", "stop", Usage(10, 15, parts, nanousd=6_123_001))
+    assert answer == Answer("x", "stop", Usage(10, 15, parts, nanousd=6_123_001, is_cost_told=True))
 
 
 def test_a_compatible_server_may_say_what_it_charges():
     usage = {"prompt_tokens": 10, "completion_tokens": 5, "cost": Decimal("0.00001")}
-    assert Compatible().usage(usage) == Usage(10, 5, nanousd=10_000)
+    assert Compatible().usage(usage) == Usage(10, 5, nanousd=10_000, is_cost_told=True)
     assert Compatible().usage({**usage, "cost": None}) == Usage(10, 5)
     assert Compatible().usage({"cost": 1}) is None
 

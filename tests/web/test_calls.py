@@ -159,7 +159,12 @@ def test_a_stream_answers_with_events_and_its_bill_at_the_end(door):
             "model": stage.manager.services["claude"].config.model,
             "finish": "stop",
             "request_id": None,
-            "usage": {"input_tokens": 3, "output_tokens": 2, "cost_usd": 0.007},
+            "usage": {
+                "input_tokens": 3,
+                "output_tokens": 2,
+                "cost_usd": 0.007,
+                "is_cost_told": False,
+            },
         },
     )
 

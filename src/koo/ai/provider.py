@@ -32,7 +32,8 @@ class Usage:
     reasoning. *parts* break them down, or count what is not tokens, under the
     names of the price table (``cache_read_tokens``, ``web_searches``, ...).
     *nanousd* is what it costs, None if the vendor did not say and nobody has
-    priced it yet. *terms* are those that make another price than the usual one, as the
+    priced it yet; *is_cost_told*: it is the vendor's own word, and not of our
+    prices. *terms* are those that make another price than the usual one, as the
     vendor calls them: ``(("service_tier", "priority"),)``.
     """
 
@@ -41,6 +42,7 @@ class Usage:
     parts: tuple[tuple[str, int], ...] = ()
     nanousd: int | None = None
     terms: Terms = ()
+    is_cost_told: bool = False
 
     def __post_init__(self) -> None:
         """Refuse counts below nothing: they would lower a bill."""

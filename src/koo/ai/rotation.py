@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
-from typing import Final, NoReturn
+from typing import Final
 
 from ..errors import (
     AccessDeniedError,
@@ -86,6 +86,37 @@ class Rotation:
                 async for item in items:
                     yield item if isinstance(item, str) else _of_key(place, item)
 
+    def refuse_in_vain(self, model: str) -> None:
+        """Raise the error of the key that lives again first, if none lives for *model*."""
+        if not self.living_for(model):
+            raise self._given_up(model)
+
+    def place(self, model: str, key: int | None) -> int:
+        """That of the key to ask *model* with: *key* if it lives, else the one whose turn it is."""
+        living = self.living_for(model) or [*range(self.size)]
+        if key in living:
+            return key
+        self._turn += 1
+        return living[self._turn % len(living)]
+
+    def blamed(self, place: int, model: str, error: ExternalServiceError) -> ExternalServiceError:
+        """*error*, which the key at *place* has met; what it means if it is the key's own."""
+        if isinstance(error.told, Told):
+            error.told = error.told.of_key(place)
+        match error:
+            case ApiKeyError() | AccessDeniedError() | QuotaExceededError():
+                self._bury(place, model, error)
+            case RateLimitError() if error.retry_after:
+                self._bury(place, model, error)
+            case _:
+                return error
+        if self.living_for(model):
+            found = self._again(error, place, 0.0, usage=error.usage, retryable=True)
+        else:
+            found = self._given_up(model, error.usage)
+        found.told = error.told
+        return found
+
     async def list_models(self) -> tuple[str, ...] | None:
         """The names of the models, asked with the key whose turn it is."""
         with self._next(_FOR_ALL_MODELS, None) as (_, provider):
@@ -104,35 +135,17 @@ class Rotation:
 
     @contextmanager
     def _next(self, model: str, key: int | None) -> Iterator[tuple[int, Provider]]:
-        place = self._place(model, key)
-        found: ExternalServiceError
+        self.refuse_in_vain(model)
+        place = self.place(model, key)
         try:
             yield place, self._providers[place]
-        except (AccessDeniedError, ApiKeyError, QuotaExceededError) as error:
-            found = error
         except ExternalServiceError as error:
-            if isinstance(error.told, Told):
-                error.told = error.told.of_key(place)
-            if not isinstance(error, RateLimitError) or not error.retry_after:
+            found = self.blamed(place, model, error)
+            if found is error:
                 raise
-            found = error
         else:
             return
-        self._bury(place, model, found)
-        if not self.living_for(model):
-            self._give_up(model, found.usage)
-        again = self._again(found, place, 0.0, usage=found.usage, retryable=True)
-        again.told = found.told
-        raise again
-
-    def _place(self, model: str, key: int | None) -> int:
-        living = self.living_for(model)
-        if not living:
-            self._give_up(model)
-        if key in living:
-            return key
-        self._turn += 1
-        return living[self._turn % len(living)]
+        raise found
 
     def _deaths(self, place: int, model: str) -> list[_Death]:
         scopes = {_FOR_ALL_MODELS, model}
@@ -149,8 +162,8 @@ class Rotation:
             wait = float("inf") if error.retry_after is None else error.retry_after
             self._dead[whose] = _Death(error, self._clock.monotonic() + wait)
 
-    def _give_up(self, model: str, usage: object = NOTHING) -> NoReturn:
-        """Raise the error of the key that lives again first, with the time until then.
+    def _given_up(self, model: str, usage: object = NOTHING) -> ExternalServiceError:
+        """The error of the key that lives again first, with the time until then.
 
         *usage* is what the request that found the last of them dead has cost.
         """
@@ -161,7 +174,7 @@ class Rotation:
         ]
         first, place = min(dead, key=lambda one: one[0].until)
         wait = None if first.until == float("inf") else first.until - self._clock.monotonic()
-        raise self._again(first.error, place, wait, usage=usage)
+        return self._again(first.error, place, wait, usage=usage)
 
     def _again(
         self,

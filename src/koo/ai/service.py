@@ -60,7 +60,7 @@ from .provider import NOTHING, Completion, Heard, Provider, Request
 from .providers import connect, read_for
 from .questions import complaint, put
 from .rotation import Rotation, keys_of
-from .sdk import Estimate, Guard, SDKCall
+from .sdk import Estimate, Guard, Keyring, SDKCall
 from .streaming import AIStream, Telling, Times
 from .till import Till
 from .verdicts import appraise, as_service_error, classify
@@ -130,6 +130,7 @@ class AIService:
             self._policy,
             read_for(config, clock=clock),
             lessons=self._lessons,
+            keyring=Keyring(self._provider, self._limits),
             tally=self._tally,
             till=self._till,
             clock=clock,

@@ -9,7 +9,8 @@ Money errors come dressed as 429 or 400, overload as 503, 529 or 498, a bad key 
 400: only all parts together tell. The vendor's own message is read but never
 repeated, because it may quote the prompt or the key; for the same reason what
 shuts a service is looked for in its first sentence alone, before anything that it
-quotes, or a prompt could shut the service.
+quotes, or a prompt could shut the service. Since a prompt may be made to cost time,
+of a message only its beginning is read, and no pattern has a gap without a bound.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ __all__ = [
 ]
 
 _ERROR_STATUS: Final = re.compile(r"[45]\d\d")
+#: Vendors need no more for what is theirs; what follows is quoted.
+_LONGEST_MESSAGE: Final = 4096
 #: Where somebody else may begin to speak. Vendors put their own names between backticks.
 _QUOTES: Final = re.compile(
     r"(?<!\w)['\"]|[\[{“«]|\b(prompt|input|message|content|text|said|sent|asked)( was| is)?:\s",
@@ -78,7 +81,7 @@ class Surface:
 
     *reasons* are the words of its details (``API_KEY_INVALID``, quota names);
     *readable* is whether its body was JSON, so that the vendor itself answered
-    and not something on the way.
+    and not something on the way. Of a long *message* only its beginning is kept.
     """
 
     status: int
@@ -88,6 +91,10 @@ class Surface:
     reasons: tuple[str, ...] = ()
     readable: bool = True
     phase: Phase = Phase.WHOLE
+
+    def __post_init__(self) -> None:
+        """Leave out what a message may quote at length."""
+        object.__setattr__(self, "message", self.message[:_LONGEST_MESSAGE])
 
     @property
     def words(self) -> tuple[str, ...]:

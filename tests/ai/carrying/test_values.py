@@ -78,6 +78,12 @@ def test_an_empty_text_is_left_out():
         Message.user("Why?", " ")
 
 
+@pytest.mark.parametrize("content", ["Why?", ["Why?"], None])
+def test_a_text_alone_was_taken_for_as_many_parts_as_it_has_letters(content):
+    with pytest.raises(ValueError, match=r"^Message: content of user must be .* say Message.user"):
+        Message("user", content)
+
+
 def test_an_answer_is_gone_on_with_as_what_the_model_said():
     assert Completion("Yes.", "m", "stop").message == Message.assistant("Yes.")
     assert Completion("", "m", "stop", parts=(CALL,)).message == Message.assistant(CALL)

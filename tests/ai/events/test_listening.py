@@ -144,7 +144,11 @@ async def test_a_reason_to_finish_is_enough_where_nobody_says_done():
     )
     pieces, listener, heard = await listen(Perplexity(), Connection(stream))
     assert pieces == ["Be", "cause"]
-    assert listener.hearing.usage == heard.at_least == Usage(5, 2, nanousd=6_000_000)
+    assert (
+        listener.hearing.usage
+        == heard.at_least
+        == Usage(5, 2, nanousd=6_000_000, is_cost_told=True)
+    )
 
 
 async def test_a_count_before_the_end_is_only_a_lower_bound():
@@ -212,9 +216,9 @@ async def test_a_response_that_failed_without_a_word_is_not_whole():
         await listen(Responses(), Connection(sse(failed)))
 
 
-async def test_a_choice_that_finished_with_an_error_is_not_whole():
-    with pytest.raises(CutOff):
-        await listen(Compatible(), Connection(sse(choice("error", content="Be"))))
+async def test_a_reason_to_finish_is_heard_as_it_is_told():
+    _, listener, _ = await listen(Compatible(), Connection(sse(choice("error", content="Be"))))
+    assert listener.hearing.finish == "error"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Every vendor's rate limit headers are understood, and what can't be true is not believed."""
 
 import math
+import time
 
 import pytest
 from hypothesis import given
@@ -135,6 +136,20 @@ def test_a_moment_is_one_of_the_vendors_own_clock():
     assert their_time(headers, NOW) == NOW + 300
     assert their_time({"date": "yesterday"}, NOW) == NOW
     assert their_time({}, NOW) == NOW
+
+
+@pytest.fixture
+def _tokyo(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_tokyo")
+def test_a_moment_without_a_zone_is_not_one_of_our_zone():
+    assert their_time({"date": "Mon, 23 Nov 2026 00:06:00 -0000"}, NOW) == NOW + 360
 
 
 words = st.sampled_from(["x", "ratelimit", "limit", "remaining", "reset", "tokens", "day", "input"])

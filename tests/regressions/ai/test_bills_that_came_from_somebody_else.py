@@ -2,6 +2,8 @@
 
 import pytest
 
+from koo.ai.questions import put
+
 from ...ai.vendor import MOST, chat, chat_events, heard, served
 
 pytestmark = pytest.mark.integration
@@ -37,3 +39,11 @@ async def test_a_bill_that_nobody_names_is_all_that_it_could_be():
         await heard(service, said)
         assert service.report().value("budget.spent") > MOST * 10_000
         assert service.report().value("unbilled_total") == 1
+
+
+@pytest.mark.parametrize(("told", "is_told"), [({"cost": 0.021}, True), ({}, False)])
+async def test_a_cost_did_not_say_whose_word_it_is(told, is_told):
+    async with served("openrouter", chat({**COUNTS, **told}), model="openai/gpt-4o") as service:
+        answer = await service.answer(put("Why?", service.config), None)
+    assert answer.cost_usd
+    assert answer.usage.is_cost_told is is_told

@@ -7,7 +7,16 @@ import pytest
 from pydantic import BaseModel
 
 from koo.ai import Estimate, Usage
-from koo.ai.sdk.arguments import FILES, SEARCHES, SERVER_TOOLS, STORED, UNREADABLE
+from koo.ai.providers import Anthropic
+from koo.ai.sdk.arguments import (
+    FILES,
+    OTHER_MODELS,
+    OWN_REQUESTS,
+    SEARCHES,
+    SERVER_TOOLS,
+    STORED,
+    UNREADABLE,
+)
 from koo.errors import InvalidRequestError
 from koo.testing import ScriptedProvider
 
@@ -41,6 +50,17 @@ UNBOUNDED = [
     ({"mcp_servers": [{"type": "url"}]}, SERVER_TOOLS),
     ({"previous_response_id": "resp_1"}, STORED),
     ({"prompt": {"id": "pmpt_1"}}, STORED),
+    ({"thread": {"type": "continue", "previous_message_id": "msg_1"}}, STORED),
+    ({"config": {"continuation_token": "x"}}, STORED),
+    ({"fallbacks": [{"model": "claude-opus-4-5"}]}, OTHER_MODELS),
+    ({"extra_body": {"models": ["a/b", "c/d"]}}, OTHER_MODELS),
+    ({"config": {"model_selection_config": {"feature": "x"}}}, OTHER_MODELS),
+    ({"compaction": {"type": "enabled"}}, OWN_REQUESTS),
+    ({"context_management": {"edits": [{"type": "compact_20260112"}]}}, OWN_REQUESTS),
+    ({"context_management": [{"type": "compaction", "compact_threshold": 1000}]}, OWN_REQUESTS),
+    ({"config": {"automatic_continuation": True}}, OWN_REQUESTS),
+    ({"config": {"system_instruction": {"parts": [{"file_data": {"file_uri": "gs"}}]}}}, FILES),
+    ({"config": {"systemInstruction": {"parts": [{"fileData": {"fileUri": "gs"}}]}}}, FILES),
     ({"config": {"cached_content": "cachedContents/1"}}, STORED),
     ({"messages": [{**USER, "content": [PICTURE]}]}, FILES),
     ({"messages": [{**USER, "content": [{"type": "tool_result", "content": [PICTURE]}]}]}, FILES),
@@ -61,6 +81,9 @@ BOUNDED = [
     {"system": NOT_GIVEN, "temperature": omit, "messages": [{**USER, "content": "why?"}]},
     {"timeout": object(), "extra_headers": {"a": "b"}},
     {"prompt": "why?"},
+    {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}},
+    {"context_management": {"edits": ["compact"]}},
+    {"config": {"system_instruction": "Be brief."}},
 ]
 
 
@@ -138,3 +161,59 @@ async def test_searches_that_are_counted_are_billed_by_their_number(serve):  # n
         used = {"input_tokens": 1000, "output_tokens": 100}
         call.settle({"usage": {**used, "server_tool_use": {"web_search_requests": 5}}})
     assert service.report().value("budget.spent") == 2_000_000 + 1_000_000 + 50_000_000
+
+
+@pytest.mark.parametrize(
+    "framed",
+    [
+        {"functions": [{"name": "f"}]},
+        {"response_format": {"type": "json_schema"}},
+        {"text": {"format": {"type": "json_schema"}}},
+        {"config": {"response_schema": {"type": "object"}}},
+    ],
+)
+def test_what_a_vendor_writes_around_functions_and_schemas_was_not_counted(framed):
+    assert Estimate.of(framed, max_tokens=1).input_tokens > 2_000
+
+
+async def test_the_price_of_whoever_else_may_have_answered_is_not_known(serve, own_price):  # noqa: F811
+    service = serve(ScriptedProvider(), **own_price)
+    asked = {"model": "m", "fallbacks": [{"model": "dearer"}]}
+    async with service.permit(Estimate.of(asked, max_tokens=1, max_cost=MAX_COST)) as call:
+        call.settle(Usage(1, 1))
+    assert service.report().value("budget.spent") == ALL
+
+
+USED = {"input_tokens": 23_000, "output_tokens": 1_000}
+SUMMED_UP = {
+    "type": "compaction",
+    "input_tokens": 180_000,
+    "output_tokens": 3_500,
+    "cache_read_input_tokens": 7,
+    "cache_creation_input_tokens": 5,
+    "cache_creation": {"ephemeral_5m_input_tokens": 5},
+}
+
+
+def test_what_it_took_to_sum_up_was_not_billed():
+    usage = {**USED, "iterations": [SUMMED_UP, {"type": "message", **USED}]}
+    counted = Anthropic().usage(usage)
+    assert counted.input_tokens == 23_000 + 180_000 + 7 + 5
+    assert counted.output_tokens == 1_000 + 3_500
+    assert dict(counted.parts) == {
+        "cache_read_tokens": 7,
+        "cache_write_tokens": 5,
+        "cache_write_5m_tokens": 5,
+    }
+
+
+@pytest.mark.parametrize("kind", ["advisor_message", "fallback_message"])
+def test_what_another_model_took_is_not_billed_as_this_ones(kind):
+    other = {"type": kind, "model": "claude-opus-4-5", **USED}
+    assert Anthropic().usage({**USED, "iterations": [other]}) is None
+
+
+def test_requests_that_are_counted_already_are_not_counted_again():
+    plain = Anthropic().usage(USED)
+    assert plain == Anthropic().usage({**USED, "iterations": [{"type": "message", **USED}]})
+    assert plain == Anthropic().usage({**USED, "iterations": None})

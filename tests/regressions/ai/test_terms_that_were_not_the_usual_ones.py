@@ -14,6 +14,7 @@ from genai_prices.types import (
 
 from koo.ai import Estimate, TokenPrice, Usage
 from koo.ai.pricing.compiler import compile_price, price_of
+from koo.ai.providers import Gemini
 
 from ...ai.vendor import (
     candidates,
@@ -192,3 +193,9 @@ def test_terms_that_hang_on_the_hour_are_not_guessed(where):
     price = price_of(model, "owl")
     assert price.bill(Usage(1, 0), 0.0).nanousd == 2_000
     assert price.bill(Usage(1, 0, terms=PRIORITY), 0.0) is None
+
+
+@pytest.mark.parametrize("tier", ["SERVICE_TIER_UNSPECIFIED", "unspecified", "STANDARD"])
+def test_a_tier_that_nobody_has_chosen_is_the_usual_one(tier):
+    """It had no price, so all that was reserved was debited."""
+    assert Gemini().terms({"usageMetadata": {"serviceTier": tier}}) == ()

@@ -4,7 +4,8 @@
                   --> the answer as it came, at no cost
 
 Kept is what ended well and is nothing but a text. Not kept is what may be another the next time
-although the request is the same: with tools, or with a picture that it only names.
+although the request is the same: with tools, or with a picture that it only names; nor what is
+nested too deeply to be copied.
 """
 
 from __future__ import annotations
@@ -63,10 +64,10 @@ class ResponseCache:
         if not _is_repeatable(request) or not _is_plain(response):
             return
         again = replace(response, usage=NOTHING, attempts=0, waited=0.0, is_cached=True)
-        pickled, key = pickle.dumps(again, pickle.HIGHEST_PROTOCOL), _key(request)
+        pickled, key = _pickled(again), _key(request)
         if key in self._kept:
             self._drop(key)
-        if len(pickled) > self._config.max_bytes:
+        if pickled is None or len(pickled) > self._config.max_bytes:
             return
         self._kept[key] = _Kept(pickled, self._clock.monotonic() + self._config.ttl)
         self._bytes += len(pickled)
@@ -82,6 +83,14 @@ class ResponseCache:
 
     def _drop(self, key: bytes) -> None:
         self._bytes -= len(self._kept.pop(key).pickled)
+
+
+def _pickled(response: Response) -> bytes | None:
+    """It as bytes; None if the vendor's document nests deeper than it can be walked."""
+    try:
+        return pickle.dumps(response, pickle.HIGHEST_PROTOCOL)
+    except RecursionError:
+        return None
 
 
 def _is_repeatable(request: Request) -> bool:

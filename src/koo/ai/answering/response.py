@@ -16,7 +16,7 @@ __all__ = ["Response", "response_of"]
 _NANO: Final = 10**9
 #: What the vendors say of an answer that met a limit before its end.
 _CUT_OFF: Final = frozenset(
-    {"length", "max_output_tokens", "max_tokens", "model_context_window_exceeded"}
+    {"length", "max_output_tokens", "max_tokens", "model_context_window_exceeded", "model_length"}
 )
 
 

@@ -154,10 +154,12 @@ class Message:
         allowed = _SAID_BY.get(self.role)
         if allowed is None:
             raise ValueError("Message: role must be user or assistant; system is a field of Prompt")
-        if not self.content or not all(isinstance(part, allowed) for part in self.content):
+        # A text, too, is a sequence of texts.
+        told: object = self.content
+        if not (isinstance(told, tuple) and told and all(isinstance(one, allowed) for one in told)):
             raise ValueError(
-                f"Message: content of {self.role} must be one or more of"
-                f" {', '.join(kind.__name__ for kind in allowed)}"
+                f"Message: content of {self.role} must be a tuple of one or more of"
+                f" {', '.join(kind.__name__ for kind in allowed)}; say Message.{self.role}(...)"
             )
         if any(isinstance(part, str) and not part.strip() for part in self.content):
             raise ValueError("Message: a text is empty; leave it out")

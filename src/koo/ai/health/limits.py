@@ -136,12 +136,17 @@ class Limits:
             keys=self._keys(self._model),
         )
 
+    @property
+    def key(self) -> int | None:
+        """The place of the key whose limits let the running call in; None: there is only one."""
+        permit = current_permit(self._pacer)
+        return permit.key if isinstance(permit, PacedPermit) else None
+
     def with_key(self, request: Request) -> Request:
         """*request* as it is sent by the running call: with the key whose limits let it in."""
         if self._keys is one_key:
             return request
-        permit = current_permit(self._pacer)
-        return replace(request, key=permit.key) if isinstance(permit, PacedPermit) else request
+        return replace(request, key=self.key)
 
     def forget(self) -> None:
         """Know nothing of the vendor's limits any more; our own stay."""

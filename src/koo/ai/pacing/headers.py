@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
 
 from .told import Kind, WindowTold
-from .waits import read_reset
+from .waits import read_moment, read_reset
 
 __all__ = ["read_windows", "their_time"]
 
@@ -31,6 +30,8 @@ _LONGEST: Final = 86_400.0
 #: A moment this many seconds ago was just now: vendors round, and answers travel.
 _JUST_NOW: Final = 5.0
 _MOST_DIGITS: Final = 15
+# Many answers come within a second.
+_read_moment: Final = lru_cache(maxsize=16)(read_moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def their_time(headers: Mapping[str, str], ours: float) -> float:
 
     A reset that is a moment is one of their clock, and no two clocks agree.
     """
-    told = _moment(headers.get("date", ""))
+    told = _read_moment(headers.get("date", ""))
     return ours if told is None else told
 
 
@@ -96,11 +97,3 @@ def _window(part: _Part, texts: Mapping[str, str], now: float) -> WindowTold | N
 def _count(text: str) -> int | None:
     text = text.strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
-
-
-@lru_cache(maxsize=16)
-def _moment(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None

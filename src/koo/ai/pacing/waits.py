@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-__all__ = ["named_wait", "read_duration", "read_reset", "without_windows"]
+__all__ = ["named_wait", "read_duration", "read_moment", "read_reset", "without_windows"]
 
 _NUMBER: Final = re.compile(r"\d{1,15}(\.\d{1,15})?")
 _DURATION: Final = re.compile(
@@ -69,6 +69,17 @@ def read_reset(text: str, now: float) -> float | None:
     """The seconds from *now* (epoch) until *text*: a duration, seconds, or a moment."""
     named = _reset(text)
     return None if named is None else named.after(now)
+
+
+def read_moment(text: str) -> float | None:
+    """The epoch second that *text* names, in UTC if it names no zone; None if it is no moment."""
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            moment = read(text.strip())
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            continue
+    return None
 
 
 class _Named(NamedTuple):
@@ -128,7 +139,8 @@ def _moment_or_seconds(text: str, now: float) -> float | None:
 def _named(text: str) -> _Named | None:
     number = _number(text)
     if number is None:
-        return _moment(text) if text else None
+        moment = read_moment(text) if text else None
+        return None if moment is None else _Named(moment, is_moment=True)
     if number >= _EPOCH_MS:
         return _Named(number / 1000, is_moment=True)
     return _Named(number, is_moment=number >= _EPOCH_S)
@@ -136,17 +148,6 @@ def _named(text: str) -> _Named | None:
 
 def _number(text: str) -> float | None:
     return float(text) if _NUMBER.fullmatch(text.strip()) else None
-
-
-def _moment(text: str) -> _Named | None:
-    for read in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            moment = read(text.strip())
-            aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            return _Named(aware.timestamp(), is_moment=True)
-        except (ValueError, OverflowError):
-            continue
-    return None
 
 
 def _unit(word: str) -> float:

@@ -64,7 +64,7 @@ RULES: Final = (
     Rule.on(
         NO_MONEY,
         *(400, 403, 429),
-        opens=r"^(you have reached your .*api usage limits|your credit balance is too low)",
+        opens=r"^(you have reached your .{0,80}api usage limits|your credit balance is too low)",
     ),
     Rule.on(NO_ACCESS, words="organization_on_hold"),
     Rule.on(NO_ACCESS, 400, opens=r"^this organization has been disabled"),
@@ -87,6 +87,8 @@ _TERMS: Final = {
     "service_tier": "service_tier",
     "speed": "speed",
 }
+#: Requests that another model than the one asked has served.
+_OF_OTHERS: Final = frozenset({"advisor_message", "fallback_message"})
 _BATCH: Final = ("processing", "batch")
 
 
@@ -94,6 +96,10 @@ class Anthropic:
     """The Messages API; the base URL is without the version path."""
 
     rules: ClassVar[tuple[Rule, ...]] = RULES
+    endings: ClassVar[frozenset[str]] = frozenset(
+        {"end_turn", "max_tokens", "model_context_window_exceeded", "pause_turn"}
+        | {"stop_sequence", "tool_use"}
+    )
     models_path: ClassVar[str | None] = "/v1/models?limit=1000"
 
     def headers(self, api_key: str) -> Mapping[str, str]:
@@ -189,28 +195,35 @@ class Anthropic:
         return 5_000
 
     def usage(self, usage: object) -> Usage | None:
-        """Cached input is counted apart by the vendor, and joined to the input here."""
+        """Cached input is counted apart by the vendor, and joined to the input here.
+
+        So is what it took to sum up what was said; what another model took has another price.
+        """
+        requests = listed(dig(usage, "iterations"))
+        if any(text_at(one, "type") in _OF_OTHERS for one in requests):
+            return None
+        counted = [usage, *(one for one in requests if text_at(one, "type") == "compaction")]
         try:
-            read = number_at(usage, "cache_read_input_tokens")
-            written = number_at(usage, "cache_creation_input_tokens")
+            read = _total(counted, "cache_read_input_tokens")
+            written = _total(counted, "cache_creation_input_tokens")
             return usage_of(
-                count_at(usage, "input_tokens") + read + written,
-                count_at(usage, "output_tokens"),
+                sum(count_at(one, "input_tokens") for one in counted) + read + written,
+                sum(count_at(one, "output_tokens") for one in counted),
                 ("cache_read_tokens", read),
                 ("cache_write_tokens", written),
                 (
                     "cache_write_5m_tokens",
-                    number_at(usage, "cache_creation", "ephemeral_5m_input_tokens"),
+                    _total(counted, "cache_creation", "ephemeral_5m_input_tokens"),
                 ),
                 (
                     "cache_write_1h_tokens",
-                    number_at(usage, "cache_creation", "ephemeral_1h_input_tokens"),
+                    _total(counted, "cache_creation", "ephemeral_1h_input_tokens"),
                 ),
                 (
                     "output_reasoning_tokens",
-                    number_at(usage, "output_tokens_details", "thinking_tokens"),
+                    _total(counted, "output_tokens_details", "thinking_tokens"),
                 ),
-                ("web_searches", number_at(usage, "server_tool_use", "web_search_requests")),
+                ("web_searches", _total(counted, "server_tool_use", "web_search_requests")),
             )
         except ValueError:
             return None
@@ -238,6 +251,11 @@ class Anthropic:
     def models(self, document: object) -> tuple[str, ...]:
         """The ids of ``data``."""
         return tuple(text_at(one, "id") for one in listed(dig(document, "data")))
+
+
+def _total(counted: list[object], name: str, *path: str) -> int:
+    """The sum of the counts at *name* and *path*."""
+    return sum(number_at(one, name, *path) for one in counted)
 
 
 def _block_of(hearing: Hearing, document: object) -> Growing:

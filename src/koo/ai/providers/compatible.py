@@ -48,9 +48,17 @@ COMPATIBLE_RULES: Final = (
     *RULES,
     Rule.on(NO_ACCESS, words="organization_restricted"),
     Rule.on(OVERLOADED, words="capacity_exceeded"),
-    Rule.on(TOO_LONG, 400, says=r"context (length|window|size)|too many tokens|maximum .*tokens"),
+    Rule.on(
+        TOO_LONG, 400, says=r"context (length|window|size)|too many tokens|maximum .{0,80}tokens"
+    ),
 )
 
+#: What servers say for OpenAI's ``stop``, ``length`` and ``tool_calls``.
+_OTHER_ENDINGS: Final = frozenset(
+    {"complete", "end_turn", "eos", "eos_token", "stop_sequence"}
+    | {"max_tokens", "model_context_window_exceeded", "model_length"}
+    | {"tool_use"}
+)
 _DELAYS: Final = (
     ("retry_after_seconds",),
     ("retry_after",),
@@ -64,6 +72,7 @@ class Compatible(OpenAI):
     """Any OpenAI-compatible server; the base URL is as the OpenAI SDK takes it."""
 
     rules: ClassVar[tuple[Rule, ...]] = COMPATIBLE_RULES
+    endings: ClassVar[frozenset[str]] = OpenAI.endings | _OTHER_ENDINGS
     limit_field: ClassVar[str] = "max_tokens"
     image_detail: ClassVar[dict[str, object]] = {}
     schema_options: ClassVar[dict[str, object]] = {}
@@ -86,11 +95,11 @@ class Compatible(OpenAI):
         upstream = nanousd_of(dig(usage, "cost_details", "upstream_inference_cost"))
         match dig(usage, "is_byok"), upstream:
             case False, _:
-                return replace(counted, nanousd=fee)
+                return replace(counted, nanousd=fee, is_cost_told=True)
             case True, None:
                 return None
             case _:
-                return replace(counted, nanousd=fee + (upstream or 0))
+                return replace(counted, nanousd=fee + (upstream or 0), is_cost_told=True)
 
     def surface(self, status: int, document: object) -> Surface:
         """As OpenAI's, and what OpenRouter adds in ``metadata``."""

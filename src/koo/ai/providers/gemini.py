@@ -42,7 +42,6 @@ from .wire import (
 
 __all__ = ["Gemini"]
 
-_ANSWERED: Final = frozenset({"STOP", "MAX_TOKENS", "CONTINUATION"})
 #: What a stream brings in pieces.
 _MANNER: Final = Manner(pieces=frozenset({"parts"}), places=frozenset({"candidates"}))
 _TERMS: Final = {"serviceTier": "service_tier"}
@@ -50,7 +49,7 @@ _MODALITIES: Final = ("AUDIO", "IMAGE", "VIDEO")
 
 _NO_QUOTA: Final = (
     # A list of quotas follows Google's own sentences, which quote nothing.
-    r"^(you exceeded your current quota[^'\"\[]*?)?(quota exceeded for metric: \S+ )?"
+    r"^(you exceeded your current quota[^'\"\[]{0,2000}?)?(quota exceeded for metric: \S{1,200} )?"
     r"limit: 0(?![\d.])"
 )
 _DAY_METRIC: Final = r"^quota exceeded for (quota )?metric '[^'\"\[]{0,100}\bper day'"
@@ -69,7 +68,7 @@ RULES: Final = (
     Rule.on(NO_ACCESS, 400, words="FAILED_PRECONDITION", says=r"location"),
     Rule.on(NO_MONEY, 400, words="FAILED_PRECONDITION"),
     Rule.on(NO_ACCESS, words="PERMISSION_DENIED"),
-    Rule.on(TOO_LONG, 400, says=r"token count .*exceeds|exceeds the maximum number of tokens"),
+    Rule.on(TOO_LONG, 400, says=r"token count .{0,80}exceeds|exceeds the maximum number of tokens"),
     Rule.on(NO_MODEL, words="NOT_FOUND"),
     Rule.on(OVERLOADED, words="UNAVAILABLE"),
     Rule.on(TIMED_OUT, words="DEADLINE_EXCEEDED"),
@@ -81,6 +80,7 @@ class Gemini:
     """The generateContent API; the base URL is without the version path."""
 
     rules: ClassVar[tuple[Rule, ...]] = RULES
+    endings: ClassVar[frozenset[str]] = frozenset({"continuation", "max_tokens", "stop"})
     models_path: ClassVar[str | None] = "/v1/models?pageSize=1000"
 
     def headers(self, api_key: str) -> Mapping[str, str]:
@@ -112,7 +112,7 @@ class Gemini:
         blocked = text_at(document, "promptFeedback", "blockReason")
         if blocked or finish:
             hearing.finish, hearing.is_whole = blocked or finish, True
-            hearing.refused = bool(blocked) or finish not in _ANSWERED
+            hearing.refused = bool(blocked) or finish.lower() not in self.endings
         hearing.count(self.usage(dig(document, "usageMetadata")))
         parts = dig(document, "candidates", 0, "content", "parts")
         hearing.call_pieces += sum(isinstance(part, ToolCall) for part in _parts(parts))
@@ -141,7 +141,7 @@ class Gemini:
             return None
         parts = dig(document, "candidates", 0, "content", "parts")
         text, told = "".join(_spoken(parts)), more_than_text(_parts(parts))
-        return Answer(text, finish, usage, finish not in _ANSWERED, told)
+        return Answer(text, finish, usage, finish.lower() not in self.endings, told)
 
     def most_per_image(self, model: str) -> int | None:
         """The older models cut it into at most 24 tiles of 258 tokens, the newer bill 1,120."""

@@ -23,7 +23,8 @@ class Manner:
     """How a vendor's documents grow; what is called otherwise is as it was told last.
 
     Texts and lists called as in *pieces* go on where they were, and what stands in a list called
-    as in *places* goes on where such a thing was, by its ``index``.
+    as in *places* goes on where such a thing was, by its ``index``; not if its ``id`` is another:
+    some servers count all calls as the first.
     """
 
     pieces: Collection[str]
@@ -34,20 +35,21 @@ class Growing(dict[str, object]):
     """A document that grows."""
 
     def grow(self, told: object, manner: Manner, deepest: int = _DEEPEST) -> None:
-        """Take what is *told* in addition; null and [] say nothing."""
+        """Take what is *told* in addition; null, [] and "" say nothing."""
         for name, value in told.items() if isinstance(told, dict) else ():
             match value:
                 case str() if name in manner.pieces:
                     self._pieces(name).append(value)
+                case None | [] | "":
+                    self.setdefault(name, value)
                 case str():
                     self[name] = value
-                case None | []:
-                    self.setdefault(name, value)
                 case list() if name in manner.pieces:
                     self._pieces(name).extend(value)
                 case list() if name in manner.places and deepest:
+                    places = self._places(name)
                     for place, one in enumerate(value):
-                        self.at(name, _place(one, place)).grow(one, manner, deepest - 1)
+                        places.of(one, place).grow(one, manner, deepest - 1)
                 case dict() if deepest:
                     self._inner(name).grow(value, manner, deepest - 1)
                 case _:
@@ -55,14 +57,17 @@ class Growing(dict[str, object]):
 
     def at(self, name: str, place: int) -> Growing:
         """What grows at *place* in the list called *name*."""
-        found = self.get(name)
-        if not isinstance(found, _Places):
-            found = self[name] = _Places()
-        return found.setdefault(place, Growing())
+        return self._places(name).setdefault(place, Growing())
 
     def whole(self) -> dict[str, object]:
         """All that was told, with its pieces joined."""
         return {name: _joined(value) for name, value in self.items()}
+
+    def _places(self, name: str) -> _Places:
+        found = self.get(name)
+        if not isinstance(found, _Places):
+            found = self[name] = _Places()
+        return found
 
     def _pieces(self, name: str) -> _Pieces:
         found = self.get(name)
@@ -84,6 +89,25 @@ class _Pieces(list[object]):
 class _Places(dict[int, Growing]):
     """A list that is told by places."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        #: Where it goes on what is told of a place that was another's.
+        self._moved: dict[int, int] = {}
+
+    def of(self, told: object, otherwise: int) -> Growing:
+        """What *told* is a piece of, by its id and its index; else at the place *otherwise*."""
+        index = _place(told, otherwise)
+        place = self._moved.get(index, index)
+        if name := _name(told):
+            if _name(self.get(place, {})) not in {"", name}:
+                place = self._named(name)
+            self._moved[index] = place
+        return self.setdefault(place, Growing())
+
+    def _named(self, name: str) -> int:
+        """The place of what is called *name*, after all others if it is new."""
+        return next((place for place in self if _name(self[place]) == name), max(self) + 1)
+
 
 def _joined(value: object) -> object:
     match value:
@@ -104,6 +128,11 @@ def _runs(pieces: _Pieces) -> Iterator[object]:
             yield "".join(map(str, run))
         else:
             yield from run
+
+
+def _name(told: object) -> str:
+    found = told.get("id") if isinstance(told, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def _place(told: object, otherwise: int) -> int:

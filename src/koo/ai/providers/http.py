@@ -2,6 +2,7 @@
 
     Request --POST--> 2xx, readable -----> Completion
                       2xx, refused ------> ContentRefusedError (billed)
+                      2xx, broken off ---> ServiceUnavailableError (billed)
                       an error answer ---> judge -> the error class of its table
                       no answer ---------> ServiceConnectionError
                       2xx, events -------> text, text, ... until the vendor's last word
@@ -28,6 +29,7 @@ from ...errors import (
     ContentRefusedError,
     ExternalServiceError,
     InvalidRequestError,
+    ServiceUnavailableError,
     StreamTruncatedError,
 )
 from ...resilience import SYSTEM_CLOCK, Clock, trace_headers
@@ -285,6 +287,8 @@ class HTTPProvider:
     def _concluded(self, request: Request, answer: Answer, reply: _Reply) -> Completion:
         if answer.refused:
             raise self._refusal(answer, reply)
+        if answer.finish.lower() not in self._wire.endings:
+            raise self._broken_off(request, answer, reply)
         return Completion(
             answer.text,
             request.question.model,
@@ -324,13 +328,8 @@ class HTTPProvider:
         return error
 
     def _truncated(self, what: str, reply: _Reply) -> ExternalServiceError:
-        error = StreamTruncatedError(
-            self._config.name,
-            f"the answer is not whole: {what}; ask again, or use the part that came",
-            request_id=reply.request_id,
-        )
-        error.told = reply.told()
-        return error
+        detail = f"the answer is not whole: {what}; ask again, or use the part that came"
+        return self._bad_answer(StreamTruncatedError, detail, None, reply)
 
     def _wait(self, verdict: Verdict, surface: Surface, reply: _Reply) -> float | None:
         return named_wait(
@@ -347,12 +346,24 @@ class HTTPProvider:
 
     def _refusal(self, answer: Answer, reply: _Reply) -> ExternalServiceError:
         reason = _word(answer.finish) or "refused"
-        error = ContentRefusedError(
-            self._config.name,
-            f"the answer was refused ({reason}); change the prompt",
-            request_id=reply.request_id,
-            usage=self._on_terms(answer.counted, reply.document),
-        )
+        detail = f"the answer was refused ({reason}); change the prompt"
+        return self._bad_answer(ContentRefusedError, detail, answer.counted, reply)
+
+    def _broken_off(self, request: Request, answer: Answer, reply: _Reply) -> ExternalServiceError:
+        kind = StreamTruncatedError if request.question.streams else ServiceUnavailableError
+        reason = _word(answer.finish) or "for no known reason"
+        detail = f"the answer broke off ({reason}); ask again"
+        return self._bad_answer(kind, detail, answer.counted, reply)
+
+    def _bad_answer(
+        self,
+        kind: type[ExternalServiceError],
+        detail: str,
+        counted: Usage | None,
+        reply: _Reply,
+    ) -> ExternalServiceError:
+        usage = self._on_terms(counted, reply.document)
+        error = kind(self._config.name, detail, request_id=reply.request_id, usage=usage)
         error.told = reply.told()
         return error
 

@@ -42,7 +42,9 @@ from .wire import (
 __all__ = ["RULES", "OpenAI", "Responses"]
 
 #: Of requests or of tokens, in words; the type says only which of the two.
-PER_DAY: Final = r"^rate limit (reached|exceeded) .*\bon (requests|tokens) per day\b|\([RT]PD\)"
+PER_DAY: Final = (
+    r"^rate limit (reached|exceeded) .{0,200}\bon (requests|tokens) per day\b|\([RT]PD\)"
+)
 
 RULES: Final = (
     Rule.on(
@@ -96,6 +98,7 @@ class OpenAI:
     """The Chat Completions API; the base URL ends with ``/v1``."""
 
     rules: ClassVar[tuple[Rule, ...]] = RULES
+    endings: ClassVar[frozenset[str]] = frozenset({"function_call", "length", "stop", "tool_calls"})
     models_path: ClassVar[str | None] = "/models"
     #: Bounds hidden reasoning too, which ``max_tokens`` does not.
     limit_field: ClassVar[str] = "max_completion_tokens"
@@ -133,9 +136,10 @@ class OpenAI:
         """The first choice; a refusal has its own field or its own finish reason."""
         choice = dig(document, "choices", 0)
         message, finish = dig(choice, "message"), text_at(choice, "finish_reason")
-        if not isinstance(message, dict) or finish == "error" or dig(document, "error"):
+        failed = dig(document, "error") or dig(choice, "error")
+        if failed or not isinstance(message, dict):
             return None
-        refused = bool(message.get("refusal")) or finish == "content_filter"
+        refused = bool(message.get("refusal")) or _is_filtered(finish)
         parts = more_than_text(self.parts(document)) if message.get("tool_calls") else ()
         usage = self.usage(dig(document, "usage"))
         return Answer(_content(message.get("content")), finish, usage, refused, parts)
@@ -148,8 +152,8 @@ class OpenAI:
         choice = dig(document, "choices", 0)
         delta = dig(choice, "delta")
         if finish := text_at(choice, "finish_reason"):
-            hearing.finish, hearing.is_whole = finish, finish != "error"
-        if dig(delta, "refusal") or finish == "content_filter":
+            hearing.finish, hearing.is_whole = finish, True
+        if dig(delta, "refusal") or _is_filtered(finish):
             hearing.refused = True
         hearing.call_pieces += len(listed(dig(delta, "tool_calls")))
         hearing.body.grow(document, _MANNER)
@@ -231,6 +235,8 @@ class OpenAI:
 
 class Responses(OpenAI):
     """The Responses API; what is asked is not kept by the vendor."""
+
+    endings: ClassVar[frozenset[str]] = frozenset({"completed", "max_output_tokens"})
 
     def path(self, question: Question) -> str:
         """One path for all models."""
@@ -326,6 +332,11 @@ class Responses(OpenAI):
             )
         except ValueError:
             return None
+
+
+def _is_filtered(finish: str) -> bool:
+    """Whether the words that came are not all; Gemini's chats say of which kind they were."""
+    return finish.startswith("content_filter") or finish == "sensitive"
 
 
 def _with_message(choice: object) -> dict[str, object]:

@@ -45,9 +45,13 @@ __all__ = [
 Document: TypeAlias = Mapping[str, object]
 
 _NANO: Final = 10**9
+#: More is no truth but a mistake, which no sum, no report and no file could hold.
+_MOST_USD: Final = 10**6
+_MOST_COUNT: Final = 10**12
 #: What vendors call terms that are no others.
 _USUAL: Final = frozenset(
-    {"", "default", "standard", "on_demand", "unspecified", "global", "not_available"}
+    {"", "default", "standard", "on_demand", "global", "not_available"}
+    | {"unspecified", "service_tier_unspecified"}
 )
 # Made once: `json.loads` with an argument makes a decoder for each document.
 _decoder: Final = json.JSONDecoder(parse_float=Decimal)
@@ -106,6 +110,8 @@ class Wire(Protocol):
     """A vendor's wire format."""
 
     rules: ClassVar[tuple[Rule, ...]]
+    #: Why a whole answer may have ended, in small letters; after any other reason it is none.
+    endings: ClassVar[frozenset[str]]
     models_path: ClassVar[str | None]
 
     def headers(self, api_key: str) -> Mapping[str, str]:
@@ -231,9 +237,9 @@ def number_at(document: object, name: str, *path: str) -> int:
 
 
 def _whole(found: object) -> int:
-    if isinstance(found, int) and not isinstance(found, bool):
+    if isinstance(found, int) and not isinstance(found, bool) and found <= _MOST_COUNT:
         return found
-    raise ValueError("a count is not a whole number")
+    raise ValueError("a count is not a whole number, or absurdly large")
 
 
 def terms_of(document: object, names: Mapping[str, str]) -> Terms:
@@ -245,11 +251,14 @@ def terms_of(document: object, names: Mapping[str, str]) -> Terms:
 def usage_of(
     taken: int, given: int, *parts: tuple[str, int], nanousd: int | None = None
 ) -> Usage | None:
-    """The usage, without empty parts; None if a part is larger than its whole."""
+    """The usage, without empty parts; None if a part is larger than its whole.
+
+    *nanousd* is what the vendor itself says it costs.
+    """
     kept = tuple([part for part in parts if part[1]])
     if kept and not _is_within(dict(kept), taken, given):
         return None
-    return Usage(taken, given, kept, nanousd)
+    return Usage(taken, given, kept, nanousd, is_cost_told=nanousd is not None)
 
 
 def _is_within(parts: Mapping[str, int], taken: int, given: int) -> bool:
@@ -262,7 +271,7 @@ def nanousd_of(usd: object) -> int | None:
     match usd:
         case bool():
             return None
-        case int() | Decimal() if usd >= 0:
+        case int() | Decimal() if 0 <= usd <= _MOST_USD:
             return int((Decimal(usd) * _NANO).to_integral_value(ROUND_CEILING))
         case _:
             return None

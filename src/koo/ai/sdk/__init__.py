@@ -2,5 +2,6 @@
 
 from .calls import Guard, SDKCall
 from .estimate import Estimate
+from .keyring import Keyring
 
-__all__ = ["Estimate", "Guard", "SDKCall"]
+__all__ = ["Estimate", "Guard", "Keyring", "SDKCall"]

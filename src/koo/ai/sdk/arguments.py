@@ -2,7 +2,8 @@
 
 arguments --as JSON--> bytes, which bound the tokens of its text
           --walked---> pictures and files, whose tokens no byte bounds
-                       what the vendor adds: stored contexts, searches, tools that it runs itself
+                       what the vendor adds: stored contexts, searches, tools that it runs itself,
+                       requests of its own, answers of other models
 
 Arguments stand in three places: as the method's own, in ``extra_body``, and in google-genai's
 ``config``.
@@ -18,7 +19,16 @@ from typing import Any, Final
 
 from ..providers.bodies import UNSEEN
 
-__all__ = ["FILES", "SEARCHES", "SERVER_TOOLS", "STORED", "UNREADABLE", "Arguments"]
+__all__ = [
+    "FILES",
+    "OTHER_MODELS",
+    "OWN_REQUESTS",
+    "SEARCHES",
+    "SERVER_TOOLS",
+    "STORED",
+    "UNREADABLE",
+    "Arguments",
+]
 
 FILES: Final = "pictures or files"
 STORED: Final = "what the vendor has stored"
@@ -26,6 +36,10 @@ STORED: Final = "what the vendor has stored"
 SEARCHES: Final = "searches"
 #: Billed apart, and in no usage.
 SERVER_TOOLS: Final = "tools that the vendor runs"
+#: Of another price than the one that was asked.
+OTHER_MODELS: Final = "other models that may answer"
+#: To sum up what was said, or to go on where the answer was cut off.
+OWN_REQUESTS: Final = "requests that the vendor adds"
 UNREADABLE: Final = "what is no JSON"
 
 #: Tools that the caller runs, and those whose searches Anthropic counts.
@@ -33,8 +47,24 @@ _OWN_TOOLS: Final = re.compile(r"function|custom|(bash|computer|memory|text_edit
 _SEARCH_TOOLS: Final = re.compile(r"web_(search|fetch)_\d+")
 _DECLARATIONS: Final = frozenset({"function_declarations", "functionDeclarations"})
 _SERVED: Final = ("web_search_options", "search_parameters", "mcp_servers", "plugins", "container")
-_KEPT: Final = ("previous_response_id", "conversation", "cached_content", "cachedContent")
-_SPOKEN: Final = ("messages", "input", "contents", "system")
+_KEPT: Final = (
+    *("previous_response_id", "conversation", "thread", "cached_content", "cachedContent"),
+    *("continuation_token", "continuationToken"),
+)
+_CHOSEN: Final = (
+    *("fallbacks", "models", "routing_config", "routingConfig"),
+    *("model_selection_config", "modelSelectionConfig"),
+)
+_ADDED: Final = ("compaction", "automatic_continuation", "automaticContinuation")
+_SPOKEN: Final = (
+    *("messages", "input", "contents", "system"),
+    *("system_instruction", "systemInstruction"),
+)
+#: Around each of them a vendor writes what nobody sees.
+_FRAMED: Final = (
+    *("tools", "functions", "response_format", "text", "output_config", "output_format"),
+    *("response_schema", "responseSchema", "response_json_schema", "responseJsonSchema"),
+)
 _HOLDERS: Final = ("content", "contents", "parts", "output")
 _FILE_TYPES: Final = re.compile(r"image|document|file|audio|video|upload|screenshot|reference")
 _FILE_KEYS: Final = frozenset(
@@ -71,7 +101,7 @@ class Arguments:
         body = {name: found for name, found in asked.items() if name not in _ASIDE}
         text = json.dumps(body, ensure_ascii=False, default=plain)
         named = _named(json.loads(text))
-        around = UNSEEN if named.get("tools") else 0
+        around = UNSEEN if any(named.get(name) for name in _FRAMED) else 0
         unbounded = {*_unbounded(named), *([UNREADABLE] if strange else [])}
         return cls(
             len(text.encode(errors="surrogatepass")) + around,
@@ -101,6 +131,10 @@ def _unbounded(named: Mapping[str, Any]) -> Iterator[str]:
         yield SERVER_TOOLS
     if any(named.get(name) for name in _KEPT) or isinstance(named.get("prompt"), dict):
         yield STORED
+    if any(named.get(name) for name in _CHOSEN):
+        yield OTHER_MODELS
+    if any(named.get(name) for name in _ADDED) or _sums_up(named.get("context_management")):
+        yield OWN_REQUESTS
     if not all(_is_text(named.get(name)) for name in _SPOKEN):
         yield FILES
 
@@ -117,6 +151,13 @@ def _of_tool(tool: object) -> str | None:
             return SEARCHES
         case _:
             return SERVER_TOOLS
+
+
+def _sums_up(management: object) -> bool:
+    """Whether the vendor may sum up what was said; to leave out some of it adds no request."""
+    edits = management.get("edits") if isinstance(management, dict) else management
+    kinds = [edit.get("type") for edit in _listed(edits) if isinstance(edit, dict)]
+    return any(str(kind).startswith("compact") for kind in kinds)
 
 
 def _is_text(told: object) -> bool:

@@ -3,6 +3,7 @@
 async with service.permit(estimate) as call:     admitted, or ServiceRejected; money reserved
     answer = await client.messages.create(...)   whatever client, one request
     call.settle(answer)                          what it used: its cost is debited
+call.api_key                                 of several keys the one to send it with
 
 ended without settle ------------> all that was reserved is debited
 ended with its SDK's exception ---> classified as if koo had sent it; raised as it is
@@ -38,6 +39,7 @@ from ..till import Till
 from ..verdicts import as_service_error, spent
 from .estimate import Estimate
 from .exceptions import Answered, Broken, lowered, read_exception
+from .keyring import Keyring
 
 __all__ = ["Guard", "SDKCall"]
 
@@ -68,13 +70,15 @@ class Guard:
     policy: Policy
     reader: Reader
     lessons: Lessons
+    keyring: Keyring
     tally: Tally
     till: Till
     clock: Clock
 
-    def told(self, headers: Mapping[str, str]) -> Told:
-        """What the *headers* of an answer say of the vendor's limits."""
-        return self.reader.told(lowered(headers))
+    def told(self, headers: Mapping[str, str], key: int | None) -> Told:
+        """What the *headers* of an answer to *key* say of the vendor's limits."""
+        told = self.reader.told(lowered(headers))
+        return told if key is None else told.of_key(key)
 
     def error_in(self, error: Exception) -> ExternalServiceError | None:
         """What *error* means; None if it says nothing about the service."""
@@ -104,8 +108,22 @@ class SDKCall:
         self._model = estimate.model or guard.config.model
         self._attempt: Attempt | None = None
         self._is_used = False
+        self._key: int | None = None
+        self._sent_with: int | None = None
         self.usage: Usage | None = None
         self.error: ExternalServiceError | None = None
+
+    @property
+    def api_key(self) -> str:
+        """The key to send it with: of several the one whose turn it is, and which lives.
+
+        Only who has read it is taken to send with it, so only then does koo learn from the answer
+        which key is dead. RuntimeError outside of the block.
+        """
+        if self._attempt is None:
+            raise self._misuse("it was not let in yet; ask for its key inside of its block")
+        self._sent_with = self._key
+        return self._guard.config.api_keys[self._key or 0]
 
     def settle(self, answer: object, headers: Mapping[str, str] | None = None) -> None:
         """Say what the call used: the SDK's answer, its usage, a document, or a ``Usage``.
@@ -117,7 +135,7 @@ class SDKCall:
         guard, attempt = self._guard, self._admission
         usage = answer if isinstance(answer, Usage) else guard.reader.used(_document(answer))
         priced = guard.till.priced(self._price, self._estimate.known(usage))
-        advice = None if headers is None else guard.told(headers)
+        advice = None if headers is None else guard.told(headers, self._sent_with)
         attempt.settle(Success(spent(priced), advice))
         self.usage = priced
 
@@ -128,6 +146,7 @@ class SDKCall:
         self._guard.tally.began()
         try:
             self._attempt = await self._admitted()
+            self._key = self._guard.keyring.place(self._model)
         except (DeadlineExceeded, ExternalServiceError, Rejected) as error:
             raise self._failed(as_service_error(self._guard.config.name, error), error) from error
         return self
@@ -160,6 +179,7 @@ class SDKCall:
     async def _admitted(self) -> Attempt:
         guard, estimate = self._guard, self._estimate
         guard.lessons.refuse_in_vain(self._model)
+        guard.keyring.refuse_in_vain(self._model)
         limit = guard.config.timeout if self._timeout is None else self._timeout
         began = guard.clock.monotonic()
         self._price = await guard.till.price(self._model, limit)
@@ -183,6 +203,7 @@ class SDKCall:
             raise self._failed(as_service_error(name, late), late) from late
 
     async def _fail(self, found: ExternalServiceError, error: Exception) -> None:
+        found = self._guard.keyring.blamed(self._sent_with, self._model, found)
         if self.usage is not None:
             # Of an answer that came before the error, the error says nothing.
             found.usage = self.usage

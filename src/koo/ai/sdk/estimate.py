@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Self
+from typing import Final, Self
 
 from ..asking.purse import WRONG_COST, is_cost
 from ..provider import Usage
-from .arguments import SERVER_TOOLS, Arguments
+from .arguments import OTHER_MODELS, SERVER_TOOLS, Arguments
 
 __all__ = ["Estimate"]
+
+#: What is in no usage, or at a price that none tells.
+_UNTOLD: Final = frozenset({OTHER_MODELS, SERVER_TOOLS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +50,9 @@ class Estimate:
         """That of the arguments of an SDK's method, each of whose answers has *max_tokens* at most.
 
         No token is shorter than a byte, so the bytes of the arguments as JSON bound the input, with
-        what a vendor writes around tools. Pictures, files and what the vendor adds of its own
-        (stored contexts, its tools and searches) have no such bound, and need *max_cost*.
+        what a vendor writes around tools and schemas. Pictures, files and what the vendor adds of
+        its own (stored contexts, its tools and searches, requests, other models) have no such
+        bound, and need *max_cost*.
         """
         arguments, model = Arguments.of(asked), asked.get("model")
         return cls(
@@ -60,7 +64,10 @@ class Estimate:
         )
 
     def known(self, usage: Usage | None) -> Usage | None:
-        """*usage* if it can hold all that is billed; what tools of the vendor's cost, none does."""
-        if usage is None or usage.nanousd is not None or SERVER_TOOLS not in self.unbounded:
+        """*usage* if it can hold all that is billed.
+
+        What tools of the vendor's cost, none does; nor whose price it is, if others may answer.
+        """
+        if usage is None or usage.nanousd is not None or _UNTOLD.isdisjoint(self.unbounded):
             return usage
         return None

@@ -335,6 +335,7 @@ def _used(usage: Usage | None) -> Mapping[str, object] | None:
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cost_usd": cost,
+        "is_cost_told": usage.is_cost_told,
     }
 
 
