@@ -180,12 +180,13 @@ async def test_the_page_is_live_and_says_so_when_it_is_not(night, serve, browse)
 async def test_without_a_stream_the_page_polls(night, serve, browse):
     stage = night(most_streams=1)
     with serve(stage.app) as server:
-        stage.console.feed.visitors = 1
+        the_only_seat = stage.console.feed.frames()
         async with browse(server.base) as page:
             await page.open()
             await page.see("live, by polling")
             stage.database.reset()
             await page.see("claude: circuit open")
+        del the_only_seat
 
 
 async def test_a_runbook_opens_over_the_page(night, serve, browse):

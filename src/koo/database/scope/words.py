@@ -23,8 +23,9 @@ _UNREAD: Final = " = INSERT, autocommit, READ WRITE"
 #: Then, nor is a beginning looked for so far behind comments and blanks.
 _FAR: Final = _LONGEST // 2
 _KEPT: Final = 256
-_COMMENT: Final = r"/\*(?!M?!)[^*/]*+(?:(?:\*(?!/)|/(?!\*))[^*/]*+)*+\*/"
-_LEADING: Final = re.compile(rf"(?:[\s(]++|(?:--|\#)[^\n\r]*+(?:\r?\n|\Z)|{_COMMENT})*+")
+# Groups are not possessive: up to Python 3.11.4 such a one forgets how it has begun.
+_COMMENT: Final = r"/\*(?!M?!)[^*/]*+(?:(?:\*(?!/)|/(?!\*))[^*/]*+)*\*/"
+_LEADING: Final = re.compile(rf"(?:[\s(]++|(?:--|\#)[^\n\r]*+(?:\r?\n|\Z)|{_COMMENT})*")
 
 # Comments that MySQL runs, that are within others or that never end; and a line that only
 # PostgreSQL ends at a carriage return.
