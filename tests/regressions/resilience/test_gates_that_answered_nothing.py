@@ -132,6 +132,9 @@ async def test_a_call_that_no_gate_answers_has_failed(form):
         await form(through, Dependency())
     stats = through.stats()
     assert (stats.calls_total, stats.failures_total, stats.attempts_total) == (1, 1, 0)
+    with pytest.raises(RuntimeError, match="broken"):
+        await form(through, Dependency())
+    assert through.stats().failures_total == 2
 
 
 @pytest.mark.parametrize("form", [by_run, by_loop, by_stream, by_outcome, by_hurried_outcome])

@@ -249,6 +249,10 @@ async def test_of_those_who_ran_out_the_one_with_most_time_counts():
     for seconds in (1.0, 1.5):
         await through.outcome(Dependency(2.0), timeout=seconds)
     assert not (await _by_timeout(through, Dependency("quick"), 1.5)).ok
+    now, memory = running_clock().monotonic(), through.memory
+    memory.ran_out(1.7, now)
+    memory.ran_out(1.2, now)
+    assert memory.too_few == 1.7
 
 
 async def test_that_one_ran_out_is_forgotten_when_nobody_has_looked_for_long():

@@ -16,7 +16,11 @@ from koo.errors import (
     ServiceTimeoutError,
 )
 from koo.resilience import Failure, RetryClass, classify_by_type
-from koo.resilience.classifier import refusal_in
+from koo.resilience.classifier import (
+    cancellations_behind,
+    comes_from_a_cancellation,
+    refusal_in,
+)
 
 
 @pytest.mark.parametrize(
@@ -131,3 +135,72 @@ def test_what_nobody_cancelled_fails_under_the_name_of_what_it_looks_like():
     error.__cause__ = CancelledError()
     failure = classify_by_type(error)
     assert (failure.cause, failure.retryable, failure.trips) == ("cancelled", False, True)
+
+
+CUT = CancelledError()
+CUT_BY_A_SCOPE = CancelledError("Cancelled by cancel scope 7f3a")
+ENDED = DeadlineExceeded("late")
+
+
+def after(error, cut, cause=None):
+    """*error*, raised while *cut* was being handled."""
+    error.__context__, error.__cause__ = cut, cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "is_a_callers"),
+    [
+        (OSError("gone"), False),
+        (after(OSError("gone"), CUT), True),
+        (after(KooError("renamed"), after(OSError("gone"), CUT)), True),
+        # asyncio's own limit, and a policy's.
+        (after(TimeoutError(), CUT, cause=CUT), False),
+        (after(DeadlineExceeded("late"), CUT, cause=CUT), False),
+        (after(TimeoutError("renamed"), CUT, cause=CUT), True),
+        (after(TimeoutError(), CUT), True),
+        # anyio's.
+        (after(TimeoutError(), CUT_BY_A_SCOPE), False),
+        (after(TimeoutError("renamed"), CUT_BY_A_SCOPE), True),
+        (after(TimeoutError(), CUT_BY_A_SCOPE, cause=ENDED), True),
+        (after(OSError("gone"), CUT_BY_A_SCOPE), True),
+        (after(DeadlineExceeded("late"), CUT_BY_A_SCOPE), True),
+    ],
+    ids=repr,
+)
+def test_what_comes_of_a_cancellation_is_told_from_what_a_limit_inside_has_cut(error, is_a_callers):
+    assert comes_from_a_cancellation(error) is is_a_callers
+
+
+def a_blocks_end(_kind, group):
+    """Whoever ends a block is told what *_kind* of error it ends with."""
+    raise group
+
+
+def passed_on(_kind, group):
+    a_blocks_end(None, group)
+
+
+def raised_while_being_cut(by, kind, leaves):
+    try:
+        raise CUT
+    except CancelledError:
+        with pytest.raises(ExceptionGroup) as caught:
+            by(kind, ExceptionGroup("failed inside", leaves))
+        return caught.value
+
+
+@pytest.mark.parametrize(
+    ("by", "kind", "leaves", "is_a_callers"),
+    [
+        (a_blocks_end, CancelledError, [OSError("gone")], False),
+        (a_blocks_end, None, [OSError("gone")], True),
+        (a_blocks_end, CancelledError, [after(OSError("gone"), CUT)], True),
+        (a_blocks_end, CancelledError, [after(OSError("gone"), CUT), OSError("gone")], False),
+        (passed_on, CancelledError, [OSError("gone")], True),
+    ],
+    ids=["failed", "begun in cleanup", "cut", "one of them failed", "passed on"],
+)
+def test_a_group_that_has_cut_its_own_block_has_failed(by, kind, leaves, is_a_callers):
+    group = raised_while_being_cut(by, kind, leaves)
+    assert (next(cancellations_behind(group), None) is not None) is is_a_callers
