@@ -13,6 +13,7 @@ from koo.resilience import (
     BulkheadConfig,
     CircuitBreaker,
     Policy,
+    RetryConfig,
     State,
 )
 from koo.testing import run, running_clock
@@ -74,6 +75,49 @@ def test_a_call_inside_a_probe_is_part_of_it(call):
     async def calls():
         gate = _half_open(success_threshold=1)
         assert await call(_behind(gate), _behind(gate)) == "well"
+        assert gate.stats().state is State.CLOSED
+
+    run(calls())
+
+
+async def _as_a_block(inner):
+    async with inner.permit():
+        return await _well()
+
+
+async def _as_a_stream(inner):
+    async def items():
+        yield await _well()
+
+    [item] = [item async for item in inner.stream(items)]
+    return item
+
+
+async def _as_an_outcome(inner):
+    return (await inner.outcome(_well)).value
+
+
+@pytest.mark.parametrize("inside", [_as_a_block, _as_a_stream, _as_an_outcome])
+def test_whatever_form_it_has_inside_a_probe_it_is_part_of_it(inside):
+    async def calls():
+        gate = _half_open(success_threshold=1)
+        assert await _behind(gate).run(partial(inside, _behind(gate))) == "well"
+        assert gate.stats().state is State.CLOSED
+
+    run(calls())
+
+
+def test_another_attempt_inside_a_probe_is_part_of_it_as_well():
+    async def calls():
+        gate, attempts = _half_open(success_threshold=1), iter([_ill, _well])
+        patient = Policy(
+            "dep", gates=[gate], timeout=5, retry=RetryConfig(max_retries=1), clock=running_clock()
+        )
+
+        async def in_turn():
+            return await next(attempts)()
+
+        assert await _behind(gate).run(partial(patient.run, in_turn)) == "well"
         assert gate.stats().state is State.CLOSED
 
     run(calls())
