@@ -211,9 +211,10 @@ class CircuitBreaker(Circuit):
         return self._refusal(now)
 
     def _half_open_refusal(self, now: float) -> CircuitOpen | None:
-        if now < self._open_until:
-            return CircuitOpen(self.name, self._open_until - now, "a probe was asked to wait")
         slot = self._leases.wait(now, self._config.max_probes)
+        if now < self._open_until:
+            wait = max(self._open_until - now, slot)
+            return CircuitOpen(self.name, wait, "a probe was asked to wait")
         return CircuitOpen(self.name, slot, "probing") if slot else None
 
     def _issue(self, ask: Ask, now: float) -> Permit:

@@ -63,6 +63,18 @@ def test_no_probe_goes_before_the_time_that_one_was_told(clock):
     del others
 
 
+def test_who_is_refused_hears_when_the_other_probe_is_given_up_too(clock):
+    gate = probing(clock, recovery_timeout=10, max_probes=1)
+    late = admitted(gate)
+    clock.advance(10)
+    probe = admitted(gate)
+    late.settle(throttled(8.0))
+    assert refused(gate).retry_after == gate.stats().retry_after == 10.0
+    clock.advance(8)
+    assert refused(gate).retry_after == 2.0
+    probe.settle(SUCCESS)
+
+
 def test_it_is_no_evidence_and_no_transition(clock):
     gate = probing(clock, success_threshold=2)
     admitted(gate).settle(SUCCESS)

@@ -211,7 +211,7 @@ class Call:
             return True
         now, memory = self.policy.monotonic(), self.policy.memory
         left = self.deadline_at - now - delay
-        return left > 0 and not memory.is_unheard_of(left, now)
+        return left > SLACK and not memory.is_unheard_of(left, now)
 
     def is_past(self, now: float) -> bool:
         """Whether the time of the whole call is over."""
