@@ -32,7 +32,7 @@ from ..verdicts import RestTimedOut, StatementTimedOut
 
 __all__ = ["MysqlDriver", "Sending", "late_statement"]
 
-I = TypeVar("I", bound=Hashable)  # noqa: E741
+Item = TypeVar("Item", bound=Hashable)
 T = TypeVar("T")
 
 _Send: TypeAlias = Callable[..., object]
@@ -190,8 +190,8 @@ class Sending:
     def _wait(
         self,
         slot: Slot | None,
-        limit: Deadlined[I],
-        item: I,
+        limit: Deadlined[Item],
+        item: Item,
         work: Callable[..., T],
         *args: Any,  # noqa: ANN401
     ) -> T:
