@@ -6,7 +6,7 @@ import pytest
 
 from koo.ai import NOTHING, AIManager, Prompt, ServiceConfig
 from koo.errors import ApiKeyError, ExternalServiceError
-from koo.testing import ScriptedProvider, run, running_clock
+from koo.testing import ScriptedProvider, VirtualTimeLoop, run, running_clock
 
 
 def _manager(*services):
@@ -83,6 +83,34 @@ def test_a_manager_survives_one_loop_after_another(serve):
 
     assert run(once) == run(once) == "x"
     assert provider.checks_total == 1
+
+
+def test_a_second_loop_has_checks_of_its_own_and_ends_only_those(serve):
+    provider, made = ScriptedProvider(), []
+
+    async def begin():
+        made.append(_manager(serve(provider, check_interval=60.0)))
+        made[0].start()
+        await asyncio.sleep(1)
+
+    async def beside():
+        made[0].start()
+        assert len(asyncio.all_tasks()) == 2
+        await made[0].close()
+        assert len(asyncio.all_tasks()) == 1
+
+    async def go_on():
+        made[0].start()
+        await asyncio.sleep(90)
+        seen = provider.checks_total
+        await made[0].close()
+        await asyncio.sleep(600)
+        return seen, provider.checks_total
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as first:
+        first.run(begin())
+        run(beside)
+        assert first.run(go_on()) == (2, 2)
 
 
 def test_closing_on_another_loop_leaves_the_old_checks_alone(serve):

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
+from urllib.parse import unquote
 
 import fastapi.routing
 import pytest
@@ -211,7 +212,7 @@ async def visit(app, method, path, *, headers=(), body=b"", host="127.0.0.1:8000
     path, _, query = path.partition("?")
     scope = {
         "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
-        "method": method, "scheme": "http", "path": path, "raw_path": path.encode(),
+        "method": method, "scheme": "http", "path": unquote(path), "raw_path": path.encode(),
         "query_string": query.encode(), "root_path": "", "client": ("127.0.0.1", 5000),
         "server": ("127.0.0.1", 8000),
         "headers": [(k.encode(), v.encode()) for k, v in sent.items() if v is not None],

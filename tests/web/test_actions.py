@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from urllib.parse import quote
 
 import pytest
 
@@ -262,14 +263,15 @@ def test_a_silence_that_another_process_has_lifted_is_404(stage, monkeypatch):
     assert send(stage, f"{SILENCES}/{identity}", "DELETE").json["code"] == "unknown_silence"
 
 
-def test_what_only_another_process_sees_can_be_acknowledged_here(stage):
+@pytest.mark.parametrize("component", ["ai:claude", "queue/letters out"])
+def test_what_only_another_process_sees_can_be_acknowledged_here(stage, component):
     outbox, since = stage.records.outbox, stage.clock.time() - 5
     seen = Alert(
-        id="ai:claude:circuit-open", severity=Severity.CRITICAL, component="ai:claude", title="T",
+        id=f"{component}:circuit-open", severity=Severity.CRITICAL, component=component, title="T",
         message="m", cause=None, state=AlertState.FIRING, since=since, runbook="r",
     )  # fmt: skip
     outbox.attend("another", [seen], stage.clock.time(), 10.0)
-    path = "/api/v1/monitoring/alerts/ai:claude:circuit-open/acknowledge"
+    path = f"/api/v1/monitoring/alerts/{quote(seen.id, safe='')}/acknowledge"
     assert send(stage, path, reason="on it").json["alert"] == seen.id
     [noted] = stage.records.mute_book.mutes().acknowledgements
     assert noted.id == seen.id

@@ -166,20 +166,19 @@ class AIManager:
 
     def start(self) -> None:
         """Check the configured services in the background of the running loop, until closed."""
-        loop = get_running_loop()
-        if any(task.get_loop() is loop and not task.done() for task in self._checkers):
+        ours, others = self._checkers_here()
+        if any(not task.done() for task in ours):
             return
-        self._checkers = [
+        checkers = (
             detached(self._keep_checking(service), name=f"{service.name} checks")
             for service in self.services.values()
             if service.config.is_configured
-        ]
+        )
+        self._checkers = [*others, *checkers]
 
     async def close(self) -> None:
         """End the checks and let go of the connections of the running loop."""
-        loop = get_running_loop()
-        tasks = [task for task in self._checkers if task.get_loop() is loop]
-        self._checkers = []
+        tasks, self._checkers = self._checkers_here()
         for task in tasks:
             task.cancel()
         await gather(*tasks, return_exceptions=True)
@@ -188,6 +187,13 @@ class AIManager:
 
     def _known(self, name: object) -> AIService | None:
         return self.services.get(name) if isinstance(name, str) else None
+
+    def _checkers_here(self) -> tuple[list[Task[None]], list[Task[None]]]:
+        """The checks of the running loop, and those of others that still turn."""
+        loop = get_running_loop()
+        ours = [task for task in self._checkers if task.get_loop() is loop]
+        others = [task for task in self._checkers if task.get_loop() is not loop]
+        return ours, [task for task in others if not task.get_loop().is_closed()]
 
     async def _keep_checking(self, service: AIService) -> None:
         interval = service.config.check_interval

@@ -78,4 +78,5 @@ def budget_readings(budget: DailyBudgetStats) -> Iterator[Reading]:
     yield Reading("budget.spent", budget.spent_nanousd, budget.limit_nanousd)
     yield Reading("budget.reserved", budget.reserved_nanousd)
     yield Reading("budget.remaining", budget.remaining_nanousd)
+    yield Reading("budget.settled_late", budget.settled_late_nanousd)
     yield Reading("budget.resets_at", budget.resets_at)

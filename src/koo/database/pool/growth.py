@@ -3,8 +3,8 @@
     somebody waits --dials fail?--> one, and only after the back-off
                      +-in doubt---> one, to see whether the server is there
                      +-none lent--> for everybody, up to what is kept
-                     +-the line is young, or will be served before a connection
-                     | would be there--> one
+                     +-the line is young, or the loop stood still, or will be served before
+                     | a connection would be there--> one
                      +-else--> for everybody
 
 The line is served in (waiting x hold) / lent seconds, where hold is what a
@@ -12,6 +12,8 @@ connection was held for lately, or, if they are held longer now, the mean age of
 the loans. A pool that dials for everybody who waits a millisecond makes fifty
 connections for a burst that five would have served before the first was there.
 What the loans before it took says little of a burst, so it is watched for a moment.
+Where the loop itself stood still, all have waited and held for as long: that is no news
+of the server, so the next look decides.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ _ANSWERS_PER_PING: Final = 8.0
 class Growth:
     """What connecting and holding cost lately (seconds), and how dialing has gone.
 
-    A failed dial *is_known* once a caller has heard of it.
+    A failed dial *is_known* once a caller has heard of it. *stood_still* is set while what is
+    seen of the line may be the event loop's own delay.
     """
 
     __slots__ = (
@@ -45,6 +48,7 @@ class Growth:
         "is_known",
         "kept",
         "resumes",
+        "stood_still",
     )
 
     def __init__(self, kept: int) -> None:
@@ -54,6 +58,7 @@ class Growth:
         self.failures = 0
         self.is_in_doubt = True
         self.is_known = False
+        self.stood_still = False
         self.resumes = float("-inf")
 
     # -- what is learnt -------------------------------------------------------------
@@ -87,6 +92,11 @@ class Growth:
         self.resumes = float("-inf")
 
     # -- what follows from it -------------------------------------------------------
+
+    @property
+    def youth(self) -> float:
+        """For how long a line is young, in seconds."""
+        return self.connect_time / _CONNECTS_OF_YOUTH
 
     def patience(self, quickest: float) -> float:
         """How long a connection may take to answer a ping whose *quickest* answer took so long.
@@ -130,7 +140,7 @@ class Growth:
             return one
         if not lent:
             return max(one, min(unserved, room, self.kept - dialing))
-        if waited < self.connect_time / _CONNECTS_OF_YOUTH:
+        if self.stood_still or waited < self.youth:
             return one
         if waiting * max(self.hold_time, age) / lent <= self.connect_time:
             return one

@@ -29,7 +29,7 @@ class TextLines(logging.Formatter):
         """The line, and below it the traceback, if there is one."""
         when, request = moment(record.created), _request_of(record)
         tail = f" (request {request})" if request else ""
-        line = f"{record.levelname:8} {when} {record.name}: {record.getMessage()}{tail}"
+        line = f"{record.levelname:8} {when} {record.name}: {_message_of(record)}{tail}"
         traceback = _traceback(self, record)
         return self._redact(f"{line}\n{traceback}" if traceback else line)
 
@@ -47,7 +47,7 @@ class JSONLines(logging.Formatter):
             "at": moment(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message_of(record),
         }
         for name in _OURS:
             if (value := getattr(record, name, None)) is not None:
@@ -63,6 +63,17 @@ class JSONLines(logging.Formatter):
     def _word(self, value: object) -> str:
         """What JSON has no form for, such as an exception, in words."""
         return self._redact(str(value))
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    """What was said; of what does not fit together, the pattern without its arguments.
+
+    Python would write such a record to the standard error, arguments and all.
+    """
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001 - whatever the arguments raise
+        return f"{record.msg!s} (not formatted: {type(error).__name__})"
 
 
 def _request_of(record: logging.LogRecord) -> str | None:

@@ -168,6 +168,9 @@ _READINGS: Final[Mapping[tuple[str, str], Name]] = MappingProxyType(
                 "koo_ai_budget_reserved_usd", "Reserved by calls in flight.", "usd"
             ),
             "budget.remaining": _called("koo_ai_budget_remaining_usd", "Left of today.", "usd"),
+            "budget.settled_late": _called(
+                "koo_ai_budget_settled_late_usd", "Debited to days that were over.", "usd"
+            ),
             "budget.resets_at": _called(
                 "koo_ai_budget_resets_timestamp_seconds", "The next midnight.", "seconds"
             ),

@@ -146,7 +146,7 @@ def record_router(desk: Desk, records: Records) -> APIRouter:
         openapi_extra=REASON,
     )
     add(
-        "/alerts/{alert}/acknowledge",
+        "/alerts/{alert:path}/acknowledge",
         routes.acknowledge,
         methods=["POST"],
         dependencies=acts,
