@@ -28,9 +28,11 @@ from koo.testing import FakeClock
 
 from .services import DOCUMENTED, PLENTY, noop, service
 
-__all__ = ["MANY", "bytes_per_service"]
+__all__ = ["MANY", "SOME", "bytes_per_service"]
 
 MANY = 10_000
+#: Where each service has lived through a day.
+SOME = 1_000
 
 _DAY = 86_400.0
 _WINDOWS = tuple(limits.parse(text) for text in ("60/minute", "1000/hour", "10000/day"))
