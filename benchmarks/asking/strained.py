@@ -20,7 +20,7 @@ from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from koo.ai import AIManager, ServiceConfig, Times, TokenPrice
+from koo.ai import AIManager, Prompt, ServiceConfig, Times, TokenPrice
 from koo.resilience import BreakerConfig
 
 # It says on standard output, for each error, where help is to be had.
@@ -41,6 +41,8 @@ MODELS = {
 }
 #: For models that no table knows.
 _PRICE = TokenPrice(Decimal(1), Decimal(1))
+#: Of models that search by themselves nobody knows the most that a call costs.
+_PROMPT = Prompt(_QUESTION, max_cost=Decimal(1))
 _LITELLM = {"claude": "anthropic", "openai": "openai", "gemini": "gemini"}
 
 _BREAKER = BreakerConfig()
@@ -105,8 +107,8 @@ async def _koo(managers: dict[str, AIManager], way: _Way, service: str, url: str
         )
         managers[url] = AIManager.from_configs([config])
     if not way.stream:
-        return await managers[url].query(service, _QUESTION, timeout=way.timeout)
-    stream = managers[url].stream(service, _QUESTION, times=Times(way.timeout))
+        return await managers[url].query(service, _PROMPT, timeout=way.timeout)
+    stream = managers[url].stream(service, _PROMPT, times=Times(way.timeout))
     return "".join([piece async for piece in stream])
 
 
