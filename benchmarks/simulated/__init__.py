@@ -8,6 +8,7 @@ Each function is pure: the same arguments give the same figure.
 
 from .herds import herd, peak_to_mean
 from .outages import dead_upstream
+from .probes import failed_cases, guarded_by_koo
 from .retries import QUICK, amplification, nested_calls, rescue_of_blips, rescue_of_errors
 from .windows import DOCUMENTED_LIMITS, Windows, rolling_window
 
@@ -17,6 +18,8 @@ __all__ = [
     "Windows",
     "amplification",
     "dead_upstream",
+    "failed_cases",
+    "guarded_by_koo",
     "herd",
     "nested_calls",
     "peak_to_mean",

@@ -12,22 +12,30 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from unittest.mock import patch
 
+import aiobreaker
+import aiobreaker.circuitbreaker as aiobreaker_breaker
+import aiobreaker.state as aiobreaker_state
 import circuitbreaker
+import interlock
 import limits
+import purgatory
 import stamina
 import tenacity
 from aiolimiter import AsyncLimiter
 from hyx.circuitbreaker import consecutive_breaker
 from hyx.circuitbreaker import states as hyx_states
+from hyx.ratelimit import tokenbucket
+from hyx.ratelimit.exceptions import RateLimitExceeded
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter, SlidingWindowCounterRateLimiter
 
 from koo.testing import run, running_clock
 
 from .herds import OUTAGE, busiest_over_mean
+from .probes import Guard, Guarded, Operation, failed_cases
 from .windows import busiest
 
 __all__ = [
@@ -36,6 +44,7 @@ __all__ = [
     "PEERS",
     "RETRIES",
     "peers_amplification",
+    "peers_failed_cases",
     "peers_herd",
     "peers_nested_calls",
     "peers_on_a_dead_upstream",
@@ -43,11 +52,19 @@ __all__ = [
     "peers_rolling_window",
 ]
 
-PEERS = ("aiolimiter", "circuitbreaker", "hyx", "limits", "stamina", "tenacity")
+PEERS = (
+    "aiobreaker",
+    "aiolimiter",
+    "circuitbreaker",
+    "hyx",
+    "interlock-cb",
+    "limits",
+    "purgatory",
+    "stamina",
+    "tenacity",
+)
 
 stamina.instrumentation.set_on_retry_hooks([])
-
-Operation = Callable[[], Awaitable[None]]
 
 _THREE_ATTEMPTS = tenacity.stop_after_attempt(3)
 
@@ -60,24 +77,47 @@ RETRIES: dict[str, Callable[[Operation], Operation]] = {
 }
 
 
-def _before_circuitbreaker(operation: Operation) -> Operation:
+def _behind_circuitbreaker(operation: Operation) -> Guarded:
     breaker = circuitbreaker.CircuitBreaker(
         failure_threshold=5, recovery_timeout=10, expected_exception=ConnectionError
     )
-    return breaker(operation)
+    return Guarded(breaker(operation), lambda: breaker.closed)
 
 
-def _before_hyx(operation: Operation) -> Operation:
+def _behind_hyx(operation: Operation) -> Guarded:
     breaker = consecutive_breaker(
         exceptions=ConnectionError, failure_threshold=5, recovery_time_secs=10
     )
-    return breaker(operation)
+    return Guarded(breaker(operation), lambda: breaker.state.name == "working")
 
 
-#: Each puts a breaker before an operation: five failures, 10 s.
-BREAKERS: dict[str, Callable[[Operation], Operation]] = {
-    "circuitbreaker": _before_circuitbreaker,
-    "hyx": _before_hyx,
+def _behind_purgatory(operation: Operation) -> Guarded:
+    factory = purgatory.AsyncCircuitBreakerFactory(default_threshold=5, default_ttl=10)
+    breakers = factory.uow.contexts.breakers
+    return Guarded(
+        factory("dependency")(operation), lambda: breakers["dependency"].state == "closed"
+    )
+
+
+def _behind_aiobreaker(operation: Operation) -> Guarded:
+    breaker = aiobreaker.CircuitBreaker(fail_max=5, timeout_duration=timedelta(seconds=10))
+    closed = aiobreaker.CircuitBreakerState.CLOSED
+    return Guarded(breaker(operation), lambda: breaker.current_state is closed)
+
+
+def _behind_interlock(operation: Operation) -> Guarded:
+    config = interlock.Config(minimum_number_of_calls=5, wait_duration_in_open=10.0)
+    breaker = interlock.CircuitBreaker(name="dependency", config=config, clock=running_clock())
+    return Guarded(breaker(operation), lambda: breaker.state is interlock.State.CLOSED)
+
+
+#: Each puts a breaker before an operation: five failures, 10 s, and else as its makers set it.
+BREAKERS: dict[str, Guard] = {
+    "circuitbreaker": _behind_circuitbreaker,
+    "hyx": _behind_hyx,
+    "purgatory": _behind_purgatory,
+    "aiobreaker": _behind_aiobreaker,
+    "interlock": _behind_interlock,
 }
 
 Hit = Callable[[], Awaitable[bool]]
@@ -88,7 +128,7 @@ def _counted(strategy: type[FixedWindowRateLimiter | SlidingWindowCounterRateLim
     return lambda: limiter.hit(window, "service")
 
 
-def _bucket() -> Hit:
+def _leaky_bucket() -> Hit:
     limiter = AsyncLimiter(60, 60.0)
 
     async def hit() -> bool:
@@ -100,11 +140,25 @@ def _bucket() -> Hit:
     return hit
 
 
+def _token_bucket() -> Hit:
+    bucket = tokenbucket(60, 60.0)
+
+    async def hit() -> bool:
+        try:
+            async with bucket:
+                return True
+        except RateLimitExceeded:
+            return False
+
+    return hit
+
+
 #: Each makes a limit of 60 a minute.
 LIMITERS: dict[str, Callable[[], Hit]] = {
     "limits, fixed window": lambda: _counted(FixedWindowRateLimiter),
     "limits, sliding counter": lambda: _counted(SlidingWindowCounterRateLimiter),
-    "aiolimiter, leaky bucket": _bucket,
+    "aiolimiter, leaky bucket": _leaky_bucket,
+    "hyx, token bucket": _token_bucket,
 }
 
 
@@ -146,7 +200,7 @@ def peers_on_a_dead_upstream(breaker: str | None, failure_time: float, seed: int
             await asyncio.sleep(failure_time)
             raise ConnectionError
 
-        call = dead if breaker is None else BREAKERS[breaker](dead)
+        call = dead if breaker is None else BREAKERS[breaker](dead).call
         call = _retried(call)
         tasks = []
         with _their_clocks():
@@ -157,6 +211,11 @@ def peers_on_a_dead_upstream(breaker: str | None, failure_time: float, seed: int
         return requests
 
     return run(program)
+
+
+def peers_failed_cases(breaker: str) -> tuple[str, ...]:
+    """What *breaker* makes wrong of probes that go astray, and of a clock that is set."""
+    return failed_cases(BREAKERS[breaker], _their_clocks)
 
 
 def peers_herd(breaker: str, callers: int = 1000) -> int:
@@ -171,7 +230,7 @@ def peers_herd(breaker: str, callers: int = 1000) -> int:
             await asyncio.sleep(0.05)
             raise ConnectionError
 
-        call = BREAKERS[breaker](fail)
+        call = BREAKERS[breaker](fail).call
         with _their_clocks():
             for _ in range(5):
                 await _ignoring(call)
@@ -269,17 +328,28 @@ async def _end(tasks: list[asyncio.Future[None]]) -> None:
 
 @contextmanager
 def _their_clocks() -> Iterator[None]:
-    """Let the clocks that the peers read follow the running loop's."""
+    """Let the clocks that the peers read follow the running loop's, and its wall clock."""
     clock = running_clock()
+    epoch = clock.time() - clock.monotonic()
+
+    def wall() -> float:
+        # Steps are whole seconds: what a float of so many seconds lacks is not to be seen.
+        return clock.monotonic() + round(clock.time() - clock.monotonic() - epoch)
 
     class Moment(datetime):
         @classmethod
         def utcnow(cls) -> datetime:
-            return datetime.fromtimestamp(clock.monotonic(), UTC)
+            return datetime.fromtimestamp(wall(), UTC).replace(tzinfo=None)
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.fromtimestamp(wall(), tz) if tz else cls.utcnow()
 
     with (
-        patch.object(time, "time", clock.monotonic),
+        patch.object(time, "time", wall),
         patch.object(circuitbreaker, "monotonic", clock.monotonic),
+        patch.object(aiobreaker_breaker, "datetime", Moment),
+        patch.object(aiobreaker_state, "datetime", Moment),
         patch.object(hyx_states, "datetime", Moment),
     ):
         yield

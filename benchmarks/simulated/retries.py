@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from koo.resilience import Backoff, Policy, RetryBudget, RetryConfig
 from koo.testing import run, running_clock
 
+from .budgets import OtherBudget
+
 __all__ = ["QUICK", "amplification", "nested_calls", "rescue_of_blips", "rescue_of_errors"]
 
 #: A base delay in seconds with which retries barely outlast half a second: 0.3 s on the average.
@@ -18,8 +20,10 @@ QUICK = 0.2
 _THREE_ATTEMPTS = RetryConfig(max_retries=2)
 _HEALTH = 60.0
 _OUTAGE = 60.0
+_ERRORS = 0.1
 
 Judge = Callable[[float], bool]
+MakeBudget = Callable[[], RetryBudget]
 
 
 @dataclass(slots=True)
@@ -28,6 +32,7 @@ class _Client:
 
     seed: int
     retry: RetryConfig = _THREE_ATTEMPTS
+    make_budget: MakeBudget = RetryBudget
     calls: int = 0
     attempts: int = 0
     failed_first: int = 0
@@ -40,7 +45,7 @@ class _Client:
         policy = Policy(
             "client",
             retry=self.retry,
-            retry_budget=RetryBudget(),
+            retry_budget=self.make_budget(),
             clock=clock,
             random=random.Random(f"jitter {self.seed}").random,
         )
@@ -58,8 +63,12 @@ class _Client:
             if fails(now()):
                 raise ConnectionError
 
-        began = now()
+        began, budget = now(), policy.retry_budget
+        if isinstance(budget, OtherBudget):
+            budget.begun()
         outcome = await policy.outcome(attempt)
+        if isinstance(budget, OtherBudget) and outcome.ok:
+            budget.succeeded(attempts)
         if began < _HEALTH:
             return
         self.calls += 1
@@ -74,23 +83,26 @@ class _Client:
         return self.rescued / self.failed_first
 
 
-def amplification(rps: float, seed: int) -> float:
+def amplification(rps: float, seed: int, make_budget: MakeBudget = RetryBudget) -> float:
     """Attempts per call in 60 s of total outage, after 60 s of health."""
-    client = _Client(seed)
+    client = _Client(seed, make_budget=make_budget)
     run(client.live(rps, _HEALTH + _OUTAGE, lambda now: now >= _HEALTH))
     return client.attempts / client.calls
 
 
-def rescue_of_errors(rps: float, seed: int, share: float = 0.1) -> float:
-    """The share of failures that retries mend when *share* of all attempts fails, for 60 s."""
-    client, luck = _Client(seed), random.Random(f"errors {seed}")
-    run(client.live(rps, _HEALTH + 60.0, lambda _: luck.random() < share))
+def rescue_of_errors(rps: float, seed: int, make_budget: MakeBudget = RetryBudget) -> float:
+    """The share of failures that retries mend when a tenth of all attempts fails, for 60 s."""
+    client, luck = _Client(seed, make_budget=make_budget), random.Random(f"errors {seed}")
+    run(client.live(rps, _HEALTH + 60.0, lambda _: luck.random() < _ERRORS))
     return client.rescue
 
 
-def rescue_of_blips(rps: float, seed: int, base_delay: float = 1.0) -> float:
+def rescue_of_blips(
+    rps: float, seed: int, base_delay: float = 1.0, make_budget: MakeBudget = RetryBudget
+) -> float:
     """The share of failures that retries mend when everything fails for 0.5 s every 10 s."""
-    client = _Client(seed, RetryConfig(max_retries=2, backoff=Backoff(base_delay=base_delay)))
+    retry = RetryConfig(max_retries=2, backoff=Backoff(base_delay=base_delay))
+    client = _Client(seed, retry, make_budget)
     run(client.live(rps, _HEALTH + 60.0, lambda now: now % 10.0 >= 9.5))
     return client.rescue
 
