@@ -100,5 +100,5 @@ class RetryBudgetMachine(RuleBasedStateMachine):
 @pytest.mark.timeout(0)
 def test_a_retry_budget_pays_what_recent_successes_have_brought_and_no_more():
     run_state_machine_as_test(
-        RetryBudgetMachine, settings=settings(settings(), stateful_step_count=40)
+        RetryBudgetMachine, settings=settings(settings(), stateful_step_count=20)
     )
