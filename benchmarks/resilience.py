@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from lab.figures import Figure, Section, environment, publish, write_page
-from lab.memory import MANY, SOME, bytes_per_service
+from lab.memory import MANY, bytes_per_service
 from lab.overrun import AT_ONCE, CALLS, TIMEOUT, overruns
 from lab.paired import percentile
 from lab.parts import differences, growing
@@ -155,9 +155,9 @@ def memory() -> Section:
             "<= 2,048 bytes",
         ),
         (
-            f"the same with all three documented windows full after a day; {SOME:,} services",
+            "the same services with all three documented windows full after a day",
             "koo, a day",
-            SOME,
+            MANY,
             "<= 4,096 bytes",
         ),
         ("limits, three moving windows alone, 20 calls", "limits moving", MANY, ""),
@@ -183,14 +183,15 @@ def memory() -> Section:
 
 
 def background() -> Section:
-    by_size = {size: turning(size, _TURNING_ROUNDS) for size in SIZES}
+    by_size = turning(_TURNING_ROUNDS)
     names = list(by_size[SIZES[0]])
     rows = [row for name in names for row in _growth(name, by_size)]
     return Section(
         "Process CPU per call, with many services",
         "Nanoseconds of the whole process per call while the loop turns once after each, so that"
-        f" background work counts; services take turns; medians of {_TURNING_ROUNDS} interleaved"
-        " rounds. The growth is the CPU with the most services over the CPU with one.",
+        f" background work counts; services take turns; medians of {_TURNING_ROUNDS} rounds, in"
+        " each of which everybody has a turn with every number of services. The growth is the CPU"
+        " with the most services over the CPU with one.",
         rows,
     )
 

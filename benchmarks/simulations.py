@@ -14,6 +14,7 @@ from statistics import fmean
 
 from lab.figures import Figure, Section, environment, publish, write_page
 from simulated import (
+    CASES,
     DOCUMENTED_LIMITS,
     QUICK,
     amplification,
@@ -41,7 +42,6 @@ from simulated.peers import (
     peers_peak_to_mean,
     peers_rolling_window,
 )
-from simulated.probes import CASES
 
 from koo.resilience import RetryConfig
 

@@ -35,13 +35,20 @@ _PLENTY = limits.parse("1000000/day")
 Use = Callable[[int], Awaitable[object]]
 
 
-def turning(services: int, rounds: int) -> Mapping[str, Timing]:
-    """CPU nanoseconds per call of every contender, one round each in turn, each on a new loop."""
-    laps: dict[str, list[float]] = {name: [] for name in _CONTENDERS}
+def turning(rounds: int) -> Mapping[int, Mapping[str, Timing]]:
+    """CPU nanoseconds per call by number of services and contender, each round on a new loop.
+
+    In a round every contender has its turn with every number of services: what the machine does
+    meanwhile meets all alike.
+    """
+    laps: dict[int, dict[str, list[float]]] = {
+        size: {name: [] for name in _CONTENDERS} for size in SIZES
+    }
     for _ in range(rounds):
-        for name, taken in laps.items():
-            taken.append(asyncio.run(_round(_CONTENDERS[name](services), services)))
-    return timings(laps)
+        for name, made in _CONTENDERS.items():
+            for size in SIZES:
+                laps[size][name].append(asyncio.run(_round(made(size), size)))
+    return {size: timings(taken) for size, taken in laps.items()}
 
 
 async def _round(use: Use, services: int) -> float:

@@ -31,6 +31,7 @@ from hyx.ratelimit import tokenbucket
 from hyx.ratelimit.exceptions import RateLimitExceeded
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter, SlidingWindowCounterRateLimiter
+from throttled.asyncio import RateLimiterType, Throttled, rate_limiter
 
 from koo.testing import run, running_clock
 
@@ -62,6 +63,7 @@ PEERS = (
     "purgatory",
     "stamina",
     "tenacity",
+    "throttled-py",
 )
 
 stamina.instrumentation.set_on_retry_hooks([])
@@ -140,7 +142,7 @@ def _leaky_bucket() -> Hit:
     return hit
 
 
-def _token_bucket() -> Hit:
+def _hyx_bucket() -> Hit:
     bucket = tokenbucket(60, 60.0)
 
     async def hit() -> bool:
@@ -153,12 +155,22 @@ def _token_bucket() -> Hit:
     return hit
 
 
+def _throttled_bucket() -> Hit:
+    bucket = Throttled(using=RateLimiterType.TOKEN_BUCKET.value, quota=rate_limiter.per_min(60))
+
+    async def hit() -> bool:
+        return not (await bucket.limit("service")).limited
+
+    return hit
+
+
 #: Each makes a limit of 60 a minute.
 LIMITERS: dict[str, Callable[[], Hit]] = {
     "limits, fixed window": lambda: _counted(FixedWindowRateLimiter),
     "limits, sliding counter": lambda: _counted(SlidingWindowCounterRateLimiter),
     "aiolimiter, leaky bucket": _leaky_bucket,
-    "hyx, token bucket": _token_bucket,
+    "throttled-py, token bucket": _throttled_bucket,
+    "hyx, token bucket": _hyx_bucket,
 }
 
 

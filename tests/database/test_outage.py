@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import exc, text
 
 from koo import errors
-from koo.database import judge
+from koo.database import DatabaseConfig, DatabaseManager, judge
 from koo.resilience import (
     ONE_REQUEST,
+    SYSTEM_CLOCK,
     BreakerConfig,
     Failure,
     Health,
@@ -220,3 +221,32 @@ async def test_calls_that_fail_say_how_many_before_the_circuit_opens(sqlite_url,
             Health.UNHEALTHY,
             "3 of the last 3 attempts failed",
         )
+
+
+class Hurried(type(SYSTEM_CLOCK)):
+    """The machine's clock, which a test may put forward."""
+
+    ahead = 0.0
+
+    def monotonic(self):
+        return super().monotonic() + self.ahead
+
+
+async def test_a_session_held_for_long_costs_a_half_open_circuit_one_probe_and_no_more(sqlite_url):
+    clock = Hurried()
+    breaker = BreakerConfig(recovery_timeout=60, success_threshold=2)
+    manager = DatabaseManager(DatabaseConfig(url=sqlite_url, breaker=breaker), clock=clock)
+    try:
+        manager.breaker.open_until(60, "tried")
+        manager.half_open()
+        async with manager.session_scope() as held:
+            await held.execute(text("SELECT 1"))
+            with pytest.raises(errors.DatabaseUnavailable):
+                await ask(manager)
+            clock.ahead += manager.config.attempt_timeout
+            assert await ask(manager) == 1
+            assert manager.report().state is Health.DEGRADED
+        assert manager.report().state is Health.HEALTHY
+        assert manager.stats().pool.active == 0
+    finally:
+        await manager.close()

@@ -1,5 +1,7 @@
 """Money for a day."""
 
+import asyncio
+import random
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -17,9 +19,9 @@ from koo.resilience import (
     Spent,
     Success,
 )
-from koo.testing import FakeClock
+from koo.testing import FakeClock, running_clock
 
-from ..tools import admitted, refused
+from ..tools import admitted, call, refused
 from .waiters import queue
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC).timestamp()
@@ -324,3 +326,30 @@ def test_after_midnight_a_newcomer_is_not_refused_because_of_yesterdays_line(gat
     assert visitor.permit is not None
     assert isinstance(answer, Permit)
     del hung
+
+
+@pytest.mark.no_cover
+async def test_ten_thousand_callers_at_once_spend_what_a_day_has_and_no_more():
+    """They would spend more; each has asked for more than it settles."""
+    dice, limit, paid = random.Random(1), 100_000, 0
+    gate = DailyBudget("dep", DailyBudgetConfig(limit), clock=running_clock())
+
+    async def caller(asked):
+        nonlocal paid
+        await asyncio.sleep(dice.random())
+        permit = gate.admit(cost(asked))
+        if not isinstance(permit, Permit):
+            return
+        await asyncio.sleep(dice.random())
+        price = dice.randint(0, asked)
+        permit.settle(spent(price))
+        paid += price
+        now_spent, reserved, _ = money(gate)
+        assert now_spent == paid
+        assert paid + reserved <= limit
+
+    await asyncio.gather(*(caller(dice.randint(1, 50)) for _ in range(10_000)))
+    assert gate.stats().rejected_total > 0
+    assert money(gate) == (paid, 0, limit - paid)
+    call(gate, spent(limit - paid), cost(limit - paid))
+    refused(gate, cost(1))

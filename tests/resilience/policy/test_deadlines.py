@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import time
 
 import pytest
 
@@ -370,3 +371,14 @@ async def test_in_a_teardown_after_the_deadline_only_what_is_detached_is_begun()
         await policy("outer", timeout=1).run(work)
     assert [ended.ok for ended in teardown] == [False, True]
     assert (len(inherited.calls), len(detached_one.calls)) == (0, 1)
+
+
+@pytest.mark.integration
+async def test_on_the_real_clock_a_deadline_is_reached_in_time():
+    """The bound is one for a busy machine; the benchmark says by how much it is overrun."""
+    through = Policy("dep", timeout=0.05)
+    began = time.monotonic()
+    late = [through.outcome(lambda: asyncio.sleep(60)) for _ in range(100)]
+    ended = await asyncio.gather(*late)
+    assert 0.05 <= time.monotonic() - began < 5
+    assert all(isinstance(outcome.error, DeadlineExceeded) for outcome in ended)

@@ -328,19 +328,6 @@ def test_a_function_that_would_block_the_loop_can_not_be_decorated():
         Policy("dep")(blocking)
 
 
-async def test_a_lambda_is_judged_anew_each_time():
-    """Nothing is remembered by an id that another function may get."""
-    for number in range(1000):
-        assert await Policy("dep").run(_returning(number)) == number
-
-
-def _returning(number):
-    async def operation():
-        return number
-
-    return operation
-
-
 async def test_a_block_may_wait_in_line():
     gate = Bulkhead("bulkhead", BulkheadConfig(1), clock=running_clock())
     held = gate.admit(Ask())

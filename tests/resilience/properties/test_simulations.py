@@ -61,6 +61,34 @@ def test_retries_send_nothing_more_to_an_upstream_that_was_never_alive(
         assert hits <= bound
 
 
+@pytest.mark.parametrize(
+    ("failure_time", "places", "bound"),
+    [(1.0, 20, 45), (10.0, 20, 45), (1.0, None, 180), (10.0, None, 1_080)],
+)
+def test_retries_send_little_more_to_an_upstream_that_was_healthy(
+    simulated, seeds, failure_time, places, bound
+):
+    """Of some fifty failures before it opens, half at most are tried again while it is closed."""
+    for seed in seeds:
+        hits = simulated.dead_upstream(
+            failure_time, seed, places=places, health=60.0, retry=RetryConfig()
+        )
+        assert hits <= bound
+
+
+def test_no_probe_that_goes_astray_and_no_clock_that_is_set_misleads_a_breaker(simulated):
+    assert simulated.failed_cases(simulated.guarded_by_koo) == ()
+
+
+def test_a_breaker_that_never_opens_or_never_closes_fails_in_each_of_these_cases(simulated):
+    async def refuse():
+        raise ConnectionError
+
+    never_opens = simulated.failed_cases(lambda call: simulated.Guarded(call, lambda: True))
+    never_closes = simulated.failed_cases(lambda _: simulated.Guarded(refuse, lambda: False))
+    assert {*never_opens, *never_closes} == {*simulated.CASES}
+
+
 def test_one_of_a_thousand_calls_probes_in_the_instant_of_recovery(simulated):
     assert simulated.herd() == 1
 

@@ -1,7 +1,6 @@
 """Traps of sharing: one policy, many tasks."""
 
 import asyncio
-import gc
 
 import pytest
 
@@ -126,10 +125,23 @@ async def test_a_large_request_gets_its_turn_among_many_small_ones():
 
 
 async def test_nothing_is_remembered_by_the_id_of_a_function_that_is_gone():
-    through = policy()
-    for number in range(2000):
-        assert await through.run(_returning(number)) == number
-    gc.collect()
+    """A function of the other kind has got its id by then."""
+    through, of_calls, of_streams = policy(), set(), set()
+    for number in range(200):
+        of_calls.add(id(call := _returning(number)))
+        assert await through(call)() == number
+        del call
+        of_streams.add(id(stream := _yielding(number)))
+        assert [item async for item in through(stream)()] == [number]
+        del stream
+    assert of_calls & of_streams
+
+
+def _yielding(number):
+    async def operation():
+        yield number
+
+    return operation
 
 
 def _returning(number):

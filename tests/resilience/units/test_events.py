@@ -1,10 +1,22 @@
 """Telling what happened."""
 
+from typing import get_args
+
 import pytest
 
-from koo.resilience import LISTENER_ERRORS, LimitPaused, StateChanged, fan_out, ignore, tell
+from koo import resilience
+from koo.resilience import (
+    LISTENER_ERRORS,
+    Event,
+    LimitPaused,
+    StateChanged,
+    fan_out,
+    ignore,
+    tell,
+)
 
 EVENT = LimitPaused("dep", 3.0)
+PHOTOGRAPHS = [getattr(resilience, name) for name in resilience.__all__ if name.endswith("Stats")]
 
 
 def broken(_):
@@ -48,3 +60,9 @@ def test_an_event_is_a_value():
     assert StateChanged("dep", "closed", "open", "why") == StateChanged(
         "dep", "closed", "open", "why"
     )
+
+
+@pytest.mark.parametrize("kind", [*get_args(Event), *PHOTOGRAPHS])
+def test_what_happened_and_what_is_are_frozen_records(kind):
+    assert kind.__dataclass_params__.frozen
+    assert not hasattr(kind.__new__(kind), "__dict__")
