@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from koo.database.commit.numbers import Numbers
 
-from .bank import WORKERS, Told, audit, manager_for, open_bank, told
+from .bank import WORKERS, Told, audit, by_name, count_fates, manager_for, open_bank, told
 
 pytestmark = [pytest.mark.integration, pytest.mark.properties, pytest.mark.timeout(600)]
 
@@ -42,35 +42,44 @@ async def publish_all(server):
 
 
 async def test_a_server_that_is_killed_under_load_loses_and_doubles_nothing(
-    fragile_vault, scale, seed
+    fragile_vault, scale, seed, record_property
 ):
     victim, driver = fragile_vault
-    tellings = await tellings_of(victim, driver, scale, seed)
-    assert set(tellings.values()) == {Told.DONE}
+    heard, counted = await heard_of_kills(victim, driver, scale, seed)
+    assert set(heard) == {Told.DONE}
+    record_property("counted", counted)
 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
-async def test_nor_where_transactions_are_known_by_their_numbers(victim, driver, scale, seed):
+async def test_nor_where_transactions_are_known_by_their_numbers(
+    victim, driver, scale, seed, record_property
+):
     """After a crash numbers are given out again: what they say then may be unknown, never wrong."""
     await publish_all(victim)
-    tellings = await tellings_of(victim, driver, scale, seed, witness=Numbers)
-    assert set(tellings.values()) <= {Told.DONE, Told.UNKNOWN}
+    heard, counted = await heard_of_kills(victim, driver, scale, seed, witness=Numbers)
+    assert set(heard) <= {Told.DONE, Told.UNKNOWN}
+    record_property("counted", counted)
 
 
-async def tellings_of(victim, driver, scale, seed, *, witness=object):
-    """What was told, none of it wrong, while *victim* was killed again and again."""
+async def heard_of_kills(victim, driver, scale, seed, *, witness=object):
+    """What was told, none of it wrong, while *victim* was killed again and again; how much of all.
+
+    In the soak, some COMMITs must have been lost, or all this proves nothing.
+    """
     draw, tellings, numbers = random.Random(seed), {}, count()
+    kills = round(KILLS * scale)
     manager = manager_for(
         victim.url(driver),
         pool_size=WORKERS,
         attempt_timeout=10,
     )
+    fates = count_fates(manager)
     try:
         await open_bank(manager)
         tasks = [
             asyncio.create_task(load(manager, numbers, tellings, seed + n)) for n in range(WORKERS)
         ]
-        for _ in range(round(KILLS * scale)):
+        for _ in range(kills):
             await asyncio.sleep(draw.uniform(*LOAD_BEFORE))
             await asyncio.to_thread(victim.kill)
             await asyncio.to_thread(victim.start)
@@ -81,7 +90,9 @@ async def tellings_of(victim, driver, scale, seed, *, witness=object):
         wrong = await audit(manager, tellings)
         assert not wrong, "\n".join(["", *wrong])
         assert isinstance(manager._engines.witnesses._witness, witness)
-        print(f"{driver}: {dict(Counter(tellings.values()))}")
-        return tellings
+        assert fates or scale < 1
+        heard = Counter(tellings.values())
+        counted = {"driver": driver, "kills": kills, "seed": seed}
+        return heard, counted | {"told": by_name(heard), "verdicts": by_name(fates)}
     finally:
         await manager.close()
