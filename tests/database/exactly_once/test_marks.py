@@ -13,9 +13,9 @@ from koo.database.commit.numbers import _CLUSTER, _MARKS, Numbers
 from koo.errors import CommitOutcomeUnknown
 from koo.testing import Action, FaultProxy, Phase, PostgresServer
 
-from ..hosts.conftest import FAST, say_to
-
 pytestmark = pytest.mark.integration
+
+FAST = {"fsync": "off", "shared_buffers": "16MB"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,14 @@ class Marks:
         ((cluster, marks),) = await say_to(server, f"SELECT {_CLUSTER}, {_MARKS}")
         day, time, other_day, other_time, timeline = marks.split(" ")
         return cls(cluster, f"{day} {time}", f"{other_day} {other_time}", timeline)
+
+
+async def say_to(server, statement):
+    connection = await asyncpg.connect(server.url(""))
+    try:
+        return await connection.fetch(statement)
+    finally:
+        await connection.close()
 
 
 async def crash_a_backend(server):
