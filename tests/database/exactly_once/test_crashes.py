@@ -65,6 +65,10 @@ async def everybody_is_through(tellings):
             await asyncio.sleep(0.02)
 
 
+async def everything(session):
+    await session.execute(text("SELECT count(*) FROM transfers"))
+
+
 async def publish_all(server):
     """So that no table may be made."""
     engine = create_async_engine(server.url(), isolation_level="AUTOCOMMIT")
@@ -112,6 +116,8 @@ async def heard_of_kills(victim, driver, scale, seed, *, witness=object):
     ):
         fates = count_fates(manager)
         await open_bank(manager)
+        # Who is the witness is found out before anything is killed.
+        await manager.transact(everything)
         proxy.hook = marksman
         tasks = [
             asyncio.create_task(load(manager, numbers, tellings, seed + n)) for n in range(WORKERS)
