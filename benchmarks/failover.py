@@ -31,6 +31,7 @@ _TASKS = 8
 _ROTATION = 2.0
 _SETTINGS = {"fsync": "off"}
 _RETRY = RetryConfig(max_retries=40, backoff=Backoff(base_delay=0.05, max_delay=0.2))
+_LIMIT = "idle limit 2 s (default 60 s)"
 _DARK_MACHINE = Path(__file__).parents[1] / "tests" / "database" / "hosts" / "dark_machine.py"
 _HOLD = text("SELECT n FROM ledger FOR UPDATE")
 _HOLDER = """
@@ -79,7 +80,9 @@ async def _promotions(effort: Effort) -> Sequence[Section]:
     method = (
         f"A primary with a synchronous standby behind a proxy, {_TASKS} tasks writing row after"
         " row; the primary is killed with -9 and the standby promoted,"
-        f" {effort.failovers} times per driver."
+        f" {effort.failovers} times per driver. A write is tried again up to {_RETRY.max_retries}"
+        f" times, after at most {_RETRY.backoff.base_delay:g} s and later"
+        f" {_RETRY.backoff.max_delay:g} s (by default three times, after at most 1, 2 and 4 s)."
     )
     return [Section("A standby promoted under load", method, figures)]
 
@@ -182,7 +185,9 @@ async def _passwords(effort: Effort) -> Sequence[Section]:
     figures = [figure for driver in _DRIVERS for figure in await _rotations(driver, effort)]
     method = (
         f"A password that is another every {_ROTATION:g} s for {effort.rotated_for:g} s,"
-        f" connections that live for a second, and {_TASKS} tasks reading."
+        f" connections that live for a second, and {_TASKS} tasks reading. The provider is asked"
+        " before a password expires, here says the same as before, and is asked once more when it"
+        " has expired."
     )
     return [Section("Passwords that change under load", method, figures)]
 
@@ -270,8 +275,8 @@ async def _freed(driver: str, effort: Effort) -> list[Figure]:
             frozen = [await _free_after_freeze(server, manager, driver) for _ in locks]
     gone = [seconds for _ in locks if (seconds := await _free_after_loss(driver)) is not None]
     return [
-        _slowest(f"{driver}: free after its client went dark", dark),
-        _slowest(f"{driver}: free after its client was stopped", frozen),
+        _slowest(f"{driver}: free after its client went dark, {_LIMIT}", dark),
+        _slowest(f"{driver}: free after its client was stopped, {_LIMIT}", frozen),
         _slowest(f"{driver}: free after its client's machine was gone", gone),
     ]
 

@@ -46,7 +46,8 @@ async def lost_commits(effort: Effort) -> Sequence[Section]:
             ]
     method = (
         f"{times} transactions each whose connection is reset in COMMIT, in turns before it arrives"
-        " and before its answer does; the rows are counted afterwards."
+        " and before its answer does; the rows are counted afterwards. That is"
+        " two ways of losing one; `scripts/soak` has six, and kills of the server."
     )
     return [Section("A COMMIT that is lost", method, figures)]
 

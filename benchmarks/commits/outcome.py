@@ -11,7 +11,12 @@ from lab.figures import Figure, Section
 from pools.place import Effort, place
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    create_async_engine,
+)
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.resilience import Backoff, RetryConfig
@@ -33,11 +38,14 @@ async def swallowed(effort: Effort) -> Sequence[Section]:
             plain = create_async_engine(server.url(driver))
             for way in (_in_a_scope, _in_a_transaction, _in_a_commit_of_ones_own):
                 ours += await _is_told(way(manager))
-            for _ in range(3):
-                theirs += await _is_told(_plainly(plain))
+            for plainly in (_plainly_in_a_session, _plainly_on_a_connection, _plainly_by_a_commit):
+                theirs += await _is_told(plainly(plain))
             await manager.close()
             await plain.dispose()
-    method = "A statement fails, its error is caught inside the transaction, then COMMIT."
+    method = (
+        "A statement fails, its error is caught inside the transaction, then COMMIT: at the end of"
+        " a session, of a function (SQLAlchemy: of a connection), and by `session.commit()`."
+    )
     figures = [
         Figure("koo: reported as an error, of 6", ours, "", "= 6"),
         Figure("SQLAlchemy: reported as an error, of 6", theirs, ""),
@@ -92,7 +100,7 @@ async def _is_told(work: Awaitable[object]) -> bool:
     return False
 
 
-async def _swallow(session: AsyncSession) -> None:
+async def _swallow(session: AsyncSession | AsyncConnection) -> None:
     await session.execute(text("CREATE TABLE IF NOT EXISTS swallowing (n integer)"))
     with suppress(DBAPIError):
         await session.execute(text("SELECT 1/0"))
@@ -116,6 +124,16 @@ async def _in_a_commit_of_ones_own(manager: DatabaseManager) -> None:
     await manager.transact(_swallow_and_commit)
 
 
-async def _plainly(engine: object) -> None:
-    async with AsyncSession(engine) as session, session.begin():  # type: ignore[arg-type]
+async def _plainly_in_a_session(engine: AsyncEngine) -> None:
+    async with AsyncSession(engine) as session, session.begin():
         await _swallow(session)
+
+
+async def _plainly_on_a_connection(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await _swallow(connection)
+
+
+async def _plainly_by_a_commit(engine: AsyncEngine) -> None:
+    async with AsyncSession(engine) as session:
+        await _swallow_and_commit(session)

@@ -176,20 +176,21 @@ def test_postgres_means_asyncpg(variables, scheme):
     assert read_settings().database.location.drivername == "postgresql+asyncpg"
 
 
-def test_the_database_is_told_every_number(variables):
+def test_the_database_is_told_every_number_and_what_is_off(variables):
     variables(
         DATABASE_POOL_SIZE="3",
         DATABASE_POOL_RECYCLE="-1",
         DB_CIRCUIT_BREAKER_FAILURE_THRESHOLD="7",
         DB_RETRY_BASE_DELAY="0.5",
         DB_RETRY_BUDGET="off",
+        DB_COMMIT_TOKENS="off",
         HEALTH_CHECK_TIMEOUT="2.5",
     )
     database = read_settings().database
     assert (database.pool_size, database.pool_recycle) == (3, -1)
     assert database.breaker.failure_threshold == 7
     assert database.retry.backoff.base_delay == 0.5
-    assert database.retry_budget is None
+    assert (database.retry_budget, database.commit_tokens) == (None, "off")
     assert database.check_timeout == 2.5
 
 

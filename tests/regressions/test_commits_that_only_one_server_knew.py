@@ -36,7 +36,7 @@ async def test_what_only_the_primary_has_is_not_called_committed(driver, user, w
         await prepare(primary)
         url = primary.url(driver).replace("postgres@", f"{user}@")
         async with closing(managed(url)) as manager:
-            await manager.transact(count, readonly=True, max_retries=10)
+            await manager.transact(count, max_retries=10)
             await manager.transact(write, max_retries=10)
             assert isinstance(manager._engines.witnesses._witness, witness)
             await asyncio.to_thread(standby.kill)

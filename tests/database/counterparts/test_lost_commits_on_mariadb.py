@@ -10,6 +10,13 @@ from koo.testing import Action, FaultProxy, LinkFault, Phase
 
 pytestmark = pytest.mark.integration
 
+OLD = """
+    INSERT INTO koo_commit_tokens (token, made, fenced)
+    SELECT rpad(lpad(lower(hex(1000 * at)), 12, '0'), 32, '{fenced}'), from_unixtime(at), {fenced}
+    FROM (SELECT unix_timestamp() - 3600 * {hours} AS at) AS moment
+"""
+LEFT = "SELECT fenced FROM koo_commit_tokens WHERE made < now() - INTERVAL 1 HOUR"
+
 
 @asynccontextmanager
 async def losing_a_commit(mariadb, opened, lost):
@@ -66,3 +73,16 @@ async def test_what_a_table_that_was_emptied_meanwhile_could_have_told_is_unknow
             await manager.transact(lambda session: session.execute(insert))
         await manager.transact(lambda session: session.execute(insert))
     assert await ask(mariadb, "SELECT count(*) FROM emptied") == [3]
+
+
+async def test_old_tokens_go_and_fences_a_day_later(mariadb, opened, ask):
+    await ask(mariadb, "CREATE OR REPLACE TABLE cleaned (n INTEGER)")
+    insert = text("INSERT INTO cleaned VALUES (1)")
+    async with opened(mariadb.url()) as manager:
+        await manager.transact(lambda session: session.execute(insert))
+        for hours, fenced in ((2, 0), (2, 1), (26, 1)):
+            await ask(mariadb, OLD.format(hours=hours, fenced=fenced))
+        witnesses = manager._engines.witnesses
+        assert await witnesses._cleaned() == 2
+        assert await ask(mariadb, LEFT) == [1]
+        assert witnesses.known is not None

@@ -10,7 +10,7 @@ from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from koo.database import Kind, StatementTimedOut, judge
+from koo.database import Credentials, Kind, StatementTimedOut, judge
 from koo.database.drivers.goodbye import finish_saying
 from koo.database.verdicts import error_code
 from koo.errors import DatabaseUnavailable
@@ -148,6 +148,22 @@ async def test_who_is_not_let_in_does_not_try_again(mariadb, opened, ask):
         with pytest.raises(exc.OperationalError) as caught:
             await run(manager, "SELECT 2")
     assert verdict(caught.value) == (Kind.CONFIGURATION, False, False)
+
+
+async def test_a_login_refused_is_repeated_once_with_newer_credentials(mariadb, opened, ask):
+    passwords = ["first", "second"]
+
+    async def provider():
+        return Credentials(user="rotated", password=passwords.pop(0))
+
+    await ask(mariadb, "CREATE OR REPLACE USER rotated@'127.0.0.1' IDENTIFIED BY 'first'")
+    await ask(mariadb, "GRANT ALL ON app.* TO rotated@'127.0.0.1'")
+    async with opened(mariadb.url(user="nobody"), credentials=provider) as manager:
+        assert await run(manager, "SELECT 2") == 2
+        await ask(mariadb, "ALTER USER rotated@'127.0.0.1' IDENTIFIED BY 'second'")
+        await manager.engine.dispose()
+        assert await run(manager, "SELECT 2") == 2
+        assert (passwords, manager.stats().errors) == ([], ())
 
 
 async def test_a_database_that_is_not_there_is_not_asked_for_again(mariadb, opened):

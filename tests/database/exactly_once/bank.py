@@ -164,6 +164,25 @@ async def audit(manager, tellings):
     return wrong
 
 
+def by_name(counts):
+    """The *counts* of an enumeration's members, as JSON can say them."""
+    return {member.name.lower(): times for member, times in counts.items()}
+
+
+def count_fates(manager):
+    """How many COMMITs were lost from now on, by what *manager* has found out of them."""
+    resolver, fates = manager._engines._resolver, Counter()
+    find_out = resolver.fate_of
+
+    async def fate_of(trace):
+        fate = await find_out(trace)
+        fates[fate] += 1
+        return fate
+
+    resolver.fate_of = fate_of
+    return fates
+
+
 def manager_for(url, **config):
     """A manager that gives up soon and tries often."""
     config = {
@@ -188,7 +207,7 @@ async def sabotaged(server, driver, seed, **config):
         saboteur = Saboteur(proxy, random.Random(seed))
         try:
             # Connected and prepared before anything is cut.
-            await manager.transact(_nothing, readonly=True)
+            await manager.transact(_nothing)
             proxy.hook = saboteur
             yield manager, saboteur
         finally:

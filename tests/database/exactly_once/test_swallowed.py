@@ -37,12 +37,20 @@ async def in_a_commit_of_ones_own(manager):
     await manager.transact(commits_itself)
 
 
+async def on_a_connection(manager):
+    async with manager.engine.begin() as connection:
+        await book_and_swallow(connection)
+
+
+WAYS = [in_a_scope, in_a_transaction, in_a_commit_of_ones_own, on_a_connection]
+
+
 async def entries(manager):
     async with manager.session_scope(readonly=True) as session:
         return (await session.execute(text("SELECT count(*) FROM ledger"))).scalar_one()
 
 
-@pytest.mark.parametrize("way", [in_a_scope, in_a_transaction, in_a_commit_of_ones_own])
+@pytest.mark.parametrize("way", WAYS)
 async def test_a_swallowed_failure_is_not_reported_as_success(
     postgres, driver, opened, ledger_in, way
 ):
@@ -60,13 +68,13 @@ async def test_the_connection_of_a_swallowed_failure_is_as_good_as_ever(
 ):
     async with opened(postgres.url(driver), pool_size=1, max_overflow=0) as manager:
         await ledger_in(manager)
-        for way in (in_a_scope, in_a_transaction, in_a_commit_of_ones_own):
+        for way in WAYS:
             with pytest.raises(exc.DBAPIError) as caught:
                 await way(manager)
             assert judge(caught.value).kind == "query"
             assert not judge(caught.value).failure.retryable
             await manager.transact(book)
-        assert await entries(manager) == 3
+        assert await entries(manager) == len(WAYS)
         assert manager.stats().pool.created_total == 1
 
 

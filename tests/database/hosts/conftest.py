@@ -1,6 +1,7 @@
 """A primary and a standby, and what happens to them."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -19,10 +20,16 @@ def pair():
 
 @pytest.fixture
 def promotable():
-    """A primary whose commits wait for its standby, and that standby, to be promoted."""
-    with PostgresServer(settings=FAST) as primary, primary.standby(settings=FAST) as standby:
-        asyncio.run(_commit_on_both(primary))
-        yield primary, standby
+    """`async with promotable() as (primary, standby)`, where commits wait for the standby."""
+
+    @asynccontextmanager
+    async def promotable():
+        with PostgresServer(settings=FAST) as primary, primary.standby(settings=FAST) as standby:
+            await say_to(primary, "ALTER SYSTEM SET synchronous_standby_names = '*'")
+            await say_to(primary, "SELECT pg_reload_conf()")
+            yield primary, standby
+
+    return promotable
 
 
 @pytest.fixture
@@ -42,11 +49,6 @@ def eventually():
 def say():
     """`await say(server, statement)` on a connection of its own."""
     return say_to
-
-
-async def _commit_on_both(primary):
-    await say_to(primary, "ALTER SYSTEM SET synchronous_standby_names = '*'")
-    await say_to(primary, "SELECT pg_reload_conf()")
 
 
 async def say_to(server, statement):

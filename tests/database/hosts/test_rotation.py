@@ -170,7 +170,7 @@ async def test_sessions_of_older_credentials_are_replaced_and_those_who_have_the
 @pytest.mark.timeout(300)
 @pytest.mark.integration
 async def test_rotated_every_two_seconds_under_load_no_request_fails(
-    guarded, driver, opened, scale
+    guarded, driver, opened, scale, record_property
 ):
     seconds = 60 * scale
     rotation = Rotation(guarded, 2)
@@ -191,12 +191,13 @@ async def test_rotated_every_two_seconds_under_load_no_request_fails(
         await asyncio.gather(*(read_on(manager, until) for _ in range(READERS)))
         rotating.cancel()
         stats = manager.stats()
-    print(f"{served} requests, {rotation.number} passwords, {rotation.calls} calls")
     assert served > 10 * seconds / 6
     assert stats.errors == ()
     assert stats.pool.created_total > READERS
     # One before each expiry, one at it, and one if a login came between the change and the news.
     assert rotation.calls <= 3 * rotation.number + 3
+    counted = {"requests": served, "passwords": rotation.number, "calls": rotation.calls}
+    record_property("counted", {"driver": driver, "failed": len(stats.errors), **counted})
 
 
 async def one_read(manager):

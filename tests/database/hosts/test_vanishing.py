@@ -1,7 +1,7 @@
 """The locks of a client that is no longer there are free soon."""
 
 import asyncio
-import os
+import contextlib
 import signal
 import subprocess
 import sys
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 
 #: After so many seconds a lock is free, with an idle limit of 2; without all this later than 8.
 PROMISED = 3.0
-#: What a machine may add on which much else is tested.
+#: What a machine may add on which much else is tested; the benchmark `failover` adds nothing.
 BUSY = 5.0
 
 LIMITS = text(
@@ -27,7 +27,7 @@ LIMITS = text(
 )
 HOLD = text("SELECT n FROM ledger WHERE n = 1 FOR UPDATE")
 HOLDER = """
-import asyncio, os, sys
+import asyncio, sys
 from sqlalchemy import text
 from koo.database import DatabaseConfig, DatabaseManager
 
@@ -36,10 +36,13 @@ async def hold():
     async with manager.session_scope() as session:
         await session.execute(text("SELECT n FROM ledger WHERE n = 1 FOR UPDATE"))
         print("held", flush=True)
+        await session.execute(text(sys.argv[2]))
         await asyncio.sleep(60)
 
 asyncio.run(hold())
 """
+ASLEEP = "SELECT pg_sleep(60)"
+IS_ASLEEP = f"SELECT 1 FROM pg_stat_activity WHERE (query, wait_event) = ('{ASLEEP}', 'PgSleep')"
 
 
 async def seconds_until_free(manager):
@@ -96,17 +99,40 @@ async def test_a_server_that_refuses_to_be_told_is_used_without(
         assert (await limits(manager))["tcp_user_timeout"] == "0"
 
 
+@contextlib.asynccontextmanager
+async def holder(postgres, statement):
+    """A process that has the row's lock, and then says *statement*."""
+    command = [sys.executable, "-c", HOLDER, postgres.url(), statement]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            await asyncio.to_thread(process.stdout.readline)
+            yield process
+        finally:
+            process.kill()
+
+
 async def test_the_row_lock_of_a_frozen_process_is_free_soon(postgres, opened, with_a_row):
     async with opened(postgres.url()) as manager:
         await with_a_row(manager)
-        command = [sys.executable, "-c", HOLDER, postgres.url()]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-            try:
-                await asyncio.to_thread(process.stdout.readline)
-                os.kill(process.pid, signal.SIGSTOP)
-                assert 0.1 < await seconds_until_free(manager) < PROMISED + BUSY
-            finally:
-                process.kill()
+        async with holder(postgres, "SELECT 1") as process:
+            process.send_signal(signal.SIGSTOP)
+            assert 0.1 < await seconds_until_free(manager) < PROMISED + BUSY
+
+
+async def test_the_row_lock_of_a_process_that_leaves_in_mid_statement_is_free_soon(
+    postgres, opened, with_a_row, say, eventually
+):
+    """Its machine is there and says goodbye, and nothing is idle: the server must look."""
+
+    async def is_asleep():
+        return await say(postgres, IS_ASLEEP)
+
+    async with opened(postgres.url()) as manager:
+        await with_a_row(manager)
+        async with holder(postgres, ASLEEP) as process:
+            await eventually(is_asleep)
+            process.kill()
+            assert await seconds_until_free(manager) < PROMISED + BUSY
 
 
 async def test_the_row_lock_of_a_client_whose_network_went_dark_is_free_soon(

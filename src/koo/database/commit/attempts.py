@@ -54,7 +54,7 @@ async def attempt(
     try:
         async with limit, opening as session:
             timer = asyncio.get_running_loop().call_later(timeout, _end, scope, limit)
-            scope.witness = await witnesses.ready()
+            scope.witness = witnesses.known if scope.readonly else await witnesses.ready()
             scope.value = value = await fn(session)
     except TimeoutError as error:
         if not limit.expired():

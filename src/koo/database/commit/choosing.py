@@ -9,6 +9,9 @@
           +---in a minute----+--read-only
           +---in a second----+--no answer
 
+A transaction that only reads has the witness that is known by then. Of several processes that miss
+the table at once one makes it, and tells of it; the others look again when it is there.
+
 What is old is taken out of the table now and then, in the background; if the mark is another one by
 then, it is looked again.
 """
@@ -86,6 +89,11 @@ class Witnesses:
         marked = cursor.fetchone()
         return (Found.READY, marked[0]) if marked else (Found.ABSENT, "")
 
+    @property
+    def known(self) -> Witness | None:
+        """The witness of transactions as far as is known by now, None without one."""
+        return self._witness
+
     async def ready(self) -> Witness | None:
         """The witness of transactions now, None without one; makes the table if it may."""
         now = self._now()
@@ -135,11 +143,17 @@ class Witnesses:
 
     async def _seen(self, connection: AsyncConnection) -> tuple[Found, str]:
         """What is there, and its mark; made, and marked, if that is missing."""
-        found = Found((await connection.exec_driver_sql(self._ledger.look)).scalar_one())
+        found = await self._found(connection)
+        if found is Found.ABSENT and self._ledger.lock:
+            await connection.exec_driver_sql(self._ledger.lock)
+            found = await self._found(connection)
         if found is Found.ABSENT:
             await self._make(connection)
             found = Found.READY
         return found, await self._marked(connection) if found is Found.READY else ""
+
+    async def _found(self, connection: AsyncConnection) -> Found:
+        return Found((await connection.exec_driver_sql(self._ledger.look)).scalar_one())
 
     async def _make(self, connection: AsyncConnection) -> None:
         for statement in self._ledger.make:

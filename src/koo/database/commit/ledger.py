@@ -43,8 +43,9 @@ class Found(Enum):
 class Ledger:
     """The statements for one kind of database, and its witness.
 
-    *look* returns one word of :class:`Found`, *find* the mark, which *mark* writes; *make* does
-    no harm when it is done twice. *clean* takes away some of what is older than an hour, fences a
+    *look* returns one word of :class:`Found`, *find* the mark, which *mark* writes. *lock* lets one
+    at a time make the table until its transaction ends, empty where nothing does; *make* does no
+    harm when it is done twice. *clean* takes away some of what is older than an hour, fences a
     day later, and is told what time it is by our clock. *witness* is made of the mark.
     """
 
@@ -52,6 +53,7 @@ class Ledger:
     witness: Callable[[str], Witness]
     look: str
     find: str
+    lock: str
     make: tuple[str, ...]
     mark: str
     clean: str
@@ -59,6 +61,7 @@ class Ledger:
 
 # Any number: whoever makes the table or cleans it holds this lock of PostgreSQL's.
 _LOCK: Final = 7234801166237551
+_POSTGRES_LOCK: Final = f"SELECT pg_advisory_xact_lock({_LOCK})"
 
 # Subscribers to all tables stop at one that they don't have.
 _POSTGRES_LOOK: Final = """
@@ -99,7 +102,6 @@ END FROM (SELECT
 # its owner, so that a transaction may SET ROLE to whomever it likes. The schema is opened to all
 # only if it is made here: in one that was there before may be what is nobody's business.
 _POSTGRES_MAKE: Final = (
-    f"SELECT pg_advisory_xact_lock({_LOCK})",
     """
 DO $$ BEGIN
   IF to_regnamespace('koo') IS NULL THEN
@@ -157,6 +159,8 @@ SELECT CASE
   ELSE 'absent'
 END
 """
+
+_SQLITE_LOCK: Final = "BEGIN IMMEDIATE"
 
 _SQLITE_MAKE: Final = """
 CREATE TABLE IF NOT EXISTS koo_commit_tokens (
@@ -228,14 +232,16 @@ def ledger_of(backend: str, clock: Clock) -> Ledger:
                 partial(Tokens, clock),
                 _POSTGRES_LOOK,
                 _POSTGRES_FIND,
+                _POSTGRES_LOCK,
                 _POSTGRES_MAKE,
                 _POSTGRES_MARK,
                 _POSTGRES_CLEAN,
             )
         case "sqlite":
             rows, look = partial(Rows, _SQLITE_FENCE, "", clock), _SQLITE_LOOK
-            make, clean = _SQLITE_MAKE, _SQLITE_CLEAN
+            lock, make, clean = _SQLITE_LOCK, _SQLITE_MAKE, _SQLITE_CLEAN
         case _:  # mysql, mariadb
             rows, look = partial(Rows, _MYSQL_FENCE, _HURRY, clock), _MYSQL_LOOK
-            make, clean = _MYSQL_MAKE, _MYSQL_CLEAN
-    return Ledger("koo_commit_tokens", rows, look, _FIND, (make,), _MARK, clean)
+            # Some clusters refuse GET_LOCK, so that here two may say that they have made the table.
+            lock, make, clean = "", _MYSQL_MAKE, _MYSQL_CLEAN
+    return Ledger("koo_commit_tokens", rows, look, _FIND, lock, (make,), _MARK, clean)
