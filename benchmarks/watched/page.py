@@ -26,7 +26,7 @@ __all__ = ["keeping", "showing"]
 _LOADS = 7
 _CHANGES = 5
 _DAY = 86_400
-_KIB = 1024
+_KB, _KIB = 1000, 1024
 #: Code that V8 makes anew while it warms up would hide what the page keeps.
 _UNCOMPILED = "--js-flags=--no-opt,--no-maglev,--always-sparkplug"
 _TRANSFER = """
@@ -73,7 +73,7 @@ async def showing() -> Section:
         transfers, paints = zip(*loads, strict=True)
         updates = [await _change(tab, database) for _ in range(_CHANGES)]
     figures = [
-        Figure("transfer, compressed as it comes", max(transfers) / _KIB, "KiB", "<= 60 KiB"),
+        Figure("transfer, compressed as it comes", max(transfers) / _KB, "kB", "<= 60 kB"),
         Figure(
             "first contentful paint",
             statistics.median(paints),

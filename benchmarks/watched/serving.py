@@ -9,9 +9,12 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from lab.figures import Figure, Section
 from lab.paired import percentile
@@ -40,31 +43,34 @@ async def lifespan(app):
 app = FastAPI(lifespan=lifespan)
 console.install(app)
 """
-_SERVERS = {
+_BARE = {
     "uvicorn": ("uvicorn", "--log-level", "critical"),
     "granian": ("granian", "--interface", "asgi", "--no-ws", "--log-level", "critical"),
 }
+_Running: TypeAlias = AbstractAsyncContextManager[Process]
+_Start: TypeAlias = Callable[[str, int], _Running]
 
 
 async def stopping() -> Section:
+    starts: dict[str, tuple[_Start, bytes]] = {
+        server: (partial(_bare, server), b"ended") for server in _BARE
+    }
+    starts["scripts/serve"] = (_shipped, b"Application shutdown complete")
     figures = []
-    for server in _SERVERS:
-        taken = [await _stop(server) for _ in range(_STOPS)]
+    for server, (start, last_words) in starts.items():
+        taken = [await _stop(start, last_words) for _ in range(_STOPS)]
         figures.append(Figure(f"{server}, the slowest of {_STOPS}", max(taken), "s", "< 1 s"))
     method = (
         f"From SIGTERM until the process has ended in order, its shutdown run, while {_STREAMS}"
-        " event streams are open."
+        " event streams are open: a bare application on each server, and ours as it is shipped."
     )
     return Section("The end of a server", method, figures)
 
 
-async def _stop(server: str) -> float:
+async def _stop(start: _Start, last_words: bytes) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        _write(folder)
         port = free_port()
-        program, *options = _SERVERS[server]
-        where = ("--host", "127.0.0.1", "--port", str(port), "streaming:app")
-        async with _process(program, *options, *where, folder=folder) as process:
+        async with start(folder, port) as process:
             streams = [await _request(port, "/api/v1/monitoring/stream") for _ in range(_STREAMS)]
             await asyncio.gather(*(reader.readuntil(b"event: ") for reader, _ in streams))
             began = time.monotonic()
@@ -75,12 +81,22 @@ async def _stop(server: str) -> float:
             taken = time.monotonic() - began
             for _, writer in streams:
                 writer.close()
-    assert said == b"ended\n", said
+    assert last_words in said, said
     return taken
 
 
-def _write(folder: str) -> None:
+def _bare(server: str, folder: str, port: int) -> _Running:
     Path(folder, "streaming.py").write_text(_APP, "utf-8")
+    where = ("--host", "127.0.0.1", "--port", str(port), "streaming:app")
+    return _process(*_BARE[server], *where, folder=folder, errors=STDOUT)
+
+
+def _shipped(folder: str, port: int) -> _Running:
+    settings = {
+        "DATABASE_URL": f"sqlite:///{folder}/koo.db",
+        "STATE_URL": f"sqlite:///{folder}/state.db",
+    }
+    return _process("api", "--port", str(port), folder=_BACKEND, errors=STDOUT, **settings)
 
 
 async def living() -> Section:
@@ -165,8 +181,8 @@ async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 @asynccontextmanager
 async def _process(
-    module: str, *options: str, folder: str | Path, **settings: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
+    module: str, *options: str, folder: str | Path, errors: int | None = None, **settings: str
+) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -174,7 +190,8 @@ async def _process(
         *options,
         cwd=folder,
         env={**os.environ, **settings},
-        stdout=asyncio.subprocess.PIPE,
+        stdout=PIPE,
+        stderr=errors,
         start_new_session=True,
     )
     try:
