@@ -71,6 +71,7 @@ def assemble(
     named = () if host in _WILDCARDS else (f"[{host}]" if ":" in host else host,)
     config = ConsoleConfig(
         hosts=(*get_settings().allowed_hosts, *named),
+        gates=get_settings().ready_gates,
         title="KOO",
         version=version("koo-platform"),
         # Whoever takes backend/ alone has none, and alerts name their section without a link.

@@ -9,8 +9,8 @@ from core.answers import SystemHealth
 from core.config import get_settings
 from core.database import db_manager
 from core.events import counts, event_log, journal, redact
-from core.state import records
-from koo.monitoring import Monitor, views
+from core.state import archive, records
+from koo.monitoring import Monitor, RecordsFile, views
 from services.notifications import courier_of
 
 __all__ = ["courier", "get_system_health", "monitor"]
@@ -25,6 +25,7 @@ monitor: Final = Monitor(
     mutes=records.mute_book.mutes,
     redact=redact,
 )
+monitor.add(RecordsFile(archive))
 courier: Final = courier_of(get_settings().telling, monitor, records)
 if courier is not None:
     monitor.add(courier)

@@ -69,7 +69,7 @@ class Settings(ApplicationVariables, AISettings, DatabaseSettings):
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
         """The names in KOO_ALLOWED_HOSTS."""
-        return tuple(host.strip() for host in self.koo_allowed_hosts.split(",") if host.strip())
+        return _listed(self.koo_allowed_hosts)
 
     @property
     def read_token(self) -> str | None:
@@ -106,6 +106,18 @@ class Settings(ApplicationVariables, AISettings, DatabaseSettings):
     def alert_rules(self) -> tuple[Rule, ...]:
         """The alert rules in force: koo's, or what alerts.toml beside `.env` makes of them."""
         return read_alert_rules(_ALERTS)
+
+    @cached_property
+    def ready_gates(self) -> tuple[str, ...]:
+        """The components in KOO_READY_GATES; SettingsError for one that could never be ready."""
+        gates = _listed(self.koo_ready_gates)
+        known = ("database", *(f"ai:{one.name}" for one in self.services if one.is_configured))
+        if not set(gates) <= set(known):
+            raise SettingsError(
+                "KOO_READY_GATES names what is not there, or has no key; "
+                f"it may list, separated by commas: {', '.join(known)}"
+            )
+        return gates
 
     def texts(self) -> dict[str, str]:
         """What is set, or has a default, as text; secrets too: to be hashed, never to be shown."""
@@ -159,6 +171,7 @@ def read_settings() -> Settings:
         raise SettingsError(f".env can't be read ({type(error).__name__}); correct it") from None
     # Built at once, so that what is wrong with them stops the start.
     _ = settings.database, settings.services, settings.alert_rules, settings.telling
+    _ = settings.ready_gates
     return settings
 
 
@@ -211,6 +224,10 @@ def _secret_words(name: str, secret: str) -> list[str]:
 def _words_of_a_hook(url: str) -> list[str]:
     """All of *url* but its host: whoever knows them may post there."""
     return [word for word in re.split(r"[/?&=@:]+", url) if word != urlsplit(url).hostname]
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def _split(tokens: str | None) -> list[str]:

@@ -10,10 +10,12 @@ from sqlalchemy import exc, text
 
 from api import assembly
 from api.assembly import access_of, assemble
-from core.config import ROOT
+from core.config import ROOT, get_settings
 from core.database import db_manager
 from core.exceptions import DatabaseUnavailable
+from core.state import archive
 from koo.monitoring import RUNBOOKS
+from koo.stores import StoreError
 from koo.web import Access, AccessConfig
 
 pytestmark = pytest.mark.integration  # SQLite is asked in a thread
@@ -102,6 +104,30 @@ async def test_the_database_says_who_it_is():
         answer = await stage.visitor.get("/api/v1/database/version")
     assert answer.json()["dialect"] == "sqlite"
     assert answer.json()["version"][0] == "3"
+
+
+@pytest.mark.parametrize(("gates", "status"), [((), 200), (("database",), 503)])
+async def test_it_is_not_ready_without_what_the_settings_name(monkeypatch, gates, status):
+    monkeypatch.setitem(get_settings().__dict__, "ready_gates", gates)
+    async with running() as stage:
+        before = await stage.visitor.get("/readyz")
+        db_manager.breaker.isolate("for a test")
+        without = await stage.visitor.get("/readyz")
+        db_manager.reset()
+        after = await stage.visitor.get("/readyz")
+    assert [it.status_code for it in (before, without, after)] == [200, status, 200]
+
+
+async def test_the_state_file_is_watched_like_everything_else():
+    async with running() as stage:
+        with pytest.raises(StoreError):
+            archive.change("INSERT INTO nowhere VALUES (1)")
+        form = {"Accept": "application/health+json"}
+        answer = await stage.visitor.get("/api/v1/monitoring/health", headers=form)
+        with archive.write():
+            pass
+    [check] = answer.json()["checks"]["store"]
+    assert (check["status"], check["output"]) == ("warn", "state.db can't be used (SQLITE_ERROR)")
 
 
 # -- whom it answers ------------------------------------------------------------------------

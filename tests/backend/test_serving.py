@@ -1,7 +1,9 @@
 """`scripts/serve`: a start that says what is wrong, an end that is clean and in time."""
 
 import argparse
+import asyncio
 import contextlib
+import http.client
 import json
 import re
 import signal
@@ -13,6 +15,8 @@ import urllib.request
 import pytest
 
 from api.server import listen, port_number
+from koo.resilience import SYSTEM_CLOCK
+from koo.testing import Simulator
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +27,7 @@ GENTLY = {"SHUTDOWN_GRACE": "60"}
 @contextlib.contextmanager
 def serving(program, *arguments, **variables):
     """The started application: its process, and what it said when it was ready."""
-    process = program.start("-m", "api", "--port", "0", *arguments, **GENTLY, **variables)
+    process = program.start("-m", "api", "--port", "0", *arguments, **(GENTLY | variables))
     try:
         said = {}
         for line in process.stdout:
@@ -145,6 +149,60 @@ def ready(address):
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
+
+
+class Held:
+    """The machine's clock, on which whoever sleeps does so until he is let go."""
+
+    monotonic, time = SYSTEM_CLOCK.monotonic, SYSTEM_CLOCK.time
+
+    def __init__(self):
+        self.asleep, self.let_go = asyncio.Event(), asyncio.Event()
+
+    async def sleep(self, seconds):
+        self.asleep.set()
+        await self.let_go.wait()
+
+
+@contextlib.asynccontextmanager
+async def asking(program, **variables):
+    """The application while claude holds back an answer: its process, the call, the clock."""
+    clock = Held()
+    async with Simulator(["claude"], clock=clock) as simulator:
+        variables |= {"ANTHROPIC_API_KEY": "test-key"}
+        variables |= {"AI_CLAUDE_BASE_URL": simulator.base_url("claude")}
+        with serving(program, **variables) as (process, said):
+            query = f"{said['the page']}/api/v1/ai/query"
+            body = {"service": "claude", "prompt": "hi"}
+            signed = f"Bearer {said['operate token, made for this run']}"
+            fields = {"Content_Type": "application/json", "Authorization": signed}
+            call = asyncio.create_task(asyncio.to_thread(ask, query, body, **fields))
+            await clock.asleep.wait()
+            yield process, call, clock
+
+
+async def test_a_call_in_flight_gets_its_grace(program):
+    async with asking(program) as (process, call, clock):
+        process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(until_said, process, "Waiting for")
+        assert not call.done()
+        clock.let_go.set()
+        answer, _ = await call
+        code = await asyncio.to_thread(process.wait, 90)
+    assert (answer["service"], code) == ("claude", 0)
+
+
+async def test_a_call_that_takes_longer_than_its_grace_is_cut(program):
+    async with asking(program, SHUTDOWN_GRACE="0.2") as (process, call, _):
+        took, code = await asyncio.to_thread(end, process, signal.SIGTERM)
+        with pytest.raises((OSError, http.client.HTTPException)):
+            await call
+    assert (code, took < 20) == (0, True)
+
+
+def until_said(process, words):
+    """Read what the process complains or tells of until that holds *words*."""
+    assert any(words in line for line in process.stderr)
 
 
 def test_an_ipv6_address_serves_too(program):

@@ -121,6 +121,15 @@ def test_a_relative_state_file_belongs_to_the_repository(variables, url, locatio
     assert read_settings().state_location == location
 
 
+@pytest.mark.parametrize(
+    ("text", "gates"),
+    [("", ()), ("database", ("database",)), (" ai:claude , database,", ("ai:claude", "database"))],
+)
+def test_readiness_waits_for_what_is_named(variables, text, gates):
+    variables(KOO_READY_GATES=text, ANTHROPIC_API_KEY="test-key")
+    assert read_settings().ready_gates == gates
+
+
 # -- the alert rules ------------------------------------------------------------------------
 
 

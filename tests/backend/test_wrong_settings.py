@@ -68,6 +68,7 @@ WRONG = [
     *[("AI_SERVICES", value) for value in ("Groq", "a b", "groq,groq", "claude", "1x", "a-b,a_b")],
     *[("AI_SERVICES", value) for value in ("default", "attempt")],
     *[("KOO_ALLOWED_HOSTS", value) for value in ("*", "*.example.com", "host:8000", "a b", ",")],
+    *[("KOO_READY_GATES", value) for value in ("Database", "postgres", "ai:claude", "database;x")],
     *[(name, "two words") for name in ("KOO_READ_TOKEN", "KOO_CALL_TOKEN")],
     *[("AI_CLAUDE_BASE_URL", value) for value in ("koo.test", "ftp://x", "http://")],
     *[("AI_CLAUDE_PRICE", value) for value in ("1", "1,2,3", "cheap", "-1,1", "nan,1")],
@@ -126,6 +127,14 @@ def test_a_further_service_must_say_where_and_what_it_is(variables, suffix):
     given.pop(f"AI_GROQ_{suffix}")
     variables(AI_SERVICES="groq", **given)
     assert f"AI_GROQ_{suffix}" in sentence()
+
+
+def test_what_could_never_be_ready_is_refused_with_what_could(variables):
+    variables(KOO_READY_GATES="database,ai:openai", ANTHROPIC_API_KEY="test-key")
+    assert sentence() == (
+        "KOO_READY_GATES names what is not there, or has no key; "
+        "it may list, separated by commas: database, ai:claude"
+    )
 
 
 def test_a_password_is_not_repeated(variables):

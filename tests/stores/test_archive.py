@@ -6,6 +6,7 @@ import pytest
 
 from koo.resilience import Ask, DailyBudgetConfig, Permit
 from koo.stores import Archive, SQLiteStore, StoreError
+from koo.testing import FakeClock
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS notes (word TEXT)"
 
@@ -78,3 +79,37 @@ def test_a_wrong_statement_is_a_sentence_without_the_statement(archive):
 
 def test_it_says_where_it_is(archive, path):
     assert repr(archive) == f"Archive({str(path)!r})"
+
+
+def read_nothing(archive):
+    with pytest.raises(StoreError):
+        archive.read("SELECT word FROM nowhere")
+
+
+def test_what_failed_is_trouble_until_its_like_goes_well(archive):
+    assert archive.trouble is None
+    read_nothing(archive)
+    assert archive.trouble == "state.db can't be used (SQLITE_ERROR)"
+    archive.change("INSERT INTO notes VALUES ('written')")
+    assert archive.trouble is not None, "that it can be written says nothing of reading"
+    assert words(archive) == ["written"]
+    assert archive.trouble is None
+
+
+def test_a_transaction_that_fails_is_trouble_and_one_that_its_user_breaks_off_is_none(archive):
+    with pytest.raises(KeyError), archive.write():
+        raise KeyError
+    assert archive.trouble is None
+    with pytest.raises(StoreError):
+        archive.change("INSERT INTO nowhere VALUES ('lost')")
+    assert archive.trouble is not None
+
+
+def test_what_nobody_has_tried_again_for_a_minute_is_no_trouble_any_more(path):
+    clock = FakeClock()
+    archive = Archive(path, clock=clock)
+    read_nothing(archive)
+    clock.advance(59)
+    assert archive.trouble is not None
+    clock.advance(1)
+    assert archive.trouble is None

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property, partial
 from pathlib import Path
 from urllib.parse import unquote
@@ -21,6 +22,7 @@ import fastapi.routing
 import pytest
 from fastapi import FastAPI
 
+from koo.ai import AIManager, AIService, PriceTable, ServiceConfig, TokenPrice
 from koo.monitoring import Journal, Monitor, Records
 from koo.resilience import (
     ONE_REQUEST,
@@ -237,10 +239,30 @@ async def visit(app, method, path, *, headers=(), body=b"", host="127.0.0.1:8000
     )
 
 
-class Stage:
-    """An application with a database and three services, one of them without a key."""
+class NoPrices(PriceTable):
+    """A table that knows nothing, and is never read."""
 
-    def __init__(self, *, read=READ, operate=OPERATE, config=None, clock=None):
+    async def get(self, vendor, model, base_url, *, timeout=None):
+        return None
+
+
+def manager_of(provider):
+    """A manager of one service, claude, whose limits nobody reaches."""
+    plenty = 10**9
+    config = ServiceConfig(
+        name="claude", api_key="test-key", price=TokenPrice(Decimal(1), Decimal(2)),
+        requests_per_minute=plenty, requests_per_hour=plenty, requests_per_day=plenty,
+    )  # fmt: skip
+    return AIManager([AIService(config, provider, prices=NoPrices())])
+
+
+class Stage:
+    """An application with a database and three services, one of them without a key.
+
+    With *answers*, an ``AIManager``, services can be called over it too.
+    """
+
+    def __init__(self, *, read=READ, operate=OPERATE, config=None, clock=None, answers=None):
         self.clock = clock or FakeClock()
         self.events = []
         self.journal = Journal(clock=self.clock)
@@ -257,6 +279,7 @@ class Stage:
             new_secret=lambda: next(secrets),
         )
         self.config = config or ConsoleConfig(title="koo test")
+        self.answers = answers
         archive = Archive(FOLDER / f"{next(NUMBERS)}.db")
         self.records = Records.of(archive, clock=self.clock)
         self.build([self.database, *self.services.values()])
@@ -271,7 +294,7 @@ class Stage:
             clock=self.clock,
         )
         self.console = Console(
-            self.monitor, self.access, self.config, records=self.records,
+            self.monitor, self.access, self.config, answers=self.answers, records=self.records,
             on_event=self.events.append, clock=self.clock,
         )  # fmt: skip
         self.__dict__.pop("app", None)

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from fastapi import FastAPI
 
-from koo.ai import NOTHING, AIManager, AIService, PriceTable, ServiceConfig, TokenPrice, Usage
+from koo.ai import NOTHING, AIManager, AIService, ServiceConfig, TokenPrice, Usage
 from koo.errors import (
     ApiKeyError,
     ContentRefusedError,
@@ -22,20 +22,13 @@ from koo.resilience import RetryConfig
 from koo.testing import Pieces, ScriptedProvider
 from koo.web import Access, AccessConfig, Console
 
-from .conftest import OPERATE, READ
+from .conftest import OPERATE, READ, NoPrices
 
 CALL = "test-key-for-calling"
 QUERY, STREAM = "/api/v1/ai/query", "/api/v1/ai/stream"
 PROMPT = "prompt that must not be seen"
 JSON = {"content-type": "application/json"}
 PRICE = TokenPrice(Decimal(1000), Decimal(2000))
-
-
-class NoPrices(PriceTable):
-    """A table that knows nothing, and is never read."""
-
-    async def get(self, vendor, model, base_url, *, timeout=None):
-        return None
 
 
 @pytest.fixture

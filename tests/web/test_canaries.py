@@ -4,6 +4,7 @@ One application with an AI service and a database that fail in every way that ca
 whatever is answered, logged, kept, counted or pushed is searched.
 """
 
+import asyncio
 import io
 import logging
 from decimal import Decimal
@@ -15,6 +16,14 @@ from koo.ai import AIManager, AIService, PriceTable, ServiceConfig, TokenPrice
 from koo.errors import ExternalServiceError, ServiceUnavailableError
 from koo.monitoring import EventCounts, Journal, Monitor, Records, redacting
 from koo.monitoring.logs import EventLog, JSONLines, TextLines
+from koo.monitoring.notify import (
+    Address,
+    Alertmanager,
+    Courier,
+    Retelling,
+    RoutingConfig,
+    Webhook,
+)
 from koo.monitoring.otel import metrics_data
 from koo.resilience import CheckStats, Holder, StateChanged, fan_out
 from koo.stores import Archive
@@ -25,12 +34,14 @@ SECRET, PROMPT = "Zq9-canary-of-a-key", "whisper of a canary in a coal mine"
 READ, OPERATE = "canary-token-for-reading", "canary-token-for-operating"
 ANSWER = "song of a canary in a golden cage"
 TO_THE_CALLER = ("POST /api/v1/ai/query", "POST /api/v1/ai/stream")
+HOOK, ALERTMANAGER = "/hook", "/api/v2/alerts"
 HIDDEN = {
     "the key": SECRET, "the prompt": PROMPT, "the read token": READ,
     "the operate token": OPERATE, "the key in an address": quote(f"{SECRET}/%"),
     "the answer": ANSWER,
 }  # fmt: skip
-LEAK = f"https://koo:{SECRET}@api.example.com/v1?key={SECRET} refused Bearer {SECRET}"
+#: The secret as it looks like one, and bare, as only who knows it finds it.
+LEAK = f"https://koo:{SECRET}@api.example.com/v1?key={SECRET} refused Bearer {SECRET}; {SECRET}"
 
 
 class Everything:
@@ -71,7 +82,7 @@ def answers():
     yield Pieces(ANSWER, ServiceUnavailableError("lab", f"down; {LEAK}"))
     yield ServiceUnavailableError("lab", f"down; {LEAK}", request_id="req-1")
     yield RuntimeError(f"{LEAK} {PROMPT}")
-    yield ExternalServiceError("lab", LEAK)
+    yield ExternalServiceError("lab", LEAK, request_id=SECRET)
     yield OSError(LEAK, PROMPT)
     while True:
         yield ServiceUnavailableError("lab", LEAK)
@@ -84,6 +95,15 @@ class Script(ScriptedProvider):
 
     def _next_line(self):
         return next(self._lines)
+
+
+def play_and_tell(make_database, visit, path):
+    """Everything that comes out of one application, in the end by its files too."""
+    out, monitor, records = run(play(make_database, visit, path))
+    asyncio.run(tell(out, monitor, records))
+    for file in path.parent.iterdir():
+        out.texts[file.name] = file.read_bytes().decode(errors="replace")
+    return out
 
 
 async def play(make_database, visit, path):
@@ -117,13 +137,40 @@ async def play(make_database, visit, path):
     monitor.observe()
     await visit_all(out, console, visit)
     monitor.observe()
-    for file in path.parent.iterdir():
-        out.texts[file.name] = file.read_bytes().decode(errors="replace")
     out.texts["the reports"] = repr(monitor.reports())
     out.texts["the alerts"] = repr(monitor.alerts())
     out.texts["the journal"] = repr(journal.entries())
     out.texts["OpenTelemetry"] = repr(metrics_data(monitor.metrics(), span=(0.0, 1.0)))
-    return out
+    return out, monitor, records
+
+
+async def tell(out, monitor, records):
+    """Let a webhook and an Alertmanager hear of what stands; a real socket needs a real clock."""
+
+    async def hear(reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = int(head.lower().partition("content-length: ")[2].partition("\r")[0])
+        where, body = head.split()[1], (await reader.readexactly(length)).decode()
+        out.texts[where] = out.texts.get(where, "") + body
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(hear, "127.0.0.1", 0) as server:
+        base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        alertmanager = Alertmanager(Address(f"{base}{ALERTMANAGER}"))
+        courier = Courier(
+            monitor.standing,
+            records.outbox,
+            [Webhook("hook", Address(f"{base}{HOOK}"))],
+            retellings=[Retelling(monitor.standing, alertmanager)],
+            routing=RoutingConfig(wait=0, interval=0),
+        )
+        work = asyncio.create_task(courier.run())
+        async with asyncio.timeout(60):
+            while not all("database" in out.texts.get(where, "") for where in (HOOK, ALERTMANAGER)):
+                await asyncio.sleep(0.01)
+        work.cancel()
+        await asyncio.wait([work])
 
 
 async def visit_all(out, console, visit):
@@ -145,12 +192,13 @@ async def visit_all(out, console, visit):
         await ask("POST", "/api/v1/ai/query", prompt)
         await ask("POST", "/api/v1/ai/stream", prompt)
     await ask("POST", "/api/v1/ai/query", f'{{"service": "{PROMPT}", "prompt": 5}}'.encode())
-    reason = f'{{"reason": "the password={SECRET} was wrong"}}'.encode()
+    why = f"{SECRET} was wrong, and so was password={SECRET}"
+    reason = f'{{"reason": "{why}"}}'.encode()
     await ask("POST", "/api/v1/monitoring/database/health-check", reason)
     await ask("POST", "/api/v1/monitoring/database/reset-circuit-breaker", reason)
     await ask("POST", "/api/v1/ai/services/lab/reset-errors", reason)
     await ask("POST", f"/api/v1/ai/services/{quote(PROMPT)}/reset-errors")
-    silence = f'{{"component": "database", "reason": "the password={SECRET} was wrong"}}'.encode()
+    silence = f'{{"component": "database", "reason": "{why}"}}'.encode()
     await ask("POST", "/api/v1/monitoring/silences", silence)
     [alert, *_] = console.monitor.standing()
     await ask("POST", f"/api/v1/monitoring/alerts/{quote(alert.id)}/acknowledge", reason)
@@ -176,7 +224,7 @@ async def visit_all(out, console, visit):
 def test_no_secret_no_prompt_and_no_answer_comes_out_anywhere_else(
     make_database, visit_once, tmp_path
 ):
-    out = run(play(make_database, visit_once, tmp_path / "state.db"))
+    out = play_and_tell(make_database, visit_once, tmp_path / "state.db")
     assert len(out.texts) > 50
     assert out.answered() == 2
     assert out.find() == set()
@@ -194,5 +242,6 @@ def test_without_redaction_there_would_be_something_to_find(
 ):
     """The negative twin: what goes in does get as far as the door."""
     monkeypatch.setattr("koo.monitoring.monitor.redacted", lambda report, _: report)
-    found = run(play(make_database, visit_once, tmp_path / "state.db")).find()
+    found = play_and_tell(make_database, visit_once, tmp_path / "state.db").find()
     assert any(place.startswith("the key in GET /api/v1/monitoring/dashboard") for place in found)
+    assert found >= {f"the key in {HOOK}", f"the key in {ALERTMANAGER}"}

@@ -3,7 +3,9 @@
 import pytest
 
 from koo.errors import DatabaseUnavailable
+from koo.monitoring import redact, redacting
 from koo.web import Problem
+from koo.web.problems import _Answers, problem_body
 
 RESET = "/api/v1/monitoring/database/reset-circuit-breaker"
 JSON = {"content-type": "application/json"}
@@ -153,9 +155,8 @@ def test_an_unexpected_error_says_nothing_of_itself(stage, visitor):
 def test_the_answer_to_an_unexpected_error_is_a_problem(stage):
     import asyncio
 
-    from koo.web.problems import _on_unexpected
-
-    response = asyncio.run(_on_unexpected(None, RuntimeError("password=test-key")))
+    unexpected = _Answers(redact).to_unexpected(None, RuntimeError("password=test-key"))
+    response = asyncio.run(unexpected)
     assert response.status_code == 500
     assert b"password" not in response.body
 
@@ -186,6 +187,26 @@ def test_a_problem_of_a_users_own_route_looks_like_ours(stage):
         raise Problem(412, "moved", "the state moved; look again")
 
     assert is_problem(stage.get("/own"), 412).json["code"] == "moved"
+
+
+def test_no_problem_says_a_secret_that_the_application_knows(stage):
+    stage.monitor.redact = redacting(["one-of-theirs"])
+
+    @stage.app.get("/own")
+    async def own():
+        raise Problem(409, "held", "one-of-theirs is held; wait")
+
+    assert is_problem(stage.get("/own"), 409).json["detail"] == "*** is held; wait"
+
+
+def test_nor_does_anything_else_that_stands_in_it():
+    extra = {"service": "one-of-theirs", "errors": [{"where": "one-of-theirs", "at": 1}], "n": None}
+    body = problem_body(Problem(502, "x", "y"), extra, redacting(["one-of-theirs"]))
+    assert (body["service"], body["errors"], body["n"]) == (
+        "***",
+        [{"where": "***", "at": 1}],
+        None,
+    )
 
 
 def test_a_wait_is_at_least_a_second_and_rounded_up():

@@ -236,6 +236,8 @@ class ApplicationVariables(Variables):
     """Who is told of alerts: webhooks, `alertmanager+http://`, Apprise's URLs; spaces between."""
     koo_allowed_hosts: str = "localhost,127.0.0.1,[::1]"
     """Host names that requests may ask for, beside those of this machine."""
+    koo_ready_gates: str = ""
+    """Components that `/readyz` waits for, like `database,ai:claude`. Unset: none."""
     koo_log_format: Literal["text", "json"] = "text"
     """The lines of the log: text for people, json for machines."""
     shutdown_delay: Delay = 0

@@ -37,7 +37,7 @@ from .journal import Entry, EntryPage, Journal
 from .metrics import EventCounts
 from .monitor import Configuration, Monitor
 from .naming import DATABASE, SERVICE_PREFIX, is_configured, is_lost, service_name
-from .records import Records
+from .records import Records, RecordsFile
 from .redaction import Redact, redact, redacted, redacting
 from .spend import Spend, SpendBook
 
@@ -72,6 +72,7 @@ __all__ = [
     "Notice",
     "Now",
     "Records",
+    "RecordsFile",
     "Redact",
     "Rises",
     "Rule",

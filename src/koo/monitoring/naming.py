@@ -11,6 +11,7 @@ __all__ = [
     "KINDS",
     "NOTIFICATIONS",
     "SERVICE_PREFIX",
+    "STORE",
     "is_configured",
     "is_isolated",
     "is_lost",
@@ -22,9 +23,10 @@ __all__ = [
 
 DATABASE: Final = "database"
 NOTIFICATIONS: Final = "notifications"
+STORE: Final = "store"
 SERVICE_PREFIX: Final = "ai:"
 #: The kinds of component that koo brings along.
-KINDS: Final = frozenset({DATABASE, "ai", NOTIFICATIONS})
+KINDS: Final = frozenset({DATABASE, "ai", NOTIFICATIONS, STORE})
 
 
 def service_name(component: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..resilience import SYSTEM_CLOCK, Clock
+from ..resilience import SYSTEM_CLOCK, Clock, Health, Report
 from ..stores import Archive
 from .audit import AuditBook
+from .naming import STORE
 from .notify import MuteBook, Outbox
 from .spend import SpendBook
 
-__all__ = ["Records"]
+__all__ = ["Records", "RecordsFile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,31 @@ class Records:
         """Those of *archive*."""
         mute_book, spend = MuteBook(archive, clock=clock), SpendBook(archive, clock=clock)
         return cls(archive, mute_book, AuditBook(archive), spend, Outbox(archive))
+
+
+class RecordsFile:
+    """The file of an *archive* as a component: whether what others do with it goes well.
+
+    Looking at it does nothing with the file.
+    """
+
+    name = STORE
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def report(self) -> Report:
+        """How it is doing. Only looks."""
+        trouble = self._archive.trouble
+        state = Health.HEALTHY if trouble is None else Health.UNHEALTHY
+        return Report(component=self.name, kind=STORE, state=state, cause=trouble)
+
+    async def check(self) -> Report:
+        """The same as :meth:`report`: who keeps something there finds out every few seconds."""
+        return self.report()
+
+    def half_open(self) -> None:
+        """Nothing: it has no circuit."""
+
+    def reset(self) -> None:
+        """Nothing: what goes well the next time is no trouble any more."""

@@ -34,6 +34,8 @@ _PATIENCE: Final = 5.0
 #: How long who ends waits for another program's lock, and how often everybody looks up from it.
 _HASTE: Final = 0.1
 _THREADS: Final = 4
+#: For how long a failure is worth a word, if nothing of its kind was tried again.
+_RECENT: Final = 60.0
 _FAILURES: Final = (sqlite3.Error, OSError, StoreError)
 
 
@@ -50,10 +52,18 @@ class Archive:
         self._threads = ThreadPoolExecutor(_THREADS, "koo-archive")
         self._hurries = False
         self._schemas: dict[str, None] = {}
+        self._failures: dict[str, tuple[float, str]] = {}
         self._made = 0
 
     def __repr__(self) -> str:
         return f"Archive({str(self._path)!r})"
+
+    @property
+    def trouble(self) -> str | None:
+        """Why reading or writing failed in the last minute, if it has not gone well since."""
+        since = self._clock.monotonic() - _RECENT
+        causes = [cause for at, cause in tuple(self._failures.values()) if at > since]
+        return causes[-1] if causes else None
 
     def prepare(self, schema: str) -> None:
         """Have the tables of *schema* made where they are missing, before the next use."""
@@ -77,13 +87,13 @@ class Archive:
 
     def read(self, statement: str, *terms: object) -> list[tuple[Any, ...]]:
         """The rows that *statement* finds."""
-        with self._connected() as connection:
+        with self._noted("read"), self._connected() as connection:
             return self._patiently(lambda: connection.execute(statement, terms).fetchall())
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction: all that is done inside, or nothing if it raises."""
-        with self._connected() as connection:
+        with self._noted("write"), self._connected() as connection:
             self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
             yield Transaction(connection)
             connection.execute("COMMIT")
@@ -92,6 +102,15 @@ class Archive:
         """Do one *statement*; how many rows it changed."""
         with self.write() as transaction:
             return transaction.change(statement, *terms)
+
+    @contextmanager
+    def _noted(self, use: str) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            self._failures[use] = (self._clock.monotonic(), error.cause)
+            raise
+        self._failures.pop(use, None)
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:

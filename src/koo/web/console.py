@@ -147,7 +147,7 @@ class Console:
         app.add_middleware(HostGuard, hosts=hosts)
         app.add_middleware(SecurityHeaders)
         app.add_middleware(RequestIds, tracer=self._tracer)
-        handle_problems(app)
+        handle_problems(app, self.monitor.redact)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ..errors import Rejected
-from ..monitoring import REQUEST_ID, redact
+from ..monitoring import REQUEST_ID, Redact, redact
 from ..stores import StoreError
 
 __all__ = [
@@ -72,10 +72,12 @@ class Problem(Exception):
         return cls(status, code, detail, {"Retry-After": str(max(1, ceil(after)))})
 
 
-def answer_problem(problem: Problem, extra: Mapping[str, object] | None = None) -> Response:
+def answer_problem(
+    problem: Problem, extra: Mapping[str, object] | None = None, redact: Redact = redact
+) -> Response:
     """The response for *problem*."""
     return Response(
-        json.dumps(problem_body(problem, extra)).encode(),
+        json.dumps(problem_body(problem, extra, redact)).encode(),
         problem.status,
         {**problem.headers, "Cache-Control": "no-store"},
         PROBLEM_TYPE,
@@ -83,64 +85,77 @@ def answer_problem(problem: Problem, extra: Mapping[str, object] | None = None) 
 
 
 def problem_body(
-    problem: Problem, extra: Mapping[str, object] | None = None
+    problem: Problem, extra: Mapping[str, object] | None = None, redact: Redact = redact
 ) -> Mapping[str, object]:
-    """The document for *problem*."""
+    """The document for *problem*, with *extra* fields; all texts in it have passed *redact*."""
     return {
         "type": f"urn:koo:problem:{problem.code}",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
         "detail": redact(problem.detail),
         "code": problem.code,
-        **(extra or {}),
+        **{name: _safe(value, redact) for name, value in (extra or {}).items()},
     }
 
 
-def handle_problems(app: FastAPI) -> None:
-    """Give every error of *app* the form of a problem."""
-    app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(Rejected, _on_rejected)
-    app.add_exception_handler(StoreError, _on_store)
-    app.add_exception_handler(_SERVER_ERROR, _on_unexpected)
+def _safe(value: object, redact: Redact) -> object:
+    match value:
+        case str():
+            return redact(value)
+        case list():
+            return [_safe(each, redact) for each in value]
+        case dict():
+            return {name: _safe(each, redact) for name, each in value.items()}
+    return value
 
 
-async def _on_problem(_: Request, error: _Raised) -> Response:
-    return answer_problem(error)
+def handle_problems(app: FastAPI, redact: Redact = redact) -> None:
+    """Give every error of *app* the form of a problem whose texts have passed *redact*."""
+    answers = _Answers(redact)
+    app.add_exception_handler(Problem, answers.to_problem)
+    app.add_exception_handler(HTTPException, answers.to_http)
+    app.add_exception_handler(RequestValidationError, answers.to_invalid)
+    app.add_exception_handler(Rejected, answers.to_rejected)
+    app.add_exception_handler(StoreError, answers.to_store)
+    app.add_exception_handler(_SERVER_ERROR, answers.to_unexpected)
 
 
-async def _on_http(_: Request, error: _Raised) -> Response:
-    status = HTTPStatus(error.status_code)
-    detail = _DETAILS.get(status, status.description or status.phrase)
-    return answer_problem(Problem(status, _code(status), detail, dict(error.headers or {})))
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    redact: Redact
 
+    async def to_problem(self, _: Request, error: _Raised) -> Response:
+        return self._answer(error)
 
-async def _on_invalid(_: Request, error: _Raised) -> Response:
-    detail = "the request is not as documented; see errors"
-    return answer_problem(
-        Problem(422, "invalid_request", detail), {"errors": _places(error.errors())}
-    )
+    async def to_http(self, _: Request, error: _Raised) -> Response:
+        status = HTTPStatus(error.status_code)
+        detail = _DETAILS.get(status, status.description or status.phrase)
+        return self._answer(Problem(status, _code(status), detail, dict(error.headers or {})))
 
+    async def to_invalid(self, _: Request, error: _Raised) -> Response:
+        detail = "the request is not as documented; see errors"
+        problem = Problem(422, "invalid_request", detail)
+        return self._answer(problem, {"errors": _places(error.errors())})
 
-async def _on_rejected(_: Request, error: _Raised) -> Response:
-    """Refused by a gate: come back later."""
-    detail = f"{error.gate} refuses for now; try again after the time that Retry-After says"
-    return answer_problem(Problem.retry(503, "unavailable", detail, error.retry_after or 1))
+    async def to_rejected(self, _: Request, error: _Raised) -> Response:
+        """Refused by a gate: come back later."""
+        detail = f"{error.gate} refuses for now; try again after the time that Retry-After says"
+        return self._answer(Problem.retry(503, "unavailable", detail, error.retry_after or 1))
 
+    async def to_store(self, _: Request, error: _Raised) -> Response:
+        """The file of the records can't be had."""
+        detail = f"{error.cause}; what is asked for is kept there, try again"
+        return self._answer(Problem.retry(503, "records_unavailable", detail, 1))
 
-async def _on_store(_: Request, error: _Raised) -> Response:
-    """The file of the records can't be had."""
-    detail = f"{error.cause}; what is asked for is kept there, try again"
-    return answer_problem(Problem.retry(503, "records_unavailable", detail, 1))
+    async def to_unexpected(self, _: Request, error: Exception) -> Response:
+        del error  # what it says belongs in the log, which the server writes
+        # The guards are passed already when this is answered, and the id is what to look for there.
+        name = REQUEST_ID.get()
+        headers = {"X-Request-Id": name} if name else {}
+        return self._answer(Problem(500, "internal_error", _DETAILS[500], headers))
 
-
-async def _on_unexpected(_: Request, error: Exception) -> Response:
-    del error  # what it says belongs in the log, which the server writes
-    # The guards are passed already when this is answered, and the id is what to look for there.
-    name = REQUEST_ID.get()
-    headers = {"X-Request-Id": name} if name else {}
-    return answer_problem(Problem(500, "internal_error", _DETAILS[500], headers))
+    def _answer(self, problem: Problem, extra: Mapping[str, object] | None = None) -> Response:
+        return answer_problem(problem, extra, self.redact)
 
 
 def _places(errors: Sequence[Any]) -> list[dict[str, str]]:

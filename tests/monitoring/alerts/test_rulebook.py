@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from koo.monitoring import RULES, RUNBOOKS, AlertState, Notice, Severity
-from koo.resilience import CheckStats, Health, Mode, Reading, State
+from koo.resilience import CheckStats, Health, Mode, Reading, Report, State
 
 CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
 
@@ -53,6 +53,10 @@ def table(made):
         ),
         "other:degraded": (WARNING, other(made, state=Health.DEGRADED)),
         "other:unhealthy": (WARNING, other(made, state=Health.UNHEALTHY)),
+        "store:unavailable": (
+            CRITICAL,
+            Report(component="store", kind="store", state=Health.UNHEALTHY, cause="full"),
+        ),
     }
 
 
@@ -129,6 +133,19 @@ def test_a_limit_that_was_near_stays_so_down_to_seven_tenths(made, used, rings):
     watch.see(made.service(used=(50, 0, 0)))
     after = watch.see(made.service(used=(used, 0, 0)), after=1)
     assert ("ai:claude:limit-near" in {alert.id for alert in after}) is rings
+
+
+def test_a_rate_limit_that_is_near_for_half_a_minute_is_worth_a_word(made):
+    watch, near = made.Watch(), made.service(used=(50, 0, 0))
+    states = [watch.see(near, after=after)[0].state for after in (1, 29, 1)]
+    assert states == [AlertState.PENDING, AlertState.PENDING, AlertState.FIRING]
+
+
+def test_a_burst_that_is_over_before_that_is_nobodys_trouble(made):
+    watch = made.Watch()
+    watch.see(made.service(used=(50, 0, 0)))
+    watch.see(made.service(), after=29)
+    assert watch.told() == ["pending ai:claude:limit-near"]
 
 
 def test_every_window_that_is_near_is_named(made):
@@ -354,6 +371,19 @@ def test_a_circuit_that_closes_and_opens_again_and_again_flaps(made):
     flapping = shown[-1]
     assert (flapping.id, flapping.severity) == ("database:circuit-flapping", WARNING)
     assert flapping.cause == "4 times within 10 min"
+
+
+def test_what_flapped_is_over_when_it_has_been_quiet_for_ten_minutes(made):
+    watch = made.Watch()
+    for _ in range(4):
+        watch.see(made.database(), after=20)
+        watch.see(made.database(Health.CIRCUIT_OPEN), after=20)
+    shown, over = [], []
+    for _ in range(150):
+        looked = watch.see(made.database(), after=10)
+        shown += [watch.at for alert in looked if alert.id == "database:circuit-flapping"]
+        over += [watch.at] if "resolved database:circuit-flapping" in watch.told() else []
+    assert over[0] - shown[-1] == 610, "quiet was seen after ten seconds"
 
 
 def test_a_long_outage_with_failing_probes_is_not_flapping(made):

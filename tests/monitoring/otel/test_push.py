@@ -52,7 +52,8 @@ def monitor(made):
     labels = (("model", "m"), ("type", "input"))
     service = made.service("claude")
     spread = Distribution("token_usage", tokens, labels)
-    service = replace(service, distributions=(*service.distributions, spread))
+    begun = made.distribution("first_token_time", 0.25)
+    service = replace(service, distributions=(*service.distributions, begun, spread))
     times = ("create_time", "wait_time", "use_time")
     database = made.database(distributions=[made.distribution(name, 0.5) for name in times])
     limited = Reading("pool.active", 3, limit=30)
@@ -85,6 +86,7 @@ def test_the_pool_has_the_names_and_units_of_the_conventions(monitor):
         db_metrics.DB_CLIENT_CONNECTION_WAIT_TIME: "s",
         db_metrics.DB_CLIENT_CONNECTION_USE_TIME: "s",
         gen_ai_metrics.GEN_AI_CLIENT_OPERATION_DURATION: "s",
+        gen_ai_metrics.GEN_AI_CLIENT_OPERATION_TIME_TO_FIRST_CHUNK: "s",
         gen_ai_metrics.GEN_AI_CLIENT_TOKEN_USAGE: "{token}",
     }.items():
         assert told[name].unit == unit, name

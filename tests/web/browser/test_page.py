@@ -8,6 +8,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 SERVICE_ROW = "document.querySelector('.services tbody tr')"
 SIGN_IN = "document.querySelector('dialog[open] input[name=token]') !== null"
+DRAWN = "[...document.querySelectorAll('main [role=img]')].map(it => it.getAttribute('aria-label'))"
+POOL = "28 of 30 connections in use (18 beyond the pool's size of 10), 0 idle, 12 waiting"
+FOOTER = "[...document.querySelectorAll('footer a')].map(async it => (await fetch(it)).status)"
 
 
 def nothing_foreign(page):
@@ -34,6 +37,11 @@ async def test_the_first_glance_says_what_since_when_why_what_it_costs_and_what_
                 "Check the database",
                 "12 p95 wait",
                 "1 more follows from these",
+                "Circuits open",
+                "2 of 4",
+                "AI spend today",
+                "% of the day gone",
+                "Who holds connections (28)",
                 "next probe in",
                 "set PERPLEXITY_API_KEY",
                 "Circuit open claude",
@@ -42,6 +50,10 @@ async def test_the_first_glance_says_what_since_when_why_what_it_costs_and_what_
                 await page.see(words)
             assert await page.js("location.hash") == ""
             assert await page.js("document.title") == "Database circuit open · orders"
+            drawn = await page.js(DRAWN)
+            assert POOL in drawn
+            assert "31 of 60 this minute, 29 left" in drawn
+            assert "in the window: 5 of 8 attempts failed, the newest did" in drawn
             rows = "[...document.querySelectorAll('.services tbody th')].map(row => row.innerText)"
             assert [row.split("\n")[0] for row in await page.js(rows)] == [
                 "claude", "gemini", "openai", "perplexity",
@@ -104,6 +116,7 @@ async def test_with_tokens_the_page_shows_nothing_until_somebody_signs_in(
             await page.see("Database circuit open")
             buttons = "[...document.querySelectorAll('.database button')].map(it => it.disabled)"
             assert await page.js(buttons) == [True, True, True]
+            assert await page.js(f"Promise.all({FOOTER})") == [200, 200, 200]
             stage.access.sign_out("anything")
             await page.click("Sign out")
             await page.until(SIGN_IN)

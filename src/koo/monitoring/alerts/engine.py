@@ -146,14 +146,22 @@ class _Sitting:
                 yield self._begin(before, rule, look)
 
     def hush(self, held: Mapping[str, Incident], samples: Iterable[Sample]) -> dict[str, Incident]:
-        """The incidents that do not hold now and are not over either, or not known to be."""
-        unknown = {sample.component for sample in samples if not sample.known}
-        quiet = (one for name, one in self._memory.incidents.items() if name not in held)
-        hushed = (
-            one if one.alert.component in unknown else one.hush(self._now.monotonic)
-            for one in quiet
+        """The incidents that do not hold now and are not over either, or not known to be.
+
+        Nothing of an outage is over before all of it is.
+        """
+        now, unknown = self._now.monotonic, {one.component for one in samples if not one.known}
+        resting = [
+            one.rest(now) for name, one in self._memory.incidents.items() if name not in held
+        ]
+        quiet = [one for one in resting if one.alert.component in unknown or not one.is_over(now)]
+        lasting = _outages((*held.values(), *quiet))
+        waiting = (
+            one
+            for one in resting
+            if one.fired and (one.alert.component, one.rule.outage) in lasting
         )
-        return {one.alert.id: one for one in hushed if one}
+        return {one.alert.id: one for one in (*quiet, *waiting)}
 
     def _rules_for(self, sample: Sample) -> tuple[Rule, ...]:
         if sample.kind not in self._concerned:

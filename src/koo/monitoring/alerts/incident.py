@@ -8,7 +8,8 @@
 
 It flaps when it has begun to fire four times in ten minutes; then it is not over
 until that is ten minutes ago, however short its *keep*. So there are at most four
-beginnings in ten minutes, and every beginning has its end.
+beginnings in ten minutes, and every beginning has its end. An incident that is quiet also
+waits for the others of its outage: they are over together.
 """
 
 from __future__ import annotations
@@ -49,15 +50,17 @@ class Incident:
         """Whether it has begun to fire and is not over."""
         return self.alert.state is AlertState.FIRING
 
-    def hush(self, now: float) -> Incident | None:
-        """The incident that no longer holds; None if it is over."""
+    def rest(self, now: float) -> Incident:
+        """The incident that no longer holds."""
+        return self if self.quiet_since is not None else replace(self, quiet_since=now)
+
+    def is_over(self, now: float) -> bool:
+        """Whether it has been quiet for its time; what only pended is over at once."""
         if not self.fired:
-            return None
-        quiet_since = now if self.quiet_since is None else self.quiet_since
-        flaps = is_flapping(self.fires, now)
-        if not flaps and now - quiet_since >= self.rule.keep:
-            return None
-        return replace(self, quiet_since=quiet_since)
+            return True
+        if self.quiet_since is None or is_flapping(self.fires, now):
+            return False
+        return now - self.quiet_since >= self.rule.keep
 
 
 def is_flapping(fires: tuple[float, ...], now: float) -> bool:

@@ -1,6 +1,6 @@
 """Which alerts are needless because a graver one about the same component fires.
 
-    circuit open ---> calls fail (of course), the pool fills up (of course)
+    circuit open ---> calls fail, the pool fills up, now and then the circuit half-opens (of course)
 
 One outage is one alert; what follows from it is counted beside it, not told and not listed.
 """
@@ -21,7 +21,7 @@ _BURNS: Final = ("budget-burn-fast", "budget-burn-slow")
 INHIBITIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "pool-exhausted": ("pool-near", "held-long"),
-        "circuit-open": (*_BURNS, "pool-near"),
+        "circuit-open": (*_BURNS, "pool-near", "degraded"),
         "out-of-service": (*_BURNS, "pool-near"),
         "unavailable": _BURNS,
         "degraded": _BURNS,

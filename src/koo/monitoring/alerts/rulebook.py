@@ -36,6 +36,7 @@ _ANCHORS: Final = (
     "budget-near",
     "budget-forecast",
     "notifications-failing",
+    "state-file-unavailable",
     "watchdog",
     "recovered",
     "configuration-changed",
@@ -238,6 +239,7 @@ _SERVICES: Final = (
         runbook=RUNBOOKS["rate-limit-near"],
         when=(Above("limit.used.share", 0.8, 0.7),),
         unless=("limit.reached", "budget.gone"),
+        hold=30.0,
         keep=_MINUTE,
     ),
     Rule(
@@ -348,6 +350,7 @@ _ANY: Final = (
         advice="it works too well to stay open and too badly to stay closed; look at its load",
         runbook=RUNBOOKS["circuit-flapping"],
         when=(Rises("circuit.shut", 4, 10 * _MINUTE),),
+        keep=10 * _MINUTE,
     ),
     Rule(
         kind="*",
@@ -376,4 +379,19 @@ _NOTIFICATIONS: Final = (
     ),
 )
 
-RULES: Final = (*_DATABASE, *_SERVICES, *_OTHERS, *_ANY, *_NOTIFICATIONS)
+_STORE: Final = (
+    Rule(
+        kind="store",
+        name="unavailable",
+        severity=Severity.CRITICAL,
+        title="State file unavailable",
+        what="limits, money and records can't be kept",
+        advice="put right what the cause says; limits that are kept there refuse calls meanwhile",
+        runbook=RUNBOOKS["state-file-unavailable"],
+        when=(Above("unhealthy"),),
+        hold=10.0,
+        keep=_MINUTE,
+    ),
+)
+
+RULES: Final = (*_DATABASE, *_SERVICES, *_OTHERS, *_ANY, *_NOTIFICATIONS, *_STORE)

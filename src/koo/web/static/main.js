@@ -87,6 +87,9 @@ const app = {
   },
 };
 
+/** What machines read, for whoever wants to look or to keep it. */
+const PARTS = [["/api/v1/monitoring/dashboard", "This page as JSON"], ["/metrics", "Metrics"], ["/openapi.json", "The API"]];
+
 function Page() {
   const { data, who } = state;
   const stale = isStale();
@@ -99,7 +102,7 @@ function Page() {
       ${data.database && html`<${Database} app=${app} now=${clock} />`}
       <div class="side"><${Alerts} app=${app} now=${clock} /><${Changes} data=${data} /></div>
       <${Services} app=${app} now=${clock} />
-    </main>`}
+    </main><footer>${PARTS.map(([path, words]) => html`<a href=${path}>${words}</a>`)}</footer>`}
     ${!data && state.link !== "refused" && html`<p class="waiting-page">Asking the server…</p>`}
     ${(state.link === "refused" || state.dialog?.kind === "sign-in") && html`<${SignIn} app=${app} must=${!who?.scope} />`}
     ${state.dialog?.kind === "confirm" && html`<${Confirm} app=${app} key=${state.dialog.title} />`}

@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # who has no AI services need not have what they need
 
     from ....ai import AIManager, AIStream, Completion, Prompt, Times, Usage
     from ....ai import Response as AIResponse
+    from ....monitoring import Redact
 
     _Said: TypeAlias = Callable[[Completion | None], Mapping[str, object]]
 
@@ -160,9 +161,9 @@ class TalkAnswer(TextAnswer):
 class _Told(StreamingResponse):
     """The events of *stream*, which is given up when the visitor goes, wherever it stands."""
 
-    def __init__(self, stream: AIStream, first: str, said: _Said) -> None:
+    def __init__(self, stream: AIStream, first: str, said: _Said, redact: Redact) -> None:
         headers = {"X-Accel-Buffering": "no"}
-        events = _events(stream, first, said)
+        events = _events(stream, first, said, redact)
         super().__init__(events, headers=headers, media_type="text/event-stream")
         self._stream = stream
 
@@ -189,7 +190,7 @@ class _Calls:
         except VisitorGone:
             return _nobody()
         except ExternalServiceError as error:
-            return answer_problem(_problem(error), _more(error))
+            return self._refusal(error)
         answer = asdict(TextAnswer(response.text, response.service, self.desk.now()))
         if asked.is_talk:
             answer |= _said(response)
@@ -208,8 +209,12 @@ class _Calls:
             await stream.aclose()
             return _nobody()
         except ExternalServiceError as error:
-            return answer_problem(_problem(error), _more(error))
-        return _Told(stream, first, _said if asked.is_talk else _untold)
+            return self._refusal(error)
+        said = _said if asked.is_talk else _untold
+        return _Told(stream, first, said, self.desk.monitor.redact)
+
+    def _refusal(self, error: ExternalServiceError) -> Response:
+        return answer_problem(_problem(error), _more(error), self.desk.monitor.redact)
 
     def _check_names(self, *names: str) -> None:
         for name in names:
@@ -303,14 +308,16 @@ def _untold(answer: Completion | None) -> Mapping[str, object]:
     return {}
 
 
-async def _events(stream: AIStream, first: str, said: _Said) -> AsyncIterator[bytes]:
+async def _events(
+    stream: AIStream, first: str, said: _Said, redact: Redact
+) -> AsyncIterator[bytes]:
     try:
         if first:
             yield _event("text", {"text": first})
         async for text in stream:
             yield _event("text", {"text": text})
     except ExternalServiceError as error:
-        yield _event("error", problem_body(_problem(error), _more(error)))
+        yield _event("error", problem_body(_problem(error), _more(error), redact))
     else:
         yield _event("end", {**_end(stream), **said(stream.completion)})
 
