@@ -75,6 +75,9 @@ db_manager: Final = Database(get_settings(), on_event=listener)
 
 def transactional_with_retry(
     max_retries: int | None = None,
+    *,
+    isolation_level: str | None = None,
+    readonly: bool = False,
 ) -> Callable[
     [Callable[Concatenate[AsyncSession, P], Awaitable[T]]], Callable[P, Coroutine[Any, Any, T]]
 ]:
@@ -82,8 +85,9 @@ def transactional_with_retry(
 
     It runs in a transaction, again after transient failures: at most *max_retries* + 1
     times (default: DB_MAX_RETRIES), never when something may have been committed.
+    The options are those of ``session_scope``.
     """
-    return db_manager.transactional(max_retries)
+    return db_manager.transactional(max_retries, isolation_level=isolation_level, readonly=readonly)
 
 
 async def check_database_health() -> DatabaseHealth:

@@ -10,13 +10,14 @@ from decimal import Decimal
 
 import pytest
 from pydantic import ConfigDict, TypeAdapter, with_config
+from sqlalchemy import text
 
 from api.ai import get_ai_services_health
 from api.monitoring import get_system_health
 from core import answers
 from core.ai_error_handling import ai_error_handler
 from core.config import ROOT
-from core.database import check_database_health, db_manager
+from core.database import check_database_health, db_manager, transactional_with_retry
 from koo.ai import Image, Message, Prompt, Tool
 from koo.resilience import Health
 from services.hybrid_ai_manager import (
@@ -174,6 +175,16 @@ async def test_the_detailed_status_has_the_variables_without_secrets():
     status = await db_manager.get_detailed_status()
     assert status["configuration"]["DB_MAX_RETRIES"] == 3
     assert status["configuration"]["DATABASE_URL"].startswith("sqlite+aiosqlite:///")
+
+
+async def test_a_function_with_retry_takes_the_options_of_a_scope():
+    @transactional_with_retry(readonly=True)
+    async def is_readonly(session):
+        return (await session.execute(text("PRAGMA query_only"))).scalar_one()
+
+    assert await is_readonly() == 1
+    with pytest.raises(ValueError, match="no transaction to be read-only"):
+        transactional_with_retry(isolation_level="AUTOCOMMIT", readonly=True)
 
 
 def test_query_ai_and_stream_ai_take_what_the_contract_names():

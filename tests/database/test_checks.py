@@ -266,11 +266,23 @@ async def test_the_circuit_closes_as_soon_as_the_server_answers():
     setting.open()
     await asyncio.sleep(10.5)
     setting.server.error = None
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(0.5)
     assert setting.breaker.stats().state is State.CLOSED
     asked = setting.server.asked
     await asyncio.sleep(60)
     assert setting.server.asked == asked
+
+
+async def test_a_question_that_is_lost_in_the_dark_holds_the_return_up_for_its_own_time():
+    setting = Setting()
+    setting.open()
+    setting.server.takes = 1e6
+    await asyncio.sleep(6)
+    setting.server.takes, setting.server.error = 0, None
+    await asyncio.sleep(4.2)
+    assert (setting.server.asked, setting.breaker.stats().state) == (2, State.OPEN)
+    await asyncio.sleep(0.5)
+    assert setting.breaker.stats().state is State.CLOSED
 
 
 async def test_a_server_that_falls_again_at_the_probe_opens_the_circuit_again():

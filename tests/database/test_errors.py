@@ -22,16 +22,34 @@ async def run(manager, statements, isolation_level):
             await session.execute(text(statement))
 
 
-STATES = ["40001", "40P01", "55P03", "57014", "53300", "57P03", "25006", "XX000", "P0001", "08006"]
+RETRY_AND_TRIP, RETRY, TRIP, NEITHER = (True, True), (True, False), (False, True), (False, False)
 
 
-@pytest.mark.parametrize("state", STATES)
-async def test_a_raised_sqlstate_arrives_by_each_driver(postgres, driver, opened, state):
+@pytest.mark.parametrize(
+    ("state", "kind", "verdict"),
+    [
+        ("40001", Kind.CONFLICT, RETRY),
+        ("40P01", Kind.CONFLICT, RETRY),
+        ("55P03", Kind.CONFLICT, RETRY),
+        ("57014", Kind.TIMEOUT, NEITHER),
+        ("53300", Kind.OVERLOADED, RETRY_AND_TRIP),
+        ("57P03", Kind.CONNECTION, RETRY_AND_TRIP),
+        ("25006", Kind.READ_ONLY, NEITHER),
+        ("XX000", Kind.INTERNAL, TRIP),
+        ("P0001", Kind.QUERY, NEITHER),
+        ("08006", Kind.CONNECTION, RETRY_AND_TRIP),
+    ],
+)
+async def test_a_raised_sqlstate_arrives_by_each_driver_and_has_its_verdict(
+    postgres, driver, opened, state, kind, verdict
+):
     async with opened(postgres.url(driver)) as manager:
         error = await raised(
             manager, f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{state}'; END $$"
         )
-        assert judge(error).failure.cause.endswith(f"({state})")
+        found = judge(error)
+        assert (found.kind, (found.failure.retryable, found.failure.trips)) == (kind, verdict)
+        assert found.failure.cause.endswith(f"({state})")
 
 
 @pytest.mark.parametrize(

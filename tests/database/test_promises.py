@@ -9,7 +9,7 @@ from sqlalchemy import exc, text
 
 from koo.database import PoolExhausted, judge
 from koo.errors import DatabaseUnavailable
-from koo.resilience import PoolChanged
+from koo.resilience import BreakerConfig, PoolChanged
 from koo.testing import Action, Direction, FaultProxy
 
 pytestmark = pytest.mark.integration
@@ -111,6 +111,33 @@ async def test_an_outage_is_told_at_once_and_over_soon_after_the_server_is_back(
             exc.DBAPIError,
         }
         assert {str(judge(error).kind) for _, error in failed} <= {"connection", "caller"}
+
+
+@pytest.mark.parametrize("door", ["session_scope", "transact"])
+async def test_of_an_outage_each_dial_that_a_caller_hears_of_counts_once_and_no_refusal_does(
+    opened, door
+):
+    # So many that the circuit stays closed: what is refused here is refused by the pool.
+    breaker = BreakerConfig(failure_threshold=1000)
+    async with FaultProxy("127.0.0.1", 1) as proxy:
+        proxy.resets_new = True
+        url = f"postgresql://nobody@127.0.0.1:{proxy.port}/nowhere"
+        async with opened(url, breaker=breaker) as manager:
+
+            async def call():
+                if door == "session_scope":
+                    return await ask(manager)
+                return await manager.transact(ask_with, max_retries=0)
+
+            told = []
+            while len(told) < 200 or proxy.traffic.accepted_total < 3:
+                told += await asyncio.gather(*(call() for _ in range(5)), return_exceptions=True)
+                await asyncio.sleep(0.005)
+            refused = [one for one in told if isinstance(one, DatabaseUnavailable)]
+            counted = manager.stats().breaker
+            assert len(told) - len(refused) == proxy.traffic.accepted_total
+            assert counted.failures == counted.outcomes == proxy.traffic.accepted_total
+            assert {type(one.__cause__) for one in refused} == {type(None)}
 
 
 async def test_transactions_wait_out_a_blip(postgres, driver, opened):

@@ -260,7 +260,7 @@ SQLITE = [
     ("aiosqlite", lite(1299, sqlite3.IntegrityError), S, False, "N"),
     ("aiosqlite", lite(275, sqlite3.IntegrityError), S, False, "N"),
     ("aiosqlite", lite(1), S, False, "N"),
-    ("aiosqlite", lite(13), S, False, "O,B"),
+    ("aiosqlite", lite(13), S, False, "N,B"),
     ("aiosqlite", lite(8), S, False, "N"),
     ("aiosqlite", lite(14), S, False, "N,B"),
     ("aiosqlite", lite(26, sqlite3.DatabaseError), S, False, "N,B"),

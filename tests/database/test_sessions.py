@@ -10,15 +10,18 @@ from sqlalchemy.orm import Session
 
 from koo import errors
 from koo.database import DatabaseConfig, DatabaseManager, StatementTimedOut, classify
-from koo.resilience import BreakerConfig, Policy, State, current_attempt
+from koo.resilience import (
+    BreakerConfig,
+    Policy,
+    RetryBudget,
+    RetryBudgetConfig,
+    State,
+    current_attempt,
+)
 
 pytestmark = pytest.mark.integration
 
-SLOW = {
-    "postgresql": "SELECT pg_sleep(30)",
-    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000000)"
-    " SELECT count(*) FROM n",
-}
+SLOW = "SELECT pg_sleep(30)"
 
 
 @contextlib.asynccontextmanager
@@ -98,6 +101,8 @@ async def test_only_async_functions_can_be_transactional(sqlite_url, opened):
             @manager.transactional
             async def bare(session): ...
 
+        with pytest.raises(ValueError, match="there is no transaction to be read-only"):
+            manager.transactional(isolation_level="AUTOCOMMIT", readonly=True)
         with pytest.raises(ValueError, match="max_retries can't be negative"):
             manager.transactional(max_retries=-1)
         with pytest.raises(ValueError, match="max_retries must be a whole number, not '5'"):
@@ -129,6 +134,23 @@ def busy():
     orig = Exception("database is locked")
     orig.sqlite_errorcode = 517
     return exc.OperationalError("UPDATE", {}, orig)
+
+
+@pytest.mark.parametrize(("balance", "attempts"), [(0.5, 1), (1.5, 2), (10, 3)])
+async def test_a_retry_is_paid_out_of_the_retry_budget(sqlite_url, opened, balance, attempts):
+    budget = RetryBudget(RetryBudgetConfig(floor=balance))
+    async with opened(sqlite_url, retry_budget=budget) as manager:
+        tried = []
+
+        async def lose(session):
+            tried.append(1)
+            raise exc.OperationalError(
+                "UPDATE", {}, ConnectionResetError(), connection_invalidated=True
+            )
+
+        with pytest.raises(exc.OperationalError):
+            await manager.transact(lose, max_retries=2)
+        assert len(tried) == attempts
 
 
 async def test_the_whole_function_is_replayed_in_a_new_transaction(url, opened):
@@ -218,12 +240,31 @@ async def test_a_readonly_transaction_cannot_write_and_the_next_one_can(url, ope
         assert manager.stats().pool.created_total == 1
 
 
-async def test_a_scope_can_choose_its_isolation_level(postgres, driver, opened):
+async def terms_of(session):
+    level = (await session.execute(text("SHOW transaction_isolation"))).scalar_one()
+    return level, (await session.execute(text("SHOW transaction_read_only"))).scalar_one()
+
+
+async def by_scope(manager, **options):
+    async with manager.session_scope(**options) as session:
+        return await terms_of(session)
+
+
+DOORS = {
+    "scope": by_scope,
+    "transact": lambda manager, **options: manager.transact(terms_of, **options),
+    "transactional": lambda manager, **options: manager.transactional(**options)(terms_of)(),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_every_door_takes_an_isolation_level_and_read_only(postgres, driver, opened, door):
+    ask = DOORS[door]
     async with opened(postgres.url(driver)) as manager:
         for level in ("SERIALIZABLE", "REPEATABLE READ"):
-            async with manager.session_scope(isolation_level=level) as session:
-                shown = await session.execute(text("SHOW transaction_isolation"))
-                assert shown.scalar_one() == level.lower()
+            found = await ask(manager, isolation_level=level, readonly=True)
+            assert found == (level.lower(), "on")
+        assert await ask(manager) == ("read committed", "off")
 
 
 async def test_autocommit_works_on_sqlite_too(sqlite_url, opened):
@@ -237,7 +278,7 @@ async def test_a_statement_that_takes_too_long_is_cut(postgres, driver, opened):
     async with opened(postgres.url(driver), timeout=1) as manager:
         with pytest.raises(StatementTimedOut, match="no answer to a statement in 1 s"):
             async with manager.session_scope() as session:
-                await session.execute(text(SLOW["postgresql"]))
+                await session.execute(text(SLOW))
         stats = manager.stats()
         assert stats.errors == (("timeout", 1),)
         assert stats.breaker.failures == 1

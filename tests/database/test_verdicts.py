@@ -112,7 +112,7 @@ def test_postgresql_is_judged_by_sqlstate_whatever_the_class(state, kind, verdic
         (9, Kind.TIMEOUT, NEITHER),
         (10, Kind.INTERNAL, TRIP),
         (11, Kind.INTERNAL, TRIP),
-        (13, Kind.OVERLOADED, RETRY_AND_TRIP),
+        (13, Kind.OVERLOADED, TRIP),
         (14, Kind.INTERNAL, TRIP),
         (26, Kind.INTERNAL, TRIP),
     ],
@@ -173,6 +173,20 @@ def test_an_integrity_error_needs_no_code(code):
 @pytest.mark.parametrize("error", [with_state("40001"), with_state("40P01"), with_sqlite(517)])
 def test_a_conflict_is_retried_soon_and_costs_no_retry_budget(error):
     assert classify(error).retry_class is RetryClass.CONFLICT
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        with_state("53300"),
+        with_state("53100"),
+        with_mysql(1040),
+        with_words("FATAL:  sorry, too many clients already"),
+    ],
+)
+def test_a_server_without_room_is_tried_again_later_than_one_that_is_gone(error):
+    assert classify(error).retry_class is RetryClass.THROTTLED
+    assert classify(with_state("57P03")).retry_class is RetryClass.TRANSIENT
 
 
 def test_a_busy_sqlite_file_has_waited_already_and_backs_off_in_full():

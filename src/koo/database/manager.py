@@ -84,15 +84,10 @@ class DatabaseManager:
         self._on_event = on_event
         self._sessions = Sessions(sessions)
         self._counts = PoolCounts()
-        self._engines = Engines(
-            Terms(config, self._counts, clock, random, on_event), self._sessions
-        )
+        terms = Terms(config, self._counts, clock, random, on_event)
+        self._engines = Engines(terms, self._sessions)
         self._breaker = CircuitBreaker(
-            self.name,
-            config.breaker,
-            clock=clock,
-            random=random,
-            on_event=self._hear,
+            self.name, config.breaker, clock=clock, random=random, on_event=self._hear
         )
         self._breaker.lease_for(config.attempt_timeout)
         self._examiner = Examiner(
@@ -120,11 +115,10 @@ class DatabaseManager:
     ) -> AbstractAsyncContextManager[AsyncSession]:
         """A session in a transaction: committed at the end, rolled back on any error.
 
-        Raises DatabaseUnavailable at once while the circuit is open, PoolExhausted
-        when no connection came free, CommitOutcomeUnknown when the connection broke
-        during COMMIT, and what SQLAlchemy raises. Each statement may take
-        ``timeout`` seconds (DeadlineExceeded). With *readonly* it may be one of the
-        replicas', as old as the configuration allows.
+        Raises DatabaseUnavailable at once while the circuit is open, PoolExhausted when no
+        connection came free, CommitOutcomeUnknown when the connection broke during COMMIT, and
+        what SQLAlchemy raises. Each statement may take ``timeout`` seconds (DeadlineExceeded).
+        With *readonly* it may be one of the replicas', as old as the configuration allows.
         """
         scope = Scope(calling_line(), readonly=readonly, isolation_level=isolation_level)
         on_primary = SessionScope(
@@ -180,19 +174,24 @@ class DatabaseManager:
             raise
 
     def transactional(
-        self, max_retries: int | None = None
+        self,
+        max_retries: int | None = None,
+        *,
+        isolation_level: str | None = None,
+        readonly: bool = False,
     ) -> Callable[
         [Callable[Concatenate[AsyncSession, P], Awaitable[T]]],
         Callable[P, Coroutine[Any, Any, T]],
     ]:
         """A decorator for ``async def f(session, ...)``: call it without the session.
 
-        Each call is a :meth:`transact`. Raises TypeError for anything but a
-        coroutine function, ValueError for negative *max_retries*.
+        Each call is a :meth:`transact` with these options. Raises TypeError for anything but a
+        coroutine function, ValueError for negative *max_retries* or options at odds.
         """
         if callable(max_retries):
             raise TypeError("database: transactional needs parentheses; write @transactional()")
         self._policy(max_retries)
+        Scope(None, readonly=readonly, isolation_level=isolation_level)
 
         def decorate(
             function: Callable[Concatenate[AsyncSession, P], Awaitable[T]],
@@ -203,7 +202,10 @@ class DatabaseManager:
             @wraps(function)
             async def in_transaction(*args: P.args, **kwargs: P.kwargs) -> T:
                 return await self.transact(
-                    lambda session: function(session, *args, **kwargs), max_retries=max_retries
+                    lambda session: function(session, *args, **kwargs),
+                    max_retries=max_retries,
+                    isolation_level=isolation_level,
+                    readonly=readonly,
                 )
 
             return in_transaction

@@ -26,7 +26,10 @@ EVERYBODY = {LinkFault.BLACK_HOLE, LinkFault.SILENCE, LinkFault.REFUSE}
 """These befall new connections too."""
 NEWS = {LinkFault.RESET, LinkFault.END, LinkFault.REFUSE, LinkFault.DRIP}
 NEWS |= {LinkFault.DROP_REQUEST, LinkFault.DROP_REPLY}
-"""Through these the server hears at once that its client has gone."""
+"""Through these the server hears at once that its client has gone, and leaves no backend behind.
+
+Of the others it hears when they are healed: only then can it be asked for what was left behind.
+"""
 COMMITTING = {Phase.COMMIT_REQUEST, Phase.COMMIT_REPLY}
 
 

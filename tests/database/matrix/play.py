@@ -21,8 +21,10 @@ UNHEARD = 0.15
 RECOVERED_AFTER = 0.5
 """How long after its end a call is watched."""
 PLACES = 2
-NEW = {Phase.BEGIN, Phase.STATEMENT, Phase.COMMIT_REQUEST}
-"""What no call may begin after its end."""
+NEW = {Phase.SET, Phase.BEGIN, Phase.STATEMENT, Phase.FETCH, Phase.COMMIT_REQUEST}
+"""What no call may begin after its end, or after its deadline."""
+SEEN_AFTER = 0.1
+"""How soon the proxy has seen what was said before."""
 FEW, MANY = 10, 1000
 ROWS = f"SELECT n FROM generate_series(1, {MANY}) AS n"
 GOODBYES = (b"SET AUTOCOMMIT", b"@@hostname", b"Uptime", b"KILL")
@@ -41,7 +43,7 @@ class Play:
         self.case = case
         self.proxy = proxy
         self.server = server
-        self.began = self.ended = 0.0
+        self.began = self.ended = self.deadline = 0.0
         self.asked = []
         self.heard_of_dials = 0
         self.is_due = asyncio.Event() if case.is_elsewhere else proxy.struck
@@ -120,6 +122,7 @@ class Play:
         if not self.case.takes_back:
             self.strike(Phase.SET)
         self.began = time.monotonic()
+        self.deadline = self.began + DEADLINE
         try:
             if self.case.phase is Phase.CLOSE:
                 await self.manager.close()
@@ -152,7 +155,9 @@ class Play:
             await self.proxy.heal()
         elif self.case.ending is Ending.CANCEL:
             await asyncio.sleep(CANCELLED_AFTER)
-            self.began = time.monotonic() - DEADLINE  # from here on, every moment is too late
+            # From here on, every moment is too late.
+            self.began = time.monotonic() - DEADLINE
+            self.deadline = time.monotonic() + SEEN_AFTER
             calling.cancel()
 
     # -- what is checked -----------------------------------------------------------
@@ -170,8 +175,9 @@ class Play:
         if self.ended - self.began > DEADLINE + TOLERANCE:
             yield f"took {self.ended - self.began:.2f} s"
         await asyncio.sleep(UNHEARD)
-        if self.case.ending is not Ending.FINISH and any(at > self.ended for at in self.asked):
-            yield "began something after its end"
+        over = min(self.ended, self.deadline)
+        if self.case.ending is not Ending.FINISH and any(at > over for at in self.asked):
+            yield "began something after its end, or after its deadline"
         if self.case.fault in NEWS and (complaint := await self.about_the_server()):
             yield complaint
         await self.proxy.heal()

@@ -20,7 +20,7 @@ class Server:
         self.error = None
         self.silent = False
         self.open = set()
-        self.dials = self.pings = 0
+        self.dials = self.pings = self.connections = 0
 
     def dial(self):
         self.dials += 1
@@ -40,6 +40,8 @@ class Connection:
 
     def __init__(self, server):
         self.server = server
+        server.connections += 1
+        self.number = server.connections
         self.is_silent = self.answers_at_the_end = self.is_busy = False
         self.goodbye_time = 0.0
         self._end = asyncio.get_running_loop().create_future()

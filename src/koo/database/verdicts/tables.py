@@ -40,6 +40,11 @@ def _conflict(cause: str) -> Verdict:
     return Verdict(Kind.CONFLICT, failure)
 
 
+def _later(kind: Kind, cause: str) -> Verdict:
+    failure = Failure(retryable=True, trips=True, retry_class=RetryClass.THROTTLED, cause=cause)
+    return Verdict(kind, failure)
+
+
 def _again(kind: Kind, cause: str) -> Verdict:
     return Verdict(kind, Failure(retryable=True, trips=False, cause=cause))
 
@@ -56,7 +61,8 @@ LOST: Final = _retry(Kind.CONNECTION, "the connection broke")
 UNREACHABLE: Final = _retry(Kind.CONNECTION, "the server cannot be reached")
 RESTARTING: Final = _retry(Kind.CONNECTION, "the server is starting or shutting down")
 TOO_SLOW: Final = _retry(Kind.TIMEOUT, "no answer in time")
-OVERLOADED: Final = _retry(Kind.OVERLOADED, "the server is out of connections, memory or disk")
+OVERLOADED: Final = _later(Kind.OVERLOADED, "the server is out of connections, memory or disk")
+FULL: Final = _broken(Kind.OVERLOADED, "no room is left for the database file")
 SERIALIZATION: Final = _conflict("another transaction was in the way")
 DEADLOCK: Final = _conflict("deadlock")
 LOCKED: Final = _conflict("a lock was not free in time")
@@ -113,7 +119,7 @@ BY_SQLITE_CODE: Final = {
     9: CANCELLED,
     10: INTERNAL,
     11: INTERNAL,
-    13: OVERLOADED,
+    13: FULL,
     14: INTERNAL,
     19: INTEGRITY,
     26: INTERNAL,
