@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -21,7 +22,7 @@ from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from koo.ai import AIManager, ServiceConfig
-from koo.resilience import MemoryStore, Store
+from koo.resilience import Event, MemoryStore, Store
 from koo.stores import SQLiteStore
 
 from .upstream import TEXT
@@ -65,6 +66,7 @@ async def callers(url: str) -> AsyncIterator[Mapping[str, Ask]]:
             "openai": await closing.enter_async_context(_openai(url)),
             "openai, on aiohttp": await closing.enter_async_context(_openai_on_aiohttp(url)),
             "anthropic": await closing.enter_async_context(_anthropic(url)),
+            "anthropic, on aiohttp": await closing.enter_async_context(_anthropic_on_aiohttp(url)),
             "google-genai": await closing.enter_async_context(_gemini(url)),
             "pydantic-ai (openai)": await closing.enter_async_context(_pydantic(url)),
             "LiteLLM": _litellm(url),
@@ -74,7 +76,8 @@ async def callers(url: str) -> AsyncIterator[Mapping[str, Ask]]:
 
 @asynccontextmanager
 async def koo_on(url: str, store: Store) -> AsyncIterator[Ask]:
-    """Everything on, with room for every call in every window and in the budget."""
+    """Everything on, with room for every call in every limit; a listener counts what happens."""
+    happened = Counter[type[Event]]()
     config = ServiceConfig(
         name="openai",
         api_key="x",
@@ -84,9 +87,15 @@ async def koo_on(url: str, store: Store) -> AsyncIterator[Ask]:
         requests_per_minute=_PLENTY,
         requests_per_hour=_PLENTY,
         requests_per_day=_PLENTY,
+        tokens_per_minute=_PLENTY,
+        max_concurrent=_PLENTY,
         daily_budget_nanousd=10**18,
     )
-    manager = AIManager.from_configs([config], store=store)
+
+    def listen(event: Event) -> None:
+        happened[type(event)] += 1
+
+    manager = AIManager.from_configs([config], store=store, on_event=listen)
 
     async def ask() -> object:
         return await manager.query("openai", QUESTION)
@@ -141,13 +150,22 @@ def _chat(client: openai.AsyncOpenAI) -> Ask:
 @asynccontextmanager
 async def _anthropic(url: str) -> AsyncIterator[Ask]:
     async with anthropic.AsyncAnthropic(base_url=url, api_key="x") as client:
+        yield _messages(client)
 
-        async def ask() -> object:
-            return await client.messages.create(
-                model=_CLAUDE, messages=_MESSAGES, max_tokens=TOKENS
-            )
 
-        yield ask
+@asynccontextmanager
+async def _anthropic_on_aiohttp(url: str) -> AsyncIterator[Ask]:
+    async with anthropic.AsyncAnthropic(
+        base_url=url, api_key="x", http_client=anthropic.DefaultAioHttpClient()
+    ) as client:
+        yield _messages(client)
+
+
+def _messages(client: anthropic.AsyncAnthropic) -> Ask:
+    async def ask() -> object:
+        return await client.messages.create(model=_CLAUDE, messages=_MESSAGES, max_tokens=TOKENS)
+
+    return ask
 
 
 @asynccontextmanager

@@ -6,8 +6,8 @@ import asyncio
 import random
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
 from time import monotonic, time
@@ -121,47 +121,40 @@ async def limit(effort: Effort) -> Sequence[Section]:
         if effort.minutes > 1:
             # Shortly before the edge of a calendar minute, where fixed windows begin anew.
             await asyncio.sleep((50 - time()) % _MINUTE)
-        sent: dict[str, list[float]] = {}
-        await asyncio.gather(
-            _press(sent, "koo", _koo_limited(server), effort.minutes),
-            _press(sent, "LiteLLM Router", _router_limited(server), effort.minutes),
-        )
+        ours, theirs = (f"{server.url()}/{name}" for name in ("koo", "router"))
+        async with _koo_limited(ours) as koo:
+            await asyncio.gather(
+                _press(koo, effort.minutes), _press(_router_limited(theirs), effort.minutes)
+            )
+        passed = await server.arrivals(ours)
+        passed_router = await server.arrivals(theirs)
     figures = [
-        figure
-        for name, moments in sent.items()
-        for figure in (
-            Figure(f"{name}: of {_CROWD} at once", _within(moments, 5.0), "", _goal(name)),
-            Figure(f"{name}: most in any 60 s", _within(moments, _MINUTE), "", _goal(name)),
-        )
+        Figure(f"koo: of {_CROWD} at once", _within(passed, 5.0), "", f"= {_LIMIT}"),
+        Figure("koo: most in any 60 s", _within(passed, _MINUTE), "", f"<= {_LIMIT}"),
+        Figure(f"LiteLLM Router: of {_CROWD} at once", _within(passed_router, 5.0), ""),
+        Figure("LiteLLM Router: most in any 60 s", _within(passed_router, _MINUTE), ""),
     ]
     method = (
-        f"Calls that pass: {_CROWD} at once, and four a second for {effort.minutes:g} minutes,"
-        " from ten seconds before the edge of a calendar minute."
+        f"Calls that come to the provider: of {_CROWD} at once, and then four a second for"
+        f" {effort.minutes:g} minutes, from ten seconds before the edge of a calendar minute."
     )
     return [Section("A limit of 20 a minute", method, figures)]
 
 
-async def _press(sent: dict[str, list[float]], name: str, ask: Ask, minutes: float) -> None:
-    moments = sent[name] = []
-
-    async def go() -> None:
-        began = monotonic()
-        with suppress(Exception):
-            await ask()
-            moments.append(began)
-
-    await asyncio.gather(*(go() for _ in range(_CROWD)))
+async def _press(ask: Ask, minutes: float) -> None:
+    await asyncio.gather(*(_tried(ask()) for _ in range(_CROWD)))
     end = monotonic() + minutes * _MINUTE
     while monotonic() < end:
-        await go()
+        await _tried(ask())
         await asyncio.sleep(0.25)
 
 
-def _koo_limited(server: Upstream) -> Ask:
+@asynccontextmanager
+async def _koo_limited(url: str) -> AsyncIterator[Ask]:
     config = ServiceConfig(
         name="lab",
         api_key="x",
-        base_url=f"{server.url()}/v1",
+        base_url=f"{url}/v1",
         model="gpt-5-mini",
         price=TokenPrice.parse("0,0"),
         requests_per_minute=_LIMIT,
@@ -172,12 +165,13 @@ def _koo_limited(server: Upstream) -> Ask:
     async def ask() -> object:
         return await manager.query("lab", QUESTION)
 
-    return ask
+    yield ask
+    await manager.close()
 
 
-def _router_limited(server: Upstream) -> Ask:
+def _router_limited(url: str) -> Ask:
     router = litellm.Router(
-        model_list=[deployment(server.url(), rpm=_LIMIT)],
+        model_list=[deployment(url, rpm=_LIMIT)],
         routing_strategy="usage-based-routing-v2",
         enable_pre_call_checks=True,
         num_retries=0,
@@ -201,10 +195,6 @@ def _within(moments: Sequence[float], span: float) -> int:
     return max(
         (sum(begin <= one < begin + span for one in ordered) for begin in ordered), default=0
     )
-
-
-def _goal(name: str) -> str:
-    return f"<= {_LIMIT}" if name == "koo" else ""
 
 
 def _dollars(what: str, calls: int, goal: str = "<= 0.01 USD") -> Figure:

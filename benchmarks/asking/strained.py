@@ -12,6 +12,13 @@ import anthropic
 import litellm
 import openai
 from google import genai
+from pydantic_ai.direct import model_request, model_request_stream
+from pydantic_ai.messages import ModelRequest
+from pydantic_ai.models import Model
+from pydantic_ai.models.anthropic import AnthropicModel
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.anthropic import AnthropicProvider
+from pydantic_ai.providers.openai import OpenAIProvider
 
 from koo.ai import AIManager, ServiceConfig, Times, TokenPrice
 from koo.resilience import BreakerConfig
@@ -72,6 +79,8 @@ async def askers(
         Asker("anthropic", ("claude",), partial(_anthropic, way)),
         Asker("openai", ("openai",), partial(_openai, way)),
         Asker("google-genai", ("gemini",), partial(_gemini, way)),
+        # It does not go with google-genai 3.
+        Asker("pydantic-ai", ("claude", "openai"), partial(_pydantic, way)),
         Asker("LiteLLM", _VENDORS, partial(_litellm, way)),
         Asker("LiteLLM Router", ("openai",), partial(_router, way, dict[str, litellm.Router]())),
     ]
@@ -136,6 +145,35 @@ async def _gemini(way: _Way, _: str, url: str) -> str:
         return "".join([chunk.text or "" async for chunk in chunks])
     finally:
         await client.aio.aclose()
+
+
+async def _pydantic(way: _Way, service: str, url: str) -> str:
+    async with _pydantic_model(service, url) as model:
+        asked = {
+            "messages": [ModelRequest.user_text_prompt(_QUESTION)],
+            "model_settings": {"max_tokens": _TOKENS, "request_timeout": way.timeout},
+        }
+        if not way.stream:
+            return (await model_request(model, **asked)).text or ""
+        async with model_request_stream(model, **asked) as stream:
+            async for _ in stream:
+                pass
+        answer = stream.get()
+        # It raises for no stream that ended early, but says so to whoever looks.
+        if answer.state != "complete":
+            raise EOFError(answer.state)
+        return answer.text or ""
+
+
+@asynccontextmanager
+async def _pydantic_model(service: str, url: str) -> AsyncIterator[Model]:
+    if service == "claude":
+        async with anthropic.AsyncAnthropic(base_url=url, api_key="x") as client:
+            provider = AnthropicProvider(anthropic_client=client)
+            yield AnthropicModel(MODELS[service], provider=provider)
+    else:
+        async with openai.AsyncOpenAI(base_url=url, api_key="x") as client:
+            yield OpenAIChatModel(MODELS[service], provider=OpenAIProvider(openai_client=client))
 
 
 async def _litellm(way: _Way, service: str, url: str) -> str:

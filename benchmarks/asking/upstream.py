@@ -2,7 +2,9 @@
 
     http://127.0.0.1:PORT/200/v1/chat/completions      answers after 200 ms
     http://127.0.0.1:PORT/0/v1/messages                answers at once
+    http://127.0.0.1:PORT/0/koo/v1/chat/completions    the same; whose question it was is remembered
     http://127.0.0.1:PORT/~count                       how many questions it has answered
+    http://127.0.0.1:PORT/~arrivals                    the path and the second of the last of them
 
 It speaks just enough HTTP/1.1 that it is never who is measured.
 """
@@ -12,9 +14,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
+from typing import ClassVar
+from urllib.parse import urlsplit
 
 import uvloop
 from aiohttp import ClientSession
@@ -71,13 +77,19 @@ class Upstream:
     session: ClientSession
 
     def url(self, delay_ms: int = 0) -> str:
-        """Where answers come after so many milliseconds."""
+        """Where answers come after so many milliseconds; so they do below it."""
         return f"http://127.0.0.1:{self.port}/{delay_ms}"
 
     async def count(self) -> int:
         """How many questions have been answered, or are about to be."""
         async with self.session.get(f"http://127.0.0.1:{self.port}/~count") as response:
             return int(await response.text())
+
+    async def arrivals(self, url: str) -> Sequence[float]:
+        """The monotonic seconds at which questions came to *url* or below, of the last 10,000."""
+        async with self.session.get(f"http://127.0.0.1:{self.port}/~arrivals") as response:
+            arrived = await response.json()
+        return [at for path, at in arrived if path.startswith(urlsplit(url).path)]
 
 
 @asynccontextmanager
@@ -109,9 +121,20 @@ async def _listening(running: Upstream) -> None:
     raise TimeoutError("the upstream does not listen")
 
 
+#: What vendors tell of their limits with each answer; there is plenty.
+_LIMITS = (
+    "x-ratelimit-limit-requests: 1000000000",
+    "x-ratelimit-remaining-requests: 999999999",
+    "x-ratelimit-reset-requests: 6ms",
+    "x-ratelimit-limit-tokens: 1000000000000",
+    "x-ratelimit-remaining-tokens: 999999999880",
+    "x-ratelimit-reset-tokens: 6ms",
+)
+
+
 def _reply(body: bytes) -> bytes:
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
-    return head.encode() + b"\r\n\r\n" + body
+    return "\r\n".join((head, *_LIMITS, "", "")).encode() + body
 
 
 _ANSWERS = {
@@ -123,6 +146,7 @@ _ANSWERS = {
 
 class _Connection(asyncio.Protocol):
     answered = 0
+    arrived: ClassVar[deque[tuple[str, float]]] = deque(maxlen=10_000)
 
     def __init__(self) -> None:
         self._received = b""
@@ -145,7 +169,11 @@ class _Connection(asyncio.Protocol):
         if path == b"/~count":
             self._transport.write(_reply(str(_Connection.answered).encode()))
             return
+        if path == b"/~arrivals":
+            self._transport.write(_reply(json.dumps([*_Connection.arrived]).encode()))
+            return
         _Connection.answered += 1
+        _Connection.arrived.append((path.decode(), monotonic()))
         reply = next(reply for ending, reply in _ANSWERS.items() if ending in path)
         delay_ms = int(path.split(b"/", 2)[1])
         if delay_ms:
