@@ -172,7 +172,7 @@ def test_a_bill_is_rounded_up_once():
     finer = flat_price(TokenPrice(Decimal("1e-9"), Decimal("3e-9")))
     assert finer.bill(Usage(10**6, 0), NOW).nanousd == 1
     assert finer.bill(Usage(10**6, 10**6), NOW).nanousd == 4
-    assert finer.bill(Usage(10**6 + 1, 10**6), NOW).nanousd == 5
+    assert finer.bill(Usage(10**6 + 1000, 10**6), NOW).nanousd == 5
 
 
 def test_a_charge_that_the_vendor_names_stays():
@@ -196,7 +196,7 @@ def test_a_price_of_ones_own_is_per_million():
 
 
 def test_a_time_of_day_counts_across_midnight():
-    dear, cheap = (Rates((), (Tier({"input_tokens": p}, 0, p, 0),)) for p in (2 * 10**9, 10**9))
+    dear, cheap = (Rates((), (Tier({"input_tokens": p}, 0, p, 0),)) for p in (2 * 10**12, 10**12))
     price = Price((Interval(dear), Interval(cheap, hours=(22 * 3600.0, 2 * 3600.0))))
     day = NOW // 86_400 * 86_400
     costs = [price.bill(Usage(1, 0), day + hour * 3600).nanousd for hour in (1, 3, 21, 23)]
@@ -205,7 +205,7 @@ def test_a_time_of_day_counts_across_midnight():
 
 
 def test_before_any_interval_the_first_counts():
-    rates = Rates((), (Tier({"input_tokens": 10**9}, 0, 10**9, 0),))
+    rates = Rates((), (Tier({"input_tokens": 10**12}, 0, 10**12, 0),))
     assert Price((Interval(rates, since=NOW),)).bill(Usage(1, 0), NOW - 1).nanousd == 1
 
 

@@ -166,9 +166,15 @@ async def test_nothing_that_is_carried_or_answered_shows_in_what_is_told(name, c
         simulator.fault(name, Fault.CUT, count=1)
         _, cut = await read(manager.stream(name, plain))
         failures = [cut]
-        for fault in (Fault.INVALID_REQUEST, Fault.SERVER_ERROR, Fault.GARBAGE, Fault.WRONG_KEY):
+        for fault, prompt in (
+            (Fault.INVALID_REQUEST, asked),
+            (Fault.SERVER_ERROR, plain),
+            (Fault.GARBAGE, plain),
+            (Fault.WRONG_KEY, plain),
+        ):
+            simulator.clear(name)
             simulator.fault(name, fault, count=1)
-            failures.append(await failure_of(manager.ask(name, asked)))
+            failures.append(await failure_of(manager.ask(name, prompt)))
         report = manager.find(name).report()
     assert events
     told = [shown(*failures, *events, report), caplog.text, *capsys.readouterr()]
