@@ -2,7 +2,6 @@
 
 import json
 import re
-from base64 import b64encode
 from decimal import Decimal
 from pathlib import Path
 
@@ -363,9 +362,9 @@ def test_a_body_that_is_not_called_json_is_415(door):
 
 
 def test_a_body_may_be_as_large_as_the_contract_says_and_no_larger(door):
-    stage, most = door("x"), int(LARGEST["mib"]) * 2**20
-    body = json.dumps({"service": "claude", "prompt": PROMPT}).encode()
-    assert stage.post(QUERY, token=CALL, headers=JSON, body=body.ljust(most)).status == 200
+    stage, most = door("x", daily_budget_nanousd=10**18), int(LARGEST["mib"]) * 2**20
+    body = b'{"service":"claude","prompt":"' + b'"}'.rjust(most - 30, b"x")
+    assert stage.post(QUERY, token=CALL, headers=JSON, body=body).status == 200
     for path in (QUERY, STREAM):
         assert stage.post(path, token=CALL, headers=JSON, body=b" " * (most + 1)).status == 413
     halves = [b" " * (most // 2), b" " * (most // 2 + 1)]
@@ -378,14 +377,6 @@ def test_elsewhere_a_body_may_be_as_large_as_the_contract_says_and_no_larger(doo
     sizes = {most: 200, most + 1: 413}
     for size, status in sizes.items():
         assert stage.post(reset, headers=JSON, body=b"{}".ljust(size)).status == status
-
-
-def test_a_picture_of_ten_megabytes_passes(door):
-    stage, cat = door("x", daily_budget_nanousd=10**18), b"\x89PNG\r\n\x1a\n" + bytes(10 * 2**20)
-    picture = {"type": "image", "data": b64encode(cat).decode()}
-    answer = ask(stage, QUERY, prompt=[{"role": "user", "content": [picture]}])
-    assert answer.status == 200
-    assert stage.providers[0].requests[0].question.prompt.images[0].source == cat
 
 
 def test_the_openapi_document_describes_both(door):

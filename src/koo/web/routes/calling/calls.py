@@ -29,6 +29,7 @@ from ...desk import Desk
 from ...doors import read_json
 from ...problems import Problem, answer_problem, problem_body
 from ..texts import CALLING, TELLING, body_of, schema_at
+from .bulk import check_bulk
 from .conversation import (
     BODIES,
     KINDS,
@@ -252,8 +253,10 @@ def _schema_of(adapter: TypeAdapter[T], name: str) -> dict[str, Any]:
 
 
 async def _read(request: Request, adapter: TypeAdapter[T]) -> T:
+    body = await read_json(request)
+    check_bulk(body)
     try:
-        return adapter.validate_json(await read_json(request))
+        return adapter.validate_json(body)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         detail = f"the body is not as documented: {_place(found)}; see /openapi.json"
