@@ -20,7 +20,7 @@ from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from koo.ai import AIManager, ServiceConfig, Times, TokenPrice
+from koo.ai import AIManager, Prompt, ServiceConfig, Times, TokenPrice
 from koo.resilience import BreakerConfig
 
 # It says on standard output, for each error, where help is to be had.
@@ -30,6 +30,8 @@ __all__ = ["MODELS", "Ask", "Asker", "askers"]
 
 _QUESTION = "Say hello in one short sentence."
 _MESSAGES = [{"role": "user", "content": _QUESTION}]
+#: What Perplexity searches for has no upper bound, so it is asked within a cost.
+_ASKED = Prompt(_QUESTION, max_cost=Decimal(100))
 _TOKENS = 500
 _VENDORS = ("claude", "openai", "gemini")
 MODELS = {
@@ -105,8 +107,8 @@ async def _koo(managers: dict[str, AIManager], way: _Way, service: str, url: str
         )
         managers[url] = AIManager.from_configs([config])
     if not way.stream:
-        return await managers[url].query(service, _QUESTION, timeout=way.timeout)
-    stream = managers[url].stream(service, _QUESTION, times=Times(way.timeout))
+        return await managers[url].query(service, _ASKED, timeout=way.timeout)
+    stream = managers[url].stream(service, _ASKED, times=Times(way.timeout))
     return "".join([piece async for piece in stream])
 
 
@@ -179,7 +181,7 @@ async def _pydantic_model(service: str, url: str) -> AsyncIterator[Model]:
 async def _litellm(way: _Way, service: str, url: str) -> str:
     address = f"{url}/v1/messages" if service == "claude" else url
     if service == "gemini":
-        address = f"{url}/v1beta/models/{MODELS[service]}"
+        address = f"{url}/v1beta"
     answer = await litellm.acompletion(
         model=f"{_LITELLM[service]}/{MODELS[service]}",
         api_base=address,
