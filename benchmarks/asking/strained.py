@@ -30,6 +30,8 @@ __all__ = ["MODELS", "Ask", "Asker", "askers"]
 
 _QUESTION = "Say hello in one short sentence."
 _MESSAGES = [{"role": "user", "content": _QUESTION}]
+#: What Perplexity searches for has no upper bound, so it is asked within a cost.
+_ASKED = Prompt(_QUESTION, max_cost=Decimal(100))
 _TOKENS = 500
 _VENDORS = ("claude", "openai", "gemini")
 MODELS = {
@@ -41,8 +43,6 @@ MODELS = {
 }
 #: For models that no table knows.
 _PRICE = TokenPrice(Decimal(1), Decimal(1))
-#: Of models that search by themselves nobody knows the most that a call costs.
-_PROMPT = Prompt(_QUESTION, max_cost=Decimal(1))
 _LITELLM = {"claude": "anthropic", "openai": "openai", "gemini": "gemini"}
 
 _BREAKER = BreakerConfig()
@@ -107,8 +107,8 @@ async def _koo(managers: dict[str, AIManager], way: _Way, service: str, url: str
         )
         managers[url] = AIManager.from_configs([config])
     if not way.stream:
-        return await managers[url].query(service, _PROMPT, timeout=way.timeout)
-    stream = managers[url].stream(service, _PROMPT, times=Times(way.timeout))
+        return await managers[url].query(service, _ASKED, timeout=way.timeout)
+    stream = managers[url].stream(service, _ASKED, times=Times(way.timeout))
     return "".join([piece async for piece in stream])
 
 
@@ -181,7 +181,7 @@ async def _pydantic_model(service: str, url: str) -> AsyncIterator[Model]:
 async def _litellm(way: _Way, service: str, url: str) -> str:
     address = f"{url}/v1/messages" if service == "claude" else url
     if service == "gemini":
-        address = f"{url}/v1beta/models/{MODELS[service]}"
+        address = f"{url}/v1beta"
     answer = await litellm.acompletion(
         model=f"{_LITELLM[service]}/{MODELS[service]}",
         api_base=address,

@@ -107,6 +107,7 @@ async def truncated(effort: Effort) -> Sequence[Section]:
     ):
         places = {service: await _places(simulator, service, effort) for service in MODELS}
         for asker in everybody:
+            await _is_understood(simulator, asker)
             cuts = [
                 (service, fault, place)
                 for service in asker.services
@@ -118,8 +119,6 @@ async def truncated(effort: Effort) -> Sequence[Section]:
                 simulator.clear()
                 simulator.fault(service, fault, after=place)
                 taken += await _is_taken_for_whole(asker.ask(service, simulator.base_url(service)))
-                if not simulator.completions(service):
-                    raise RuntimeError(f"{asker.name} did not ask {service}")
             goal = "= 0" if asker.name == "koo" else ""
             what = f"{asker.name}: of {len(cuts)} cut streams, taken for whole"
             figures += [Figure(what, taken, "", goal)]
@@ -209,6 +208,14 @@ async def _sent(simulator: Simulator, service: str, scenario: str, ask: Ask) -> 
     with suppress(Exception):
         await asyncio.wait_for(ask(service, simulator.base_url(service, scenario)), _HOPELESS)
     return len(simulator.completions(service)) - before
+
+
+async def _is_understood(simulator: Simulator, asker: Asker) -> None:
+    """Raise RuntimeError unless a good answer is one: who understands none is never deceived."""
+    simulator.clear()
+    for service in asker.services:
+        if await asker.ask(service, simulator.base_url(service)) != _WHOLE:
+            raise RuntimeError(f"{asker.name} does not understand {service}")
 
 
 async def _is_taken_for_whole(call: Awaitable[str]) -> bool:

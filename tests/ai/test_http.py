@@ -239,6 +239,26 @@ def test_the_body_is_at_least_as_long_as_the_prompt_in_utf8():
     assert json.loads(request.body)["messages"][0]["content"] == text
 
 
+WIRES = (
+    ("claude", "http://127.0.0.1:1"),
+    ("openai", "http://127.0.0.1:1/v1"),
+    ("openai-responses", "http://127.0.0.1:1/v1"),
+    ("gemini", "http://127.0.0.1:1"),
+    ("perplexity", "http://127.0.0.1:1"),
+    ("groq", "http://127.0.0.1:1/v1"),
+    ("mistral", "https://api.mistral.ai/v1"),
+)
+
+
+@pytest.mark.parametrize(("name", "address"), WIRES)
+@pytest.mark.parametrize("text", ["why?", '\u00e4\U0001f600\n"' * 50])
+def test_every_byte_of_the_body_is_taken_for_a_token(name, address, text):
+    """None is shorter, whatever the language and the vendor's way to count."""
+    prompt = question(text, "m", 1, system=text)
+    request = _provider(address, name).prepare(prompt)
+    assert request.input_tokens >= len(request.body) >= 2 * len(text.encode())
+
+
 async def test_models_are_listed_and_a_refused_key_is_told():
     async with _asking(_json({"data": [{"id": "a"}]})) as provider:
         assert await provider.list_models() == ("a",)

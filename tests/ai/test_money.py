@@ -1,11 +1,11 @@
 """The day's budget can't be passed, and no money is lost or counted twice."""
 
 import asyncio
-from datetime import timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from koo.ai import NOTHING, Completion, Prompt, Usage
+from koo.ai import NOTHING, Completion, Estimate, Prompt, Times, Usage
 from koo.errors import (
     BudgetExhausted,
     ExternalServiceError,
@@ -14,6 +14,8 @@ from koo.errors import (
 )
 from koo.resilience import Health, RetryConfig
 from koo.testing import After, ScriptedProvider, cancel_at_every_await, running_clock
+
+from .conftest import PRICES
 
 MICRO = 1000  # A token in costs a thousand micro-dollars, a token out two thousand.
 
@@ -72,6 +74,44 @@ async def test_a_call_larger_than_the_budget_is_refused_at_once(serve, own_price
         await service.query("abc")
     assert provider.requests == []
     assert service.report().value("errors_total", kind="budget_exhausted") == 1
+
+
+async def _query(service, timeout):
+    await service.query(Prompt("a", max_tokens=10), timeout=timeout)
+
+
+async def _stream(service, timeout):
+    async for _ in service.stream(Prompt("a", max_tokens=10), times=Times(timeout)):
+        pass
+
+
+async def _permit(service, timeout):
+    estimate = Estimate(input_tokens=1, output_tokens=10)
+    async with service.permit(estimate, timeout=timeout) as call:
+        await asyncio.sleep(1)
+        call.settle(Usage(1, 1))
+
+
+#: From then on this model costs twice as much.
+NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC).timestamp()
+GEMINI = "gemini-3.8-flash"
+
+
+@pytest.mark.parametrize("ask", [_query, _stream, _permit])
+async def test_the_dearest_price_until_the_deadline_is_reserved(serve, ask):
+    """Half a minute before a price rises: of a call that can last as long, twice as much."""
+    price = PRICES.find("google", GEMINI, "")
+    clock = running_clock()
+    clock.step_wall(NEW_YEAR - 30 - clock.time())
+    dearer, usual = (price.bound(1, 10, at, at) for at in (NEW_YEAR, clock.time()))
+    assert dearer > usual
+    for timeout, most in ((60.0, dearer), (20.0, usual)):
+        provider = ScriptedProvider(then=After(1.0, _answer(1, 1)))
+        service = serve(provider, name="gemini", model=GEMINI)
+        asking = asyncio.create_task(ask(service, timeout))
+        await asyncio.sleep(0.5)
+        assert service.report().value("budget.reserved") == most
+        await asking
 
 
 async def test_a_spent_day_is_rate_limited_until_midnight(serve, own_price):

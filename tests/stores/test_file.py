@@ -44,6 +44,13 @@ def test_a_locked_file_is_one_sentence_and_then_admits_again(open_store, locked,
     assert money(gate) == (101, 0, 899)
 
 
+def test_who_meets_a_lock_waits_fifty_milliseconds_for_it_and_no_longer(open_store):
+    """With the whole event loop: SQLite waits, in the connection's own words."""
+    store = open_store()
+    admitted(budget(store), cost(1)).cancel()
+    assert store._file._connection.execute("PRAGMA busy_timeout").fetchone() == (50,)
+
+
 def test_a_locked_file_lets_nobody_in_for_nothing_either(open_store, locked):
     """What such a call comes to cost could not be booked."""
     gate = budget(open_store())

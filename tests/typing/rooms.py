@@ -1,6 +1,6 @@
 """What a type checker knows of the rooms. Checked by mypy strict in the gate, never run."""
 
-from typing import assert_type
+from typing import Any, assert_type
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -67,6 +67,8 @@ async def an_answer_may_call_a_tool(ai: AIManager) -> None:
     assert_type(response.calls, tuple[ToolCall, ...])
     assert_type(response.message, Message)
     Message.user(*(ToolResult(call, "noon") for call in response.calls))
+    assert_type(response.calls[0].values, dict[str, Any])
+    assert_type(response.document, Any)
     Prompt("?", max_cost=0.05)  # type: ignore[arg-type]
 
 

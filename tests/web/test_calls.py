@@ -1,12 +1,22 @@
 """AI services over HTTP: who may, what comes back, and how it fails, at once or later."""
 
 import json
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 
-from koo.ai import NOTHING, AIManager, AIService, ServiceConfig, TokenPrice, Usage
+from koo.ai import (
+    NOTHING,
+    AIManager,
+    AIService,
+    Completion,
+    ServiceConfig,
+    TokenPrice,
+    Usage,
+)
 from koo.errors import (
     ApiKeyError,
     ContentRefusedError,
@@ -18,7 +28,7 @@ from koo.errors import (
     ServiceUnavailableError,
     StreamTruncatedError,
 )
-from koo.resilience import RetryConfig
+from koo.resilience import Ask, RetryConfig
 from koo.testing import Pieces, ScriptedProvider
 from koo.web import Access, AccessConfig, Console
 
@@ -29,6 +39,10 @@ QUERY, STREAM = "/api/v1/ai/query", "/api/v1/ai/stream"
 PROMPT = "prompt that must not be seen"
 JSON = {"content-type": "application/json"}
 PRICE = TokenPrice(Decimal(1000), Decimal(2000))
+#: What a call for one token with PROMPT can cost; its answer costs 20 * 10**6.
+MOST_NANOUSD = (len(PROMPT) + 2) * 10**6
+CONTRACT = json.loads((Path(__file__).parent.parent / "contract.json").read_text())
+LARGEST = re.search(r"413 over (?P<kib>\d+) KiB \(AI door: (?P<mib>\d+) MiB\)", CONTRACT["errors"])
 
 
 @pytest.fixture
@@ -125,7 +139,7 @@ def test_a_query_answers_with_the_text(door):
     stage = door("It is.")
     answer = ask(stage, QUERY, system="Be brief.", max_tokens=7, temperature=0.5, timeout=5)
     assert answer.json["text"] == "It is."
-    assert answer.json.keys() == {"text", "service", "timestamp"}
+    assert answer.json.keys() == {"text", "service", "usage", "timestamp"}
     asked = stage.providers[0].requests[0].question
     assert (asked.prompt.system, asked.max_tokens, asked.prompt.temperature) == (
         "Be brief.",
@@ -162,7 +176,18 @@ def test_a_stream_answers_with_events_and_its_bill_at_the_end(door):
     )
 
 
+def test_a_query_tells_its_bill(door):
+    told = Completion("x", "m", "stop", Usage(3, 2, nanousd=5, is_cost_told=True))
+    assert ask(door(told), QUERY).json["usage"] == {
+        "input_tokens": 3,
+        "output_tokens": 2,
+        "cost_usd": 5e-9,
+        "is_cost_told": True,
+    }
+
+
 def test_a_bill_that_nobody_knows_is_null(door):
+    assert ask(door(Completion("x", "m", "stop")), QUERY).json["usage"] is None
     assert events(ask(door(Pieces("x", usage=None)), STREAM))[-1][1]["usage"] is None
 
 
@@ -221,13 +246,41 @@ def test_a_failure_after_the_first_text_is_an_event(door):
 
 
 @pytest.mark.parametrize(
-    ("settings", "status"),
-    [({"requests_per_minute": 1, "patience": 0.001}, 429), ({"daily_budget_nanousd": 1}, 429)],
+    "settings",
+    [{"requests_per_minute": 1, "patience": 0.001}, {"daily_budget_nanousd": MOST_NANOUSD}],
 )
-def test_our_own_limits_are_429(door, settings, status):
+def test_our_own_limits_are_429_and_say_when(door, settings):
     stage = door("x", **settings)
-    told = [ask(stage, QUERY).status for _ in range(2)]
-    assert told[-1] == status
+    told = [ask(stage, QUERY, max_tokens=1) for _ in range(2)]
+    assert [answer.status for answer in told] == [200, 429]
+    assert int(told[1].headers["retry-after"]) >= 1
+
+
+def test_money_that_calls_in_flight_hold_is_429_and_may_be_free_in_a_moment(door):
+    stage = door("x", daily_budget_nanousd=MOST_NANOUSD, patience=0.001)
+    held = stage.manager.services["claude"]._budget.admit(Ask(1, 0, MOST_NANOUSD))
+    answer = ask(stage, QUERY, max_tokens=1)
+    held.cancel()
+    assert (answer.status, answer.json["code"]) == (429, "rejected")
+    assert "reserved by calls in flight" in answer.json["detail"]
+    assert (answer.headers["retry-after"], answer.json["retry_after"]) == ("1", None)
+
+
+@pytest.mark.parametrize("path", [QUERY, STREAM])
+def test_a_vendors_429_that_names_no_wait_is_one_of_a_second(door, path):
+    answer = ask(door(RateLimitError("claude", "slow down")), path)
+    assert (answer.status, answer.headers["retry-after"]) == (429, "1")
+    assert answer.json["retry_after"] is None
+
+
+@pytest.mark.parametrize("path", [QUERY, STREAM])
+@pytest.mark.parametrize("settings", [{"daily_budget_nanousd": 1}, {"tokens_per_minute": 1}])
+def test_what_is_above_a_whole_limit_is_422_for_no_wait_helps(door, path, settings):
+    stage = door("x", **settings)
+    answer = ask(stage, path)
+    assert (answer.status, answer.json["code"]) == (422, "rejected")
+    assert "retry-after" not in answer.headers
+    assert stage.providers[0].requests == []
 
 
 def test_an_open_circuit_is_503(door):
@@ -276,10 +329,10 @@ def test_what_no_service_takes_is_422(door, wrong):
 
 @pytest.mark.parametrize("path", [QUERY, STREAM])
 @pytest.mark.parametrize("cost", ["0.000001", 0.000001])
-def test_what_could_cost_more_than_its_caller_allows_is_429_and_not_sent(door, path, cost):
+def test_what_could_cost_more_than_its_caller_allows_is_422_and_not_sent(door, path, cost):
     stage = door("x")
     answer = ask(stage, path, max_cost=cost)
-    assert (answer.status, answer.json["code"]) == (429, "rejected")
+    assert (answer.status, answer.json["code"]) == (422, "rejected")
     assert "max_cost leaves 0.000001" in answer.json["detail"]
     assert answer.json["retry_after"] is None
     assert stage.providers[0].requests == []
@@ -300,14 +353,22 @@ def test_a_body_that_is_not_called_json_is_415(door):
     assert door("x").post(QUERY, token=CALL, body=b"{}").status == 415
 
 
-def test_a_prompt_may_be_a_megabyte_and_no_more(door):
-    stage = door("x", daily_budget_nanousd=10**18)
-    assert ask(stage, QUERY, prompt="x" * 1_000_000, max_tokens=1).status == 200
-    assert ask(stage, QUERY, prompt="x" * 2**20).status == 413
-    chunks = [b"x" * 2**19] * 3
-    assert stage.post(QUERY, token=CALL, headers=JSON, body=chunks).status == 413
+def test_a_body_may_be_as_large_as_the_contract_says_and_no_larger(door):
+    stage, most = door("x", daily_budget_nanousd=10**18), int(LARGEST["mib"]) * 2**20
+    body = b'{"service":"claude","prompt":"' + b'"}'.rjust(most - 30, b"x")
+    assert stage.post(QUERY, token=CALL, headers=JSON, body=body).status == 200
+    for path in (QUERY, STREAM):
+        assert stage.post(path, token=CALL, headers=JSON, body=b" " * (most + 1)).status == 413
+    halves = [b" " * (most // 2), b" " * (most // 2 + 1)]
+    assert stage.post(QUERY, token=CALL, headers=JSON, body=halves).status == 413
+
+
+def test_elsewhere_a_body_may_be_as_large_as_the_contract_says_and_no_larger(door):
+    stage, most = door("x"), int(LARGEST["kib"]) * 2**10
     reset = "/api/v1/ai/services/claude/reset-errors"
-    assert stage.post(reset, headers=JSON, body=b"x" * 20_000).status == 413
+    sizes = {most: 200, most + 1: 413}
+    for size, status in sizes.items():
+        assert stage.post(reset, headers=JSON, body=b"{}".ljust(size)).status == status
 
 
 def test_the_openapi_document_describes_both(door):

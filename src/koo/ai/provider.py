@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from ..values import quickly_made
-from .asking import Message, Part, Question, ToolCall, said
+from .asking import Message, Part, Question, ToolCall, document_of, said
 from .pacing import Told
 
 __all__ = ["NOTHING", "Completion", "Heard", "Provider", "Request", "Terms", "Usage"]
@@ -82,6 +82,11 @@ class Completion:
     def calls(self) -> tuple[ToolCall, ...]:
         """What it asks to be called."""
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+    @property
+    def document(self) -> Any:  # noqa: ANN401 - JSON can be anything
+        """The JSON that its text is, as a *schema* wants it. ValueError if it is none."""
+        return document_of(self.text)
 
     @property
     def message(self) -> Message:

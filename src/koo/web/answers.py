@@ -39,6 +39,7 @@ __all__ = [
     "SilencesAnswer",
     "SpendAnswer",
     "TextAnswer",
+    "UsageView",
 ]
 
 
@@ -198,11 +199,22 @@ class SpendAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageView:
+    """What an answer used, and what it costs; *is_cost_told*: by the vendor's own word."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    is_cost_told: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TextAnswer:
-    """What an AI service has answered."""
+    """What an AI service has answered; null as usage: the vendor did not say."""
 
     text: str
     service: str
+    usage: UsageView | None
     timestamp: str
 
 

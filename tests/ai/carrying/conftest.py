@@ -16,12 +16,13 @@ from koo.ai import (
     ToolCall,
     ToolResult,
 )
-from koo.resilience import RetryConfig
+from koo.resilience import RetryConfig, ignore
 from koo.testing import Simulator
 
 from ..conftest import OWN_PRICE
 from ..sdk.conftest import imported
 
+KEY = "test-key-that-must-not-be-seen"
 #: Those who know tools.
 CALLERS = ("claude", "openai", "openai-responses", "gemini", "groq")
 ALL = (*CALLERS, "perplexity")
@@ -65,11 +66,12 @@ def whole(*pictures):
 
 
 @asynccontextmanager
-async def connected(**terms):
+async def connected(*, on_event=ignore, **terms):
     """A manager of all services and the simulator that they speak to."""
     limits = {"requests_per_minute": 10**6, "tokens_per_minute": 10**9}
     async with Simulator(ALL, **limits, **terms) as simulator:
-        manager = AIManager.from_configs(_config(name, simulator) for name in ALL)
+        configs = (_config(name, simulator) for name in ALL)
+        manager = AIManager.from_configs(configs, on_event=on_event)
         try:
             yield manager, simulator
         finally:
@@ -80,7 +82,7 @@ def _config(name, simulator):
     own = {"model": "groq-model", "price": OWN_PRICE} if name == "groq" else {}
     return ServiceConfig(
         name=name,
-        api_key="test-key",
+        api_key=KEY,
         base_url=simulator.base_url(name),
         retry=RetryConfig(max_retries=0),
         daily_budget_nanousd=10**13,

@@ -187,12 +187,36 @@ def test_perplexity_knows_no_tools():
 
 
 @pytest.mark.parametrize(
-    ("picture", "word"),
-    [(ADDRESS, "no picture by its address"), (Image(b"GIF89a"), "gemini takes no GIF")],
+    ("address", "kind"),
+    [
+        (ADDRESS.source, "image/png"),
+        ("https://example.com/a.b/cat.JPG?signed=a/b.c&d", "image/jpeg"),
+        ("https://example.com/cat.jpeg#tail", "image/jpeg"),
+        ("https://example.com/cat.webp", "image/webp"),
+    ],
 )
-def test_gemini_takes_no_such_pictures(picture, word):
-    with pytest.raises(InvalidRequestError, match=word):
-        _prepare(Gemini, Prompt([Message.user(picture)]))
+def test_gemini_is_told_what_kind_of_picture_it_will_find(address, kind):
+    [content] = body(Gemini, Prompt([Message.user("?", Image(address))]))["contents"]
+    assert content["parts"][1] == {"fileData": {"mimeType": kind, "fileUri": address}}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://example.com/cat.png",
+        "https://example.com/cat.gif",
+        "https://example.com/cat",
+        "https://example.com/?cat.png",
+    ],
+)
+def test_gemini_is_not_sent_where_it_will_not_look(address):
+    with pytest.raises(InvalidRequestError, match=r"gemini fetches pictures only .* the bytes"):
+        _prepare(Gemini, Prompt([Message.user(Image(address))]))
+
+
+def test_gemini_takes_no_gif():
+    with pytest.raises(InvalidRequestError, match="gemini takes no GIF"):
+        _prepare(Gemini, Prompt([Message.user(Image(b"GIF89a"))]))
 
 
 @pytest.mark.parametrize("value", [{1, 2}, float("nan"), object()])

@@ -1,6 +1,7 @@
 """Pictures, tools and schemas over real HTTP: carried, answered, billed within the bound."""
 
 import json
+import logging
 from dataclasses import replace
 from decimal import Decimal
 
@@ -8,12 +9,12 @@ import pytest
 
 from koo.ai import Image, Message, Prompt, Tool, ToolResult, connect
 from koo.ai.questions import put
-from koo.errors import InvalidRequestError, StreamTruncatedError
+from koo.errors import ExternalServiceError, InvalidRequestError, StreamTruncatedError
 from koo.testing import Fault
 
 from ..conftest import PRICES
-from ..streaming.conftest import read
-from .conftest import ADDRESS, ALL, CALLERS, PICTURE, PLACE, TIME, WEATHER, connected
+from ..streaming.conftest import read, shown
+from .conftest import ADDRESS, ALL, CALLERS, KEY, PICTURE, PLACE, TIME, WEATHER, connected
 
 pytestmark = pytest.mark.integration
 
@@ -85,6 +86,7 @@ async def test_several_messages_reach_it_in_their_order(name):
 LARGE = Image(PICTURE.source + bytes(300_000))
 CONTENTS = [
     Prompt([Message.user("?", PICTURE)]),
+    Prompt([Message.user("?", ADDRESS)]),
     Prompt([Message.user(LARGE, LARGE, "?")], tools=[Tool("f", "")]),
     Prompt("?", tools=[WEATHER, TIME]),
     Prompt("?", schema=PLACE),
@@ -135,15 +137,46 @@ async def test_a_vendor_that_knows_no_tools_is_not_asked():
     assert simulator.completions("perplexity") == ()
 
 
-async def test_nothing_that_is_carried_shows_in_what_is_told(capsys, caplog):
-    secret = "words that must not be seen"
-    picture = Image(PICTURE.source + secret.encode())
-    tool = Tool("f", secret, {"type": "object", "description": secret})
-    told = Prompt([Message.user(secret, picture)], tools=[tool], schema={"const": secret})
-    async with connected() as (manager, simulator):
-        simulator.fault("claude", Fault.INVALID_REQUEST)
-        with pytest.raises(InvalidRequestError) as caught:
-            await manager.ask("claude", told)
-        report = manager.find("claude").report()
-    for text in (str(caught.value), repr(caught.value), repr(report), caplog.text):
-        assert secret not in text
+SECRET, SONG = "words that must not be seen", "chirrup" + " chirrup" * 20
+TOOL = Tool("f", SECRET, {"type": "object", "description": SECRET})
+EVERYTHING = Prompt(
+    [Message.user(SECRET, Image(PICTURE.source + SECRET.encode()))],
+    system=SECRET,
+    tools=[TOOL],
+    schema={"const": SECRET},
+)
+
+
+async def failure_of(answering):
+    with pytest.raises(ExternalServiceError) as caught:
+        await answering
+    return caught.value
+
+
+@pytest.mark.parametrize("name", ALL)
+async def test_nothing_that_is_carried_or_answered_shows_in_what_is_told(name, capsys, caplog):
+    """Whatever level somebody logs at: neither prompt nor answer, nor the key."""
+    caplog.set_level(logging.DEBUG)
+    events, plain = [], Prompt(SECRET, system=SECRET)
+    asked = EVERYTHING if name in BOUNDED else plain
+    async with connected(answer=lambda _: SONG, on_event=events.append) as (manager, simulator):
+        assert await manager.query(name, plain) == SONG
+        pieces, nothing = await read(manager.stream(name, plain))
+        assert ("".join(pieces), nothing) == (SONG, None)
+        simulator.fault(name, Fault.CUT, count=1)
+        _, cut = await read(manager.stream(name, plain))
+        failures = [cut]
+        for fault, prompt in (
+            (Fault.INVALID_REQUEST, asked),
+            (Fault.SERVER_ERROR, plain),
+            (Fault.GARBAGE, plain),
+            (Fault.WRONG_KEY, plain),
+        ):
+            simulator.clear(name)
+            simulator.fault(name, fault, count=1)
+            failures.append(await failure_of(manager.ask(name, prompt)))
+        report = manager.find(name).report()
+    assert events
+    told = [shown(*failures, *events, report), caplog.text, *capsys.readouterr()]
+    for canary in (SECRET, "chirrup", KEY):
+        assert not any(canary in text for text in told)

@@ -1,10 +1,12 @@
 """What can be asked is right when it is made, or refused before it is sent."""
 
+from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
-from koo.ai import Completion, Image, Message, Prompt, Tool, ToolCall, ToolResult
+from koo.ai import Completion, Image, Message, Prompt, Response, Tool, ToolCall, ToolResult
 from koo.errors import InvalidRequestError
 from koo.testing import ScriptedProvider
 
@@ -128,3 +130,38 @@ async def test_two_calls_are_answered_in_either_order(serve):
     asked = [Message.user("?"), Message.assistant(CALL, OTHER), Message.user(OTHER_RESULT, RESULT)]
     assert await serve(provider).query(Prompt(asked)) == "fine"
     assert provider.prompts == ["?"]
+
+
+def test_what_a_call_is_given_is_read_by_name():
+    assert CALL.values == {"place": "Bern", "days": 1}
+
+
+@pytest.mark.parametrize("arguments", ["[1]", '"words that nobody must see"', "7", "null"])
+def test_arguments_that_are_no_object_are_one_sentence(arguments):
+    with pytest.raises(ValueError, match=r"^what the model wrote is no JSON object; tell it"):
+        _ = ToolCall("c", "f", arguments).values
+
+
+ANSWERS = [
+    Completion('{"legs": 4}', "m", "stop"),
+    Response('{"legs": 4}', "claude", "m", "stop", None, None, 1, 0.0),
+]
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_answer_to_a_schema_is_a_document(answer):
+    assert answer.document == {"legs": 4}
+
+
+READERS = [
+    *(partial(lambda answer, text: replace(answer, text=text).document, one) for one in ANSWERS),
+    lambda text: ToolCall("c", "f", text).values,
+]
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("text", ["", '{"legs": ', "words that nobody must see", "[" * 10**5])
+def test_what_is_no_json_is_one_sentence_that_repeats_nothing(read, text):
+    with pytest.raises(ValueError, match=r"^what the model wrote is no JSON; ask") as caught:
+        read(text)
+    assert caught.value.__context__ is None

@@ -1,7 +1,8 @@
-"""The daily budget beside a ledger that writes down every call of every day."""
+"""The daily budget beside a ledger that writes down every call of every day, and who waits."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import count
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -28,6 +29,8 @@ from koo.resilience import (
     Success,
 )
 from koo.testing import FakeClock
+
+from ..gates.waiters import Visitor
 
 # Midnight does not exist there on some days, and comes twice on others.
 ODD = {"America/Havana", "Asia/Beirut", "America/Sao_Paulo", "Europe/Berlin"}
@@ -64,6 +67,8 @@ class BudgetMachine(RuleBasedStateMachine):
         self.budget = DailyBudget("dep", DailyBudgetConfig(limit, zone), clock=self.clock)
         self.ledger: list[Booking] = []
         self.open_calls: list[tuple[Permit, Booking]] = []
+        self.line: list[Visitor] = []
+        self.arrivals = count()
         self.day = None
         self.refused = self.late = self.twice = 0
         self.someone_spent_more_than_asked = False
@@ -82,23 +87,47 @@ class BudgetMachine(RuleBasedStateMachine):
         booked = [booking for booking in self.ledger if booking.day == day]
         return sum(b.spent for b in booked), sum(b.reserved for b in booked)
 
+    def serve_the_line(self):
+        """Who is first goes as soon as the money is there, and hears it when it never will be."""
+        while self.line:
+            first = self.line[0]
+            spent, reserved = self.of_day(self.day)
+            if spent + reserved + first.ask.nanousd <= self.limit:
+                self.book(first.permit, first.ask)
+            elif spent + first.ask.nanousd > self.limit:
+                assert first.refusal.line is None
+                self.refused += 1
+            else:
+                break
+            del self.line[0]
+        assert all(one.permit is one.refusal is None for one in self.line)
+
+    def book(self, permit, ask):
+        assert isinstance(permit, Permit)
+        booking = Booking(self.day, ask.nanousd)
+        self.ledger.append(booking)
+        self.open_calls.append((permit, booking))
+
     # -- calls -------------------------------------------------------------------------------
 
     @rule(ask=asks)
     def ask(self, ask):
-        self.turn_the_page()
-        spent, reserved = self.of_day(self.day)
+        self.refusal_of(ask)
+
+    def refusal_of(self, ask):
+        """None: it is let in, past nobody who waits."""
         answer = self.budget.admit(ask)
-        assert isinstance(answer, Permit) == (
-            not ask.nanousd or spent + reserved + ask.nanousd <= self.limit
-        )
+        self.turn_the_page()
+        self.serve_the_line()
+        spent, reserved = self.of_day(self.day)
+        fits = not self.line and spent + reserved + ask.nanousd <= self.limit
+        assert isinstance(answer, Permit) == (fits or not ask.nanousd)
         if isinstance(answer, Permit):
-            booking = Booking(self.day, ask.nanousd)
-            self.ledger.append(booking)
-            self.open_calls.append((answer, booking))
-            return
+            self.book(answer, ask)
+            return None
         self.refused += 1
         self.refusal_says_what_to_do(answer, spent, ask)
+        return answer
 
     def refusal_says_what_to_do(self, refusal, spent, ask):
         """Wait for a settlement, for midnight, or never."""
@@ -123,6 +152,38 @@ class BudgetMachine(RuleBasedStateMachine):
             moment += 60 if is_over(moment + 3600) else 3600
         return max(0.0, moment - wall)
 
+    # -- in line -----------------------------------------------------------------------------
+
+    @rule(ask=asks)
+    def queue(self, ask):
+        refusal = self.refusal_of(ask)
+        if refusal is not None and refusal.line is not None:
+            self.line.append(Visitor(ask, next(self.arrivals)))
+            assert self.budget.join(self.line[-1]) is None
+            self.refused -= 1
+            self.serve_the_line()
+
+    @precondition(lambda self: self.line)
+    @rule(index=st.integers(0, 1000))
+    def leave(self, index):
+        """Whoever stood behind may be served."""
+        self.budget.leave(self.line.pop(index % len(self.line)))
+        self.serve_the_line()
+
+    @precondition(lambda self: self.line)
+    @rule(index=st.integers(0, 1000))
+    def patience_ends(self, index):
+        """Refused is only whom what is settled, reserved and asked for ahead leaves too little."""
+        place = index % len(self.line)
+        spent, reserved = self.of_day(self.day)
+        ahead = sum(one.ask.nanousd for one in self.line[:place])
+        ask = self.line[place].ask
+        assert spent + reserved + ahead + ask.nanousd > self.limit
+        self.leave(place)
+        assert self.refusal_of(ask) is not None
+
+    # -- settling ----------------------------------------------------------------------------
+
     @precondition(lambda self: self.open_calls)
     @rule(index=st.integers(0, 1000))
     def cancel(self, index):
@@ -130,15 +191,17 @@ class BudgetMachine(RuleBasedStateMachine):
         self.turn_the_page()
         permit.cancel()
         booking.reserved = 0
+        self.serve_the_line()
 
     @precondition(lambda self: self.open_calls)
     @rule(index=st.integers(0, 1000))
     def forget(self, index):
-        """The caller drops its permit: what it reserved is spent."""
+        """The caller drops its permit: what it reserved is spent, and the line is called later."""
         self.turn_the_page()
         permit, booking = self.pop(index)
-        self.debit(booking, booking.reserved)
         del permit
+        self.budget.serve()
+        self.debit(booking, booking.reserved)
 
     @precondition(lambda self: self.open_calls)
     @rule(
@@ -178,21 +241,32 @@ class BudgetMachine(RuleBasedStateMachine):
         booking.reserved, booking.spent = 0, spent
         if booking.day != self.day:
             self.late += spent
+        self.serve_the_line()
 
     # -- time --------------------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from([1.0, 60.0, 3599.0, 3600.0, 20_000.0, 90_000.0]))
     def wait(self, seconds):
         self.clock.advance(seconds)
+        self.timer_rings()
 
     @rule(early=st.sampled_from([1.0, 0.001, 0.0, -1.0]))
     def wait_for_midnight(self, early):
         """Time alone turns no page: nobody has asked."""
         self.clock.advance(max(0.0, self.until_midnight() - early))
+        self.timer_rings()
 
     @rule(seconds=st.sampled_from([-90_000.0, -3600.0, -1.0, 1.0, 3600.0, 90_000.0]))
     def step_the_wall_clock(self, seconds):
         self.clock.step_wall(seconds)
+        self.timer_rings()
+
+    def timer_rings(self):
+        """That of who is first in line, at midnight; to ring more often changes nothing."""
+        if self.line:
+            self.budget.serve()
+            self.turn_the_page()
+            self.serve_the_line()
 
     # -- what always holds -------------------------------------------------------------------
 
@@ -211,6 +285,7 @@ class BudgetMachine(RuleBasedStateMachine):
         assert stats.remaining_nanousd == max(0, self.limit - spent - reserved)
         assert stats.settled_late_nanousd == self.late
         assert (stats.rejected_total, stats.double_settled_total) == (self.refused, self.twice)
+        assert stats.waiting == len(self.line)
         assert stats.resets_at > self.clock.time()
         assert stats == self.budget.stats()
 

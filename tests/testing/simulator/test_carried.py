@@ -30,6 +30,10 @@ def _anthropic_image(data, kind="image/png"):
     return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}}
 
 
+def _fetched(address, kind):
+    return {"fileData": {"mimeType": kind, "fileUri": address}}
+
+
 def _openai_image(url):
     return {"type": "image_url", "image_url": {"url": url}}
 
@@ -123,6 +127,8 @@ WRONG = [
     ("openai-responses", {"input": "?", "tools": [{"type": "function"}]}),
     ("gemini", {"contents": [{"parts": [{"txt": "?"}]}]}),
     ("gemini", {"contents": [{"parts": [{"inlineData": {"mimeType": "image/gif", "data": PNG}}]}]}),
+    ("gemini", {"contents": [{"parts": [_fetched("https://example.com/cat.gif", "image/gif")]}]}),
+    ("gemini", {"contents": [{"parts": [_fetched("http://example.com/cat.png", "image/png")]}]}),
     ("gemini", {"contents": [{"parts": [{"functionCall": {"name": "f"}}]}]}),
     ("gemini", {"contents": [{"parts": [PART]}, {"parts": [{"text": "?"}]}]}),
     ("gemini", {"tools": [{}]}),
@@ -150,6 +156,11 @@ GOOD = [
     (
         "gemini",
         {"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": PNG}}]}]},
+        6_192,
+    ),
+    (
+        "gemini",
+        {"contents": [{"parts": [_fetched("https://example.com/cat.png", "image/png")]}]},
         6_192,
     ),
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from ...resilience import CallOutcome
 from ...values import quickly_made
-from ..asking import Message, Part, ToolCall, said
+from ..asking import Message, Part, ToolCall, document_of, said
 from ..provider import Completion, Usage
 
 __all__ = ["Response", "response_of"]
@@ -47,6 +47,11 @@ class Response:
     def calls(self) -> tuple[ToolCall, ...]:
         """What it asks you to call."""
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+    @property
+    def document(self) -> Any:  # noqa: ANN401 - JSON can be anything
+        """The JSON that its text is, as a *schema* wants it. ValueError if it is none."""
+        return document_of(self.text)
 
     @property
     def message(self) -> Message:

@@ -1,6 +1,17 @@
 """What a call carries: texts, pictures, tools, a schema, and what it may cost."""
 
-from .content import Image, Message, Part, Role, Thought, Tool, ToolCall, ToolResult, said
+from .content import (
+    Image,
+    Message,
+    Part,
+    Role,
+    Thought,
+    Tool,
+    ToolCall,
+    ToolResult,
+    document_of,
+    said,
+)
 from .prompts import Prompt, Question, ToolChoice
 from .purse import CostLimit, Purse
 
@@ -18,5 +29,6 @@ __all__ = [
     "ToolCall",
     "ToolChoice",
     "ToolResult",
+    "document_of",
     "said",
 ]

@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Literal, Self, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias
 
 __all__ = [
     "Image",
@@ -25,6 +26,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolResult",
+    "document_of",
     "said",
 ]
 
@@ -93,7 +95,7 @@ class Tool:
 class ToolCall:
     """What the model asks you to call: the tool's *name* and its *arguments* as JSON text.
 
-    Models write arguments that are wrong, some even JSON that is broken: check them.
+    Models write arguments that are wrong, some even JSON that is broken: check its ``values``.
     *id* is empty if the vendor gives none; *signature* is what it wants to see again.
     """
 
@@ -101,6 +103,14 @@ class ToolCall:
     name: str
     arguments: str
     signature: str = field(default="", repr=False)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The arguments by name, as *arguments* has them. ValueError if that is no JSON object."""
+        found = document_of(self.arguments)
+        if isinstance(found, dict):
+            return found
+        raise ValueError("what the model wrote is no JSON object; tell it so as the ToolResult")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +138,17 @@ class Thought:
             raise ValueError("Thought: content must be the JSON object that the vendor gave")
 
 
+def document_of(text: str) -> Any:  # noqa: ANN401 - JSON can be anything
+    """The JSON document that *text* is; ValueError, which repeats nothing of it, if it is none."""
+    with suppress(TypeError, ValueError, RecursionError):
+        return json.loads(text)
+    raise ValueError("what the model wrote is no JSON; ask again, and allow it enough max_tokens")
+
+
 def _is_json_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (TypeError, ValueError, RecursionError):
-        return False
+    with suppress(ValueError):
+        return isinstance(document_of(text), dict)
+    return False
 
 
 Part: TypeAlias = str | Image | ToolCall | ToolResult | Thought

@@ -25,7 +25,7 @@ from genai_prices.types import (
 from genai_prices.units import UnitDef, UnitRegistry
 
 from ..provider import Terms
-from .rates import Interval, Intervals, Price, Rates, Tier, pico_per_unit
+from .rates import Interval, Intervals, Price, Rates, Tier, zepto_per_unit
 from .searches import SEARCHES, searches_unasked
 
 __all__ = ["compile_price", "price_of"]
@@ -108,8 +108,8 @@ def _in_one_region(price: Price) -> Price:
     return replace(price, terms=MappingProxyType({**(price.terms or {}), **dearer}))
 
 
-def _more(pico: int) -> int:
-    return -(-pico * 11 // 10)
+def _more(zepto: int) -> int:
+    return -(-zepto * 11 // 10)
 
 
 def _a_tenth_more(interval: Interval) -> Interval:
@@ -118,8 +118,8 @@ def _a_tenth_more(interval: Interval) -> Interval:
             tier,
             weights=MappingProxyType(
                 {
-                    name: _more(pico) if name != SEARCHES else pico
-                    for name, pico in tier.weights.items()
+                    name: _more(zepto) if name != SEARCHES else zepto
+                    for name, zepto in tier.weights.items()
                 }
             ),
             dearest_input=_more(tier.dearest_input),
@@ -183,26 +183,26 @@ def _rates(priced: Priced) -> Rates:
 
 def _tier(priced: Priced, start: int) -> Tier:
     """The rates for more than *start* input tokens."""
-    pico = {
-        unit.usage_key: pico_per_unit(_price_above(price, start), unit.per)
+    zepto = {
+        unit.usage_key: zepto_per_unit(_price_above(price, start), unit.per)
         for unit, price in priced
     }
-    per_request = pico.pop("requests", 0)
-    units = [unit for unit, _ in priced if unit.usage_key in pico]
+    per_request = zepto.pop("requests", 0)
+    units = [unit for unit, _ in priced if unit.usage_key in zepto]
     return Tier(
-        MappingProxyType(_weights(units, pico)),
+        MappingProxyType(_weights(units, zepto)),
         per_request,
-        max((pico[unit.usage_key] for unit in units if _is_prompted(unit)), default=0),
-        max((pico[unit.usage_key] for unit in units if _is_output(unit)), default=0),
+        max((zepto[unit.usage_key] for unit in units if _is_prompted(unit)), default=0),
+        max((zepto[unit.usage_key] for unit in units if _is_output(unit)), default=0),
     )
 
 
-def _weights(units: list[UnitDef], pico: Mapping[str, int]) -> dict[str, int]:
+def _weights(units: list[UnitDef], zepto: Mapping[str, int]) -> dict[str, int]:
     """From the widest count to the narrowest: its price less what those around it weigh."""
     weights: dict[str, int] = {}
     for unit in sorted(units, key=lambda unit: len(unit.dimensions)):
         around = sum(weights[name] for name in _around(unit) if name in weights)
-        weights[unit.usage_key] = pico[unit.usage_key] - around
+        weights[unit.usage_key] = zepto[unit.usage_key] - around
     return weights
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
-from .rates import Interval, Price, Rates, Tier, pico_per_unit
+from .rates import Interval, Price, Rates, Tier, zepto_per_unit
 
 __all__ = ["TokenPrice", "flat_price"]
 
@@ -43,7 +43,7 @@ class TokenPrice:
 
 def flat_price(price: TokenPrice, unbounded: tuple[str, ...] = ()) -> Price:
     """The price that a person has set."""
-    taken = pico_per_unit(price.input_usd, _MILLION)
-    given = pico_per_unit(price.output_usd, _MILLION)
+    taken = zepto_per_unit(price.input_usd, _MILLION)
+    given = zepto_per_unit(price.output_usd, _MILLION)
     weights = MappingProxyType({"input_tokens": taken, "output_tokens": given})
     return Price((Interval(Rates((), (Tier(weights, 0, taken, given),))),), unbounded)

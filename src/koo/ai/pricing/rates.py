@@ -4,7 +4,7 @@
         price.bound(request, from, until) --> the most it can cost: reserved before it is sent
         price.bill(usage, at) -------------> what it did cost, rounded up to the nano-dollar
 
-Inside are pico-dollars per unit, so that no rate is rounded. Counts nest (cached
+Inside are zepto-dollars per unit, so that no rate is rounded. Counts nest (cached
 tokens are input tokens too): the weight of a count is its price less what the
 counts around it charge already, so a bill is one sum of products.
 
@@ -29,12 +29,13 @@ __all__ = [
     "Price",
     "Rates",
     "Tier",
-    "pico_per_unit",
+    "zepto_per_unit",
 ]
 
-_PICO: Final = 10**12
-_PICO_PER_NANO: Final = 1000
-_NOISE: Final = Decimal("1e-12")
+_ZEPTO: Final = 10**21
+_ZEPTO_PER_NANO: Final = 10**12
+#: The prices of the table were floats, some of them thirds: so little above a bill is not money.
+_NOISE: Final = 5 * 10**7
 _DAY: Final = 86_400
 
 Weights: TypeAlias = Mapping[str, int]
@@ -42,7 +43,7 @@ Weights: TypeAlias = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """The pico-dollars of everything, for requests of one range of input tokens."""
+    """The zepto-dollars of everything, for requests of one range of input tokens."""
 
     weights: Weights
     per_request: int
@@ -77,25 +78,25 @@ class Rates:
         if not tier.knows(usage):
             return None
         weights = tier.weights
-        pico = (
+        zepto = (
             tier.per_request
             + usage.input_tokens * weights.get("input_tokens", 0)
             + usage.output_tokens * weights.get("output_tokens", 0)
         )
         for name, count in usage.parts:
-            pico += count * weights.get(name, 0)
-        return _nano(max(0, pico))
+            zepto += count * weights.get(name, 0)
+        return _nano(max(0, zepto))
 
     def bound(self, input_tokens: int, output_tokens: int) -> int:
         """The nano-dollars that no request of up to so many tokens can pass."""
         most = 0
         for tier in self.tiers[: bisect_left(self.starts, input_tokens) + 1]:
-            pico = (
+            zepto = (
                 tier.per_request
                 + input_tokens * tier.dearest_input
                 + output_tokens * tier.dearest_output
             )
-            most = max(most, pico)
+            most = max(most, zepto)
         return _nano(most)
 
     def covers(self, other: Rates) -> bool:
@@ -209,13 +210,10 @@ def _rates_between(intervals: Intervals, since: float, until: float) -> Iterable
     return (_rates_at(intervals, since), _rates_at(intervals, until), *between)
 
 
-def pico_per_unit(usd: Decimal, per: int) -> int:
-    """The pico-dollars of one unit, of which *per* cost *usd*; rounded up.
-
-    What stands behind twelve decimals of a price is the noise of a float, not money.
-    """
-    return int((usd.quantize(_NOISE) * _PICO / per).to_integral_value(ROUND_CEILING))
+def zepto_per_unit(usd: Decimal, per: int) -> int:
+    """The zepto-dollars of one unit, of which *per* cost *usd*; rounded up."""
+    return int((usd * _ZEPTO / per).to_integral_value(ROUND_CEILING))
 
 
-def _nano(pico: int) -> int:
-    return -(-pico // _PICO_PER_NANO)
+def _nano(zepto: int) -> int:
+    return -((_NOISE - zepto) // _ZEPTO_PER_NANO)

@@ -70,9 +70,12 @@ CALLING: Final[dict[int | str, dict[str, Any]]] = {
     **LOOKING,
     **NOT_FOUND,
     403: _problem("This token may only look, or the request came from another site."),
-    413: _problem("The body is larger than 1 MiB."),
+    413: _problem("The body is larger than 20 MiB."),
     415: _problem("The body is not JSON."),
-    422: _problem("The body is not as documented, or the service does not accept it."),
+    422: _problem(
+        "The body is not as documented, the service does not accept it, or no limit or budget"
+        " would ever hold it."
+    ),
     429: _problem("A limit of ours or of the vendor's is reached; Retry-After says when."),
     502: _problem("The service can't be reached, or its answer is not whole."),
     503: _problem("The service is overloaded, broken, out of money, or its key is refused."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -16,6 +17,10 @@ VENDOR: Final = "gemini"
 
 _ROLES: Final[Mapping[Role, str]] = MappingProxyType({"user": "user", "assistant": "model"})
 _CHOICES: Final[Mapping[str, str]] = MappingProxyType({"none": "NONE", "required": "ANY"})
+_FETCHED: Final = re.compile(r"https://[^?#]+\.(png|jpe?g|webp)([?#].*)?", re.IGNORECASE)
+_KINDS: Final[Mapping[str, str]] = MappingProxyType(
+    {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp"}
+)
 
 
 def conversation(prompt: Prompt) -> list[Body]:
@@ -63,7 +68,7 @@ def _choice(choice: ToolChoice) -> Body:
 def _part(part: Part) -> Body:
     match part:
         case Image():
-            return {"inlineData": _data(part)}
+            return _picture(part)
         case ToolCall():
             seen = {"thoughtSignature": part.signature} if part.signature else {}
             return {"functionCall": {**_named(part), "args": arguments_of(part)}, **seen}
@@ -76,12 +81,26 @@ def _part(part: Part) -> Body:
             return {"text": part}
 
 
-def _data(image: Image) -> Body:
+def _picture(image: Image) -> Body:
     if isinstance(image.source, str):
-        raise CannotCarry("gemini takes no picture by its address; send its bytes")
+        return {"fileData": {"mimeType": _kind_at(image.source), "fileUri": image.source}}
     if image.media_type == "image/gif":
         raise CannotCarry("gemini takes no GIF; send a PNG, JPEG or WebP")
-    return {"mimeType": image.media_type, "data": base64_of(image.source)}
+    return {"inlineData": {"mimeType": image.media_type, "data": base64_of(image.source)}}
+
+
+def _kind_at(address: str) -> str:
+    """What it must be told of a picture that it is to fetch.
+
+    Source: https://ai.google.dev/gemini-api/docs/file-input-methods, "External HTTP / Signed URLs".
+    """
+    fetched = _FETCHED.fullmatch(address)
+    if fetched is None:
+        raise CannotCarry(
+            "gemini fetches pictures only from https addresses that end with .png, .jpg, .jpeg or"
+            " .webp; send the bytes"
+        )
+    return _KINDS[fetched[1].lower()]
 
 
 def _named(call: ToolCall) -> Body:

@@ -87,6 +87,7 @@ DAY_SPENT = (
 POOR = "You exceeded your current quota: out of credits"
 
 SCENARIOS = (
+    groq("bad-request", 400, error(INVALID)),
     groq("bad-key", 401, error(INVALID, "invalid_api_key", "Invalid API Key")),
     groq("no-permission", 403, error("permissions_error")),
     groq("restricted", 400, error(INVALID, "organization_restricted")),
@@ -158,6 +159,7 @@ SCENARIOS = (
     perplexity("out-of-credit", 401, error(None, 401, POOR)),
     perplexity("no-permission", 403, error("forbidden", 403)),
     perplexity("bad-model", 400, error("invalid_model", 400)),
+    perplexity("no-model", 404, error("not_found", 404)),
     perplexity("rate-limit", 429, error("too_many_requests", 429)),
     perplexity("server-error", 500, error("internal_server_error", 500)),
     perplexity("billed", 200, using(BILLED), events=chunks(BILLED)),

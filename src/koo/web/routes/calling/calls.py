@@ -24,11 +24,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ....errors import BudgetExhausted, ExternalServiceError, RateLimited
-from ...answers import TextAnswer
+from ...answers import TextAnswer, UsageView
 from ...desk import Desk
 from ...doors import read_json
 from ...problems import Problem, answer_problem, problem_body
 from ..texts import CALLING, TELLING, body_of, schema_at
+from .bulk import check_bulk
 from .conversation import (
     BODIES,
     KINDS,
@@ -57,7 +58,8 @@ __all__ = ["BODY_LIMITS", "call_router"]
 T = TypeVar("T")
 
 _PREFIX: Final = "/api/v1/ai"
-_LARGEST_PROMPT_BYTES: Final = 2**20
+#: Room for pictures.
+_LARGEST_PROMPT_BYTES: Final = 20 * 2**20
 #: What a body may have at these addresses.
 BODY_LIMITS: Final[Mapping[str, int]] = MappingProxyType(
     {f"{_PREFIX}/{name}": _LARGEST_PROMPT_BYTES for name in ("query", "stream")}
@@ -79,8 +81,9 @@ _STATUS: Final[Mapping[str, int]] = MappingProxyType(
         "unavailable": 503,
     }
 )
-_BAD_GATEWAY: Final = 502
+_UNPROCESSABLE: Final = 422
 _TOO_MANY: Final = 429
+_BAD_GATEWAY: Final = 502
 #: Of no standard, but what logs of proxies say of it.
 _GONE: Final = 499
 
@@ -191,7 +194,8 @@ class _Calls:
             return _nobody()
         except ExternalServiceError as error:
             return self._refusal(error)
-        answer = asdict(TextAnswer(response.text, response.service, self.desk.now()))
+        used = _used(response.usage)
+        answer = asdict(TextAnswer(response.text, response.service, used, self.desk.now()))
         if asked.is_talk:
             answer |= _said(response)
         return Response(json.dumps(answer).encode(), media_type="application/json")
@@ -254,8 +258,10 @@ def _schema_of(adapter: TypeAdapter[T], name: str) -> dict[str, Any]:
 
 
 async def _read(request: Request, adapter: TypeAdapter[T]) -> T:
+    body = await read_json(request)
+    check_bulk(body)
     try:
-        return adapter.validate_json(await read_json(request))
+        return adapter.validate_json(body)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         detail = f"the body is not as documented: {_place(found)}; see /openapi.json"
@@ -324,26 +330,22 @@ async def _events(
 
 def _end(stream: AIStream) -> Mapping[str, object]:
     whole = stream.completion
+    used = _used(None if whole is None else whole.usage)
     return {
         "service": stream.service,
         "model": stream.model,
         "finish": whole and whole.finish,
         "request_id": whole and whole.request_id,
-        "usage": _used(None if whole is None else whole.usage),
+        "usage": used and asdict(used),
     }
 
 
-def _used(usage: Usage | None) -> Mapping[str, object] | None:
+def _used(usage: Usage | None) -> UsageView | None:
     """None: the vendor did not say, and the most it could be was debited."""
     if usage is None:
         return None
     cost = None if usage.nanousd is None else usage.nanousd / _NANO
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cost_usd": cost,
-        "is_cost_told": usage.is_cost_told,
-    }
+    return UsageView(usage.input_tokens, usage.output_tokens, cost, usage.is_cost_told)
 
 
 def _event(name: str, document: Mapping[str, object]) -> bytes:
@@ -351,12 +353,19 @@ def _event(name: str, document: Mapping[str, object]) -> bytes:
 
 
 def _problem(error: ExternalServiceError) -> Problem:
-    status = _STATUS.get(error.kind, _BAD_GATEWAY)
-    if isinstance(error.__cause__, RateLimited | BudgetExhausted):
-        status = _TOO_MANY
-    if error.retry_after is None:
+    status, wait = _status_of(error), error.retry_after
+    if wait is None and status != _TOO_MANY:
         return Problem(status, error.kind, error.detail)
-    return Problem.retry(status, error.kind, error.detail, error.retry_after)
+    # A vendor that says no more than 429, and calls in flight, may need but a moment.
+    return Problem.retry(status, error.kind, error.detail, wait or 0.0)
+
+
+def _status_of(error: ExternalServiceError) -> int:
+    match error.__cause__:
+        case RateLimited() | BudgetExhausted() as refusal:
+            is_of_use = refusal.retry_after is not None or refusal.line is not None
+            return _TOO_MANY if is_of_use else _UNPROCESSABLE
+    return _STATUS.get(error.kind, _BAD_GATEWAY)
 
 
 def _more(error: ExternalServiceError) -> Mapping[str, object]:

@@ -11,7 +11,8 @@ __all__ = ["read"]
 _PLAIN = str.maketrans("-_", "+/")
 _KINDS = ("image/png", "image/jpeg", "image/webp")
 _CHOICES = {"AUTO": "auto", "ANY": "required", "NONE": "none"}
-_KNOWN = {"text", "inlineData", "functionCall", "functionResponse", "thoughtSignature"}
+_PICTURES = {"inlineData", "fileData"}
+_KNOWN = {"text", "functionCall", "functionResponse", "thoughtSignature", *_PICTURES}
 
 
 def read(document: dict[str, Any]) -> Carried:
@@ -25,7 +26,7 @@ def read(document: dict[str, Any]) -> Carried:
             _check(part)
             if "text" in part and "thoughtSignature" in part:
                 thoughts.append(unsealed(part["thoughtSignature"]))
-        images += sum("inlineData" in part for part in parts)
+        images += sum(not _PICTURES.isdisjoint(part) for part in parts)
         if asked != sum("functionResponse" in part for part in parts):
             raise Unreadable(
                 "Please ensure that the number of function response parts is equal to the number"
@@ -59,9 +60,18 @@ def _check(part: Any) -> None:
         data = part["inlineData"]
         # Either alphabet of base64 will do; the official SDK writes the one for addresses.
         text = str(data.get("data")).translate(_PLAIN)
-        check_picture(_either(data, "mimeType", "mime_type"), text, _KINDS)
+        check_picture(_kind(data), text, _KINDS)
+    if "fileData" in part:
+        data = part["fileData"]
+        address = str(_either(data, "fileUri", "file_uri"))
+        if not address.startswith("https://") or _kind(data) not in _KINDS:
+            raise Unreadable("Cannot fetch content from the provided URL.")
     if "functionCall" in part and "thoughtSignature" not in part:
         raise Unreadable("Function call is missing a thought_signature in functionCall parts.")
+
+
+def _kind(data: Any) -> Any:
+    return _either(data, "mimeType", "mime_type")
 
 
 def _either(found: Any, name: str, other: str) -> Any:
