@@ -10,17 +10,19 @@ SQLAlchemy understands.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from sqlalchemy.engine import URL
 
-__all__ = ["address_of", "encryption_of", "with_encryption"]
+__all__ = ["address_of", "encryption_of", "has_broken_off", "with_encryption"]
 
 _MODE: Final = "sslmode"
 _MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_DEMANDING: Final = frozenset(_MODES[3:])
 _IN_A_DSN: Final = frozenset(
     (
         *(_MODE, "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslnegotiation"),
@@ -57,6 +59,16 @@ def encryption_of(url: URL) -> dict[str, Any]:
         return {}
     asked = {name: value for name, value in url.query.items() if name in _IN_A_DSN}
     return {"dsn": f"postgresql://?{urlencode(asked)}"} if asked else {}
+
+
+def has_broken_off(error: ConnectionError, arguments: Mapping[str, Any]) -> bool:
+    """Whether *error* speaks of refused TLS where the driver's *arguments* can do without.
+
+    A backend that ends while it is asked says no, and why it ends, in one breath; asyncpg takes
+    that for a refusal.
+    """
+    asked = parse_qs(urlsplit(arguments.get("dsn", "")).query).get(_MODE, ())
+    return "rejected SSL upgrade" in str(error) and _DEMANDING.isdisjoint(asked)
 
 
 def _in_libpqs_words(url: URL) -> URL:

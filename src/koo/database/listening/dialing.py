@@ -24,7 +24,7 @@ from sqlalchemy.util import await_, greenlet_spawn
 from ..config import DatabaseConfig
 from ..drivers import driver
 from ..drivers.deadlined import Countdown
-from ..drivers.encryption import encryption_of
+from ..drivers.encryption import encryption_of, has_broken_off
 from ..hosts.addresses import Address, Role
 from ..hosts.credentials import Credentials, CredentialsCache
 from ..hosts.roles import has_role
@@ -148,7 +148,12 @@ class _Login:
         return await greenlet_spawn(self._connected, self.routes[address], parameters)
 
     def _connected(self, route: Route, parameters: dict[str, Any]) -> Theirs:
-        connection = route.connect(self.args, parameters)
+        try:
+            connection = route.connect(self.args, parameters)
+        except ConnectionError as error:
+            if has_broken_off(error, parameters):
+                raise ConnectionResetError("the server has broken off") from error
+            raise
         try:
             if not has_role(connection, self.role):
                 raise Unsuitable(self.role)  # noqa: TRY301
