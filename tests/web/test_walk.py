@@ -20,7 +20,7 @@ KNOWN = {
     "{alert}": "database:circuit-open",
     "{silence}": "s1",
     "{anchor}": "database-circuit-open",
-    "{path:path}": "main.js",
+    "{path}": "main.js",
 }
 PROBES = {"/livez", "/startupz", "/readyz"}
 DOOR, DOCUMENT = "/api/v1/session", "/openapi.json"
@@ -61,7 +61,7 @@ def routes(stage):
     yield "GET", DOCUMENT
     for router in stage.console.routers():
         for route in router.routes:
-            path = route.path
+            path = route.path_format
             for name, value in KNOWN.items():
                 path = path.replace(name, value)
             for method in route.methods - {"HEAD"}:

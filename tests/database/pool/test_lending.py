@@ -37,34 +37,6 @@ async def test_a_burst_of_long_loans_is_given_a_connection_for_everybody(house):
     assert home.keeper.total == 50
 
 
-def stand_still(seconds):
-    """The loop is busy with something else for so long."""
-    asyncio.get_running_loop()._now += seconds
-
-
-async def test_a_loop_that_stood_still_in_a_burst_is_no_reason_to_dial(house):
-    """The loans looked as old, and the line, as the loop had stood; 45 dials, once in a while."""
-    home = house(pool_size=5, max_overflow=45)
-    await home.warm(5)
-    burst = asyncio.gather(*(home.use(0.002) for _ in range(50)))
-    await asyncio.sleep(0.003)
-    stand_still(0.1)
-    newcomers = asyncio.gather(*(home.use(0.002) for _ in range(5)))
-    await asyncio.gather(burst, newcomers)
-    assert home.server.dials <= 7
-
-
-async def test_a_pool_grows_on_a_loop_that_is_always_late(house):
-    home = house(pool_size=5, max_overflow=45)
-    await home.warm(5)
-    burst = asyncio.gather(*(home.use(2.0) for _ in range(50)))
-    for _ in range(4):
-        await asyncio.sleep(0.001)
-        stand_still(0.1)
-    assert home.server.dials == 50
-    await burst
-
-
 async def test_the_first_callers_get_a_connection_each_up_to_what_is_kept(house):
     home = house(pool_size=3, max_overflow=20)
     await asyncio.gather(*(home.use() for _ in range(10)))

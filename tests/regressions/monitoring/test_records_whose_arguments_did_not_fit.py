@@ -18,11 +18,8 @@ def test_the_pattern_is_told_and_nothing_goes_past_the_formatter(form, capfd):
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(form())
-    logger = logging.getLogger("theirs")
-    logger.propagate = False
-    logger.addHandler(handler)
-    pattern = "%d tokens of %s"
-    logger.error(pattern, SECRET)
-    logger.removeHandler(handler)
+    handler.handle(
+        logging.LogRecord("theirs", logging.ERROR, "f", 1, "%d tokens of %s", (SECRET,), None)
+    )
     assert "%d tokens of %s (not formatted: TypeError)" in stream.getvalue()
     assert SECRET not in stream.getvalue() + "".join(capfd.readouterr())
