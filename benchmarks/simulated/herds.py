@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 
+from koo.errors import Rejected
 from koo.resilience import Backoff, CircuitBreaker, Policy, RetryConfig
 from koo.testing import run, running_clock
 
@@ -39,7 +40,7 @@ def herd(callers: int = 1000) -> int:
 
 
 async def _fail_until_open(policy: Policy, fail: Callable[[], Awaitable[None]]) -> None:
-    while (await policy.outcome(fail)).rejected_by is None:
+    while not isinstance((await policy.outcome(fail)).error, Rejected):
         pass
 
 

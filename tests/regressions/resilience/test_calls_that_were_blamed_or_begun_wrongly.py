@@ -207,7 +207,7 @@ def test_a_deadline_without_a_line_can_be_said():
         through = Policy("dep", gates=[gate], timeout=5, patience=0)
         held = gate.admit(Ask())
         outcome = await through.outcome(lambda: asyncio.sleep(0))
-        assert outcome.rejected_by == "dep"
+        assert outcome.error.gate == "dep"
         assert outcome.waited == 0
         held.cancel()
 

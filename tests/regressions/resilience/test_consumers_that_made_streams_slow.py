@@ -86,7 +86,7 @@ def test_streams_that_never_begin_are_seen_before_they_end():
         _, policy = before(2.0)
         hung = [asyncio.create_task(read(policy, source(first=1e6), pause=0)) for _ in range(5)]
         await asyncio.sleep(3)
-        assert (await policy.outcome(lambda: asyncio.sleep(0))).rejected_by == "dep"
+        assert (await policy.outcome(lambda: asyncio.sleep(0))).error.gate == "dep"
         for each in hung:
             each.cancel()
         await asyncio.gather(*hung, return_exceptions=True)

@@ -148,7 +148,7 @@ async def test_a_gate_that_raises_keeps_no_other_from_its_permit_back():
     place = room()
     through = policy(place, BrokenGate(), Bulkhead("x", BulkheadConfig(1), clock=running_clock()))
     held = through.gates[2].admit(ONE_REQUEST)
-    assert (await through.outcome(paid)).rejected_by == "x"
+    assert (await through.outcome(paid)).error.gate == "x"
     assert (place.stats().in_flight, through.stats().gate_errors_total) == (0, 1)
     held.cancel()
 

@@ -103,7 +103,7 @@ def test_a_breaker_that_policies_share_waits_for_the_longest_attempt_of_them():
         policy = Policy("dep", gates=[gate], clock=clock)
         task = asyncio.create_task(policy.run(hung))
         await asyncio.sleep(39)
-        assert (await policy.outcome(hung)).rejected_by == "dep"
+        assert (await policy.outcome(hung)).error.gate == "dep"
         await asyncio.sleep(1)
         next_probe = gate.admit(ONE_REQUEST)
         assert isinstance(next_probe, Permit)

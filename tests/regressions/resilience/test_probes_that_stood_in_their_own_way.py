@@ -153,7 +153,7 @@ def test_a_call_beside_a_probe_is_no_part_of_it():
         gate = _half_open()
         probe = asyncio.create_task(_behind(gate).run(partial(asyncio.sleep, 1)))
         await asyncio.sleep(0)
-        assert (await _behind(gate).outcome(_well)).rejected_by == "dep"
+        assert (await _behind(gate).outcome(_well)).error.gate == "dep"
         await probe
 
     run(calls())
@@ -164,7 +164,7 @@ def test_a_call_inside_one_of_another_breaker_is_no_part_of_its_probe():
         gate, other = _half_open(), _half_open()
         held = gate.admit(ONE_REQUEST)
         outcome = await _behind(other).outcome(partial(_behind(gate).run, _well))
-        assert outcome.rejected_by == "dep"
+        assert outcome.error.gate == "dep"
         held.cancel()
 
     run(calls())
@@ -179,7 +179,7 @@ def test_a_probe_is_none_any_more_once_the_breaker_has_moved():
             return await _behind(gate).run(_well)
 
         outcome = await _behind(gate).outcome(outlived)
-        assert outcome.rejected_by == "dep"
+        assert outcome.error.gate == "dep"
 
     run(calls())
 
@@ -222,7 +222,7 @@ def test_a_call_beside_one_on_the_ramp_is_no_part_of_it():
     async def calls():
         gate = _recovering(1)
         held = gate.admit(ONE_REQUEST)
-        assert (await _behind(gate).outcome(_well)).rejected_by == "dep"
+        assert (await _behind(gate).outcome(_well)).error.gate == "dep"
         assert gate.stats().rejected_total == 1
         held.cancel()
 
@@ -237,7 +237,7 @@ def test_what_a_breaker_has_refused_by_hand_does_not_go_along():
             gate.isolate("by hand")
             return await _behind(gate).run(_well)
 
-        assert (await _behind(gate).outcome(isolated)).rejected_by == "dep"
+        assert (await _behind(gate).outcome(isolated)).error.gate == "dep"
         assert gate.stats().rejected_total == 1
 
     run(calls())

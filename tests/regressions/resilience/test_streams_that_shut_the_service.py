@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from koo.errors import Rejected
 from koo.resilience import BreakerConfig, CircuitBreaker, Pace, Policy, State
 from koo.testing import run, running_clock
 
@@ -54,7 +55,7 @@ def test_a_probe_that_streams_keeps_nobody_out_after_its_first_item(pace):
         gate, policy, stream = await _probing(Stream(), pace)
         refused = 0
         while not stream.done():
-            refused += (await policy.outcome(_well)).rejected_by is not None
+            refused += isinstance((await policy.outcome(_well)).error, Rejected)
             await asyncio.sleep(1)
         await stream
         assert refused == 0
@@ -68,7 +69,7 @@ def test_a_probe_that_streams_keeps_others_out_until_its_first_item(pace):
     async def calls():
         gate, policy, stream = await _probing(Stream(first=3), pace)
         await asyncio.sleep(2)
-        assert (await policy.outcome(_well)).rejected_by == "dep"
+        assert (await policy.outcome(_well)).error.gate == "dep"
         assert gate.stats().probes == 1
         await asyncio.sleep(1)
         assert gate.stats().probes == 0

@@ -138,7 +138,7 @@ def test_who_waits_in_two_lines_is_refused_once_by_whom_it_heard_it_from():
         held[0].cancel()
         ended = await waiting
         assert isinstance(ended.error, Saturated)
-        assert ended.rejected_by == "two"
+        assert ended.error.gate == "two"
         assert [gate.stats().rejected_total for gate in (one, two)] == [0, 1]
         held[1].cancel()
 

@@ -221,7 +221,7 @@ def test_an_explanation_says_how_long_the_line_is_by_default():
 async def test_the_outcome_of_a_success():
     ended = await policy(retry=QUICK).outcome(Dependency(OSError(), "fine"))
     assert (ended.ok, ended.value, ended.error) == (True, "fine", None)
-    assert (ended.attempts, ended.waited, ended.rejected_by) == (2, 1, None)
+    assert (ended.attempts, ended.waited) == (2, 1)
 
 
 async def test_the_outcome_of_a_failure():
@@ -237,14 +237,14 @@ async def test_the_outcome_of_a_refusal():
     ended = await policy(gates=[gate]).outcome(Dependency())
     assert isinstance(ended.error, RateLimited)
     assert (ended.ok, ended.attempts, ended.waited) == (False, 0, 0)
-    assert (ended.rejected_by, ended.retry_after) == ("limiter", 30)
+    assert (ended.error.gate, ended.retry_after) == ("limiter", 30)
 
 
 async def test_the_outcome_of_a_refusal_at_once():
     gate = CircuitBreaker("breaker", clock=running_clock())
     gate.open_until(30, "busy")
     ended = await policy(gates=[gate]).outcome(Dependency())
-    assert (ended.attempts, ended.rejected_by, ended.retry_after) == (0, "breaker", 30)
+    assert (ended.attempts, ended.error.gate, ended.retry_after) == (0, "breaker", 30)
     assert ended.waited == 0
 
 

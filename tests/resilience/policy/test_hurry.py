@@ -158,7 +158,7 @@ async def test_who_waits_in_vain_leaves_the_look_to_the_next():
     await asyncio.sleep(5)
     (gate,) = through.gates
     held = gate.admit(Ask())
-    assert (await _by_timeout(through, Dependency(0.1), 0.5)).rejected_by == "bulkhead"
+    assert (await _by_timeout(through, Dependency(0.1), 0.5)).error.gate == "bulkhead"
     held.cancel()
     assert (await _by_timeout(through, Dependency(0.1), 0.5)).ok
 

@@ -204,7 +204,7 @@ async def test_every_call_is_counted_once_however_it_ends():
     await _cancelled(through.run(Dependency(OSError())))
     held = gate.admit(Ask())
     await _cancelled(through.run(Dependency()))
-    assert (await through.outcome(Dependency())).rejected_by == "dep"
+    assert (await through.outcome(Dependency())).error.gate == "dep"
     held.cancel()
     async with through.permit():
         pass

@@ -51,7 +51,7 @@ async def test_patience_is_counted_from_the_callers_arrival():
     held = gate.admit(Ask())
     await asyncio.sleep(50)
     ended = await policy(gates=[gate], patience=2).outcome(Dependency())
-    assert ended.rejected_by == "bulkhead"
+    assert ended.error.gate == "bulkhead"
     assert running_clock().monotonic() == pytest.approx(52)
     assert ended.waited == pytest.approx(2)
     held.cancel()
@@ -68,7 +68,7 @@ async def test_who_waits_for_a_place_that_is_held_around_it_waits_until_its_pati
     room, dependency = bulkhead(1), Dependency()
     inner = policy("inner", gates=[room], patience=2)
     outcome = await policy("outer", gates=[room], timeout=60).outcome(lambda: inner.run(dependency))
-    assert (outcome.rejected_by, dependency.calls) == ("bulkhead", [])
+    assert (outcome.error.gate, dependency.calls) == ("bulkhead", [])
     assert running_clock().monotonic() == pytest.approx(2, abs=1e-4)
     assert (room.stats().in_flight, room.stats().waiting) == (0, 0)
 

@@ -149,5 +149,5 @@ async def test_a_probe_that_is_cut_with_the_call_around_it_is_leased_until_then(
     )
     await asyncio.sleep(10)
     assert (gate.stats().state, gate.stats().probes) == (State.HALF_OPEN, 1)
-    assert (await inner.outcome(Dependency("quick"))).rejected_by == "dep"
+    assert (await inner.outcome(Dependency("quick"))).error.gate == "dep"
     assert (await probing).ok

@@ -123,7 +123,7 @@ async def test_a_limiter_that_refuses_hands_the_probe_back(recovering, breaker_f
     gates = [gate, limiter] if breaker_first else [limiter, gate]
     for _ in range(10):
         ended = await policy(gates=gates).outcome(Dependency())
-        assert ended.rejected_by == "limit"
+        assert ended.error.gate == "limit"
     assert gate.stats().probes == 0
     assert await policy("other", gates=[gate]).run(Dependency()) == "fine"
 

@@ -85,7 +85,7 @@ async def test_money_granted_in_vain_goes_back_once_and_in_full(money_first):
     window.admit(Ask())
     held.cancel()
     ended = await waiting
-    assert ended.rejected_by == "window"
+    assert ended.error.gate == "window"
     assert (money.stats().reserved_nanousd, money.stats().spent_nanousd) == (0, 0)
     assert money.stats().double_settled_total == 0
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from ...errors import Rejected
 from ...values import quickly_made
 from ..gate import Permit
 from ..line import hold_lines
@@ -249,11 +248,6 @@ class CallOutcome(Generic[T_co]):
     def ok(self) -> bool:
         """Whether the call returned a value."""
         return self.error is None
-
-    @property
-    def rejected_by(self) -> str | None:
-        """The gate that refused the call, if one did."""
-        return self.error.gate if isinstance(self.error, Rejected) else None
 
     @property
     def retry_after(self) -> float | None:
