@@ -20,9 +20,9 @@ from ..naming import is_isolated, is_readable, is_unanswered
 
 __all__ = ["Now", "Sample", "sample_of", "silence_of"]
 
-# A window is worth naming as a cause from here on.
 #: What a window of tokens is called before its span.
 _TOKENS: Final = "tokens_"
+#: A window is worth naming as a cause from here on.
 _NOTEWORTHY: Final = 0.7
 
 
