@@ -42,3 +42,31 @@ def test_all_buckets_are_told_each_in_its_place(meter):
 )
 def test_who_asks_for_much_gets_it_as_the_windows_empty(meter, amount, moment):
     assert meter.empty_at(amount, 110.0) == pytest.approx(moment)
+
+
+def test_what_is_pending_when_it_goes_on_is_used(meter):
+    meter.resume(110.0, 2)
+    assert (meter.pending, meter.credit, used(meter, 110.0)) == (2, -2, 12)
+    meter.resume(110.0, 0)
+    assert (meter.pending, meter.credit) == (0, 0)
+
+
+def test_who_keeps_the_windows_can_tell_that_they_have_changed(meter):
+    rolls = meter.rolls_total
+    meter.credit -= 1
+    assert meter.rolls_total == rolls
+    meter.take_back(110.0, 1)
+    assert meter.rolls_total == rolls
+    meter.take_back(100.0, 1)
+    assert meter.rolls_total == rolls + 1
+    meter.roll(111.0)
+    assert meter.rolls_total == rolls + 2
+
+
+def test_more_taken_back_than_is_pending_comes_out_of_the_latest_bucket(meter):
+    meter.roll(111.0)
+    meter.credit -= 5
+    meter.roll(112.0)
+    meter.take_back(112.0, 3)
+    (stats,) = meter.stats(112.0)
+    assert (stats.used, stats.reset_after) == (12, pytest.approx(64, abs=1.1))

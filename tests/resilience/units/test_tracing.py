@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from koo.resilience import TRACER, join_trace, trace_headers, traced
+from koo.resilience import TRACER, following, join_trace, trace_headers, traced
 
 
 class Recording:
@@ -39,6 +39,10 @@ class Service:
         if question is None:
             raise ValueError("no question")
         return f"{question}, {'please' if politely else 'now'}"
+
+
+def test_without_a_tracer_nothing_is_made_for_a_step():
+    assert following("call", "ai:lab") is following("commit", "database")
 
 
 async def test_without_a_tracer_a_step_is_the_method_alone():
