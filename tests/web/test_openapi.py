@@ -31,6 +31,7 @@ class EndlessPauses(FakeClock):
 def test_every_answer_to_every_request_is_as_the_openapi_document_says(make_stage, scale):
     import schemathesis
     from hypothesis import HealthCheck, given, settings
+    from schemathesis.checks import not_a_server_error
     from schemathesis.specs.openapi.checks import (
         positive_data_acceptance,
         response_schema_conformance,
@@ -70,9 +71,9 @@ def test_every_answer_to_every_request_is_as_the_openapi_document_says(make_stag
             # is that of its whole text, and schemathesis takes it for that of each event.
             streams = answer.headers["content-type"][0].startswith("text/event-stream")
             excluded = [positive_data_acceptance, *[response_schema_conformance] * streams]
+            if calls and answer.status_code in IN_VAIN:
+                excluded.append(not_a_server_error)
             case.validate_response(answer, excluded_checks=excluded)
-            vain = calls and answer.status_code in IN_VAIN
-            assert answer.status_code < 500 or vain, answer.text
 
         check()
     assert len(seen) >= 20
