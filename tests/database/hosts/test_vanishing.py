@@ -43,6 +43,8 @@ asyncio.run(hold())
 """
 ASLEEP = "SELECT pg_sleep(60)"
 IS_ASLEEP = f"SELECT 1 FROM pg_stat_activity WHERE (query, wait_event) = ('{ASLEEP}', 'PgSleep')"
+WORD = "SELECT 2"
+IS_IDLE = f"SELECT 1 FROM pg_stat_activity WHERE (query, state) = ('{WORD}', 'idle in transaction')"
 
 
 async def seconds_until_free(manager):
@@ -111,10 +113,18 @@ async def holder(postgres, statement):
             process.kill()
 
 
-async def test_the_row_lock_of_a_frozen_process_is_free_soon(postgres, opened, with_a_row):
+async def test_the_row_lock_of_a_frozen_process_is_free_soon(
+    postgres, opened, with_a_row, say, eventually
+):
+    """It stands still between two statements; within one, the server takes it for busy."""
+
+    async def is_idle():
+        return await say(postgres, IS_IDLE)
+
     async with opened(postgres.url()) as manager:
         await with_a_row(manager)
-        async with holder(postgres, "SELECT 1") as process:
+        async with holder(postgres, WORD) as process:
+            await eventually(is_idle)
             process.send_signal(signal.SIGSTOP)
             assert 0.1 < await seconds_until_free(manager) < PROMISED + BUSY
 

@@ -10,6 +10,9 @@ What the role, the database or the URL sets stays; what a server doesn't know is
 Through a pooler only the last is said, and for each transaction anew: its backends are other
 clients' as well, and it leaves a backend at once whose client has left in mid-statement.
 
+A process that freezes between an asyncpg statement's Parse and its Bind is not idle to the server:
+only ``transaction_timeout`` (PostgreSQL 17), which is the role's to set, would end it.
+
 MariaDB knows only the second (``idle_transaction_timeout``), so that it stands for all; MySQL none.
 """
 
