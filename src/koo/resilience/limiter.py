@@ -125,7 +125,8 @@ class RateLimiter(LinedGate):
         if outcome is SUCCESS:
             return
         # First: what is given back serves the line, and nobody is to be sent into a pause.
-        self.pause(_asked_for(outcome))
+        if (seconds := _asked_for(outcome)) > 0:
+            self.pause(seconds)
         if outcome.spent is not None:
             self._correct(permit, outcome.spent)
 
@@ -208,8 +209,9 @@ class RateLimiter(LinedGate):
 
     def _correct(self, permit: Permit, spent: Spent) -> None:
         now = self._monotonic()
+        used, reserved = spent.weights, permit.ask.weights
         for meter in self._meters:
-            excess = spent.weights[meter.place] - permit.ask.weights[meter.place]
+            excess = used[meter.place] - reserved[meter.place]
             if excess > 0:
                 meter.put_late(excess, now)
             elif excess < 0:

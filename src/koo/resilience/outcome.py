@@ -123,8 +123,8 @@ class Advice:
     @property
     def is_exhausted(self) -> bool:
         """Whether nothing passes there before the reset."""
-        left = self.remaining_requests, self.remaining_tokens
-        return any(each is not None and each <= 0 for each in left)
+        requests, tokens = self.remaining_requests, self.remaining_tokens
+        return (requests is not None and requests <= 0) or (tokens is not None and tokens <= 0)
 
 
 class RetryClass(Enum):
@@ -157,10 +157,12 @@ class RetryClass(Enum):
 
 def _check_account(outcome: Outcome) -> None:
     """Raise ValueError unless what *outcome* says of cost and limits can be read."""
-    if outcome.spent is not None:
-        check_part(type(outcome).__name__, "spent", outcome.spent, Spent)
-    if outcome.advice is not None:
-        check_part(type(outcome).__name__, "advice", outcome.advice, Advice)
+    spent: object = outcome.spent
+    if spent is not None and not isinstance(spent, Spent):
+        check_part(type(outcome).__name__, "spent", spent, Spent)
+    advice: object = outcome.advice
+    if advice is not None and not isinstance(advice, Advice):
+        check_part(type(outcome).__name__, "advice", advice, Advice)
 
 
 @quickly_made

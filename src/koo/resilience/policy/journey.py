@@ -8,7 +8,6 @@ enter --> (work) --> succeed
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeAlias, TypeVar
 
@@ -127,9 +126,10 @@ class Journey(Parts):
 
     def appraise_safely(self, value: object) -> Outcome:
         """What *value* says of its cost; a bad appraiser costs the whole reservation."""
-        outcome = None
-        with suppress(Exception):  # the caller must get the value that was paid for
+        try:
             outcome = self.appraise(value) if self.appraise else SUCCESS
+        except Exception:  # noqa: BLE001 - the caller must get the value that was paid for
+            outcome = None
         if isinstance(outcome, Success):
             return outcome
         self.memory.appraiser_errors_total += 1
