@@ -15,6 +15,8 @@ from . import spender
 
 SCENARIOS = 50
 LATENCY = 0.03
+#: On a busy machine the other may have spent it all before the kill.
+MOST_TRIES = 4
 
 
 async def run_spender(simulator, path, seed, *, kill_at=None):
@@ -62,8 +64,10 @@ async def test_however_often_it_is_killed_the_provider_never_bills_more_than_the
     tmp_path, scale, seed
 ):
     draw = random.Random(seed)
-    killed = 0
-    for number in range(round(SCENARIOS * scale)):
+    killed, wanted = 0, round(SCENARIOS * scale)
+    for number in range(MOST_TRIES * wanted):
+        if killed >= wanted:
+            break
         path = tmp_path / f"{number}.db"
         async with Simulator(["lab"], latency=LATENCY) as simulator:
             kill_at = draw.randint(1, 8)
@@ -80,4 +84,4 @@ async def test_however_often_it_is_killed_the_provider_never_bills_more_than_the
             assert len(simulator.completions("lab")) <= report.value("limit.used", window="day")
             assert answered is not None
             assert report.value("budget.spent") > spender.BUDGET / 2
-    assert killed >= SCENARIOS * scale
+    assert killed == wanted
