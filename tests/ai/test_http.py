@@ -147,6 +147,31 @@ async def test_a_good_status_with_an_unreadable_body_is_a_failure_whose_cost_is_
     assert caught.value.usage is None
 
 
+async def test_an_answer_that_comes_in_pieces_is_one_document():
+    async def answer(request):
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        told = json.dumps(GOOD).encode()
+        for piece in (told[:9], told[9:20], told[20:]):
+            await response.write(piece)
+            await asyncio.sleep(0.02)
+        return response
+
+    async with _asking(answer) as provider:
+        assert (await _complete(provider)).text == "Because."
+
+
+async def test_of_a_header_that_comes_twice_the_last_counts():
+    async def answer(_):
+        response = web.json_response(GOOD)
+        for place, name in enumerate(("Set-Cookie", "set-cookie", "X-Request-Id", "x-request-id")):
+            response.headers.add(name, f"a{place}")
+        return response
+
+    async with _asking(answer) as provider:
+        assert (await _complete(provider)).request_id == "a3"
+
+
 async def test_an_absurdly_large_answer_is_not_kept(monkeypatch):
     monkeypatch.setattr("koo.ai.providers.http.LARGEST_ANSWER", 1000)
     big = {**GOOD, "content": [{"text": "x" * 5000}]}

@@ -14,7 +14,7 @@ from koo.ai.providers import (
     Perplexity,
     Responses,
 )
-from koo.ai.providers.wire import dig, nanousd_of, number_at, text_at
+from koo.ai.providers.wire import counts_in, dig, nanousd_of, number_of, parse, text_at
 
 from .asking import question
 
@@ -309,9 +309,27 @@ def test_a_document_is_walked_without_stumbling():
         "",
         "",
     )
-    assert number_at(document, "missing") == 0
+    assert number_of(dig(document, "missing")) == 0
     with pytest.raises(ValueError, match="whole number"):
-        number_at(document, "yes")
+        number_of(dig(document, "yes"))
+
+
+@pytest.mark.parametrize("around", [b"%b", b" \t\r\n%b\n ", b"\xef\xbb\xbf%b", b"\xef\xbb\xbf %b"])
+def test_a_document_may_have_blanks_around_it(around):
+    assert parse(around % b'{"a": 1.5}') == {"a": Decimal("1.5")}
+
+
+@pytest.mark.parametrize("around", [b"%b{}", b"x%b", b"%b\x0b", b"\xc2\xa0%b", b" \xef\xbb\xbf%b"])
+def test_a_document_has_nothing_else_around_it(around):
+    assert parse(around % b"{}") is None
+
+
+def test_counts_are_read_under_the_names_of_the_price_table():
+    names = (("cached", "cache_read_tokens"), ("audio", "input_audio_tokens"))
+    assert counts_in({"cached": 3, "audio": None}, names) == [("cache_read_tokens", 3)]
+    assert counts_in(None, names) == counts_in([7], names) == []
+    with pytest.raises(ValueError, match="whole number"):
+        counts_in({"audio": False}, names)
 
 
 @pytest.mark.parametrize(

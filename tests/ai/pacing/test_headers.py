@@ -131,6 +131,21 @@ def test_all_windows_of_an_answer_are_read():
     assert {window.name for window in read_windows(headers, NOW)} == {"requests", "tokens"}
 
 
+def test_each_answer_tells_its_own_counts_under_the_same_names():
+    first, second = _openai("60", "59", "1s"), _openai("50", "7", "2s")
+    assert read_windows(first, NOW) == (WindowTold(*REQUESTS, 60, 59, 1.0),)
+    assert read_windows(second, NOW) == (WindowTold(*REQUESTS, 50, 7, 2.0),)
+
+
+def test_of_two_headers_that_say_the_same_the_last_counts():
+    headers = {
+        "x-ratelimit-remaining-requests": "9",
+        "ratelimit-remaining": "8",
+        "ratelimit-reset": "5",
+    }
+    assert read_windows(headers, NOW) == (WindowTold(*REQUESTS, None, 8, 5.0),)
+
+
 def test_a_moment_is_one_of_the_vendors_own_clock():
     headers = {"date": "Mon, 23 Nov 2026 00:05:00 GMT"}
     assert their_time(headers, NOW) == NOW + 300

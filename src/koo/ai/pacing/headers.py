@@ -35,25 +35,32 @@ _read_moment: Final = lru_cache(maxsize=16)(read_moment)
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """What the name of a header says: the *field* of the window *name*."""
+class _Place:
+    """Where the window *name* is told: the headers of its fields."""
 
-    field: str
     name: str
     kind: Kind
     span: float | None
+    remaining: str
+    limit: str | None
+    reset: str | None
+
+    def read(self, headers: Mapping[str, str], now: float) -> WindowTold | None:
+        """The window, if it can be true."""
+        remaining = _count(headers[self.remaining])
+        limit = None if self.limit is None else _limit(headers[self.limit])
+        reset = self.span if self.reset is None else read_reset(headers[self.reset], now)
+        if remaining is None or reset is None or not -_JUST_NOW <= reset <= _LONGEST:
+            return None
+        if limit is not None and not 0 < limit >= remaining:
+            return None
+        return WindowTold(self.name, self.kind, limit, remaining, max(0.0, reset))
 
 
 def read_windows(headers: Mapping[str, str], now: float) -> tuple[WindowTold, ...]:
     """The windows in *headers*, which have lower-case names; *now* is the vendor's epoch second."""
-    found: dict[str, tuple[_Part, dict[str, str]]] = {}
-    for name, text in headers.items():
-        if _MARK in name and (part := _part(name)) is not None:
-            if (window := found.get(part.name)) is None:
-                window = found[part.name] = (part, {})
-            window[1][part.field] = text
-    windows = [_window(part, texts, now) for part, texts in found.values()]
-    return tuple([window for window in windows if window is not None])
+    places = _places(tuple(headers))
+    return tuple([told for place in places if (told := place.read(headers, now)) is not None])
 
 
 def their_time(headers: Mapping[str, str], ours: float) -> float:
@@ -65,15 +72,36 @@ def their_time(headers: Mapping[str, str], ours: float) -> float:
     return ours if told is None else told
 
 
-@lru_cache(maxsize=256)
-def _part(name: str) -> _Part | None:
+# A vendor's answers have the same headers, but for a few.
+@lru_cache(maxsize=32)
+def _places(names: tuple[str, ...]) -> tuple[_Place, ...]:
+    found: dict[str, dict[str, str]] = {}
+    for name in names:
+        if _MARK in name and (part := _part(name)) is not None:
+            window, field = part
+            found.setdefault(window, {})[field] = name
+    places = [_place(window, fields) for window, fields in found.items()]
+    return tuple([place for place in places if place is not None])
+
+
+def _part(name: str) -> tuple[str, str] | None:
+    """The window and the field that the name of a header says."""
     words = name.partition(_MARK)[2].split("-")
     fields = [word for word in words if word in _FIELDS]
     others = [word for word in words if word not in _FIELDS]
     if len(fields) != 1 or not _SUBJECTS.union(_UNITS).issuperset(others):
         return None
-    span = next((_UNITS[word] for word in others if word in _UNITS), None)
-    return _Part(fields[0], " ".join(others) or "requests", _kind(others), span)
+    return " ".join(others) or "requests", fields[0]
+
+
+def _place(window: str, fields: Mapping[str, str]) -> _Place | None:
+    """Where *window* is told; None if too little is told of it."""
+    words = window.split()
+    span = next((_UNITS[word] for word in words if word in _UNITS), None)
+    remaining, reset = fields.get("remaining"), fields.get("reset")
+    if remaining is None or (reset is None and span is None):
+        return None
+    return _Place(window, _kind(words), span, remaining, fields.get("limit"), reset)
 
 
 def _kind(words: list[str]) -> Kind:
@@ -84,16 +112,10 @@ def _kind(words: list[str]) -> Kind:
     return "output tokens" if "output" in words else "tokens"
 
 
-def _window(part: _Part, texts: Mapping[str, str], now: float) -> WindowTold | None:
-    remaining, limit = _count(texts.get("remaining", "")), _count(texts.get("limit", ""))
-    reset = read_reset(texts["reset"], now) if "reset" in texts else part.span
-    if remaining is None or reset is None or not -_JUST_NOW <= reset <= _LONGEST:
-        return None
-    if limit is not None and not 0 < limit >= remaining:
-        return None
-    return WindowTold(part.name, part.kind, limit, remaining, max(0.0, reset))
-
-
 def _count(text: str) -> int | None:
     text = text.strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+
+
+# What remains is another number in each answer, its limit is not.
+_limit: Final = lru_cache(maxsize=64)(_count)

@@ -30,11 +30,11 @@ from .wire import (
     Answer,
     Document,
     Hearing,
-    count_at,
+    count_of,
     dig,
     listed,
     more_than_text,
-    number_at,
+    number_of,
     parse,
     place_at,
     terms_of,
@@ -87,6 +87,15 @@ _TERMS: Final = {
     "service_tier": "service_tier",
     "speed": "speed",
 }
+#: What a count is made of, in the words of the price table.
+_PARTS: Final = (
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "output_reasoning_tokens",
+    "web_searches",
+)
 #: Requests that another model than the one asked has served.
 _OF_OTHERS: Final = frozenset({"advisor_message", "fallback_message"})
 _BATCH: Final = ("processing", "batch")
@@ -132,7 +141,7 @@ class Anthropic:
         blocks, finish = dig(document, "content"), text_at(document, "stop_reason")
         if not isinstance(blocks, list) or not finish:
             return None
-        text = "".join(text_at(block, "text") for block in blocks)
+        text = "".join([text_at(block, "text") for block in blocks])
         usage, parts = self.usage(dig(document, "usage")), more_than_text(self.parts(document))
         return Answer(text, finish, usage, finish == "refusal", parts)
 
@@ -199,32 +208,13 @@ class Anthropic:
 
         So is what it took to sum up what was said; what another model took has another price.
         """
-        requests = listed(dig(usage, "iterations"))
-        if any(text_at(one, "type") in _OF_OTHERS for one in requests):
+        requests = [(text_at(one, "type"), one) for one in listed(dig(usage, "iterations"))]
+        if any(kind in _OF_OTHERS for kind, _ in requests):
             return None
-        counted = [usage, *(one for one in requests if text_at(one, "type") == "compaction")]
+        counted = [usage, *(one for kind, one in requests if kind == "compaction")]
         try:
-            read = _total(counted, "cache_read_input_tokens")
-            written = _total(counted, "cache_creation_input_tokens")
-            return usage_of(
-                sum(count_at(one, "input_tokens") for one in counted) + read + written,
-                sum(count_at(one, "output_tokens") for one in counted),
-                ("cache_read_tokens", read),
-                ("cache_write_tokens", written),
-                (
-                    "cache_write_5m_tokens",
-                    _total(counted, "cache_creation", "ephemeral_5m_input_tokens"),
-                ),
-                (
-                    "cache_write_1h_tokens",
-                    _total(counted, "cache_creation", "ephemeral_1h_input_tokens"),
-                ),
-                (
-                    "output_reasoning_tokens",
-                    _total(counted, "output_tokens_details", "thinking_tokens"),
-                ),
-                ("web_searches", _total(counted, "server_tool_use", "web_search_requests")),
-            )
+            taken, given, *parts = map(sum, zip(*map(_counts, counted), strict=True))
+            return usage_of(taken, given, *zip(_PARTS, parts, strict=True))
         except ValueError:
             return None
 
@@ -253,9 +243,22 @@ class Anthropic:
         return tuple(text_at(one, "id") for one in listed(dig(document, "data")))
 
 
-def _total(counted: list[object], name: str, *path: str) -> int:
-    """The sum of the counts at *name* and *path*."""
-    return sum(number_at(one, name, *path) for one in counted)
+def _counts(usage: object) -> tuple[int, ...]:
+    """All input, all output, and what of them has a price of its own, in the order of `_PARTS`."""
+    told = usage if isinstance(usage, dict) else {}
+    read = number_of(told.get("cache_read_input_tokens"))
+    written = number_of(told.get("cache_creation_input_tokens"))
+    lasting = told.get("cache_creation")
+    return (
+        count_of(told.get("input_tokens")) + read + written,
+        count_of(told.get("output_tokens")),
+        read,
+        written,
+        number_of(dig(lasting, "ephemeral_5m_input_tokens")),
+        number_of(dig(lasting, "ephemeral_1h_input_tokens")),
+        number_of(dig(told.get("output_tokens_details"), "thinking_tokens")),
+        number_of(dig(told.get("server_tool_use"), "web_search_requests")),
+    )
 
 
 def _block_of(hearing: Hearing, document: object) -> Growing:

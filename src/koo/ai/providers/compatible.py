@@ -23,7 +23,7 @@ from ..verdicts import (
 )
 from .bodies import CannotCarry
 from .openai import RULES, OpenAI
-from .wire import Document, count_at, dig, nanousd_of, number_at, text_at, usage_of
+from .wire import Document, count_of, dig, nanousd_of, number_of, text_at, usage_of
 
 __all__ = ["Compatible", "Perplexity", "Plain"]
 
@@ -133,15 +133,17 @@ class Perplexity(Plain):
 
     def usage(self, usage: object) -> Usage | None:
         """Reasoning and citations come beside the completion; ``cost`` is the real charge."""
+        if not isinstance(usage, dict):
+            return None
         try:
-            reasoning = number_at(usage, "reasoning_tokens")
-            citations = number_at(usage, "citation_tokens")
+            reasoning = number_of(usage.get("reasoning_tokens"))
+            citations = number_of(usage.get("citation_tokens"))
             return usage_of(
-                count_at(usage, "prompt_tokens"),
-                count_at(usage, "completion_tokens") + reasoning + citations,
+                count_of(usage.get("prompt_tokens")),
+                count_of(usage.get("completion_tokens")) + reasoning + citations,
                 ("output_reasoning_tokens", reasoning),
                 ("output_citation_tokens", citations),
-                ("web_searches", number_at(usage, "num_search_queries")),
+                ("web_searches", number_of(usage.get("num_search_queries"))),
                 nanousd=nanousd_of(dig(usage, "cost", "total_cost")),
             )
         except ValueError:

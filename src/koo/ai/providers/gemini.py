@@ -30,11 +30,11 @@ from .wire import (
     Document,
     Hearing,
     begun,
-    count_at,
+    count_of,
     dig,
     listed,
     more_than_text,
-    number_at,
+    number_of,
     terms_of,
     text_at,
     usage_of,
@@ -136,10 +136,11 @@ class Gemini:
         usage = self.usage(dig(document, "usageMetadata"))
         if blocked := text_at(document, "promptFeedback", "blockReason"):
             return Answer("", blocked, usage, refused=True)
-        finish = text_at(document, "candidates", 0, "finishReason")
+        candidate = dig(document, "candidates", 0)
+        finish = text_at(candidate, "finishReason")
         if not finish:
             return None
-        parts = dig(document, "candidates", 0, "content", "parts")
+        parts = dig(candidate, "content", "parts")
         text, told = "".join(_spoken(parts)), more_than_text(_parts(parts))
         return Answer(text, finish, usage, finish.lower() not in self.endings, told)
 
@@ -150,16 +151,18 @@ class Gemini:
 
     def usage(self, usage: object) -> Usage | None:
         """Thoughts are counted beside the candidates, tool results beside the prompt."""
+        if not isinstance(usage, dict):
+            return None
         try:
-            thoughts = number_at(usage, "thoughtsTokenCount")
-            tools = number_at(usage, "toolUsePromptTokenCount")
+            thoughts = number_of(usage.get("thoughtsTokenCount"))
+            tools = number_of(usage.get("toolUsePromptTokenCount"))
             return usage_of(
-                count_at(usage, "promptTokenCount") + tools,
-                number_at(usage, "candidatesTokenCount") + thoughts,
-                ("cache_read_tokens", number_at(usage, "cachedContentTokenCount")),
+                count_of(usage.get("promptTokenCount")) + tools,
+                number_of(usage.get("candidatesTokenCount")) + thoughts,
+                ("cache_read_tokens", number_of(usage.get("cachedContentTokenCount"))),
                 ("output_reasoning_tokens", thoughts),
-                *_modal("input", dig(usage, "promptTokensDetails")),
-                *_modal("output", dig(usage, "candidatesTokensDetails")),
+                *_modal("input", usage.get("promptTokensDetails")),
+                *_modal("output", usage.get("candidatesTokensDetails")),
             )
         except ValueError:
             return None
@@ -194,10 +197,8 @@ class Gemini:
         return tuple(name.removeprefix("models/") for name in names)
 
 
-def _spoken(parts: object) -> Iterator[str]:
-    for part in listed(parts):
-        if not dig(part, "thought"):
-            yield text_at(part, "text")
+def _spoken(parts: object) -> list[str]:
+    return [text_at(part, "text") for part in listed(parts) if not dig(part, "thought")]
 
 
 def _parts(parts: object) -> Iterator[Part]:
@@ -259,4 +260,4 @@ def _modal(side: str, details: object) -> Iterator[tuple[str, int]]:
     for detail in details if isinstance(details, list) else ():
         modality = text_at(detail, "modality")
         if modality in _MODALITIES:
-            yield f"{side}_{modality.lower()}_tokens", number_at(detail, "tokenCount")
+            yield f"{side}_{modality.lower()}_tokens", number_of(dig(detail, "tokenCount"))

@@ -373,12 +373,14 @@ class HTTPProvider:
 
 async def _read(response: ClientResponse) -> object:
     """The document in the body; None if there is none, or it is absurdly large."""
-    kept = bytearray()
-    while chunk := await response.content.readany():
-        kept += chunk
-        if len(kept) > LARGEST_ANSWER:
+    chunks: list[bytes] = []
+    bytes_left = LARGEST_ANSWER
+    while not response.content.at_eof():
+        chunks.append(chunk := await response.content.readany())
+        bytes_left -= len(chunk)
+        if bytes_left < 0:
             return None
-    return parse(bytes(kept))
+    return parse(b"".join(chunks))
 
 
 def _is_good(status: int) -> bool:

@@ -29,13 +29,15 @@ from .wire import (
     Answer,
     Document,
     Hearing,
-    count_at,
+    count_of,
+    counts_in,
     dig,
     listed,
     more_than_text,
-    number_at,
+    number_of,
     terms_of,
     text_at,
+    text_of,
     usage_of,
 )
 
@@ -90,6 +92,18 @@ _MANNER: Final = Manner(
     places=frozenset({"choices", "tool_calls"}),
 )
 _TERMS: Final = {"service_tier": "service_tier"}
+#: What a count is made of, as it is called here and in the price table.
+_CACHED: Final = (
+    ("cached_tokens", "cache_read_tokens"),
+    ("cache_write_tokens", "cache_write_tokens"),
+)
+_REASONED: Final = (("reasoning_tokens", "output_reasoning_tokens"),)
+_TAKEN: Final = (
+    *_CACHED,
+    ("image_tokens", "input_image_tokens"),
+    ("audio_tokens", "input_audio_tokens"),
+)
+_GIVEN: Final = (*_REASONED, ("audio_tokens", "output_audio_tokens"))
 _RESPONDED: Final = frozenset({"completed", "incomplete"})
 _ERROR_PATHS: Final = (("error",), ("choices", 0, "error"), ("response", "error"))
 
@@ -135,13 +149,14 @@ class OpenAI:
     def read(self, document: object) -> Answer | None:
         """The first choice; a refusal has its own field or its own finish reason."""
         choice = dig(document, "choices", 0)
-        message, finish = dig(choice, "message"), text_at(choice, "finish_reason")
-        failed = dig(document, "error") or dig(choice, "error")
-        if failed or not isinstance(message, dict):
+        if not (isinstance(document, dict) and isinstance(choice, dict)):
+            return None
+        message, finish = choice.get("message"), text_of(choice.get("finish_reason"))
+        if not isinstance(message, dict) or document.get("error") or choice.get("error"):
             return None
         refused = bool(message.get("refusal")) or _is_filtered(finish)
         parts = more_than_text(self.parts(document)) if message.get("tool_calls") else ()
-        usage = self.usage(dig(document, "usage"))
+        usage = self.usage(document.get("usage"))
         return Answer(_content(message.get("content")), finish, usage, refused, parts)
 
     def hear(self, hearing: Hearing, document: object) -> str:
@@ -187,18 +202,15 @@ class OpenAI:
 
         Some (xAI, Gemini's own chats) count reasoning in the total alone.
         """
-        taken, given = "prompt_tokens_details", "completion_tokens_details"
+        if not isinstance(usage, dict):
+            return None
         try:
-            asked = count_at(usage, "prompt_tokens")
+            asked, given = count_of(usage.get("prompt_tokens")), usage.get("completion_tokens")
             return usage_of(
                 asked,
-                max(count_at(usage, "completion_tokens"), number_at(usage, "total_tokens") - asked),
-                ("cache_read_tokens", number_at(usage, taken, "cached_tokens")),
-                ("cache_write_tokens", number_at(usage, taken, "cache_write_tokens")),
-                ("input_image_tokens", number_at(usage, taken, "image_tokens")),
-                ("input_audio_tokens", number_at(usage, taken, "audio_tokens")),
-                ("output_reasoning_tokens", number_at(usage, given, "reasoning_tokens")),
-                ("output_audio_tokens", number_at(usage, given, "audio_tokens")),
+                max(count_of(given), number_of(usage.get("total_tokens")) - asked),
+                *counts_in(usage.get("prompt_tokens_details"), _TAKEN),
+                *counts_in(usage.get("completion_tokens_details"), _GIVEN),
             )
         except ValueError:
             return None
@@ -294,7 +306,7 @@ class Responses(OpenAI):
         for item in listed(dig(document, "output")):
             match text_at(item, "type"):
                 case "message":
-                    yield "".join(text_at(part, "text") for part in listed(dig(item, "content")))
+                    yield "".join([text_at(part, "text") for part in listed(dig(item, "content"))])
                 case "function_call":
                     arguments = text_at(item, "arguments")
                     yield ToolCall(text_at(item, "call_id"), text_at(item, "name"), arguments)
@@ -308,27 +320,27 @@ class Responses(OpenAI):
         status = text_at(document, "status")
         if status not in _RESPONDED or dig(document, "error"):
             return None
-        parts = list(_parts(dig(document, "output")))
-        refused = any(text_at(part, "type") == "refusal" for part in parts)
+        parts = list(self.parts(document))
+        refused = "refusal" in _kinds(dig(document, "output"))
         finish = text_at(document, "incomplete_details", "reason") or status
         return Answer(
-            "".join(text_at(part, "text") for part in parts),
+            "".join([part for part in parts if isinstance(part, str)]),
             "refusal" if refused else finish,
             self.usage(dig(document, "usage")),
             refused or finish == "content_filter",
-            more_than_text(self.parts(document)),
+            more_than_text(parts),
         )
 
     def usage(self, usage: object) -> Usage | None:
         """Cached and reasoning tokens are part of the whole, under names of their own."""
-        taken, given = "input_tokens_details", "output_tokens_details"
+        if not isinstance(usage, dict):
+            return None
         try:
             return usage_of(
-                count_at(usage, "input_tokens"),
-                count_at(usage, "output_tokens"),
-                ("cache_read_tokens", number_at(usage, taken, "cached_tokens")),
-                ("cache_write_tokens", number_at(usage, taken, "cache_write_tokens")),
-                ("output_reasoning_tokens", number_at(usage, given, "reasoning_tokens")),
+                count_of(usage.get("input_tokens")),
+                count_of(usage.get("output_tokens")),
+                *counts_in(usage.get("input_tokens_details"), _CACHED),
+                *counts_in(usage.get("output_tokens_details"), _REASONED),
             )
         except ValueError:
             return None
@@ -365,11 +377,12 @@ def _with_thoughts(response: object, thoughts: Growing) -> Growing:
     return found
 
 
-def _parts(output: object) -> Iterator[object]:
+def _kinds(output: object) -> Iterator[str]:
+    """Of what kind the parts of all messages are."""
     for item in listed(output):
-        content = dig(item, "content")
-        if text_at(item, "type") == "message" and isinstance(content, list):
-            yield from content
+        if text_at(item, "type") == "message":
+            for part in listed(dig(item, "content")):
+                yield text_at(part, "type")
 
 
 def _content(content: object) -> str:

@@ -29,16 +29,18 @@ __all__ = [
     "Hearing",
     "Wire",
     "begun",
-    "count_at",
+    "count_of",
+    "counts_in",
     "dig",
     "listed",
     "more_than_text",
     "nanousd_of",
-    "number_at",
+    "number_of",
     "parse",
     "place_at",
     "terms_of",
     "text_at",
+    "text_of",
     "usage_of",
 ]
 
@@ -53,9 +55,11 @@ _USUAL: Final = frozenset(
     {"", "default", "standard", "on_demand", "global", "not_available"}
     | {"unspecified", "service_tier_unspecified"}
 )
+_MORE: Final = (ToolCall, Thought)
 # Made once: `json.loads` with an argument makes a decoder for each document.
 _decoder: Final = json.JSONDecoder(parse_float=Decimal)
-_read: Final = _decoder.decode
+#: What may stand around a document.
+_BLANK: Final = " \t\n\r"
 
 
 @quickly_made
@@ -170,10 +174,11 @@ class Wire(Protocol):
 def parse(text: bytes) -> object:
     """The document in *text*; None if it is not JSON."""
     try:
-        document: object = _read(text.removeprefix(BOM_UTF8).decode(errors="surrogatepass"))
+        told = text.removeprefix(BOM_UTF8).decode(errors="surrogatepass").strip(_BLANK)
+        document, end = _decoder.raw_decode(told)
     except (ValueError, ArithmeticError, RecursionError):
         return None
-    return document
+    return document if end == len(told) else None
 
 
 def begun(text: str) -> object:
@@ -205,7 +210,11 @@ def listed(found: object) -> list[object]:
 
 def text_at(document: object, *path: str | int) -> str:
     """The text or whole number at *path*, as text; empty if there is neither."""
-    found = dig(document, *path)
+    return text_of(dig(document, *path))
+
+
+def text_of(found: object) -> str:
+    """A text or a whole number, as text; empty if *found* is neither."""
     if isinstance(found, str):
         return found
     return str(found) if isinstance(found, int) and not isinstance(found, bool) else ""
@@ -220,32 +229,47 @@ def place_at(document: object, otherwise: int) -> int:
 def more_than_text(parts: Iterable[Part]) -> tuple[Part, ...]:
     """*parts* without empty texts; none if they are nothing but texts."""
     kept = [part for part in parts if not isinstance(part, str) or part.strip()]
-    return tuple(kept) if any(isinstance(part, ToolCall | Thought) for part in kept) else ()
+    for part in kept:
+        if isinstance(part, _MORE):
+            return tuple(kept)
+    return ()
 
 
-def count_at(document: object, *path: str | int) -> int:
-    """The count at *path*; ValueError if there is none."""
-    return _whole(dig(document, *path))
-
-
-def number_at(document: object, name: str, *path: str) -> int:
-    """The count at *name* and *path*, 0 if there is none; ValueError if it is not a count."""
-    found = document.get(name) if isinstance(document, dict) else None
-    if path:
-        found = dig(found, *path)
-    return 0 if found is None else _whole(found)
-
-
-def _whole(found: object) -> int:
+def count_of(found: object) -> int:
+    """*found* if it is a count; ValueError if it is none."""
     if isinstance(found, int) and not isinstance(found, bool) and found <= _MOST_COUNT:
         return found
     raise ValueError("a count is not a whole number, or absurdly large")
 
 
+def number_of(found: object) -> int:
+    """*found* if it is a count, 0 if it is nothing; ValueError if it is something else."""
+    return 0 if found is None else count_of(found)
+
+
+def counts_in(details: object, names: Iterable[tuple[str, str]]) -> list[tuple[str, int]]:
+    """What *details* count: each of *names* is theirs and that of the price table.
+
+    ValueError if something else than a count is there.
+    """
+    if not isinstance(details, dict):
+        return []
+    return [
+        (name, count_of(found)) for said, name in names if (found := details.get(said)) is not None
+    ]
+
+
 def terms_of(document: object, names: Mapping[str, str]) -> Terms:
     """What *document* says of each of *names*, which are its and those of the price table."""
-    told = ((name, text_at(document, said).lower()) for said, name in names.items())
-    return tuple([(name, word) for name, word in told if word not in _USUAL])
+    if not isinstance(document, dict):
+        return ()
+    return tuple(
+        [
+            (name, word)
+            for said, name in names.items()
+            if (word := text_of(document.get(said)).lower()) not in _USUAL
+        ]
+    )
 
 
 def usage_of(
