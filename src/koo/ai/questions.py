@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter, is_
-from sys import float_info
+from sys import float_info, maxsize
 from typing import Final, Protocol, TypeVar
 
 from .asking import Message, Prompt, Purse, Question, Tool, ToolCall
@@ -46,10 +46,11 @@ def put_to_each(
     first, *others = services
     asked = prompt if isinstance(prompt, Prompt) else Prompt(prompt)
     purse = Purse.of(asked.max_cost)
-    return [
-        (first, _put(asked, first.config, purse)),
-        *((other, _put(replace(asked, model=None), other.config, purse)) for other in others),
-    ]
+    parts = [(first, _put(asked, first.config, purse))]
+    for other in others:
+        question = _put(replace(asked, model=None), other.config, purse)
+        parts.append((other, question))
+    return parts
 
 
 def _put(asked: Prompt, config: ServiceConfig, purse: Purse | None) -> Question:
@@ -151,11 +152,26 @@ def complaint(question: Question, *timeouts: float | None) -> str | None:
     for timeout in timeouts:
         if timeout is not None and not (_is_number(timeout) and timeout > 0):
             return "timeout must be above 0 seconds"
-    prompt = question.prompt
-    wrong = _first_wrong(_OF_ITS_MESSAGES, prompt)
+    prompt, is_plain = question.prompt, _is_plain(question)
+    wrong = None if is_plain else _first_wrong(_OF_ITS_MESSAGES, prompt)
     if wrong is None and not all(map(is_, _rest(prompt), _NOTHING_MORE)):
         wrong = _first_wrong(_OF_THE_REST, prompt)
-    return wrong or _first_wrong(_OF_A_QUESTION, question)
+    return wrong if wrong or is_plain else _first_wrong(_OF_A_QUESTION, question)
+
+
+def _is_plain(question: Question) -> bool:
+    """Whether it is one text, of the very types that are asked for, as most questions are.
+
+    Then no rule of messages or of a question is against it.
+    """
+    told, most = question.prompt.messages, question.max_tokens
+    return (
+        type(told) is type(question.model) is str
+        and type(most) is int
+        and 1 <= most <= maxsize
+        and bool(told)
+        and not told.isspace()
+    )
 
 
 def _first_wrong(rules: Sequence[tuple[Callable[[T], bool], str]], asked: T) -> str | None:

@@ -27,6 +27,7 @@ class Till:
     ) -> None:
         self._config = config
         self._own = None if config.price is None else _own(config.price)
+        self._usual = self._own and self._own[searches_unasked(config.model)]
         self._prices = prices
         self._tally = tally
         self._clock = clock
@@ -39,15 +40,15 @@ class Till:
         The first of a process may take a while; after *limit* seconds, ServiceTimeoutError.
         """
         config = self._config
-        own = self._own and self._own[searches_unasked(model)]
-        if own is not None and model == config.model:
-            return own
+        if self._usual is not None and model == config.model:
+            return self._usual
         try:
             price = await self._prices.get(config.price_list, model, config.base_url, timeout=limit)
         except TimeoutError:
             late = "the table of prices could not be read in time; allow more, or ask again"
             raise ServiceTimeoutError(config.name, late, usage=NOTHING) from None
-        price = own if price is None else price
+        if price is None and self._own is not None:
+            price = self._own[searches_unasked(model)]
         if price is None:
             raise self._invalid(
                 f"nobody knows the price of {model!r}; set {config.variable('PRICE')} to USD per"

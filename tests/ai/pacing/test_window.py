@@ -1,11 +1,22 @@
 """One window of a vendor: what it leaves, when it gives back, and whom it believes."""
 
 import math
+from dataclasses import dataclass
 
 import pytest
 
 from koo.ai import WindowTold
-from koo.ai.pacing.window import LearnedWindow, Sent
+from koo.ai.pacing.window import LearnedWindow
+
+
+@dataclass
+class Call:
+    """A call as a window sees it."""
+
+    generation: int
+    stamp: float
+    first_near: int
+    counted: tuple[int, int, int, int] = (1, 0, 0, 0)
 
 
 def _told(remaining, reset_after, limit=60):
@@ -13,7 +24,7 @@ def _told(remaining, reset_after, limit=60):
 
 
 def _call(number, at, first_near=None):
-    return Sent(number, at, 1, number if first_near is None else first_near)
+    return Call(number, at, number if first_near is None else first_near)
 
 
 def _window(remaining=10, reset_after=30.0, limit=60):

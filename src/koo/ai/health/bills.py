@@ -51,7 +51,10 @@ class Bills:
         if usage is None:
             self._unbilled_total += 1
             return
-        self._of(model).add(usage)
+        bill = self._by_model.get(model)
+        if bill is None:
+            bill = self._begun(model)
+        bill.add(usage)
 
     def readings(self) -> Iterator[Reading]:
         """A photograph of the counts; money in nano-dollars."""
@@ -70,10 +73,7 @@ class Bills:
                 labels = (("model", model), ("type", kind))
                 yield Distribution("token_usage", histogram.stats(), labels)
 
-    def _of(self, model: str) -> _Bill:
-        bill = self._by_model.get(model)
-        if bill is not None:
-            return bill
+    def _begun(self, model: str) -> _Bill:
         others = len(self._by_model.keys() - {self._model})
         if model != self._model and others >= _MOST_MODELS:
             model = _OTHER

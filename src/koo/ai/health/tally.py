@@ -40,8 +40,8 @@ class Tally:
     __slots__ = (
         "_clock",
         "_cost_nanousd",
-        "_ended",
         "_errors",
+        "_failed",
         "_failures_total",
         "_first_tokens",
         "_last_cost",
@@ -58,7 +58,7 @@ class Tally:
         self._clock = clock
         self.bills = Bills(model)
         self._requests_total = self._successes_total = self._failures_total = 0
-        self._ended, self._succeeded = RollingCount(_SPAN, _STEPS), RollingCount(_SPAN, _STEPS)
+        self._succeeded, self._failed = RollingCount(_SPAN, _STEPS), RollingCount(_SPAN, _STEPS)
         self._errors: Counter[str] = Counter()
         self._first_tokens = Histogram()
         self._cost_nanousd = self._priced = 0
@@ -76,10 +76,8 @@ class Tally:
 
     def succeeded(self) -> None:
         """A call has its answer."""
-        now = self._clock.monotonic()
         self._successes_total += 1
-        self._ended.add(now)
-        self._succeeded.add(now)
+        self._succeeded.add(self._clock.monotonic())
         self.last_success_at = self._clock.time()
 
     def recalled(self) -> None:
@@ -90,7 +88,7 @@ class Tally:
         """A call has its error; of a refusal by one of our gates *cause* says which."""
         kind = _REFUSALS.get(type(cause), error.kind)
         self._failures_total += 1
-        self._ended.add(self._clock.monotonic())
+        self._failed.add(self._clock.monotonic())
         self._errors[kind] += 1
         self.last_error = LastError(kind, self._clock.time())
 
@@ -114,8 +112,9 @@ class Tally:
         yield Reading("successes_total", self._successes_total)
         yield Reading("failures_total", self._failures_total)
         now = self._clock.monotonic()
-        if ended := self._ended.total(now):
-            yield Reading("success_rate", self._succeeded.total(now) / ended)
+        succeeded = self._succeeded.total(now)
+        if ended := succeeded + self._failed.total(now):
+            yield Reading("success_rate", succeeded / ended)
         for kind, count in sorted(self._errors.items()):
             yield Reading("errors_total", count, labels=(("kind", kind),))
         if self.last_success_at is not None:

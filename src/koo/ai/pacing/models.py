@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from ...resilience import Permit
 from .told import Amounts, WindowTold, amounts
-from .window import OVERTAKING, LearnedWindow, Sent
+from .window import OVERTAKING, LearnedWindow
 
 __all__ = ["Model", "PacedPermit", "minus", "plus"]
 
@@ -25,7 +25,7 @@ _NOTHING: Final[Amounts] = (0, 0, 0, 0)
 class Model:
     """The windows of one model and key, all that was ever let in, and what is on its way."""
 
-    __slots__ = ("_checked_at", "_checks", "admitted", "flying", "key", "name", "turn", "windows")
+    __slots__ = ("_admitted", "_checked_at", "_checks", "_landed", "key", "name", "turn", "windows")
 
     def __init__(self, name: str, key: int | None) -> None:
         self.name = name
@@ -33,7 +33,7 @@ class Model:
         #: The number of the last call.
         self.turn = 0
         self.windows: dict[str, LearnedWindow] = {}
-        self.admitted = self.flying = _NOTHING
+        self._admitted = self._landed = _NOTHING
         #: The next call's number, and what was let in before it: now, and one or two checks ago.
         self._checks = _Check(1, _NOTHING), _Check(1, _NOTHING)
         self._checked_at = -inf
@@ -42,7 +42,9 @@ class Model:
         """The moment when so much fits, or so many times as much."""
         due = now
         for window in self.windows.values():
-            due = max(due, window.fits_at(times * counted[window.place], now))
+            amount = times * counted[window.place]
+            if amount > window.free(now):
+                due = max(due, window.fits_at(amount, now))
         return due
 
     def lapse(self, now: float, number: int) -> None:
@@ -54,24 +56,24 @@ class Model:
         """The call of *permit* is on its way."""
         self.turn = permit.generation
         if now >= self._checked_at + OVERTAKING:
-            check = _Check(permit.generation, self.admitted)
+            check = _Check(permit.generation, self._admitted)
             stood_still = now >= self._checked_at + 2 * OVERTAKING
             self._checks = check if stood_still else self._checks[1], check
             self._checked_at = now
         permit.near = self._checks[0]
-        self.admitted = plus(self.admitted, permit.counted)
-        self.flying = plus(self.flying, permit.counted)
+        counted = permit.counted
+        self._admitted = plus(self._admitted, counted)
         for window in self.windows.values():
-            window.sent(permit.counted[window.place])
+            window.sent(counted[window.place])
 
     def take_back(self, permit: PacedPermit, unused: Amounts) -> None:
         """So much of what *permit* weighed was not used."""
         for window in self.windows.values():
-            window.took_back(unused[window.place], permit.sent(window.place))
+            window.took_back(unused[window.place], permit)
 
     def landed(self, permit: PacedPermit) -> None:
         """The call of *permit* is not on its way any more."""
-        self.flying = minus(self.flying, permit.counted)
+        self._landed = plus(self._landed, permit.counted)
 
     def hear(self, told: WindowTold, at: float, permit: PacedPermit) -> None:
         """Learn what the answer to *permit*'s call told at the moment *at*."""
@@ -81,8 +83,8 @@ class Model:
                 return
             window = self.windows[told.name] = LearnedWindow(told.name, told.kind)
         place = window.place
-        near = self.admitted[place] - permit.near.admitted[place]
-        window.hear(told, at, permit.sent(place), min(self.flying[place], near))
+        heard = max(self._landed[place], permit.near.admitted[place])
+        window.hear(told, at, permit, self._admitted[place] - heard)
 
     def explain(self, windows: tuple[WindowTold, ...], permit: PacedPermit) -> bool:
         """Whether one of *windows* had too little for the call that was refused."""
@@ -128,9 +130,10 @@ class PacedPermit(Permit):
         """The place of the key to send the call with; None: there is only one."""
         return self.model.key
 
-    def sent(self, place: int) -> Sent:
-        """As a window sees it."""
-        return Sent(self.generation, self.stamp, self.counted[place], self.near.number)
+    @property
+    def first_near(self) -> int:
+        """The number of the oldest call that it may overtake."""
+        return self.near.number
 
 
 def plus(one: Amounts, other: Amounts) -> Amounts:

@@ -55,6 +55,7 @@ _OVERLOADED_SHARE: Final = 0.1
 #: Names come from callers and from headers, so there is a most of them.
 _MOST_MODELS: Final = 100
 _ONLY: Final = (None,)
+_UNTOLD: Final = Told()
 
 
 @quickly_made
@@ -136,12 +137,12 @@ class Pacer(LinedGate):
         """Learn from how the call ended."""
         if not isinstance(permit, PacedPermit):
             return
-        permit.model.landed(permit)
-        told = _told_to(permit, outcome)
+        model, told = permit.model, _told_to(permit, outcome)
+        model.landed(permit)
         for window in told.windows:
-            permit.model.hear(window, told.at, permit)
-        if outcome.spent is not None and not told.windows:
-            permit.model.take_back(permit, minus(permit.counted, amounts(outcome.spent)))
+            model.hear(window, told.at, permit)
+        if outcome.spent is not None and not told.windows and model.windows:
+            model.take_back(permit, minus(permit.counted, amounts(outcome.spent)))
         now = self._monotonic()
         match outcome:
             case Success():
@@ -180,7 +181,7 @@ class Pacer(LinedGate):
         name = ask.model if isinstance(ask, PacedAsk) else ""
         keys = self._keys(name)
         if len(keys) == 1:
-            return self._known(name, keys[0])
+            return self._models.get((name, keys[0])) or self._known(name, keys[0])
         counted, models = amounts(ask), [self._known(name, key) for key in keys or _ONLY]
         return min(models, key=lambda model: (model.fits_at(counted, now), model.turn))
 
@@ -293,5 +294,5 @@ class Pacer(LinedGate):
 
 def _told_to(permit: PacedPermit, outcome: Outcome) -> Told:
     """What the answer tells; of the windows only those that let the call in."""
-    told = outcome.advice if isinstance(outcome.advice, Told) else Told()
-    return told if told.key == permit.key else Told(at=told.at, urge=told.urge)
+    told = outcome.advice if isinstance(outcome.advice, Told) else _UNTOLD
+    return told if told.key == permit.model.key else Told(at=told.at, urge=told.urge)

@@ -96,7 +96,9 @@ def amounts(what: Ask | Spent) -> Amounts:
 
     Where nobody says which tokens are the answer's, all of them may be.
     """
-    if isinstance(what, PacedAsk | PacedSpent):
-        output = what.output_tokens
-        return what.requests, what.tokens, what.tokens - output, output
-    return what.requests, what.tokens, what.tokens, what.tokens
+    match what:
+        case PacedAsk() | PacedSpent():
+            output = what.output_tokens
+            return what.requests, what.tokens, what.tokens - output, output
+        case _:
+            return what.requests, what.tokens, what.tokens, what.tokens

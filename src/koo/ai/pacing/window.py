@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from .told import KINDS, Kind, WindowTold
+from .told import KINDS, Amounts, Kind, WindowTold
 
 __all__ = ["OVERTAKING", "LearnedWindow", "LearnedWindowStats", "Sent"]
 
@@ -59,13 +59,17 @@ class LearnedWindowStats:
         return f"{int(self.remaining)}{of} {self.name} are left at the service"
 
 
-class Sent(NamedTuple):
-    """A call: its *number*, moment and *weight*; *first_near* is the oldest it may overtake."""
+class Sent(Protocol):
+    """A call: its number, its moment, and what it weighs in each kind of window."""
 
-    number: int
-    at: float
-    weight: int
-    first_near: int
+    generation: int
+    stamp: float
+    counted: Amounts
+
+    @property
+    def first_near(self) -> int:
+        """The number of the oldest call that it may overtake."""
+        ...
 
 
 class _Reference(NamedTuple):
@@ -124,7 +128,7 @@ class LearnedWindow:
 
     def took_back(self, amount: int, call: Sent) -> None:
         """So much of what *call* weighed was not used."""
-        if call.number >= self._first_unheard:
+        if call.generation >= self._first_unheard:
             self._unheard = max(0, self._unheard - amount)
 
     def hear(self, told: WindowTold, at: float, call: Sent, unheard: int) -> None:
@@ -132,21 +136,23 @@ class LearnedWindow:
 
         *unheard* is what the calls weigh that are on their way and not much older.
         """
-        self.took_back(call.weight, call)
+        self.took_back(call.counted[self.place], call)
         resets_at = at + min(told.reset_after, _LONGEST_HOLD)
         is_less = told.remaining <= self._filled(at)
         is_later = resets_at > self._resets_at + _CONTRAST
-        if call.at >= self._called_at + OVERTAKING or (is_later and not is_less):
+        if call.stamp >= self._called_at + OVERTAKING or (is_later and not is_less):
             self._witness(told, at)
             # If it was made when its request came, what has come back since is not in it.
-            self._unheard = max(0, unheard - int(self._refill * (at - call.at)))
+            self._unheard = max(0, unheard - int(self._refill * (at - call.stamp)))
             self._first_unheard = call.first_near
-            self._tell(told, at, resets_at)
-            self._called_at = call.at
+            self._called_at = call.stamp
         elif is_less and self._is_of_now(call, resets_at):
             self._witness(told, at)
-            self._tell(told, at, max(self._resets_at, resets_at))
-            self._called_at = max(self._called_at, call.at)
+            resets_at = max(self._resets_at, resets_at)
+            self._called_at = max(self._called_at, call.stamp)
+        else:
+            return
+        self._tell(told, at, resets_at)
 
     def doubt(self, stamp: float) -> None:
         """A call of the moment *stamp* was refused: if it was let in on a refill, there is none."""
@@ -199,11 +205,12 @@ class LearnedWindow:
 
     def _filled(self, now: float) -> float:
         filled = self._remaining + self._refill * (now - self._anchor)
-        return filled if self.limit is None else min(filled, self.limit)
+        limit = self.limit
+        return filled if limit is None or filled <= limit else limit
 
     def _is_of_now(self, call: Sent, resets_at: float) -> bool:
         """Whether the answer is not much older, nor one of the window before."""
-        return call.at > self._called_at - OVERTAKING and resets_at > self._resets_at - _CONTRAST
+        return call.stamp > self._called_at - OVERTAKING and resets_at > self._resets_at - _CONTRAST
 
     def _tell(self, told: WindowTold, at: float, resets_at: float) -> None:
         self.limit, self._remaining = told.limit, told.remaining
@@ -215,29 +222,27 @@ class LearnedWindow:
 
     def _witness(self, told: WindowTold, at: float) -> None:
         """Hear whether the answer tells a bucket from a fixed window."""
-        if told.limit is not None:
-            used = told.limit - told.remaining
-            self._compare(_Reference(at, told.limit, used, told.reset_after))
-
-    def _compare(self, new: _Reference) -> None:
-        old = self._reference
-        if old is None or not _comparable(old, new):
-            self._reference = new
+        limit, wait = told.limit, told.reset_after
+        if limit is None:
+            return
+        used, old = limit - told.remaining, self._reference
+        if old is None or old.limit != limit or at >= old.at + old.wait:
+            self._refer_to(at, limit, used, wait)
         else:
-            stood_still = old.wait - (new.at - old.at)
-            moved = new.used * old.wait / old.used
+            stood_still = old.wait - (at - old.at)
+            moved = used * old.wait / old.used
             if abs(stood_still - moved) >= _CONTRAST:
-                is_bucket = abs(new.wait - moved) < abs(new.wait - stood_still)
+                is_bucket = abs(wait - moved) < abs(wait - stood_still)
                 self._witnesses = self._witnesses + 1 if is_bucket else 0
-                self._reference = new
+                self._refer_to(at, limit, used, wait)
         self._refill = 0.0
         if self._witnesses >= self._witnesses_needed:
-            self._believed_at = min(self._believed_at, new.at)
-            self._refill = new.used / new.wait if new.wait else 0.0
+            self._believed_at = min(self._believed_at, at)
+            self._refill = used / wait if wait else 0.0
         else:
             self._believed_at = inf
 
-
-def _comparable(old: _Reference, new: _Reference) -> bool:
-    is_over = new.at >= old.at + old.wait
-    return not is_over and old.limit == new.limit and old.used > 0 and old.wait >= _TELLING
+    def _refer_to(self, at: float, limit: int, used: int, wait: float) -> None:
+        """Compare later answers with this one, if it tells enough."""
+        is_telling = used > 0 and wait >= _TELLING
+        self._reference = _Reference(at, limit, used, wait) if is_telling else None

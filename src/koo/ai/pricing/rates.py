@@ -14,16 +14,18 @@ have chosen them at the vendor, so the dearest are reserved for.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
+from math import inf
 from typing import Final, TypeAlias
 
 from ..provider import Terms, Usage
 from .searches import SEARCHES
 
 __all__ = [
+    "Ceiling",
     "Interval",
     "Intervals",
     "Price",
@@ -85,23 +87,11 @@ class Rates:
         )
         for name, count in usage.parts:
             zepto += count * weights.get(name, 0)
-        return _nano(max(0, zepto))
+        return _nano(zepto)
 
-    def bound(self, input_tokens: int, output_tokens: int) -> int:
-        """The nano-dollars that no request of up to so many tokens can pass."""
-        most = 0
-        for tier in self.tiers[: bisect_left(self.starts, input_tokens) + 1]:
-            zepto = (
-                tier.per_request
-                + input_tokens * tier.dearest_input
-                + output_tokens * tier.dearest_output
-            )
-            most = max(most, zepto)
-        return _nano(most)
-
-    def covers(self, other: Rates) -> bool:
-        """Whether no request is dearer by *other*."""
-        return self.starts == other.starts and all(map(Tier.covers, self.tiers, other.tiers))
+    def tiers_to(self, start: float) -> tuple[Tier, ...]:
+        """Those that can count if a request may have one input token more than *start*."""
+        return self.tiers[: bisect_right(self.starts, start) + 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +99,7 @@ class Interval:
     """Rates that hold from *since* (epoch seconds), perhaps only in some hours of the UTC day."""
 
     rates: Rates
-    since: float = float("-inf")
+    since: float = -inf
     hours: tuple[float, float] | None = None
 
     def holds(self, at: float) -> bool:
@@ -122,13 +112,44 @@ class Interval:
             return second >= opens or second < closes
         return opens <= second < closes
 
-    def covers(self, other: Interval) -> bool:
-        """Whether no request is dearer in *other*, which holds when it does."""
-        is_same = (self.since, self.hours) == (other.since, other.hours)
-        return is_same and self.rates.covers(other.rates)
-
 
 Intervals: TypeAlias = tuple[Interval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The most that a request can cost, whichever of several rates it is billed by.
+
+    What comes after ``starts[i]`` is for more than so many input tokens, as in :class:`Rates`:
+    those tiers that no other covers. As a rule that is one.
+    """
+
+    starts: tuple[int, ...]
+    dearest: tuple[tuple[Tier, ...], ...]
+
+    @classmethod
+    def over(cls, rates: Sequence[Rates]) -> Ceiling:
+        """That of all *rates*."""
+        starts = sorted({start for one in rates for start in one.starts})
+        return cls(
+            tuple(starts),
+            tuple(
+                _dearest(tier for one in rates for tier in one.tiers_to(start))
+                for start in (-inf, *starts)
+            ),
+        )
+
+    def bound(self, input_tokens: int, output_tokens: int) -> int:
+        """The nano-dollars that no request of up to so many tokens can pass."""
+        most = 0
+        for tier in self.dearest[bisect_left(self.starts, input_tokens)]:
+            zepto = (
+                tier.per_request
+                + input_tokens * tier.dearest_input
+                + output_tokens * tier.dearest_output
+            )
+            most = max(most, zepto)
+        return _nano(most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +163,20 @@ class Price:
     intervals: Intervals
     unbounded: tuple[str, ...] = ()
     terms: Mapping[Terms, Intervals] | None = None
-    _dearest: tuple[Intervals, ...] = field(init=False, repr=False, compare=False)
+    #: When prices change for good, and what is the most before, between and after.
+    _changes: tuple[float, ...] = field(init=False, repr=False, compare=False)
+    _ceilings: tuple[Ceiling, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Find the terms that can be the dearest."""
-        others = () if self.terms is None else self.terms.values()
-        object.__setattr__(self, "_dearest", tuple(_dearest((self.intervals, *others))))
+        """Find the most on all terms once: every call asks for it."""
+        sold = (self.intervals, *(self.terms or {}).values())
+        changes = sorted({one.since for intervals in sold for one in intervals} - {-inf})
+        ceilings = (
+            Ceiling.over([rates for intervals in sold for rates in _rates_from(intervals, moment)])
+            for moment in (-inf, *changes)
+        )
+        object.__setattr__(self, "_changes", tuple(changes))
+        object.__setattr__(self, "_ceilings", tuple(ceilings))
 
     def bill(self, usage: Usage, at: float) -> Usage | None:
         """*usage* with its cost at the moment *at* (epoch seconds); a charge it names stays.
@@ -165,15 +194,15 @@ class Price:
         return Usage(usage.input_tokens, usage.output_tokens, usage.parts, cost, usage.terms)
 
     def bound(self, input_tokens: int, output_tokens: int, since: float, until: float) -> int:
-        """The nano-dollars that no request can pass between *since* and *until*."""
-        first, *others = self._dearest
-        if not others and len(first) == 1:
-            return first[0].rates.bound(input_tokens, output_tokens)
-        return max(
-            rates.bound(input_tokens, output_tokens)
-            for intervals in self._dearest
-            for rates in _rates_between(intervals, since, until)
-        )
+        """The nano-dollars that no request can pass between *since* and *until*.
+
+        Of a price that depends on the hour, that of the dearest hour.
+        """
+        first, last = bisect_right(self._changes, since), bisect_right(self._changes, until)
+        if first == last:
+            return self._ceilings[first].bound(input_tokens, output_tokens)
+        between = self._ceilings[min(first, last) : max(first, last) + 1]
+        return max(ceiling.bound(input_tokens, output_tokens) for ceiling in between)
 
     def _intervals_on(self, terms: Terms) -> Intervals | None:
         if not terms or self.terms is None:
@@ -181,17 +210,13 @@ class Price:
         return self.terms.get(terms)
 
 
-def _dearest(all_intervals: Iterable[Intervals]) -> list[Intervals]:
+def _dearest(tiers: Iterable[Tier]) -> tuple[Tier, ...]:
     """Those that none of the others covers."""
-    kept: list[Intervals] = []
-    for intervals in all_intervals:
-        if not any(_cover(one, intervals) for one in kept):
-            kept = [one for one in kept if not _cover(intervals, one)] + [intervals]
-    return kept
-
-
-def _cover(these: Intervals, those: Intervals) -> bool:
-    return len(these) == len(those) and all(map(Interval.covers, these, those))
+    kept: list[Tier] = []
+    for tier in tiers:
+        if not any(one.covers(tier) for one in kept):
+            kept = [one for one in kept if not tier.covers(one)] + [tier]
+    return tuple(kept)
 
 
 def _counts_searches(usage: Usage) -> bool:
@@ -199,15 +224,17 @@ def _counts_searches(usage: Usage) -> bool:
 
 
 def _rates_at(intervals: Intervals, at: float) -> Rates:
-    for interval in reversed(intervals):
+    for interval in intervals[:0:-1]:
         if interval.holds(at):
             return interval.rates
     return intervals[0].rates
 
 
-def _rates_between(intervals: Intervals, since: float, until: float) -> Iterable[Rates]:
-    between = [one.rates for one in intervals if one.hours or since < one.since <= until]
-    return (_rates_at(intervals, since), _rates_at(intervals, until), *between)
+def _rates_from(intervals: Intervals, at: float) -> Iterator[Rates]:
+    """All that hold from *at* on until the next change, at whatever hour of the day."""
+    all_day = [one for one in intervals if one.hours is None]
+    yield _rates_at((intervals[0], *all_day), at)
+    yield from (one.rates for one in intervals if one.hours is not None)
 
 
 def zepto_per_unit(usd: Decimal, per: int) -> int:
@@ -216,4 +243,4 @@ def zepto_per_unit(usd: Decimal, per: int) -> int:
 
 
 def _nano(zepto: int) -> int:
-    return -((_NOISE - zepto) // _ZEPTO_PER_NANO)
+    return -((_NOISE - zepto) // _ZEPTO_PER_NANO) if zepto > 0 else 0
