@@ -322,8 +322,11 @@ class AIService:
         self._lessons.refuse_in_vain(question.model)
         if wrong := complaint(question, *times):
             raise InvalidRequestError(self.config.name, wrong, usage=NOTHING)
-        limit = times.until_text(self.config.timeout)
-        return self._provider.prepare(question), await self._till.price(question.model, limit)
+        request, price = self._provider.prepare(question), self._till.known(question.model)
+        if price is None:
+            limit = times.until_text(self.config.timeout)
+            price = await self._till.price(question.model, limit)
+        return request, price
 
     @traced("attempt")
     async def _attempt(self, request: Request, price: Price) -> Completion:

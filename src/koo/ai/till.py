@@ -32,6 +32,13 @@ class Till:
         self._tally = tally
         self._clock = clock
 
+    def known(self, model: str) -> Price | None:
+        """That of *model*, if it is at hand."""
+        config = self._config
+        if self._usual is not None and model == config.model:
+            return self._usual
+        return self._prices.known(config.price_list, model, config.base_url)
+
     async def price(self, model: str, limit: float) -> Price:
         """That of *model*; InvalidRequestError if nobody knows it.
 
@@ -39,9 +46,9 @@ class Till:
         table lacks.
         The first of a process may take a while; after *limit* seconds, ServiceTimeoutError.
         """
+        if (known := self.known(model)) is not None:
+            return known
         config = self._config
-        if self._usual is not None and model == config.model:
-            return self._usual
         try:
             price = await self._prices.get(config.price_list, model, config.base_url, timeout=limit)
         except TimeoutError:

@@ -19,6 +19,10 @@ class PriceTable:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, str], Price | None] = {}
 
+    def known(self, vendor: str, model: str, base_url: str) -> Price | None:
+        """The same as :meth:`find`, if it was found before."""
+        return self._found.get((vendor, model, base_url))
+
     async def get(
         self, vendor: str, model: str, base_url: str, *, timeout: float | None = None
     ) -> Price | None:
