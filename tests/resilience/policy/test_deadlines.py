@@ -264,8 +264,9 @@ async def test_a_call_that_has_no_time_left_is_not_begun():
     gate = Bulkhead("bulkhead", BulkheadConfig(1), clock=running_clock())
     through = policy(gates=[gate])
     await asyncio.sleep(5)
-    with pytest.raises(DeadlineExceeded, match=r"^dep: 0\.000 s are too little time to begin"):
+    with pytest.raises(DeadlineExceeded, match=r"^dep: 0\.000 s are too little time") as caught:
         await through.run(dependency, Ask(deadline=Deadline(4)))
+    assert caught.value.deadline_at == 4
     assert not dependency.calls
     assert gate.stats().in_flight == 0
     assert through.stats().failures_total == 1
