@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+from koo.errors import DeadlineExceeded
 from koo.resilience import (
     Ask,
     BreakerConfig,
@@ -273,3 +274,55 @@ async def test_a_classifier_that_says_nothing_hides_no_error():
 
 async def refused():
     raise ConnectionResetError
+
+
+async def slow_to_miss_a_reply():
+    """Waits for what somebody else cancels, and is cut while it deals with that."""
+    reply = asyncio.get_running_loop().create_future()
+    reply.cancel()
+    try:
+        await reply
+    except asyncio.CancelledError:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise ConnectionResetError("in the cleanup") from None
+
+
+async def test_a_cancellation_that_was_nobodys_is_not_the_callers_when_the_time_is_over():
+    gate = breaker()
+    through = policy(gate, timeout=5)
+    with pytest.raises(ConnectionResetError):
+        await through.run(slow_to_miss_a_reply)
+    assert (through.stats().failures_total, gate.stats().failures) == (1, 1)
+
+
+async def test_what_was_cancelled_in_a_cleanup_blames_nobody_when_the_time_is_over():
+    gate = breaker()
+    through = policy(gate, timeout=5)
+
+    async def work():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await through.run(slow_to_miss_a_reply)
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(ConnectionResetError):
+        await task
+    assert (through.stats().abandoned_total, gate.stats().outcomes) == (1, 0)
+
+
+async def test_who_answers_our_cancellation_with_one_of_its_own_was_cut_by_us():
+    async def answers():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise asyncio.CancelledError("its own") from None
+
+    through = policy(timeout=5)
+    with pytest.raises(DeadlineExceeded):
+        await through.run(answers)
+    assert through.stats().failures_total == 1

@@ -109,3 +109,24 @@ def test_outside_of_any_task_whoever_drives_the_call_has_cancelled_it(gate):
     with pytest.raises(asyncio.CancelledError):
         call.throw(asyncio.CancelledError())
     assert gate.stats().outcomes == 0
+
+
+async def test_outside_of_a_task_nobody_has_cancelled():
+    through, raised = policy(), []
+
+    async def mends():
+        try:
+            await lost()
+        except asyncio.CancelledError:
+            raise ValueError from None
+
+    def drive(call):
+        try:
+            call.send(None)
+        except ValueError as error:
+            raised.append(error)
+
+    asyncio.get_running_loop().call_soon(drive, through.run(mends))
+    await asyncio.sleep(0)
+    assert len(raised) == 1
+    assert (through.stats().failures_total, through.stats().abandoned_total) == (1, 0)

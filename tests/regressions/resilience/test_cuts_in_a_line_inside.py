@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from koo.errors import DeadlineExceeded, KooError, Saturated
-from koo.resilience import CircuitBreaker, Policy, RetryConfig
+from koo.resilience import CallRejected, CircuitBreaker, Policy, RetryConfig
 from koo.testing import running_clock
 
 
@@ -58,3 +58,11 @@ async def test_an_earlier_failure_is_what_the_caller_gets():
         await policy.run(work)
     assert "orders: no further attempt" in raised.value.__notes__[-1]
     assert breaker.stats().failures == 1
+
+
+async def test_the_refusal_is_told():
+    events = []
+    policy, _ = made(on_event=events.append)
+    with pytest.raises(Saturated):
+        await policy.run(lambda: waiting(Saturated("inside")))
+    assert events == [CallRejected("orders", "inside", "too many calls at once", None)]

@@ -144,3 +144,27 @@ async def test_outside_of_every_policy_nobody_is_told():
 
 async def _broken():
     raise KooError
+
+
+async def test_a_loop_of_one_attempt_has_given_up_as_well():
+    backend, outer = Backend(), policy("outer")
+    inner = policy("inner", RetryConfig(max_retries=0))
+    with pytest.raises(ConnectionError):
+        await outer.run(then_raising(lambda: backend.told(inner)))
+    assert backend.calls == 1
+
+
+async def test_a_loop_that_has_succeeded_in_the_end_has_not_given_up():
+    outer, inner, calls = policy("outer"), policy("inner"), []
+
+    async def work():
+        async for attempt in inner:
+            async with attempt:
+                calls.append(1)
+                if len(calls) == 1:
+                    attempt.settle(BUSY)
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await outer.run(work)
+    assert len(calls) == 4

@@ -153,4 +153,24 @@ async def test_an_outcome_counts_only_attempts_that_were_made(parts):
     for gate, attempts in ((Faulty(RuntimeError()), 0), (Tired(), 1)):
         through = policy(gates=[gate], retry=QUICK)
         outcome = await through.outcome(Dependency(ConnectionResetError()), **parts)
-        assert outcome.attempts == attempts
+        assert (outcome.attempts, outcome.waited) == (attempts, attempts)
+
+
+async def test_each_gate_that_raises_when_it_is_asked_again_is_counted():
+    gate = Tired()
+    through = policy(gates=[gate], retry=QUICK)
+    for number in (1, 2):
+        gate.answer = Permit(gate, ASK, 0.0, 0)
+        with pytest.raises(ConnectionResetError):
+            await through.run(Dependency(ConnectionResetError()))
+        assert through.stats().gate_errors_total == number
+
+
+async def test_what_was_waited_for_goes_back_once_when_another_gate_raises():
+    gate, faulty = bulkhead(), Faulty(RuntimeError("broken"))
+    held = gate.admit(ASK)
+    task = await started(policy(gates=[gate, faulty], timeout=9).run(Dependency()))
+    held.cancel()
+    with pytest.raises(RuntimeError, match="broken"):
+        await task
+    assert (gate.stats().in_flight, gate.stats().double_settled_total) == (0, 0)

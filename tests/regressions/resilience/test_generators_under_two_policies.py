@@ -77,3 +77,12 @@ async def test_what_somebody_makes_of_a_generator_is_not_one(wrapper):
     """It bears the generator's marks, because it was made to look like it."""
     with pytest.raises(TypeError, match="is not async; decorate an async function"):
         policy("outer")(wrapper(policy("inner")(items)))
+
+
+async def test_a_function_with_some_of_its_arguments_is_not_taken_for_a_generator():
+    async def double(number):
+        return 2 * number
+
+    assert await policy("dep")(partial(double, 2))() == 4
+    with pytest.raises(TypeError, match="is not async; decorate an async function"):
+        policy("dep")(partial(len, "ab"))

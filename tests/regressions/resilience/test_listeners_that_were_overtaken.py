@@ -43,6 +43,7 @@ def test_a_breaker_that_a_listener_isolates_refuses_the_call_that_would_probe():
 def test_a_breaker_that_a_listener_opens_again_refuses_the_call_that_would_probe(seconds):
     _, answer = _answer(lambda gate: gate.open_until(seconds, "by a listener"))
     assert isinstance(answer, CircuitOpen)
+    assert (answer.gate, answer.cause) == ("dep", "by a listener")
     assert answer.retry_after == pytest.approx(seconds)
 
 

@@ -56,6 +56,7 @@ def test_no_probe_goes_before_the_time_that_one_was_told(clock):
     admitted(gate).settle(throttled(30.0))
     refusal = refused(gate)
     assert (refusal.retry_after, refusal.cause) == (30.0, "a probe was asked to wait")
+    assert refusal.gate == "dep"
     assert gate.stats().retry_after == 30.0
     clock.advance(30)
     assert gate.stats().retry_after == 0

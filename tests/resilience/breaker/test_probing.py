@@ -283,3 +283,13 @@ def test_a_photograph_says_when_the_next_probe_may_go(gate, clock):
     assert gate.stats().retry_after == 40
     probe.cancel()
     assert gate.stats().retry_after == 0
+
+
+def test_a_lease_that_was_extended_is_still_one_and_ends_with_its_probe(gate, clock):
+    probe = admitted(gate)
+    probe.extend_lease(clock.monotonic() + 90)
+    assert gate.stats().probes == 1
+    clock.advance(80)
+    assert refused(gate).retry_after == 10
+    probe.cancel()
+    assert gate.stats().probes == 0

@@ -356,3 +356,14 @@ def test_who_looks_at_the_clock_before_another_process_does_lets_nothing_go_too_
     meter.roll(11.0)
     meter.roll(10.9)
     assert [stats.used for at in (74.5, 75.1) for stats in meter.stats(at)] == [4, 0]
+
+
+def test_of_two_limits_that_are_full_for_as_long_the_first_is_named(clock):
+    gate = limiter(clock, Limit(1, MINUTE), Limit(5, MINUTE, "tokens"))
+    call(gate, SUCCESS, Ask(tokens=5))
+    assert refused(gate, Ask(tokens=5)).cause == "1 requests per 60 s"
+
+
+def test_a_listener_that_is_none_is_refused_with_the_name_of_the_limiter():
+    with pytest.raises(ValueError, match="^RateLimiter 'dep': on_event must be"):
+        RateLimiter("dep", RateLimiterConfig((Limit(1, MINUTE),)), on_event=3)

@@ -291,3 +291,20 @@ def test_the_line_is_joined_by_who_has_patience_for_his_own_turn_at_best(clock):
     refusal = refused(gate)
     assert refusal.soonest == pytest.approx(60, abs=BUCKET)
     assert refusal.retry_after > 3000
+
+
+def test_who_comes_to_a_line_for_money_hears_when_it_may_be_empty(clock):
+    limits = (Limit(10, 60, "nanousd"),)
+    gate = RateLimiter("dep", RateLimiterConfig(limits), clock=clock)
+    admitted(gate, Ask(nanousd=10))
+    queue(gate, Ask(nanousd=5))
+    waits = [refused(gate, Ask(nanousd=amount)).retry_after for amount in (5, 6)]
+    assert waits == [pytest.approx(60, abs=BUCKET), pytest.approx(120, abs=BUCKET)]
+
+
+def test_nobody_stands_before_himself_or_before_who_came_earlier():
+    line, visitor = Line(HERE), Visitor(arrived=2.0)
+    line.put(visitor)
+    assert not line.stands_before(visitor)
+    assert not line.stands_before(Visitor(arrived=1.0))
+    assert line.stands_before(Visitor(arrived=3.0))

@@ -172,3 +172,10 @@ def test_a_pause_that_comes_while_somebody_waits_is_kept(gate, clock):
 def test_a_request_too_large_for_the_limit_is_refused_for_ever_even_in_a_pause(gate):
     gate.pause(30)
     assert refused(gate, Ask(requests=1001)).retry_after is None
+
+
+def test_a_pause_that_becomes_twice_as_long_is_told_anew(gate, told):
+    gate.pause(20)
+    gate.pause(39.9)
+    gate.pause(79.8)
+    assert told == [LimitPaused("dep", 20), LimitPaused("dep", 79.8)]

@@ -17,13 +17,14 @@ from koo.resilience import (
     DailyBudgetConfig,
     Deadline,
     Failure,
+    Policy,
     RetryConfig,
     Spent,
 )
-from koo.testing import running_clock
+from koo.testing import FakeClock, running_clock
 
 from ..tools import FAILED, trip
-from .actors import Dependency, policy
+from .actors import QUICK, Dependency, policy
 
 ONCE = RetryConfig(max_retries=1, backoff=Backoff(base_delay=1))
 
@@ -123,3 +124,40 @@ async def test_errors_that_are_each_others_cause_are_followed_to_no_end():
     first.__cause__, second.__cause__ = second, first
     with pytest.raises(OSError, match="first"):
         await policy(retry=ONCE).run(Dependency(first))
+
+
+class Overslept:
+    """The running clock; its second sleep takes five seconds more than it should."""
+
+    def __init__(self):
+        self.clock, self.sleeps = running_clock(), 0
+        self.monotonic, self.time = self.clock.monotonic, self.clock.time
+
+    async def sleep(self, seconds):
+        self.sleeps += 1
+        await self.clock.sleep(seconds + 5 * (self.sleeps == 2))
+
+
+async def test_who_is_too_late_for_a_third_attempt_has_made_two():
+    through = Policy("dep", clock=Overslept(), random=lambda: 1.0, timeout=6, retry=QUICK)
+    ended = await through.outcome(Dependency(OSError("real")))
+    assert (str(ended.error), ended.attempts) == ("real", 2)
+    assert ended.error.__notes__ == ["dep: gave up after 2 attempts"]
+
+
+@pytest.mark.parametrize("seconds", [1.0, 1.5])
+async def test_a_block_is_not_entered_when_its_gates_took_all_the_time(seconds):
+    clock = FakeClock()
+
+    class Slow(Bulkhead):
+        __slots__ = ()
+
+        def admit(self, ask):
+            clock.advance(seconds)
+            return super().admit(ask)
+
+    gate = Slow("slow", BulkheadConfig(1), clock=clock)
+    with pytest.raises(DeadlineExceeded, match="too little time to begin"):
+        async with Policy("dep", gates=[gate], clock=clock).permit(timeout=1.0):
+            pytest.fail("entered")
+    assert gate.stats().in_flight == 0

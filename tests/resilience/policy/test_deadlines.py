@@ -63,8 +63,9 @@ async def test_an_inherited_deadline_abandons(gate):
 
 async def test_a_deadline_that_came_with_the_ask_abandons(gate):
     ask = Ask(deadline=Deadline(2))
-    with pytest.raises(DeadlineExceeded):
+    with pytest.raises(DeadlineExceeded) as caught:
         await policy(gates=[gate], timeout=60).run(Dependency(9.0), ask)
+    assert caught.value.deadline_at == 2
     assert running_clock().monotonic() == pytest.approx(2, abs=1e-4)
     assert (gate.stats().state, gate.stats().outcomes) == (State.CLOSED, 4)
 
@@ -264,8 +265,9 @@ async def test_a_call_that_has_no_time_left_is_not_begun():
     gate = Bulkhead("bulkhead", BulkheadConfig(1), clock=running_clock())
     through = policy(gates=[gate])
     await asyncio.sleep(5)
-    with pytest.raises(DeadlineExceeded, match=r"^dep: 0\.000 s are too little time to begin"):
+    with pytest.raises(DeadlineExceeded, match=r"^dep: 0\.000 s are too little time") as caught:
         await through.run(dependency, Ask(deadline=Deadline(4)))
+    assert caught.value.deadline_at == 4
     assert not dependency.calls
     assert gate.stats().in_flight == 0
     assert through.stats().failures_total == 1
@@ -281,9 +283,10 @@ async def test_a_call_that_is_given_no_time_is_not_begun(timeout):
     assert gate.stats().in_flight == 0
 
 
-async def test_a_call_that_no_task_drives_can_not_be_cut_short_and_is_not_lost():
+@pytest.mark.parametrize("parts", [{"timeout": 2}, {}])
+async def test_a_call_that_no_task_drives_can_not_be_cut_short_and_is_not_lost(parts):
     """Some frameworks step a coroutine by hand; there is nobody to cancel then."""
-    loop, through = asyncio.get_running_loop(), policy(timeout=2)
+    loop, through = asyncio.get_running_loop(), policy(**parts)
     gate, ended, context = asyncio.Event(), [], contextvars.copy_context()
 
     async def operation():
@@ -302,7 +305,8 @@ async def test_a_call_that_no_task_drives_can_not_be_cut_short_and_is_not_lost()
         gate.set()
         drive(call)
 
-    loop.call_soon(drive, through.run(operation), context=context)
+    call = through.run(operation, Ask(deadline=Deadline(3)))
+    loop.call_soon(drive, call, context=context)
     await asyncio.sleep(10)
     assert ended == ["driven by hand"]
     assert through.stats().successes_total == 1

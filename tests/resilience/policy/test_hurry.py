@@ -6,6 +6,7 @@ import pytest
 
 from koo.errors import DeadlineExceeded
 from koo.resilience import Ask, Deadline
+from koo.resilience.policy.stats import Memory
 from koo.testing import running_clock
 
 from .actors import QUICK, Dependency, bulkhead, policy
@@ -355,3 +356,11 @@ async def test_what_is_left_of_a_policys_own_timeout_after_a_line_can_be_too_lit
     await _runs_out(through, 2.0)
     asyncio.get_running_loop().call_later(4, through.gates[0].admit(Ask()).cancel)
     assert "too little time" in str((await through.outcome(Dependency("quick"))).error)
+
+
+def test_what_the_quickest_of_the_half_minute_before_took_is_not_unheard_of():
+    memory = Memory()
+    for eighth in range(10):
+        memory.do_chores(eighth / 8, None)
+        memory.note(2.0)
+    assert [memory.is_unheard_of(seconds, 35.0) for seconds in (1.999, 2.0)] == [True, False]

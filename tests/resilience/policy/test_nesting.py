@@ -60,10 +60,10 @@ async def test_an_error_that_was_given_up_on_is_known_in_another_coat():
     dependency = Dependency(OSError("dead"))
     inner = policy("inner", retry=QUICK)
 
-    async def service():
+    async def service(coats=6):
         try:
-            await inner.run(dependency)
-        except OSError as error:
+            await (service(coats - 1) if coats else inner.run(dependency))
+        except (OSError, RuntimeError) as error:
             raise RuntimeError("the service's own words") from error
 
     with pytest.raises(RuntimeError):

@@ -10,6 +10,7 @@ from koo.resilience import (
     CircuitBreaker,
     DailyBudget,
     DailyBudgetConfig,
+    Deadline,
     Limit,
     Pace,
     RateLimiter,
@@ -158,7 +159,7 @@ async def test_the_timeout_of_one_stream_replaces_the_policys():
 
 @pytest.mark.parametrize("wrong", [{"gap": 0}, {"gap": 1, "first": 0}])
 def test_a_pace_that_nothing_could_keep_is_refused(wrong):
-    with pytest.raises(ValueError, match="must be above 0 seconds"):
+    with pytest.raises(ValueError, match="^Pace: gap and first must be above 0 seconds$"):
         Pace(**wrong)
 
 
@@ -198,3 +199,12 @@ async def test_a_stream_that_was_never_asked_for_reserves_nothing():
     assert budget.stats().reserved_nanousd == 0
     await stream.aclose()
     assert budget.stats().spent_nanousd == 0
+
+
+async def test_a_first_item_that_has_as_long_as_the_caller_allows_is_the_callers_business(gate):
+    stream = policy(gates=[gate]).stream(
+        items(9), Ask(deadline=Deadline(2)), pace=Pace(gap=1, first=2)
+    )
+    _, error = await read(stream)
+    assert error.deadline_at == 2
+    assert gate.stats().outcomes == 0

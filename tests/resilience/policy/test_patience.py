@@ -170,3 +170,42 @@ async def test_a_grant_in_the_instant_that_patience_ends_is_not_debited():
     with pytest.raises(BudgetExhausted):
         await hasty
     assert (gate.stats().spent_nanousd, gate.stats().reserved_nanousd) == (0, 0)
+
+
+async def test_who_stands_behind_others_is_refused_at_once_if_his_turn_comes_too_late():
+    gate = limiter(Limit(1, 60))
+    through = policy(gates=[gate], timeout=500)
+    await through.run(Dependency())
+    first = await started(through.run(Dependency()))
+    with pytest.raises(RateLimited):
+        await policy(gates=[gate], patience=30).run(Dependency())
+    assert running_clock().monotonic() == 0
+    await first
+
+
+async def test_who_comes_before_others_waits_if_his_own_turn_comes_in_time():
+    gate = limiter(Limit(1, 60))
+    through = policy(gates=[gate], timeout=500)
+    await through.run(Dependency())
+    first = await started(through.run(Dependency()))
+    urgent = policy(gates=[gate], patience=90)
+    assert await urgent.run(Dependency(), Ask(priority=-1)) == "fine"
+    assert running_clock().monotonic() == pytest.approx(61, abs=0.1)
+    await first
+
+
+async def test_a_patience_that_ends_by_a_clock_that_is_behind_the_loops_has_ended():
+    clock, gate, dependency = running_clock(), bulkhead(), Dependency()
+
+    class Behind:
+        time, sleep = staticmethod(clock.time), staticmethod(clock.sleep)
+
+        @staticmethod
+        def monotonic():
+            return clock.monotonic() * (1 - 1e-9)
+
+    held = gate.admit(Ask())
+    with pytest.raises(Saturated):
+        await Policy("dep", gates=[gate], patience=3, clock=Behind()).run(dependency)
+    assert dependency.calls == []
+    held.cancel()

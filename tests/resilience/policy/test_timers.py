@@ -10,6 +10,7 @@ import pytest
 
 from koo.errors import DeadlineExceeded
 from koo.resilience import Policy
+from koo.resilience.timers import Lane
 from koo.testing import run, running_clock
 
 from .actors import Dependency, bulkhead, policy, started
@@ -156,3 +157,24 @@ def test_a_policy_keeps_its_timeout_on_two_loops_at_once():
 
     run(first())
     assert ends == [pytest.approx(2, abs=1e-3)] * 2
+
+
+async def test_a_call_that_ends_while_its_timer_looks_at_it_does_not_expire():
+    """The collector may end it between any two steps."""
+
+    class Collected(Lane):
+        __slots__ = ()
+
+        def _oldest(self):
+            call = super()._oldest()
+            self.calls.pop(call, None)
+            return call
+
+    class Call:
+        def expire(self):
+            pytest.fail("expired")
+
+    lane = Collected(asyncio.get_running_loop(), 1.0, running_clock())
+    lane.calls[Call()] = 0.0
+    lane.fire()
+    assert not lane.is_armed

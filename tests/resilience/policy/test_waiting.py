@@ -1,6 +1,7 @@
 """Waiting in line, as a policy does it."""
 
 import asyncio
+from contextvars import ContextVar
 
 import pytest
 
@@ -15,10 +16,12 @@ from koo.resilience import (
     Permit,
     State,
 )
+from koo.resilience.line import hold_lines
+from koo.resilience.policy.line import LoopHome
 from koo.testing import running_clock
 
 from ..tools import trip
-from .actors import Dependency, bulkhead, limiter, policy, started
+from .actors import QUICK, Dependency, bulkhead, limiter, policy, started
 
 
 async def test_the_waits_in_two_lines_add_up():
@@ -283,3 +286,43 @@ async def test_the_permit_that_was_waited_for_is_settled_with_the_rest():
     await waiting
     assert (gate.stats().in_flight, other.stats().in_flight) == (0, 0)
     assert isinstance(gate.admit(Ask()), Permit)
+
+
+async def test_who_is_called_passes_a_full_line_of_those_who_came_later(monkeypatch):
+    monkeypatch.setattr("koo.resilience.line.CAPACITY", 1)
+    first, second = bulkhead(name="first"), bulkhead(name="second")
+    held = first.admit(Ask()), second.admit(Ask())
+    early = await started(policy(gates=[first, second], timeout=100).run(Dependency()))
+    late = await started(policy(gates=[second], timeout=100).run(Dependency()))
+    with hold_lines():
+        for permit in held:
+            permit.cancel()
+    assert [await early, await late] == ["fine", "fine"]
+
+
+async def test_a_waiter_that_was_cancelled_before_its_grant_takes_nothing():
+    gate = limiter(Limit(1, 60))
+    held = gate.admit(Ask())
+    through = policy(gates=[gate], timeout=1000)
+    first, second = [await started(through.run(Dependency())) for _ in range(2)]
+    first.cancel()
+    held.cancel()
+    assert await second == "fine"
+    assert running_clock().monotonic() == 0
+    assert first.cancelled()
+
+
+async def test_the_wait_in_line_is_beside_that_of_the_backoff():
+    gate, loop = bulkhead(), asyncio.get_running_loop()
+    loop.call_later(0.5, lambda: loop.call_later(3.5, gate.admit(Ask()).cancel))
+    through = policy(gates=[gate], retry=QUICK, timeout=100)
+    ended = await through.outcome(Dependency(OSError(), "fine"))
+    assert (ended.value, ended.waited) == ("fine", pytest.approx(4))
+
+
+async def test_a_line_moves_in_the_context_of_no_caller():
+    whose, seen = ContextVar("whose", default="nobody's"), []
+    whose.set("a caller's")
+    LoopHome(asyncio.get_running_loop()).call(lambda: seen.append(whose.get()))
+    await asyncio.sleep(0)
+    assert seen == ["nobody's"]

@@ -52,3 +52,18 @@ def test_it_counts_as_if_it_looked_at_all_of_them(steps):
                 now += number / 2
         assert len(flights) == len(known)
         assert flights.overdue(now, 1.0) == sum(now - stamp > 1.0 for stamp in known.values())
+
+
+def test_a_call_that_ends_while_it_is_looked_at_is_not_overdue():
+    """The collector may end it between any two steps."""
+
+    class Collected(Flights):
+        def _oldest(self):
+            call = super()._oldest()
+            if call is not None:
+                self.end(call)
+            return call
+
+    flights = Collected()
+    flights.begin(1, 10.0)
+    assert flights.overdue(20.0, 2.0) == len(flights) == 0

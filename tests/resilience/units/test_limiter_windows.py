@@ -70,3 +70,16 @@ def test_more_taken_back_than_is_pending_comes_out_of_the_latest_bucket(meter):
     meter.take_back(112.0, 3)
     (stats,) = meter.stats(112.0)
     assert (stats.used, stats.reset_after) == (12, pytest.approx(64, abs=1.1))
+
+
+def test_what_is_pending_leaves_the_photograph_when_it_leaves_the_window(meter):
+    meter.credit -= 2
+    assert [used(meter, at) for at in (164.0, 174.9, 175.0)] == [12, 2, 0]
+
+
+def test_what_was_taken_back_is_not_what_leaves_last(meter):
+    meter.credit -= 5
+    meter.roll(110.5)
+    meter.take_back(110.5, 5)
+    (stats,) = meter.stats(110.5)
+    assert (stats.used, stats.reset_after) == (10, pytest.approx(59.5))

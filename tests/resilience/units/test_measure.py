@@ -310,3 +310,7 @@ def test_amounts_end_with_the_bucket_they_are_aged_to():
     assert span.aged(b"\x02\x00\x03", 3) == b"\x03\x00\x00\x00"
     assert span.aged(array("H", [300, 0, 1]), 4) == b"\x01\x00\x00\x00\x00"
     assert span.aged(array("H", [300, 0, 1]), 5) == span.aged(b"", 3) == b""
+
+
+def test_what_is_older_than_all_that_is_kept_is_not_taken_from_the_latest():
+    assert [list(less([1, 2], 1, age)) for age in (0, 1, 2)] == [[1, 1], [0, 2], [1, 2]]

@@ -96,3 +96,17 @@ def test_overload_that_trips_is_evidence_even_if_it_is_retried_as_throttled():
 )
 def test_each_class_of_retry_has_its_scale_and_its_price(retry_class, base, cap, cost):
     assert (retry_class.base_scale, retry_class.cap_scale, retry_class.cost) == (base, cap, cost)
+
+
+@pytest.mark.parametrize("value", [True, 1.0])
+def test_what_was_spent_is_a_whole_number_though_two_or_three_are_alike(value):
+    for amounts in ((value, value, 1), (value, value, value)):
+        with pytest.raises(ValueError, match="^Spent: requests must be a whole number"):
+            Spent(*amounts)
+
+
+@pytest.mark.parametrize("reset_after", [None, "7"])
+def test_advice_that_nobody_has_read_is_refused_though_its_parts_are_alike(reset_after):
+    header = "7"
+    with pytest.raises(ValueError, match="^Advice: remaining_requests must be a"):
+        Advice(header, header, reset_after and header)

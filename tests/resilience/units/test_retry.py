@@ -212,3 +212,7 @@ def test_wealth_of_a_busy_time_is_gone_once_traffic_is_low():
     assert budget.stats(now).balance > 1500
     now = healthy(budget, 2, 10, now)
     assert budget.stats(now).balance <= 20
+
+
+def test_a_new_budget_has_seen_no_traffic():
+    assert RetryBudget().stats(0.0).capacity == RetryBudgetConfig().floor
