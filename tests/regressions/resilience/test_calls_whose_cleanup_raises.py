@@ -326,3 +326,31 @@ async def test_who_answers_our_cancellation_with_one_of_its_own_was_cut_by_us():
     with pytest.raises(DeadlineExceeded):
         await through.run(answers)
     assert through.stats().failures_total == 1
+
+
+async def roll_back():
+    try:
+        await asyncio.sleep(60)
+    finally:
+        raise ConnectionResetError("in the cleanup")
+
+
+async def cleans_up_in_a_coroutine_of_its_own():
+    """Whose error forgets that our timeout cut it: only the caller's cancellation is behind it."""
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        await roll_back()
+
+
+@pytest.mark.parametrize("parts", [{"timeout": 5}, {"attempt_timeout": 5}])
+async def test_who_has_gone_blames_nobody_if_the_time_is_over_in_a_coroutine_that_cleans_up(parts):
+    gate = breaker()
+    through = policy(gate, retry=RETRY, **parts)
+    task = asyncio.create_task(through.run(cleans_up_in_a_coroutine_of_its_own))
+    await asyncio.sleep(1)
+    task.cancel()
+    with pytest.raises(ConnectionResetError):
+        await task
+    stats = through.stats()
+    assert (stats.abandoned_total, stats.failures_total, gate.stats().failures) == (1, 0, 0)

@@ -93,14 +93,19 @@ def _was_cancelled_before(call: Call, error: Exception) -> bool:
     times = times_cancelled()
     if times > getattr(call, "cancelling", 0):
         return comes_from_a_cancellation(error)
-    return times > 0 and _was_cut_while_it_cleaned_up(error)
+    return times > 0 and _was_cut_while_it_cleaned_up(call, error)
 
 
-def _was_cut_while_it_cleaned_up(error: Exception) -> bool:
-    """Whether our own cancellation has come after another's."""
+def _was_cut_while_it_cleaned_up(call: Call, error: Exception) -> bool:
+    """Whether our own cancellation has come after another's.
+
+    An error that leaves a coroutine forgets what was thrown into it for what its awaiter handles:
+    where the task was cancelled before ours came, the other's is enough.
+    """
     leaves = leaves_of(error)
     are_ours = [cut.args == (OURS,) for leaf in leaves for cut in cancellations_behind(leaf)]
-    return any(are_ours) and not all(are_ours)
+    was_there = getattr(call, "was_perhaps_left", False)
+    return (was_there or any(are_ours)) and not all(are_ours)
 
 
 def _was_ended_by_its_caller(call: Call, error: Exception, now: float) -> bool:
