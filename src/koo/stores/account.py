@@ -62,6 +62,7 @@ class Account:
         "is_busy",
         "leader",
         "must_serve",
+        "must_write",
         "owed",
         "paid",
     )
@@ -80,6 +81,8 @@ class Account:
         #: Whether a transaction is open: the line must wait until it is committed.
         self.is_busy = False
         self.must_serve = False
+        #: Whether others are to know of it even if nobody is let in.
+        self.must_write = False
         #: How many changes were owed that are in the transaction.
         self.paid = 0
 
@@ -101,7 +104,7 @@ class Account:
                     accounts.append(follower)
                     follower.join()
                     answers.append(follower.gate.decide(ask))
-                if is_let_in or self.paid:
+                if is_let_in or self.paid or self.must_write:
                     self._commit(accounts)
                 else:
                     file.rollback()
@@ -169,7 +172,7 @@ class Account:
     def keep(self) -> None:
         """The transaction is committed."""
         self._known = self._told
-        self.is_busy = False
+        self.is_busy = self.must_write = False
         if self.paid:
             # A finalizer may have added to it meanwhile.
             del self.owed[: self.paid]
@@ -179,7 +182,7 @@ class Account:
     def forget(self) -> None:
         """The transaction has never been."""
         if self.is_busy:
-            self.is_busy = False
+            self.is_busy = self.must_write = False
             self.gate.recall(self._known)
 
     def _learn(self, row: Row | None) -> None:

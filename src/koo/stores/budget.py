@@ -181,6 +181,8 @@ class SharedBudget(DailyBudget):
         super()._begin_day_if_over()
         if day != self._day:
             self._note_others({})
+            # Or a wall clock that is set back would find the day before in the file.
+            self.account.must_write = True
 
     def _until_next_look(self) -> float:
         return min(_POLL, super()._until_next_look())
