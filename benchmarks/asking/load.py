@@ -57,8 +57,8 @@ async def added_cpu(effort: Effort) -> Sequence[Section]:
         " Where the goals are missed, a profile says of what koo adds: a quarter writes the request"
         " and reads the answer and its usage, a fifth hears what the headers say of the vendor's"
         " limits, a fifth is the policy with its gates, a seventh the price, before and after. With"
-        " a file as much again goes into its transactions, one for each limit and budget that is"
-        " reserved or settled."
+        " a file as much again goes into its transactions, one for what is reserved and one for"
+        " what is settled."
     )
     return [Section("Added CPU of a call", method, figures)]
 

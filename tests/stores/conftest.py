@@ -8,6 +8,8 @@ import pytest
 from koo.stores import SQLiteStore
 from koo.testing import FakeClock
 
+from .pairs import both
+
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC).timestamp()
 
 
@@ -51,3 +53,17 @@ def locked(place):
     yield lock
     for connection in connections:
         connection.close()
+
+
+@pytest.fixture
+def gates(open_store):
+    """A limiter and a budget made together, of a process that has opened the file already."""
+    limiter, budget = gates = both(open_store())
+    limiter.stats(), budget.stats()
+    return gates
+
+
+@pytest.fixture
+def others(open_store):
+    """The same two, of another process."""
+    return both(open_store())

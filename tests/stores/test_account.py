@@ -124,26 +124,26 @@ def test_a_permit_collected_in_the_midst_of_a_transaction_is_debited_later(open_
     gate = budget(open_store())
     dropped = [admitted(gate, cost(300))]
     dropped.append(dropped)
-    decide = gate._decide
+    decide = gate.decide
 
     def collect_first(ask):
         dropped.clear()
         gc.collect()
         return decide(ask)
 
-    gate._decide = collect_first
+    gate.decide = collect_first
     admitted(gate, cost(10)).cancel()
-    gate._decide = decide
+    gate.decide = decide
     admitted(gate, cost(10)).cancel()
     assert money(gate) == (300, 0, 700)
 
 
 def test_a_mistake_in_the_midst_of_a_transaction_ends_it(open_store, clock):
     gate = budget(open_store())
-    decide, gate._decide = gate._decide, lambda _: 1 / 0
+    decide, gate.decide = gate.decide, lambda _: 1 / 0
     with pytest.raises(ZeroDivisionError):
         gate.admit(cost(1))
-    gate._decide = decide
+    gate.decide = decide
     admitted(gate, cost(1)).cancel()
 
 
@@ -171,7 +171,7 @@ def test_threads_take_turns(open_store):
 def test_a_thread_waits_only_so_long_for_another(open_store, clock):
     gate = budget(open_store())
     admitted(gate, cost(1)).cancel()
-    with gate._account._file._lock:
+    with gate.account._file._lock:
         refusal = refused(gate, cost(1))
         assert "(state.db is in use)" in str(refusal)
         assert refusal.retry_after == REST
@@ -193,13 +193,13 @@ def test_looking_while_settlements_are_owed_shows_what_is_known_here(open_store,
 def test_looking_in_the_midst_of_a_transaction_shows_what_is_known_here(open_store):
     gate = budget(open_store())
     admitted(gate, cost(300)).settle(spent(120))
-    decide, seen = gate._decide, []
+    decide, seen = gate.decide, []
 
     def look_first(ask):
         seen.append(money(gate))
         return decide(ask)
 
-    gate._decide = look_first
+    gate.decide = look_first
     admitted(gate, cost(1)).cancel()
     assert seen == [(120, 0, 880)]
 
@@ -227,9 +227,9 @@ def test_a_permit_collected_while_others_are_made_good_is_not_forgotten(open_sto
             gc.collect()
             return tell()
 
-    gate._account._gate = Collecting()
+    gate.account.gate = Collecting()
     admitted(gate, cost(10)).cancel()
-    gate._account._gate = gate
+    gate.account.gate = gate
     assert store._file.debtors == set()
     assert money(gate) == (350, 0, 650)
 

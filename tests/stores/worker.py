@@ -64,7 +64,7 @@ def mortal(connect):
 
 def gates(store):
     limits = RateLimiterConfig((Limit(REQUESTS, DAY), Limit(REQUESTS, 3600.0)))
-    return store.limiter("dep", limits), store.budget("dep", DailyBudgetConfig(BUDGET))
+    return store.limiter_and_budget("dep", limits, DailyBudgetConfig(BUDGET))
 
 
 def work(path, ledger, last, seed):

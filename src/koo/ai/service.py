@@ -1,7 +1,7 @@
 """One AI service: a provider, its policy, its money and its memory.
 
     query --> configured? key alive? prompt and price known? --> Ask (the most it can cost)
-          --> Policy: CostLimit -> CircuitBreaker -> Limits (ours, the vendor's) -> DailyBudget
+          --> Policy: CostLimit -> CircuitBreaker -> Limits (the vendor's, ours) -> DailyBudget
           --> provider, once per attempt --> usage priced --> settled
           --> the text, or an ExternalServiceError
     stream --> the same way, with the text as it comes
@@ -53,6 +53,7 @@ from .health import (
     details_of,
     explain,
     limit_cause,
+    limits_of,
 )
 from .pacing import PacedAsk
 from .pricing import Price, PriceTable
@@ -108,9 +109,11 @@ class AIService:
         self._lessons = Lessons(config, self._breaker)
         self._cache = None if config.cache is None else ResponseCache(config.cache, clock)
         keys = keys_of(self._provider)
-        self._limits = Limits(self.name, config, store, keys=keys, clock=clock, on_event=on_event)
         budget = DailyBudgetConfig(config.daily_budget_nanousd, config.budget_zone)
-        self._budget = store.budget(self.name, budget)
+        limiter, self._budget = store.limiter_and_budget(
+            self.name, limits_of(config), budget, on_event=on_event
+        )
+        self._limits = Limits(self.name, config, limiter, keys=keys, clock=clock, on_event=on_event)
         self._policy = Policy(
             self.name,
             gates=(CostLimit(self.name), self._breaker, *self._limits.gates, self._budget),

@@ -2,6 +2,7 @@
 
     store.limiter(name, config) --> RateLimiter
     store.budget(name, config) ---> DailyBudget
+    store.limiter_and_budget(name, limits, budget) --> both, for calls that pass one after the other
 
 Here, in the memory of this process: a restart forgets, and N processes have N times
 the limits. The stores of :mod:`koo.stores` make gates with the same answers that
@@ -33,6 +34,20 @@ class Store(Protocol):
         """The daily budget called *name*, with all that was spent before."""
         ...
 
+    def limiter_and_budget(
+        self,
+        name: str,
+        limits: RateLimiterConfig,
+        budget: DailyBudgetConfig,
+        *,
+        on_event: Listener = ignore,
+    ) -> tuple[RateLimiter, DailyBudget]:
+        """A limiter and a budget as above, for calls that pass the one and then the other.
+
+        So a store may do at once what it has to do for both.
+        """
+        ...
+
     def close(self) -> None:
         """Write what is still to be written and let go of what is open; used again, it opens."""
         ...
@@ -53,6 +68,17 @@ class MemoryStore:
     def budget(self, name: str, config: DailyBudgetConfig) -> DailyBudget:
         """A new daily budget."""
         return DailyBudget(name, config, clock=self._clock)
+
+    def limiter_and_budget(
+        self,
+        name: str,
+        limits: RateLimiterConfig,
+        budget: DailyBudgetConfig,
+        *,
+        on_event: Listener = ignore,
+    ) -> tuple[RateLimiter, DailyBudget]:
+        """A new rate limiter and a new daily budget."""
+        return self.limiter(name, limits, on_event=on_event), self.budget(name, budget)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -6,11 +6,14 @@
 
 A settlement can't be refused, so it is owed until a transaction has taken it: the next
 one of this account, or of any other account of the same file.
+
+Of two gates that calls pass one after the other, the first leads: whom it lets in the second
+answers in the same transaction, and what it settles may be written with what the second does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ..errors import Rejected, StoreUnavailable
@@ -25,6 +28,8 @@ class Remembering(Protocol):
     """A gate as its account sees it."""
 
     name: str
+    #: What it answers by what it remembers.
+    decide: Callable[[Ask], Permit | Rejected]
 
     def tell(self) -> Row:
         """All that it remembers."""
@@ -49,69 +54,85 @@ class Account:
     __slots__ = (
         "_empty",
         "_file",
-        "_gate",
         "_key",
         "_known",
         "_opening",
-        "_owed",
+        "_told",
+        "gate",
         "is_busy",
+        "leader",
         "must_serve",
+        "must_write",
+        "owed",
+        "paid",
     )
 
     def __init__(self, file: StateFile, gate: Remembering, key: str, empty: Row) -> None:
         self._file = file
-        self._gate = gate
         self._key = key
         self._empty = empty
-        self._known = empty
+        self._known = self._told = empty
         self._opening = 0
-        self._owed: list[Callable[[], None]] = []
+        self.gate = gate
+        #: What is still to be changed.
+        self.owed: list[Callable[[], None]] = []
+        #: Whose settlements are written with those of this one.
+        self.leader: Account | None = None
         #: Whether a transaction is open: the line must wait until it is committed.
         self.is_busy = False
         self.must_serve = False
+        #: Whether others are to know of it even if nobody is let in.
+        self.must_write = False
+        #: How many changes were owed that are in the transaction.
+        self.paid = 0
 
-    def admit(self, decide: Callable[[Ask], Permit | Rejected], ask: Ask) -> Permit | Rejected:
-        """What *decide* answers to *ask*, with all in mind that others did; kept if a permit."""
-        answer: Permit | Rejected | None = None
+    def admit(self, ask: Ask, follower: Account | None = None) -> list[Permit | Rejected]:
+        """What the gate answers to *ask*, with all in mind that others did; kept if a permit.
+
+        If it is one, and there is a *follower*, what the gate of that answers comes second.
+        """
+        file, accounts = self._file, [self]
+        answers: list[Permit | Rejected] = []
         try:
-            self._file.enter()
+            file.enter()
             try:
-                owed = self._begin()
-                answer = decide(ask)
-                if owed or isinstance(answer, Permit):
-                    self._commit(owed)
+                file.begin()
+                self.join()
+                answers.append(self.gate.decide(ask))
+                is_let_in = isinstance(answers[0], Permit)
+                if is_let_in and follower is not None:
+                    accounts.append(follower)
+                    follower.join()
+                    answers.append(follower.gate.decide(ask))
+                if is_let_in or self.paid or self.must_write:
+                    self._commit(accounts)
                 else:
-                    self._end()
+                    file.rollback()
+                    self.is_busy = False
             except BaseException:
-                self._undo(answer)
+                self._undo(accounts, answers)
                 raise
             finally:
-                self._file.leave()
+                file.leave()
         except StoreError as error:
-            return StoreUnavailable(self._gate.name, self._file.retry_after, error.cause)
-        self._after()
-        return answer
+            return [StoreUnavailable(self.gate.name, file.retry_after, error.cause)]
+        self._after(accounts)
+        return answers
 
     def settle(self, change: Callable[[], None]) -> None:
         """Make *change*, now or as soon as the file can be written."""
-        self._owed.append(change)
-        self.repeat()
+        self.owed.append(change)
+        leader = self.leader
+        self._pay([leader, self] if leader is not None and leader.owed else [self])
+
+    def owe(self, change: Callable[[], None]) -> None:
+        """Make *change* with the next settlement of the account that this one leads."""
+        self.owed.append(change)
+        self._file.debtors.add(self)
 
     def repeat(self) -> None:
         """Make the changes that are owed, all in one transaction."""
-        try:
-            self._file.enter()
-            try:
-                self._commit(self._begin())
-            except BaseException:
-                self._undo()
-                raise
-            finally:
-                self._file.leave()
-        except StoreError:
-            self._file.debtors.add(self)
-            return
-        self._after()
+        self._pay([self])
 
     def look(self) -> str | None:
         """Learn what others did; what is wrong with the file, if it does not tell."""
@@ -120,54 +141,49 @@ class Account:
         try:
             self._file.enter()
             try:
-                if not self._owed:
-                    self._learn(self._file.read(self._key))
+                if not self.owed:
+                    self._learn(self._file.peek(self._key))
             finally:
                 self._file.leave()
         except StoreError as error:
             return error.cause
         return None
 
-    # -- one transaction ----------------------------------------------------------------------
+    # -- its part of a transaction --------------------------------------------------------------
 
-    def _begin(self) -> int:
-        """Begin, and make the changes that are owed; how many they were."""
-        row = self._file.begin(self._key)
+    def join(self) -> None:
+        """Learn what others did, and make the changes that are owed."""
+        row = self._file.read(self._key)
         self.is_busy = True
         self._learn(row)
-        if not self._owed:
-            return 0
-        owed = self._owed[:]
-        for change in owed:
-            change()
-        return len(owed)
+        self.paid = 0
+        if self.owed:
+            owed = self.owed[:]
+            for change in owed:
+                change()
+            self.paid = len(owed)
 
-    def _commit(self, owed: int) -> None:
-        row = self._gate.tell()
+    def write(self) -> None:
+        """Have the file know what the gate remembers."""
+        self._told = row = self.gate.tell()
         if row != self._known:
-            self._file.commit(self._key, *row)
-            self._known = row
-            self.is_busy = False
-        else:
-            self._end()
-        if owed:
+            self._file.write(self._key, row)
+
+    def keep(self) -> None:
+        """The transaction is committed."""
+        self._known = self._told
+        self.is_busy = self.must_write = False
+        if self.paid:
             # A finalizer may have added to it meanwhile.
-            del self._owed[:owed]
-            if not self._owed:
+            del self.owed[: self.paid]
+            if not self.owed:
                 self._file.debtors.discard(self)
 
-    def _end(self) -> None:
-        self._file.rollback()
-        self.is_busy = False
-
-    def _undo(self, answer: Permit | Rejected | None = None) -> None:
-        """Forget what was not kept; a permit among it is none, and is not to be settled."""
-        self._file.rollback()
+    def forget(self) -> None:
+        """The transaction has never been."""
         if self.is_busy:
-            self.is_busy = False
-            self._gate.recall(self._known)
-        if isinstance(answer, Permit):
-            answer.done = True
+            self.is_busy = self.must_write = False
+            self.gate.recall(self._known)
 
     def _learn(self, row: Row | None) -> None:
         row = row or self._empty
@@ -177,16 +193,55 @@ class Account:
         elif row == known:
             return
         try:
-            self._gate.adopt(row, known)
+            self.gate.adopt(row, known)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            self._gate.recall(self._known)
+            self.gate.recall(self._known)
             raise self._file.damaged() from error
         self._known, self._opening = row, self._file.openings_total
 
-    def _after(self) -> None:
-        if self.must_serve:
-            self.must_serve = False
-            self._gate.serve()
+    # -- a transaction --------------------------------------------------------------------------
+
+    def _pay(self, accounts: list[Account]) -> None:
+        """Make what all of *accounts* owe."""
+        file = self._file
+        try:
+            file.enter()
+            try:
+                file.begin()
+                for account in accounts:
+                    account.join()
+                self._commit(accounts)
+            except BaseException:
+                self._undo(accounts)
+                raise
+            finally:
+                file.leave()
+        except StoreError:
+            file.debtors.update(accounts)
+            return
+        self._after(accounts)
+
+    def _commit(self, accounts: list[Account]) -> None:
+        for account in accounts:
+            account.write()
+        self._file.commit()
+        for account in accounts:
+            account.keep()
+
+    def _undo(self, accounts: list[Account], answers: Iterable[object] = ()) -> None:
+        """Forget what was not kept; a permit among it is none, and is not to be settled."""
+        self._file.rollback()
+        for account in accounts:
+            account.forget()
+        for answer in answers:
+            if isinstance(answer, Permit):
+                answer.done = True
+
+    def _after(self, accounts: list[Account]) -> None:
+        for account in accounts:
+            if account.must_serve:
+                account.must_serve = False
+                account.gate.serve()
         if self._file.debtors:
-            for account in tuple(self._file.debtors - {self}):
-                account.repeat()
+            for debtor in tuple(self._file.debtors.difference(accounts)):
+                debtor.repeat()

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from threading import get_ident
 from typing import Any, Final
 
 from ..errors import Rejected, StoreUnavailable
@@ -37,13 +38,14 @@ class SharedBudget(DailyBudget):
     """A daily budget whose money is in *file*."""
 
     __slots__ = (
-        "_account",
-        "_decide",
+        "_kept",
         "_others",
         "_others_text",
         "_others_total",
         "_owners",
         "_serial",
+        "account",
+        "decide",
     )
 
     def __init__(
@@ -57,22 +59,24 @@ class SharedBudget(DailyBudget):
         self._owners = file.owners
         # Two gates of one name in one process are as strange to each other as two processes.
         self._serial = next(file.serials)
-        self._account = Account(file, self, f"budget:{name}", _EMPTY)
+        self.account = Account(file, self, f"budget:{name}", _EMPTY)
         # Bound once: every call needs it.
-        self._decide = super().admit
+        self.decide = super().admit
         self._note_others({})
+        #: By thread, what was answered to who will ask, and the permit that will lead to it.
+        self._kept: dict[int, tuple[Permit, Permit | Rejected]] = {}
 
     def admit(self, ask: Ask) -> Permit | Rejected:
         """Reserve ``ask.nanousd`` of today's money in the file, or say why not."""
         if self.must_line_up:
             # Another process may have made room, and who stands in line comes first.
             self.serve()
-        answer = self._account.admit(self._decide, ask)
+        answer = self._kept_answer(ask) or self.account.admit(ask)[0]
         if isinstance(answer, Permit):
             return answer
         if answer.line is self and self._bury_the_dead():
             self._rejected_total -= 1
-            answer = self._account.admit(self._decide, ask)
+            (answer,) = self.account.admit(ask)
         if isinstance(answer, StoreUnavailable):
             self._rejected_total += 1
             if self._serving:
@@ -82,15 +86,59 @@ class SharedBudget(DailyBudget):
 
     def serve(self) -> None:
         """Give permits to the head of the line; only once a transaction is committed."""
-        if self._account.is_busy:
-            self._account.must_serve = True
+        if self.account.is_busy:
+            self.account.must_serve = True
         else:
             super().serve()
 
     def stats(self) -> DailyBudgetStats:
         """A photograph of what all processes together have spent and reserved."""
-        trouble = self._account.look()
+        trouble = self.account.look()
         return replace(super().stats(), trouble=trouble)
+
+    # -- what the gate before it asks ---------------------------------------------------------
+
+    @property
+    def has_line(self) -> bool:
+        """Whether somebody waits here, so that who comes is not to be answered unasked."""
+        return self._line is not None
+
+    def answer_later(self, leading: Permit, answer: Permit | Rejected) -> Permit | None:
+        """Keep *answer* for the call that *leading* lets in, which asks next in this thread.
+
+        The permit among it, if it is one.
+        """
+        thread = get_ident()
+        forgotten = self._kept.pop(thread, None)
+        self._kept[thread] = leading, answer
+        if forgotten is not None:
+            self._take_back(forgotten[1])
+        return answer if isinstance(answer, Permit) else None
+
+    def withdraw(self, leading: Permit) -> None:
+        """Take back what is kept for the call that *leading* had let in, if it has not asked."""
+        thread = get_ident()
+        kept = self._kept.get(thread)
+        if kept is not None and kept[0] is leading:
+            del self._kept[thread]
+            self._take_back(kept[1])
+
+    def _kept_answer(self, ask: Ask) -> Permit | Rejected | None:
+        kept = self._kept.pop(get_ident(), None)
+        if kept is None:
+            return None
+        leading, answer = kept
+        if leading.ask is ask or leading.ask == ask:
+            return answer
+        # Whoever comes instead, it will not be told to somebody else.
+        self._take_back(answer)
+        return None
+
+    def _take_back(self, answer: Permit | Rejected) -> None:
+        if isinstance(answer, Permit):
+            answer.cancel()
+        else:
+            self._rejected_total -= 1
 
     # -- what the account asks ----------------------------------------------------------------
 
@@ -126,13 +174,15 @@ class SharedBudget(DailyBudget):
     # -- the rest -----------------------------------------------------------------------------
 
     def _debit(self, permit: Permit, spent: int) -> None:
-        self._account.settle(partial(super()._debit, permit, spent))
+        self.account.settle(partial(super()._debit, permit, spent))
 
     def _begin_day_if_over(self) -> None:
         day = self._day
         super()._begin_day_if_over()
         if day != self._day:
             self._note_others({})
+            # Or a wall clock that is set back would find the day before in the file.
+            self.account.must_write = True
 
     def _until_next_look(self) -> float:
         return min(_POLL, super()._until_next_look())
@@ -140,7 +190,7 @@ class SharedBudget(DailyBudget):
     def _bury_the_dead(self) -> bool:
         dead = {holder for holder in self._others if self._owners.is_dead(_owner_of(holder))}
         if dead:
-            self._account.settle(partial(self._count_as_spent, dead))
+            self.account.settle(partial(self._count_as_spent, dead))
         return bool(dead)
 
     def _count_as_spent(self, dead: set[str]) -> None:

@@ -1,7 +1,7 @@
 """One SQLite file, one connection, one transaction at a time.
 
-    closed --begin()--> opened: schema, owner, clock --> [BEGIN IMMEDIATE, row] --commit()
-      ^                                                                   +-----rollback()
+    closed --begin()--> opened: schema, owner, clock --> [BEGIN IMMEDIATE] --read(), write()
+      ^                                                    +-- commit() or rollback()
       +-- close(), or a fork                      any failure: rolled back, StoreError, a rest
 
 After a failure the file rests for a moment, in which everything is refused at once: who
@@ -71,10 +71,12 @@ class StateFile:
         self.serials = count()
         self._path = path
         self._clock = clock
+        self._monotonic = clock.monotonic
         self._boot = boot
         self._bury = bury
         self._connection: sqlite3.Connection | None = None
-        self._cursor: sqlite3.Cursor | None = None
+        #: That of the connection, as long as there is one.
+        self._cursor: sqlite3.Cursor
         self._inode = 0
         self._look_at = 0.0
         self._offset = 0.0
@@ -88,12 +90,12 @@ class StateFile:
     @property
     def retry_after(self) -> float:
         """The seconds until a refused call may find the file in order."""
-        left = self._rests_until - self._clock.monotonic()
+        left = self._rests_until - self._monotonic()
         return left if left > 0 else _REST
 
     def now(self) -> float:
         """The store's own time: never runs back, and is the same for all its processes."""
-        return self._clock.monotonic() + self._offset
+        return self._monotonic() + self._offset
 
     # -- one at a time ------------------------------------------------------------------------
 
@@ -105,7 +107,7 @@ class StateFile:
             if mine or not self._lock.acquire(timeout=_BUSY_TIMEOUT):
                 raise StoreError(f"{self._path.name} is in use")
         self._holder = get_ident()
-        if self._rests_until and self._clock.monotonic() < self._rests_until:
+        if self._rests_until and self._monotonic() < self._rests_until:
             self.leave()
             raise StoreError(self._cause)
 
@@ -116,34 +118,46 @@ class StateFile:
 
     # -- one transaction ----------------------------------------------------------------------
 
-    def begin(self, name: str) -> Row | None:
-        """Begin a transaction and read the row *name*."""
+    def begin(self) -> None:
+        """Begin a transaction."""
         try:
-            cursor = self._cursor or self._open()
-            cursor.execute("BEGIN IMMEDIATE")
-            self._look_for_file()
-            row: Row | None = cursor.execute(_READ, (name,)).fetchone()
+            if self._connection is None:
+                self._open()
+            self._cursor.execute("BEGIN IMMEDIATE")
+            if self._monotonic() >= self._look_at:
+                self._look_for_file()
         except _FAILURES as error:
             raise self._failed(error) from error
-        return row
 
     def read(self, name: str) -> Row | None:
-        """The row *name*, without a transaction."""
+        """The row *name*, in the transaction that has begun."""
         try:
-            cursor = self._cursor or self._open()
-            self._look_for_file()
-            row: Row | None = cursor.execute(_READ, (name,)).fetchone()
-        except _FAILURES as error:
+            row: Row | None = self._cursor.execute(_READ, (name,)).fetchone()
+        except sqlite3.Error as error:
             raise self._failed(error) from error
         return row
 
-    def commit(self, name: str, head: str, body: str) -> None:
-        """Write the row *name* and end the transaction."""
-        cursor = self._cursor
-        assert cursor is not None  # noqa: S101 - begin() has opened it
+    def peek(self, name: str) -> Row | None:
+        """The row *name*, without a transaction."""
         try:
-            cursor.execute(_WRITE, (name, self.now(), head, body))
-            cursor.execute("COMMIT")
+            if self._connection is None:
+                self._open()
+            self._look_for_file()
+        except _FAILURES as error:
+            raise self._failed(error) from error
+        return self.read(name)
+
+    def write(self, name: str, row: Row) -> None:
+        """Write *row* under *name*."""
+        try:
+            self._cursor.execute(_WRITE, (name, self.now(), *row))
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    def commit(self) -> None:
+        """End the transaction: what was written is there, whatever happens to the process."""
+        try:
+            self._cursor.execute("COMMIT")
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
@@ -163,22 +177,19 @@ class StateFile:
         """Let go of the file."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = self._cursor = None
+            self._connection = None
         self.owners.leave()
 
     def _failed(self, error: sqlite3.Error | OSError | StoreError) -> StoreError:
         failure = explain(error, self._path.name)
         self._cause = failure.cause
-        self._rests_until = self._clock.monotonic() + _REST
+        self._rests_until = self._monotonic() + _REST
         return failure
 
     # -- opening ------------------------------------------------------------------------------
 
     def _look_for_file(self) -> None:
         """Refuse to write into a file that nobody will find again."""
-        now = self._clock.monotonic()
-        if now < self._look_at:
-            return
         try:
             inode = self._path.stat().st_ino
         except FileNotFoundError:
@@ -186,9 +197,9 @@ class StateFile:
         if inode != self._inode:
             what = "replaced" if inode else "deleted"
             raise StoreError(f"{self._path.name} was {what}, restart to begin with what is there")
-        self._look_at = now + _LOOK_EVERY
+        self._look_at = self._monotonic() + _LOOK_EVERY
 
-    def _open(self) -> sqlite3.Cursor:
+    def _open(self) -> None:
         make_file(self._path)
         connection = sqlite3.connect(
             self._path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
@@ -205,7 +216,6 @@ class StateFile:
         self._inode = self._path.stat().st_ino
         self._connection, self._cursor = connection, connection.cursor()
         self.openings_total += 1
-        return self._cursor
 
     def _settle_in(self, connection: sqlite3.Connection) -> None:
         """In one transaction, so that nobody sees an owner that holds no lock yet."""
@@ -225,7 +235,7 @@ class StateFile:
         """In the child after a fork: the connection and the lock are the parent's."""
         if self._connection is not None:
             _INHERITED.append(self._connection)
-            self._connection = self._cursor = None
+            self._connection = None
         self.owners.leave()
         self._lock, self._holder = Lock(), 0
 

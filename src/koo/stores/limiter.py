@@ -10,6 +10,7 @@ first, only when one of them ends. All moments are the store's.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -19,6 +20,7 @@ from ..resilience import (
     Ask,
     Clock,
     Listener,
+    Outcome,
     Permit,
     RateLimiter,
     RateLimiterConfig,
@@ -26,6 +28,7 @@ from ..resilience import (
     Spent,
 )
 from .account import Account
+from .budget import SharedBudget
 from .file import Row, StateFile
 
 __all__ = ["SharedLimiter"]
@@ -34,10 +37,26 @@ _DUE: Final = float("-inf")
 _EMPTY: Final = ('{"paused_until": 0.0, "pending": {}}', "{}")
 
 
-class SharedLimiter(RateLimiter):
-    """A rate limiter whose windows are in *file*. All who share one need the same limits."""
+class _LeadingPermit(Permit):
+    """A permit of the first of two gates, with that of the second once it is asked for."""
 
-    __slots__ = ("_account", "_body", "_body_rolls", "_decide")
+    __slots__ = ("follower",)
+
+    follower: Permit | None
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether that of the second is still to be settled."""
+        return self.follower is not None and not self.follower.done
+
+
+class SharedLimiter(RateLimiter):
+    """A rate limiter whose windows are in *file*. All who share one need the same limits.
+
+    If calls pass *follower* next, who is let in here is decided there in the same transaction.
+    """
+
+    __slots__ = ("_account", "_body", "_body_rolls", "_follower", "decide")
 
     def __init__(
         self,
@@ -47,16 +66,24 @@ class SharedLimiter(RateLimiter):
         *,
         clock: Clock,
         on_event: Listener,
+        follower: SharedBudget | None = None,
     ) -> None:
         super().__init__(name, config, clock=clock, on_event=on_event)
         self._account = Account(file, self, f"limiter:{name}", _EMPTY)
         # Bound once: every call needs it.
-        self._decide = super().admit
+        self.decide = super().admit
         self._body, self._body_rolls = "", -1
+        self._follower = follower
+        if follower is not None:
+            follower.account.leader = self._account
 
     def admit(self, ask: Ask) -> Permit | Rejected:
         """Count *ask* in every window of the file, or in none and say when it would fit."""
-        answer = self._account.admit(self._decide, ask)
+        follower = self._follower
+        if follower is None or follower.has_line:
+            (answer,) = self._account.admit(ask)
+        else:
+            answer = self._admit_by_both(ask, follower)
         if isinstance(answer, StoreUnavailable):
             self._rejected_total += 1
             if self._serving:
@@ -71,9 +98,17 @@ class SharedLimiter(RateLimiter):
         else:
             super().serve()
 
+    def settled(self, permit: Permit, outcome: Outcome) -> None:
+        """Replace the estimate by what was spent; pause if the other side asked for it."""
+        super().settled(permit, outcome)
+        if self._follower is not None:
+            self._follower.withdraw(permit)
+
     def cancelled(self, permit: Permit) -> None:
         """Give everything back to the bucket it was taken from."""
-        self._account.settle(partial(super().cancelled, permit))
+        self._settle(permit, partial(super().cancelled, permit))
+        if self._follower is not None:
+            self._follower.withdraw(permit)
 
     def pause(self, seconds: float) -> None:
         """Admit nothing for *seconds* (at most ``pause_cap``), in no process of this file."""
@@ -92,12 +127,13 @@ class SharedLimiter(RateLimiter):
 
     def tell(self) -> Row:
         """The pause, what is pending, and every bucket."""
-        pending = ", ".join(
-            f'"{meter.weight}": [{meter.since!r}, {meter.pending}]' for meter in self._meters
-        )
-        rolls = self._rolls()
+        rolls, told = 0, []
+        for meter in self._meters:
+            rolls += meter.rolls_total
+            told.append(f'"{meter.weight}": [{meter.since!r}, {meter.pending}]')
         if rolls != self._body_rolls:
             self._body, self._body_rolls = self._tell_buckets(), rolls
+        pending = ", ".join(told)
         return f'{{"paused_until": {self._paused_until!r}, "pending": {{{pending}}}}}', self._body
 
     def recall(self, row: Row) -> None:
@@ -121,9 +157,29 @@ class SharedLimiter(RateLimiter):
 
     # -- the rest -----------------------------------------------------------------------------
 
+    def _admit_by_both(self, ask: Ask, follower: SharedBudget) -> Permit | Rejected:
+        answer, *further = self._account.admit(ask, follower.account)
+        if not isinstance(answer, Permit):
+            return answer
+        permit = _LeadingPermit(self, ask, answer.stamp, answer.generation)
+        permit.follower = follower.answer_later(permit, *further)
+        return permit
+
     def _correct(self, permit: Permit, spent: Spent) -> None:
-        if any(spent.weights[one.place] != permit.ask.weights[one.place] for one in self._meters):
-            self._account.settle(partial(super()._correct, permit, spent))
+        weights, asked = spent.weights, permit.ask.weights
+        for meter in self._meters:
+            if weights[meter.place] != asked[meter.place]:
+                self._settle(permit, partial(super()._correct, permit, spent))
+                return
+
+    def _settle(self, permit: Permit, change: Callable[[], None]) -> None:
+        """Make *change*, together with what *permit*'s follower is to change if that comes next."""
+        if isinstance(permit, _LeadingPermit) and permit.is_followed:
+            # What is owed keeps this permit, which must not keep the other.
+            permit.follower = None
+            self._account.owe(change)
+        else:
+            self._account.settle(change)
 
     def _rolls(self) -> int:
         return sum(meter.rolls_total for meter in self._meters)

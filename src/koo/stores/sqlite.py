@@ -60,6 +60,22 @@ class SQLiteStore:
         """The daily budget called *name*; one of that name in each process."""
         return SharedBudget(name, config, self._file, self._clock)
 
+    def limiter_and_budget(
+        self,
+        name: str,
+        limits: RateLimiterConfig,
+        budget: DailyBudgetConfig,
+        *,
+        on_event: Listener = ignore,
+    ) -> tuple[RateLimiter, DailyBudget]:
+        """Both called *name*, to be passed in this order: one transaction admits by both."""
+        follower = SharedBudget(name, budget, self._file, self._clock)
+        clock = _StoreClock(self._file, self._clock)
+        leader = SharedLimiter(
+            name, limits, self._file, clock=clock, on_event=on_event, follower=follower
+        )
+        return leader, follower
+
     def close(self) -> None:
         """Try once more to write what is owed, and let go of the file; used again, it opens.
 

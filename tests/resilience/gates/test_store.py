@@ -43,6 +43,17 @@ def test_it_makes_a_budget_on_its_clock():
     assert 0 < gate.stats().resets_at - clock.time() <= 86_400
 
 
+def test_it_makes_both_at_once():
+    told = []
+    limiter, budget = MemoryStore(clock=FakeClock()).limiter_and_budget(
+        "dep", LIMITS, DailyBudgetConfig(10), on_event=told.append
+    )
+    assert (type(limiter), type(budget)) == (RateLimiter, DailyBudget)
+    limiter.pause(5)
+    assert told == [LimitPaused("dep", 5)]
+    assert refused(budget, Ask(nanousd=11)).gate == "dep"
+
+
 def test_gates_of_one_name_know_nothing_of_each_other_even_from_one_store():
     store = MemoryStore()
     for _ in range(2):

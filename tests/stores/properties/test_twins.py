@@ -1,8 +1,9 @@
 """Gates in a file beside gates in memory: the same calls get the same answers.
 
 The file is shared by three stores, as by three processes; each call goes to one of them, and now
-and then one of them ends and starts again. In memory there is one gate of each kind, which knows
-of no processes; what a process held when it ended counts there as given up.
+and then one of them ends and starts again. A store makes the two apart, or together. In memory
+there is one gate of each kind, which knows of no processes; what a process held when it ended
+counts there as given up.
 """
 
 import shutil
@@ -69,6 +70,7 @@ steps = st.one_of(
     st.sampled_from([0.001, 1 / 64, 0.1, 0.9375, 1.0, 7.0, 56.25, 60.0, 3600.0, 40_000.0]),
     st.floats(0.0, 70.0),
 )
+orders = st.sampled_from([list, reversed])
 processes = st.integers(0, PROCESSES - 1)
 
 
@@ -93,11 +95,13 @@ class Twins(RuleBasedStateMachine):
         money=st.integers(0, 60),
         zone=st.sampled_from([UTC, timezone(timedelta(hours=-11, minutes=-30))]),
         start=st.floats(0.0, 1e6),
+        together=st.booleans(),
     )
-    def begin(self, limits, money, zone, start):
+    def begin(self, limits, money, zone, start, together):
         # Both clocks the same: what is a bucket's edge in one world is one in the other.
         self.clock = FakeClock(now=start, epoch=0.0)
         self.configs = RateLimiterConfig(limits, 500.0), DailyBudgetConfig(money, zone)
+        self.together = together
         self.memory = self.gates(MemoryStore(clock=self.clock))
         self.stores = [self.open() for _ in range(PROCESSES)]
         self.shared = [self.gates(store) for store in self.stores]
@@ -108,6 +112,8 @@ class Twins(RuleBasedStateMachine):
 
     def gates(self, store):
         limiter, budget = self.configs
+        if self.together:
+            return store.limiter_and_budget("dep", limiter, budget)
         return store.limiter("dep", limiter), store.budget("dep", budget)
 
     # -- calls -------------------------------------------------------------------------------
@@ -126,10 +132,11 @@ class Twins(RuleBasedStateMachine):
         call = Call(process, [])
         for memory, shared in zip(self.memory, self.shared[process], strict=True):
             one, other = memory.admit(ask), shared.admit(ask)
-            assert type(one) is type(other), f"{one} but {other}"
             if isinstance(one, Permit):
+                assert isinstance(other, Permit), f"{one} but {other}"
                 call.twins.append((one, other))
                 continue
+            assert type(one) is type(other), f"{one} but {other}"
             assert (one.retry_after, one.cause) == (other.retry_after, other.cause)
             assert (one.line is memory) == (other.line is shared)
             for twin in call.twins:
@@ -140,16 +147,16 @@ class Twins(RuleBasedStateMachine):
         return True
 
     @precondition(lambda self: self.calls)
-    @rule(index=st.integers(0, 1000), outcome=outcomes)
-    def settle(self, index, outcome):
-        for twin in self.calls.pop(index % len(self.calls)).twins:
+    @rule(index=st.integers(0, 1000), outcome=outcomes, order=orders)
+    def settle(self, index, outcome, order):
+        for twin in order(self.calls.pop(index % len(self.calls)).twins):
             for permit in twin:
                 permit.settle(outcome)
 
     @precondition(lambda self: self.calls)
-    @rule(index=st.integers(0, 1000))
-    def cancel(self, index):
-        for twin in self.calls.pop(index % len(self.calls)).twins:
+    @rule(index=st.integers(0, 1000), order=orders)
+    def cancel(self, index, order):
+        for twin in order(self.calls.pop(index % len(self.calls)).twins):
             for permit in twin:
                 permit.cancel()
 

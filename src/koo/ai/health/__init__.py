@@ -3,7 +3,7 @@
 from .checks import Checks
 from .explanation import explain
 from .lessons import Lessons
-from .limits import Limits, LimitsStats
+from .limits import Limits, LimitsStats, limits_of
 from .readings import budget_readings, cause_of, details_of, limit_cause
 from .tally import Tally
 
@@ -18,4 +18,5 @@ __all__ = [
     "details_of",
     "explain",
     "limit_cause",
+    "limits_of",
 ]

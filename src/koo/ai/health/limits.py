@@ -1,8 +1,11 @@
 """What holds the calls of a service back before they are sent, beside its circuit and its money.
 
-RateLimiter: our requests a minute, hour and day, our tokens a minute
 Pacer:       the vendor's limits, as far as it tells or shows them, for each key apart
 Bulkhead:    calls in flight, if there is a limit
+RateLimiter: our requests a minute, hour and day, our tokens a minute
+
+The last is remembered in the store as the money is, which comes next: who is refused before is
+none of its business.
 """
 
 from __future__ import annotations
@@ -20,10 +23,10 @@ from ...resilience import (
     Limit,
     LimitStats,
     Listener,
+    RateLimiter,
     RateLimiterConfig,
     RateLimiterStats,
     Reading,
-    Store,
     current_permit,
 )
 from ...values import quickly_made
@@ -31,7 +34,7 @@ from ..config import ServiceConfig
 from ..pacing import Keys, LearnedWindowStats, PacedPermit, Pacer, PacerStats, one_key
 from ..provider import Request
 
-__all__ = ["Limits", "LimitsStats"]
+__all__ = ["Limits", "LimitsStats", "limits_of"]
 
 #: The documented windows in seconds, in the order of the limiter's.
 _WINDOWS: Final = (("minute", 60.0), ("hour", 3600.0), ("day", 86400.0))
@@ -99,7 +102,7 @@ class LimitsStats:
 
 
 class Limits:
-    """The gates of one service, and what is seen of them."""
+    """The gates of one service, of which *limiter* is our own limits, and what is seen of them."""
 
     __slots__ = ("_bulkhead", "_keys", "_limiter", "_model", "_pacer")
 
@@ -107,14 +110,14 @@ class Limits:
         self,
         name: str,
         config: ServiceConfig,
-        store: Store,
+        limiter: RateLimiter,
         *,
         keys: Keys,
         clock: Clock,
         on_event: Listener,
     ) -> None:
         self._model, self._keys = config.model, keys
-        self._limiter = store.limiter(name, _own(config), on_event=on_event)
+        self._limiter = limiter
         self._pacer = Pacer(name, keys=keys, clock=clock, on_event=on_event)
         most = config.max_concurrent
         self._bulkhead = None if most is None else Bulkhead(name, BulkheadConfig(most), clock=clock)
@@ -123,7 +126,7 @@ class Limits:
     def gates(self) -> tuple[Gate, ...]:
         """In the order in which a call passes them."""
         beside = () if self._bulkhead is None else (self._bulkhead,)
-        return self._limiter, self._pacer, *beside
+        return self._pacer, *beside, self._limiter
 
     def stats(self) -> LimitsStats:
         """A photograph."""
@@ -153,8 +156,8 @@ class Limits:
         self._pacer.forget()
 
 
-def _own(config: ServiceConfig) -> RateLimiterConfig:
-    """The limits of the settings."""
+def limits_of(config: ServiceConfig) -> RateLimiterConfig:
+    """Our own limits, as the settings say."""
     counts = (config.requests_per_minute, config.requests_per_hour, config.requests_per_day)
     limits = [Limit(count, per) for count, (_, per) in zip(counts, _WINDOWS, strict=True)]
     if config.tokens_per_minute is not None:
