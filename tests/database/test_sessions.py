@@ -1,7 +1,6 @@
 """Sessions and transactions, against each database by each driver."""
 
 import asyncio
-import contextlib
 
 import pytest
 from sqlalchemy import event, exc, text
@@ -19,40 +18,11 @@ from koo.resilience import (
     current_attempt,
 )
 
+from .items import ask_and_raise, count, insert, insert_and_raise, with_table
+
 pytestmark = pytest.mark.integration
 
 SLOW = "SELECT pg_sleep(30)"
-
-
-@contextlib.asynccontextmanager
-async def with_table(manager, name="items"):
-    async with manager.session_scope() as session:
-        await session.execute(text(f"DROP TABLE IF EXISTS {name}"))
-        await session.execute(text(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, n INTEGER)"))
-    yield
-    async with manager.session_scope() as session:
-        await session.execute(text(f"DROP TABLE {name}"))
-
-
-async def insert(session, number):
-    await session.execute(text("INSERT INTO items (id, n) VALUES (:i, 0)"), {"i": number})
-
-
-async def insert_and_raise(manager, error, **options):
-    async with manager.session_scope(**options) as session:
-        await insert(session, 1)
-        raise error
-
-
-async def ask_and_raise(manager, error):
-    async with manager.session_scope() as session:
-        await session.execute(text("SELECT 1"))
-        raise error
-
-
-async def count(manager):
-    async with manager.session_scope(readonly=True) as session:
-        return (await session.execute(text("SELECT count(*) FROM items"))).scalar_one()
 
 
 async def test_a_scope_commits_at_its_end(url, opened):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koo.monitoring import redact, redacted, redacting
+from koo.monitoring import redact, redacted, redacted_value, redacting
 from koo.resilience import CheckStats, Holder
 
 CANARY = "c4n4ry-Xy7"
@@ -150,3 +150,10 @@ def test_a_report_without_secrets_is_not_copied(made):
 
 def test_half_characters_become_question_marks_because_no_utf_8_can_say_them():
     assert redact("\udce9t\udce9.csv, \ud800, été, 日本") == "?t?.csv, ?, été, 日本"
+
+
+def test_each_text_of_a_value_is_redacted_however_deep_it_lies():
+    hidden = redacting(["one-of-theirs"])
+    value = {"list": ["one-of-theirs", 1], "tuple": ({"deep": "is one-of-theirs"},), "none": None}
+    shown = {"list": ["***", 1], "tuple": [{"deep": "is ***"}], "none": None}
+    assert redacted_value(value, hidden) == shown

@@ -5,22 +5,14 @@ import contextlib
 import pytest
 from sqlalchemy import exc, text
 
-from koo.database import DatabaseConfig, DatabaseManager
 from koo.errors import CommitOutcomeUnknown
 from koo.testing import Action, Direction, FaultProxy
+
+from ..database.saying import opened
 
 pytestmark = pytest.mark.integration
 
 DRIVERS = ["asyncpg", "psycopg"]
-
-
-@contextlib.asynccontextmanager
-async def opened(url):
-    manager = DatabaseManager(DatabaseConfig(url=url))
-    try:
-        yield manager
-    finally:
-        await manager.close()
 
 
 @contextlib.asynccontextmanager

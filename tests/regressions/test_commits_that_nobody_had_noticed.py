@@ -15,6 +15,8 @@ from koo.database.scope import Scope, of_one
 from koo.errors import CommitOutcomeUnknown
 from koo.testing import Action, Direction, FaultProxy, Phase
 
+from ..database.saying import rows
+
 pytestmark = pytest.mark.integration
 
 DRIVERS = ["asyncpg", "psycopg"]
@@ -34,11 +36,6 @@ async def opened(url, **kwargs):
         yield manager
     finally:
         await manager.close()
-
-
-async def rows(manager):
-    async with manager.session_scope() as session:
-        return (await session.execute(text("SELECT count(*) FROM ledger"))).scalar_one()
 
 
 async def write(session):

@@ -12,6 +12,8 @@ from sqlalchemy import exc, text
 
 from koo.database import DatabaseConfig, DatabaseManager, judge
 
+from ..database.saying import rows
+
 pytestmark = pytest.mark.integration
 
 DRIVERS = ["asyncpg", "psycopg"]
@@ -27,11 +29,6 @@ async def paying(server, driver, **config):
         yield manager
     finally:
         await manager.close()
-
-
-async def payments(manager):
-    async with manager.session_scope() as session:
-        return (await session.execute(text("SELECT count(*) FROM payments"))).scalar_one()
 
 
 async def end_backend_of(session, manager):
@@ -77,7 +74,7 @@ async def test_what_ended_before_the_block_did_is_not_unknown(server, driver, fi
         with pytest.raises(exc.OperationalError, match="before COMMIT was sent") as caught:
             await pay(manager, first)
         assert judge(caught.value).failure.retryable
-        assert await payments(manager) == 0
+        assert await rows(manager, "payments") == 0
         assert manager.stats().pool.active == 0
 
 
@@ -93,7 +90,7 @@ async def test_it_is_done_again(server, driver):
 
     async with paying(server, driver, commit_tokens="off") as manager:
         await manager.transact(pay)
-        assert (len(attempts), await payments(manager)) == (2, 1)
+        assert (len(attempts), await rows(manager, "payments")) == (2, 1)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -102,4 +99,4 @@ async def test_what_was_answered_statement_by_statement_is_done(server, driver):
         async with manager.session_scope(isolation_level="AUTOCOMMIT") as session:
             await session.execute(text("INSERT INTO payments VALUES (1)"))
             await end_backend_of(session, manager)
-        assert await payments(manager) == 1
+        assert await rows(manager, "payments") == 1

@@ -8,30 +8,17 @@ import contextlib
 import pytest
 from sqlalchemy import exc, text
 
-from koo.database import DatabaseConfig, DatabaseManager
 from koo.errors import CommitOutcomeUnknown
+
+from ..database.saying import opened, rows
 
 pytestmark = pytest.mark.integration
 
 DRIVERS = ["asyncpg", "psycopg"]
 
 
-@contextlib.asynccontextmanager
-async def opened(url, **config):
-    manager = DatabaseManager(DatabaseConfig(url=url, **config))
-    try:
-        yield manager
-    finally:
-        await manager.close()
-
-
 async def pid_of(session):
     return (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
-
-
-async def payments(manager):
-    async with manager.session_scope() as session:
-        return (await session.execute(text("SELECT count(*) FROM payments"))).scalar_one()
 
 
 @contextlib.asynccontextmanager
@@ -58,7 +45,7 @@ async def test_what_was_paid_is_not_paid_again(server, driver, level):
     async with paying(server, driver) as manager:
         with pytest.raises(CommitOutcomeUnknown):
             await manager.transact(pay, isolation_level=level)
-        assert (len(attempts), await payments(manager)) == (1, 1)
+        assert (len(attempts), await rows(manager, "payments")) == (1, 1)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -75,7 +62,7 @@ async def test_nor_if_the_callers_own_connection_asks_for_it(server, driver):
     async with paying(server, driver) as manager:
         with pytest.raises(exc.DBAPIError, match="serialization_failure"):
             await manager.transact(pay)
-        assert (len(attempts), await payments(manager)) == (1, 1)
+        assert (len(attempts), await rows(manager, "payments")) == (1, 1)
 
 
 @pytest.mark.parametrize("level", ["serializable", "Serializable"])

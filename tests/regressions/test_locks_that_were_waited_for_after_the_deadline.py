@@ -11,6 +11,8 @@ from sqlalchemy import text
 from koo.database import DatabaseConfig, DatabaseManager, StatementTimedOut
 from koo.resilience import RetryConfig
 
+from ..database.saying import rows
+
 pytestmark = pytest.mark.integration
 
 
@@ -30,11 +32,6 @@ async def write(manager):
         await session.execute(text("INSERT INTO ledger VALUES (1)"))
 
 
-async def count(manager):
-    async with manager.session_scope() as session:
-        return (await session.execute(text("SELECT count(*) FROM ledger"))).scalar_one()
-
-
 @pytest.mark.parametrize("end", ["limit", "timeout", "cancel"])
 async def test_who_waits_for_a_lock_has_control_again_at_once(locked, end, monkeypatch):
     monkeypatch.setattr("koo.database.listening.dialects._BUSY_TIMEOUT_MS", 60_000)
@@ -45,7 +42,7 @@ async def test_who_waits_for_a_lock_has_control_again_at_once(locked, end, monke
             url=url, timeout=limit, pool_size=1, max_overflow=0, retry=RetryConfig(max_retries=0)
         )
     )
-    assert await count(manager) == 0
+    assert await rows(manager) == 0
     began = time.monotonic()
     writing = asyncio.create_task(asyncio.wait_for(write(manager), 0.3 if end == "timeout" else 60))
     if end == "cancel":
@@ -56,8 +53,8 @@ async def test_who_waits_for_a_lock_has_control_again_at_once(locked, end, monke
     # SQLite itself goes on waiting, for a minute.
     assert time.monotonic() - began < 20
     # The place in the pool is free, and what was given up is never written.
-    assert await count(manager) == 0
+    assert await rows(manager) == 0
     theirs.execute("COMMIT")
     await write(manager)
-    assert await count(manager) == 1
+    assert await rows(manager) == 1
     await manager.close()

@@ -8,9 +8,10 @@ import contextlib
 import pytest
 from sqlalchemy import text
 
-from koo.database import DatabaseConfig, DatabaseManager
 from koo.errors import CommitOutcomeUnknown
 from koo.testing import Action, Direction, FaultProxy, Phase
+
+from ..database.saying import opened, rows, say
 
 pytestmark = pytest.mark.integration
 
@@ -23,15 +24,6 @@ REPLACED = (
     "DROP TABLE koo.gone",
 )
 TABLES = "DROP TABLE IF EXISTS ledger", "CREATE TABLE ledger (n INTEGER)"
-
-
-@contextlib.asynccontextmanager
-async def opened(url):
-    manager = DatabaseManager(DatabaseConfig(url=url))
-    try:
-        yield manager
-    finally:
-        await manager.close()
 
 
 @contextlib.asynccontextmanager
@@ -60,20 +52,9 @@ async def losing_the_answers(server, driver):
         yield manager, direct, lose
 
 
-async def say(manager, *statements):
-    async with manager.session_scope() as session:
-        for statement in statements:
-            await session.execute(text(statement))
-
-
 async def write(session):
     await session.execute(text("INSERT INTO ledger VALUES (1)"))
     return "written"
-
-
-async def rows(manager):
-    async with manager.session_scope() as session:
-        return (await session.execute(text("SELECT count(*) FROM ledger"))).scalar_one()
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

@@ -9,31 +9,54 @@ from greenlet import getcurrent  # type: ignore[import-untyped] # types are anot
 
 if TYPE_CHECKING:
     import asyncio
-    from types import FrameType
+    from types import CodeType, FrameType
 
 __all__ = ["CallingLine", "borrowing_line", "calling_line", "present_line"]
 
 _SHOWN_PARTS: Final = 3
 _OUR_OWN: Final = ("koo.", "sqlalchemy.", "contextlib.", "asyncio.")
-_SESSIONS: Final = "sqlalchemy.ext.asyncio.session"
 _LOOPS: Final = {"asyncio.events", "asyncio.runners"}
+_SESSIONS_OR_LOOPS: Final = {"sqlalchemy.ext.asyncio.session", *_LOOPS}
 
-#: Whether a module is one of those that callers are not interested in, for each asked about.
-_KNOWN: Final[dict[str, bool]] = {}
+
+class _Modules(dict[str, bool]):
+    """Whether a module is one of those that callers are not interested in, by its name."""
+
+    def __missing__(self, name: str) -> bool:
+        is_ours = self[name] = f"{name}.".startswith(_OUR_OWN)
+        return is_ours
+
+
+_IS_OURS: Final = _Modules()
 
 
 class CallingLine:
-    """A file and a line; written out only when somebody reads it."""
+    """A place in a file; its line is looked up, and written out, only when somebody reads it.
 
-    __slots__ = ("line", "path")
+    The look-up goes through the whole function, which takes longer than all else here.
+    """
 
-    def __init__(self, path: str, line: int) -> None:
-        self.path = path
-        self.line = line
+    __slots__ = ("_code", "_offset")
+
+    def __init__(self, code: CodeType, offset: int) -> None:
+        self._code = code
+        self._offset = offset
+
+    @classmethod
+    def of(cls, frame: FrameType) -> CallingLine:
+        """Where *frame* is now."""
+        return cls(frame.f_code, frame.f_lasti)
 
     def __str__(self) -> str:
         """The end of the path, and the line."""
-        return f"{'/'.join(self.path.split('/')[-_SHOWN_PARTS:])}:{self.line}"
+        shown = self._code.co_filename.split("/")[-_SHOWN_PARTS:]
+        return f"{'/'.join(shown)}:{self._line}"
+
+    @property
+    def _line(self) -> int:
+        spans = self._code.co_lines()
+        line = next((line for begin, end, line in spans if begin <= self._offset < end), None)
+        return line or self._code.co_firstlineno
 
 
 def calling_line(function: object = None) -> CallingLine | None:
@@ -43,13 +66,14 @@ def calling_line(function: object = None) -> CallingLine | None:
     """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to look up
     while frame is not None:
-        if not _is_ours(frame):
-            return CallingLine(frame.f_code.co_filename, frame.f_lineno)
-        if frame.f_globals.get("__name__") in _LOOPS:
+        module = frame.f_globals.get("__name__", "")
+        if not _IS_OURS[module]:
+            return CallingLine.of(frame)
+        if module in _LOOPS:
             break
         frame = frame.f_back
     code = getattr(function, "__code__", None)
-    return CallingLine(code.co_filename, code.co_firstlineno) if code else None
+    return CallingLine(code, 0) if code else None
 
 
 def borrowing_line() -> CallingLine | None:
@@ -60,11 +84,11 @@ def borrowing_line() -> CallingLine | None:
     around = getcurrent().parent
     frame = None if around is None else around.gr_frame
     while frame is not None:
-        module = frame.f_globals.get("__name__")
-        if module == _SESSIONS or module in _LOOPS:
+        module = frame.f_globals.get("__name__", "")
+        if not _IS_OURS[module]:
+            return CallingLine.of(frame)
+        if module in _SESSIONS_OR_LOOPS:
             break
-        if not _is_ours(frame):
-            return CallingLine(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return None
 
@@ -75,15 +99,7 @@ def present_line(task: asyncio.Task[Any]) -> CallingLine | None:
     work: object = task.get_coro()
     # What is awaited last may be no coroutine, and has no frame then.
     while (frame := getattr(work, "cr_frame", None)) is not None:
-        if not _is_ours(frame):
-            found = CallingLine(frame.f_code.co_filename, frame.f_lineno)
+        if not _IS_OURS[frame.f_globals.get("__name__", "")]:
+            found = CallingLine.of(frame)
         work = getattr(work, "cr_await", None)
     return found
-
-
-def _is_ours(frame: FrameType) -> bool:
-    module = frame.f_globals.get("__name__", "")
-    ours = _KNOWN.get(module)
-    if ours is None:
-        ours = _KNOWN[module] = f"{module}.".startswith(_OUR_OWN)
-    return ours

@@ -11,7 +11,6 @@ nothing about it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -47,17 +46,16 @@ from .checks import Examiner
 from .commit import Sessions, SessionScope, Transaction, attempt, commit_outcome_unknown
 from .config import DatabaseConfig
 from .engines import Engines
-from .pool import Frequency, PoolCounts, Terms
+from .pool import PoolCounts, Terms
 from .report import DatabaseStats, summarize
 from .scope import Scope
+from .tally import Tally
 from .verdicts import Kind, Verdict, classify_for, failure_in, judge_for, seal
 
 __all__ = ["DatabaseManager"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_FIVE_MINUTES: Final = 300.0
 
 
 class DatabaseManager:
@@ -94,9 +92,7 @@ class DatabaseManager:
             self._engines.ask, config, self._breaker, clock=clock, random=random, on_event=on_event
         )
         self._policies: dict[int, Policy] = {}
-        self._errors: Counter[Kind] = Counter()
-        self._attempts = Frequency(_FIVE_MINUTES)
-        self._failures = Frequency(_FIVE_MINUTES)
+        self._tally = Tally(clock, self._examiner.note_success)
 
     @property
     def engine(self) -> AsyncEngine:
@@ -226,16 +222,15 @@ class DatabaseManager:
     def stats(self) -> DatabaseStats:
         """A photograph."""
         now = self._clock.monotonic()
-        attempts = self._attempts.recent(now)
         return DatabaseStats(
             name=self.name,
             pool=self._counts.photograph(self._engines.primaries(), self.config, now),
             breaker=self._breaker.stats(),
             check=self._examiner.last,
             fresh=self._examiner.is_fresh,
-            failure_rate=self._failures.recent(now) / attempts if attempts else None,
+            failure_rate=self._tally.failure_rate(now),
             replicas=self._engines.replicas(now),
-            errors=tuple((kind.value, number) for kind, number in self._errors.most_common()),
+            errors=self._tally.errors,
         )
 
     def half_open(self) -> None:
@@ -246,9 +241,7 @@ class DatabaseManager:
         """Close the circuit, ramped, and forget the errors and the last check."""
         self._breaker.reset()
         self._examiner.forget()
-        self._errors.clear()
-        self._attempts = Frequency(_FIVE_MINUTES)
-        self._failures = Frequency(_FIVE_MINUTES)
+        self._tally.forget()
 
     # -- life --------------------------------------------------------------------------
 
@@ -341,34 +334,23 @@ class DatabaseManager:
                     seal(failed)
                 verdict = judge_for(self._counts, failed)
                 scope.conflicted = verdict.kind is Kind.CONFLICT
-                self._count(scope, verdict)
+                self._tally.add(scope, verdict)
             raise
-        self._count(scope)
+        self._tally.add(scope)
         return value
 
     def _settle(self, permit: Permit, scope: Scope, error: BaseException | None) -> None:
         if error is not None and not isinstance(error, Exception):
             if (failed := failure_in(error)) is not None:
-                self._count(scope, judge_for(self._counts, failed))
+                self._tally.add(scope, judge_for(self._counts, failed))
             permit.settle(ABANDONED)
             return
         verdict = None if error is None else judge_for(self._counts, error)
-        self._count(scope, verdict)
+        self._tally.add(scope, verdict)
         if isinstance(error, Rejected) or not (scope.touched or _is_evidence(verdict)):
             permit.cancel()
         else:
             permit.settle(SUCCESS if verdict is None else verdict.failure)
-
-    def _count(self, scope: Scope, verdict: Verdict | None = None) -> None:
-        now = self._clock.monotonic()
-        if verdict is not None and verdict.kind is not Kind.CALLER:
-            self._errors[verdict.kind] += 1
-        if verdict is not None and verdict.kind.blames_database:
-            self._attempts.add(now)
-            self._failures.add(now)
-        elif scope.touched:
-            self._attempts.add(now)
-            self._examiner.note_success(now)
 
     def _policy(self, max_retries: int | None) -> Policy:
         config = self.config

@@ -38,7 +38,7 @@ from .metrics import EventCounts
 from .monitor import Configuration, Monitor
 from .naming import DATABASE, SERVICE_PREFIX, is_configured, is_lost, service_name
 from .records import Records, RecordsFile
-from .redaction import Redact, redact, redacted, redacting
+from .redaction import Redact, redact, redacted, redacted_value, redacting
 from .spend import Spend, SpendBook
 
 __all__ = [
@@ -88,6 +88,7 @@ __all__ = [
     "notify",
     "redact",
     "redacted",
+    "redacted_value",
     "redacting",
     "rulefile",
     "sample_of",

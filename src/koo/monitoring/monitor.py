@@ -10,6 +10,7 @@ the same as a page that is opened once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Final
 
 from ..resilience import LISTENER_ERRORS, SYSTEM_CLOCK, Clock, Component, Health, Report
@@ -51,6 +52,10 @@ Configuration = Callable[[], Mapping[str, object]]
 _SHOWN_EVENTS: Final = 50
 _ALIVE: Final = 10.0
 
+# A look judges thousands of numbers: int | float in place of a tuple would be made for each.
+_NUMBERS: Final = (int, float)
+_VALUE: Final = attrgetter("value")
+
 
 def _ignore(_: AlertEvent) -> None:
     """Nobody listens."""
@@ -69,8 +74,8 @@ def _sound(report: object) -> Report:
     """*report*, if it is one all through; a program's own component may give anything."""
     if not (isinstance(report, Report) and isinstance(report.state, Health)):
         raise TypeError
-    numbers = (report.since or 0, report.next_try or 0, *(it.value for it in report.readings))
-    if not all(isinstance(number, int | float) for number in numbers):
+    numbers = (report.since or 0, report.next_try or 0, *map(_VALUE, report.readings))
+    if not all(isinstance(number, _NUMBERS) for number in numbers):
         raise TypeError
     return report
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from ..resilience import BreakerStats, CheckStats, Holder, Report
 
-__all__ = ["Redact", "redact", "redacted", "redacting"]
+__all__ = ["Redact", "redact", "redacted", "redacted_value", "redacting"]
 
 Redact: TypeAlias = Callable[[str], str]
 
@@ -113,6 +113,18 @@ def redacted(report: Report, redact: Redact = redact) -> Report:
         check=_check(report.check, redact),
         details=_details(report.details, redact),
     )
+
+
+def redacted_value(value: object, redact: Redact = redact) -> object:
+    """*value* with each text in it redacted, in the shapes of JSON: a tuple becomes a list."""
+    match value:
+        case str():
+            return redact(value)
+        case dict():
+            return {name: redacted_value(each, redact) for name, each in value.items()}
+        case list() | tuple():
+            return [redacted_value(each, redact) for each in value]
+    return value
 
 
 def _texts(report: Report) -> Iterator[str]:

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ..errors import Rejected
-from ..monitoring import REQUEST_ID, Redact, redact
+from ..monitoring import REQUEST_ID, Redact, redact, redacted_value
 from ..stores import StoreError
 
 __all__ = [
@@ -94,19 +94,8 @@ def problem_body(
         "status": problem.status,
         "detail": redact(problem.detail),
         "code": problem.code,
-        **{name: _safe(value, redact) for name, value in (extra or {}).items()},
+        **{name: redacted_value(value, redact) for name, value in (extra or {}).items()},
     }
-
-
-def _safe(value: object, redact: Redact) -> object:
-    match value:
-        case str():
-            return redact(value)
-        case list():
-            return [_safe(each, redact) for each in value]
-        case dict():
-            return {name: _safe(each, redact) for name, each in value.items()}
-    return value
 
 
 def handle_problems(app: FastAPI, redact: Redact = redact) -> None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import exc, text
 
 from koo.database.commit.numbers import _CLUSTER, _MARKS, Numbers
 from koo.errors import CommitOutcomeUnknown
 from koo.testing import Action, FaultProxy, Phase, PostgresServer
+
+from ..saying import say_to
 
 pytestmark = pytest.mark.integration
 
@@ -29,17 +31,9 @@ class Marks:
 
     @classmethod
     async def of(cls, server):
-        ((cluster, marks),) = await say_to(server, f"SELECT {_CLUSTER}, {_MARKS}")
-        day, time, other_day, other_time, timeline = marks.split(" ")
+        told = await say_to(server, f"SELECT concat_ws(' ', {_CLUSTER}, {_MARKS})")
+        cluster, day, time, other_day, other_time, timeline = told.split(" ")
         return cls(cluster, f"{day} {time}", f"{other_day} {other_time}", timeline)
-
-
-async def say_to(server, statement):
-    connection = await asyncpg.connect(server.url(""))
-    try:
-        return await connection.fetch(statement)
-    finally:
-        await connection.close()
 
 
 async def crash_a_backend(server):
@@ -56,7 +50,7 @@ async def crash_a_backend(server):
 async def _seen(server):
     try:
         return await Marks.of(server)
-    except (OSError, asyncpg.PostgresError):
+    except (OSError, asyncpg.PostgresError, exc.DBAPIError):
         return None
 
 
@@ -79,8 +73,11 @@ async def test_a_promotion_shows_in_the_timeline():
 
 
 async def test_what_had_committed_before_a_backend_crashed_is_unknown(victim, driver, opened):
-    await say_to(victim, "CREATE TABLE ledger (n INTEGER)")
-    await say_to(victim, "CREATE PUBLICATION everything FOR ALL TABLES")
+    await say_to(
+        victim,
+        "CREATE TABLE ledger (n INTEGER)",
+        "CREATE PUBLICATION everything FOR ALL TABLES",
+    )
 
     async def crash_and_cut(chunk):
         if Phase.COMMIT_REPLY not in chunk.phases:
@@ -101,5 +98,4 @@ async def test_what_had_committed_before_a_backend_crashed_is_unknown(victim, dr
         proxy.hook = crash_and_cut
         with pytest.raises(CommitOutcomeUnknown):
             await manager.transact(insert)
-    ((rows,),) = await say_to(victim, "SELECT count(*) FROM ledger")
-    assert rows == 2
+    assert await say_to(victim, "SELECT count(*) FROM ledger") == 2

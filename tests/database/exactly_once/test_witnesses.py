@@ -15,6 +15,8 @@ from koo.database.drivers import driver as driver_of
 from koo.resilience import SYSTEM_CLOCK, RetryBudget, SchemaChanged
 from koo.testing import Action, Direction, FakeClock, FaultProxy, Phase
 
+from ..saying import witness_of
+
 pytestmark = pytest.mark.integration
 
 TABLES = "SELECT count(*) FROM pg_class WHERE relname IN ('commit_tokens', 'koo_commit_tokens')"
@@ -46,10 +48,6 @@ async def look(session):
 
 def name_of(url):
     return url.rpartition("/")[2]
-
-
-def witness_of(manager):
-    return manager._engines.witnesses._witness
 
 
 # -- the table ----------------------------------------------------------------------------

@@ -3,10 +3,11 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-import asyncpg
 import pytest
 
 from koo.testing import PostgresServer
+
+from ..saying import say_to
 
 FAST = {"fsync": "off", "shared_buffers": "16MB"}
 
@@ -25,8 +26,11 @@ def promotable():
     @asynccontextmanager
     async def promotable():
         with PostgresServer(settings=FAST) as primary, primary.standby(settings=FAST) as standby:
-            await say_to(primary, "ALTER SYSTEM SET synchronous_standby_names = '*'")
-            await say_to(primary, "SELECT pg_reload_conf()")
+            await say_to(
+                primary,
+                "ALTER SYSTEM SET synchronous_standby_names = '*'",
+                "SELECT pg_reload_conf()",
+            )
             yield primary, standby
 
     return promotable
@@ -43,17 +47,3 @@ def eventually():
         return found
 
     return eventually
-
-
-@pytest.fixture
-def say():
-    """`await say(server, statement)` on a connection of its own."""
-    return say_to
-
-
-async def say_to(server, statement):
-    connection = await asyncpg.connect(server.url(""))
-    try:
-        return await connection.fetch(statement)
-    finally:
-        await connection.close()

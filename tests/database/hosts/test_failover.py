@@ -14,6 +14,8 @@ from koo.errors import CommitOutcomeUnknown
 from koo.resilience import Backoff, BreakerConfig, RetryConfig
 from koo.testing import FaultProxy
 
+from ..saying import say_to
+
 pytestmark = pytest.mark.integration
 
 WRITERS = 8
@@ -71,7 +73,7 @@ async def test_without_a_suitable_server_the_database_counts_as_away(pair, drive
         assert manager.stats().pool.total == 0
 
 
-async def test_nothing_is_made_on_a_standby(pair, driver, opened, say, eventually, monkeypatch):
+async def test_nothing_is_made_on_a_standby(pair, driver, opened, eventually, monkeypatch):
     """Not even tried: it would be refused there, and tried again every minute."""
     primary, standby = pair
     tried = []
@@ -80,9 +82,9 @@ async def test_nothing_is_made_on_a_standby(pair, driver, opened, say, eventuall
         tried.append(1)
 
     async def is_without():
-        return not await say(standby, "SELECT 1 FROM pg_namespace WHERE nspname = 'koo'")
+        return not await say_to(standby, "SELECT 1 FROM pg_namespace WHERE nspname = 'koo'")
 
-    await say(primary, "DROP SCHEMA IF EXISTS koo CASCADE")
+    await say_to(primary, "DROP SCHEMA IF EXISTS koo CASCADE")
     await eventually(is_without)
     monkeypatch.setattr(Witnesses, "_make", make)
     async with opened(url_of(driver, standby.port, role="standby")) as manager:

@@ -11,6 +11,8 @@ from koo.database import PoolExhausted, StatementTimedOut
 from koo.database.replicas.reading import Marks
 from koo.testing import BlackHole, FaultProxy
 
+from ..saying import say_to
+
 STANDBY = text("SELECT pg_is_in_recovery()")
 
 
@@ -86,7 +88,7 @@ async def test_without_replicas_readonly_sessions_stay_on_the_primary(pair, driv
 
 @pytest.mark.integration
 async def test_no_read_is_older_than_the_bound_while_the_standby_stands_still(
-    pair, reading, eventually, ledger_in, say
+    pair, reading, eventually, ledger_in
 ):
     """Written to all the time; what a read finds is at least as new as the bound allows."""
     _, standby = pair
@@ -103,7 +105,7 @@ async def test_no_read_is_older_than_the_bound_while_the_standby_stands_still(
         await ledger_in(manager)
         writing = asyncio.create_task(write_on(manager))
         await eventually(lambda: is_on_standby(manager))
-        await say(standby, "SELECT pg_wal_replay_pause()")
+        await say_to(standby, "SELECT pg_wal_replay_pause()")
         try:
             stood, ages = 0, []
             until = time.monotonic() + 2 * bound
@@ -118,7 +120,7 @@ async def test_no_read_is_older_than_the_bound_while_the_standby_stands_still(
                 ages.append(found >= must)
                 await asyncio.sleep(0.01)
         finally:
-            await say(standby, "SELECT pg_wal_replay_resume()")
+            await say_to(standby, "SELECT pg_wal_replay_resume()")
         assert stood
         assert all(ages)
         assert not await is_on_standby(manager) or manager.stats().replicas[0].age < bound

@@ -9,7 +9,8 @@ from sqlalchemy import text
 from koo.database import Credentials
 from koo.testing import Action, FaultProxy, Phase, PostgresServer
 
-from .conftest import FAST, say_to
+from ..saying import say_to
+from .conftest import FAST
 
 READERS = 8
 
@@ -75,8 +76,7 @@ async def test_a_refused_login_is_repeated_once_with_newer_credentials(guarded, 
 async def test_who_may_not_log_in_any_more_is_asked_for_anew(guarded, driver, opened):
     """Two users take turns: the one that rests may not log in."""
     users = ["resting", "app"]
-    await say_to(guarded, "DROP ROLE IF EXISTS resting")
-    await say_to(guarded, "CREATE ROLE resting NOLOGIN")
+    await say_to(guarded, "DROP ROLE IF EXISTS resting", "CREATE ROLE resting NOLOGIN")
 
     async def take_turns():
         return Credentials(user=users.pop(0), password=rotation.password)
@@ -96,10 +96,13 @@ async def test_a_password_that_changes_while_a_lost_commit_is_looked_for_hides_n
     """It is fetched anew, as often as the vault is still behind the server."""
     rotation, late = Rotation(guarded, 3600), []
     await rotation.rotate()
-    await say_to(guarded, "DROP TABLE IF EXISTS ledger")
-    await say_to(guarded, "CREATE TABLE ledger (n INTEGER)")
-    await say_to(guarded, "GRANT ALL ON ledger TO app")
-    await say_to(guarded, "GRANT CREATE ON DATABASE postgres TO app")
+    await say_to(
+        guarded,
+        "DROP TABLE IF EXISTS ledger",
+        "CREATE TABLE ledger (n INTEGER)",
+        "GRANT ALL ON ledger TO app",
+        "GRANT CREATE ON DATABASE postgres TO app",
+    )
 
     async def vault():
         if late:
@@ -126,8 +129,7 @@ async def test_a_password_that_changes_while_a_lost_commit_is_looked_for_hides_n
             proxy.hook = rotate_and_cut
             assert await manager.transact(write, max_retries=0) == "written"
             assert late == []
-    (row,) = await say_to(guarded, "SELECT count(*) FROM ledger")
-    assert row[0] == 2
+    assert await say_to(guarded, "SELECT count(*) FROM ledger") == 2
 
 
 @pytest.mark.integration

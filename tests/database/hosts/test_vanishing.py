@@ -14,6 +14,8 @@ from sqlalchemy import exc, text
 from koo.database import judge
 from koo.testing import BlackHole, FaultProxy
 
+from ..saying import say_to
+
 pytestmark = pytest.mark.integration
 
 #: After so many seconds a lock is free, with an idle limit of 2; without all this later than 8.
@@ -81,10 +83,13 @@ async def test_each_connection_is_told_when_its_client_counts_as_gone(postgres, 
         }
 
 
-async def test_what_the_role_sets_stays_and_never_is_never(postgres, driver, opened, say):
-    await say(postgres, "DROP ROLE IF EXISTS slow")
-    await say(postgres, "CREATE ROLE slow LOGIN")
-    await say(postgres, "ALTER ROLE slow SET tcp_user_timeout = 9000")
+async def test_what_the_role_sets_stays_and_never_is_never(postgres, driver, opened):
+    await say_to(
+        postgres,
+        "DROP ROLE IF EXISTS slow",
+        "CREATE ROLE slow LOGIN",
+        "ALTER ROLE slow SET tcp_user_timeout = 9000",
+    )
     url = postgres.url(driver).replace("postgres@", "slow@")
     async with opened(url, idle_in_transaction_timeout=float("inf")) as manager:
         found = await limits(manager)
@@ -114,12 +119,12 @@ async def holder(postgres, statement):
 
 
 async def test_the_row_lock_of_a_frozen_process_is_free_soon(
-    postgres, opened, with_a_row, say, eventually
+    postgres, opened, with_a_row, eventually
 ):
     """It stands still between two statements; within one, the server takes it for busy."""
 
     async def is_idle():
-        return await say(postgres, IS_IDLE)
+        return await say_to(postgres, IS_IDLE)
 
     async with opened(postgres.url()) as manager:
         await with_a_row(manager)
@@ -130,12 +135,12 @@ async def test_the_row_lock_of_a_frozen_process_is_free_soon(
 
 
 async def test_the_row_lock_of_a_process_that_leaves_in_mid_statement_is_free_soon(
-    postgres, opened, with_a_row, say, eventually
+    postgres, opened, with_a_row, eventually
 ):
     """Its machine is there and says goodbye, and nothing is idle: the server must look."""
 
     async def is_asleep():
-        return await say(postgres, IS_ASLEEP)
+        return await say_to(postgres, IS_ASLEEP)
 
     async with opened(postgres.url()) as manager:
         await with_a_row(manager)

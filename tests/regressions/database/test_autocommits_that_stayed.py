@@ -10,12 +10,12 @@ from sqlalchemy import exc, text
 
 from koo.database import DatabaseConfig, DatabaseManager
 
+from ...database.saying import refused_at_first, rows, say_within
 from ...database.servers import MariadbServer
 
 pytestmark = pytest.mark.integration
 
 INSERT = "INSERT INTO ledger VALUES (1)"
-CONFLICT = "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'Deadlock found'"
 
 
 @pytest.fixture(scope="module")
@@ -37,30 +37,6 @@ async def opened(server):
         await manager.close()
 
 
-async def say(session, *statements):
-    connection = await session.connection()
-    for statement in statements:
-        await connection.exec_driver_sql(statement)
-
-
-async def rows(manager):
-    async with manager.session_scope() as session:
-        return await session.scalar(text("SELECT count(*) FROM ledger"))
-
-
-def refused_at_first(*statements):
-    """A function that says so, is refused at first, and its runs."""
-    runs = []
-
-    async def work(session):
-        runs.append(1)
-        await say(session, *statements)
-        if len(runs) == 1:
-            await say(session, CONFLICT)
-
-    return work, runs
-
-
 @pytest.mark.parametrize("words", ["SET autocommit = 1", "SET @@session.autocommit = ON"])
 async def test_what_was_committed_by_that_is_not_repeated(server, words):
     async with opened(server) as manager:
@@ -72,9 +48,9 @@ async def test_what_was_committed_by_that_is_not_repeated(server, words):
 
 async def test_the_next_transaction_is_one(server):
     async with opened(server) as manager:
-        await manager.transact(lambda session: say(session, "SET autocommit = 1"))
+        await manager.transact(lambda session: say_within(session, "SET autocommit = 1"))
         with pytest.raises(exc.DBAPIError, match="1054"):
-            await manager.transact(lambda session: say(session, INSERT, "SELECT nonsense"))
+            await manager.transact(lambda session: say_within(session, INSERT, "SELECT nonsense"))
         assert await rows(manager) == 0
         assert manager.stats().pool.created_total == 2
 
@@ -84,7 +60,7 @@ async def test_so_it_is_after_whoever_had_the_connection_alone(server):
         async with manager.engine.connect() as connection:
             await connection.execute(text("SET autocommit = 1"))
         with pytest.raises(exc.DBAPIError, match="1054"):
-            await manager.transact(lambda session: say(session, INSERT, "SELECT nonsense"))
+            await manager.transact(lambda session: say_within(session, INSERT, "SELECT nonsense"))
         assert await rows(manager) == 0
 
 

@@ -8,21 +8,11 @@ from koo.database import DatabaseConfig, DatabaseManager
 from koo.errors import CommitOutcomeUnknown
 from koo.testing import Action, FaultProxy, Phase, PostgresServer
 
+from ...database.saying import say_to
+
 pytestmark = pytest.mark.integration
 
 NUMBER = "SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
-
-
-async def ask(server, *statements):
-    """The value of the last, each said in a transaction of its own."""
-    engine = create_async_engine(server.url(), isolation_level="AUTOCOMMIT")
-    try:
-        async with engine.connect() as connection:
-            for statement in statements:
-                found = await connection.execute(text(statement))
-            return found.scalar() if found.returns_rows else None
-    finally:
-        await engine.dispose()
 
 
 async def abort_numbers(server, last):
@@ -55,8 +45,8 @@ async def test_another_cluster_cannot_say_that_a_number_was_aborted(driver):
     """A switch of blue and green: all tables are published, so that numbers are the witness."""
     fast, insert = {"fsync": "off"}, text("INSERT INTO ledger VALUES (1)")
     with PostgresServer(settings=fast) as blue, PostgresServer(settings=fast) as green:
-        await ask(green, "CREATE TABLE ledger (n INTEGER)")
-        await ask(
+        await say_to(green, "CREATE TABLE ledger (n INTEGER)")
+        await say_to(
             blue,
             "CREATE TABLE ledger (n INTEGER)",
             "CREATE PUBLICATION everything FOR ALL TABLES",
@@ -66,11 +56,11 @@ async def test_another_cluster_cannot_say_that_a_number_was_aborted(driver):
             manager = DatabaseManager(DatabaseConfig(url=url, timeout=10.0))
             try:
                 await manager.transact(lambda session: session.execute(text("SELECT 1")))
-                await abort_numbers(green, await ask(blue, NUMBER))
+                await abort_numbers(green, await say_to(blue, NUMBER))
                 proxy.hook = switching(proxy, green)
                 with pytest.raises(CommitOutcomeUnknown):
                     await manager.transact(lambda session: session.execute(insert))
             finally:
                 await manager.close()
         count = "SELECT count(*) FROM ledger"
-        assert (await ask(blue, count), await ask(green, count)) == (1, 0)
+        assert (await say_to(blue, count), await say_to(green, count)) == (1, 0)

@@ -13,6 +13,7 @@ from koo.database.scope import Scope, of_several
 from koo.errors import CommitOutcomeUnknown
 from koo.testing import Action, Direction, FaultProxy, PostgresServer
 
+from ...database.saying import rows, say_within
 from ...database.servers import MariadbServer
 
 INSERT = "INSERT INTO ledger VALUES (1)"
@@ -51,15 +52,6 @@ async def opened(url_to):
         await auditor.close()
 
 
-async def say(session, message):
-    await (await session.connection()).exec_driver_sql(message)
-
-
-async def rows(auditor):
-    async with auditor.session_scope() as session:
-        return (await session.execute(text("SELECT count(*) FROM ledger"))).scalar_one()
-
-
 def conflict():
     return exc.OperationalError(None, None, OSError("another database is away"))
 
@@ -68,7 +60,7 @@ def conflict():
 @pytest.mark.parametrize("message", MESSAGES)
 async def test_it_is_not_repeated_after_its_answer(url_to, message):
     async def work(session):
-        await say(session, message)
+        await say_within(session, message)
         raise conflict()
 
     async with opened(url_to) as (manager, _, auditor):
@@ -90,7 +82,7 @@ async def test_lost_it_is_unknown(url_to):
 
         proxy.hook = hook
         with pytest.raises(CommitOutcomeUnknown):
-            await manager.transact(lambda session: say(session, f"{INSERT}; COMMIT"))
+            await manager.transact(lambda session: say_within(session, f"{INSERT}; COMMIT"))
         proxy.hook = None
         assert len(asked) == 1
 
@@ -101,7 +93,7 @@ async def test_what_a_message_without_an_end_did_is_repeated(url_to):
 
     async def work(session):
         runs.append(1)
-        await say(session, f"{INSERT}; {INSERT}")
+        await say_within(session, f"{INSERT}; {INSERT}")
         if len(runs) == 1:
             raise conflict()
 

@@ -12,6 +12,8 @@ from koo.database import DatabaseConfig, DatabaseManager
 from koo.errors import CommitOutcomeUnknown
 from koo.testing import FaultProxy, LinkFault, Phase, PostgresServer
 
+from ...database.saying import rows
+
 pytestmark = pytest.mark.integration
 
 DRIVERS = ["asyncpg", "psycopg"]
@@ -63,11 +65,6 @@ async def prepare(direct, server):
         await session.execute(text("TRUNCATE far.ledger"))
 
 
-async def rows(direct):
-    async with direct.session_scope() as session:
-        return await session.scalar(text("SELECT count(*) FROM far.ledger"))
-
-
 @pytest.mark.parametrize("driver", DRIVERS)
 async def test_what_was_written_elsewhere_is_not_run_again(server, driver):
     async with opened(server, driver) as (manager, proxy, direct):
@@ -80,7 +77,7 @@ async def test_what_was_written_elsewhere_is_not_run_again(server, driver):
 
         proxy.strike(LinkFault.RESET, Phase.COMMIT_REPLY)
         assert await manager.transact(work) == "written"
-        assert (len(runs), await rows(direct)) == (1, 1)
+        assert (len(runs), await rows(direct, "far.ledger")) == (1, 1)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -121,7 +118,7 @@ def saying(*statements):
 async def test_what_has_made_itself_read_only_can_commit(server, driver, statements):
     async with opened(server, driver) as (manager, _, direct):
         assert await manager.transact(saying(*statements), max_retries=0) == "said"
-        assert await rows(direct) == (INSERT in statements)
+        assert await rows(direct, "far.ledger") == (INSERT in statements)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -134,7 +131,7 @@ async def test_and_is_not_run_again_where_nobody_knows(server, driver):
                 await manager.transact(work)
         else:
             assert await manager.transact(work) == "said"
-        assert await rows(direct) == 1
+        assert await rows(direct, "far.ledger") == 1
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

@@ -7,11 +7,12 @@ import asyncio
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.errors import CommitOutcomeUnknown
 from koo.testing import FaultProxy, LinkFault, Phase, PostgresServer
+
+from ...database.saying import say_to
 
 pytestmark = pytest.mark.integration
 
@@ -28,17 +29,6 @@ TAKEN_AWAY = (
 )
 
 
-async def say(server, *statements):
-    engine = create_async_engine(server.url(), isolation_level="AUTOCOMMIT")
-    try:
-        async with engine.connect() as connection:
-            for statement in statements:
-                found = await connection.execute(text(statement))
-            return found.scalar() if found.returns_rows else None
-    finally:
-        await engine.dispose()
-
-
 async def insert(session):
     await session.execute(text("INSERT INTO ledger VALUES (1)"))
     return "inserted"
@@ -47,13 +37,13 @@ async def insert(session):
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
 async def test_it_is_unknown_at_once_and_the_next_witness_is_another(driver):
     with PostgresServer(settings={"fsync": "off"}) as server:
-        await say(server, *PREPARED)
+        await say_to(server, *PREPARED)
         async with FaultProxy("127.0.0.1", server.port) as proxy:
             url = server.url(driver, port=proxy.port).replace("postgres@", "app@")
             manager = DatabaseManager(DatabaseConfig(url=url, timeout=120.0))
             try:
                 await manager.transact(insert)
-                await say(server, *TAKEN_AWAY)
+                await say_to(server, *TAKEN_AWAY)
                 proxy.strike(LinkFault.RESET, Phase.COMMIT_REPLY)
                 async with asyncio.timeout(60):
                     with pytest.raises(CommitOutcomeUnknown):
@@ -63,4 +53,4 @@ async def test_it_is_unknown_at_once_and_the_next_witness_is_another(driver):
                 assert await manager.transact(insert) == "inserted"
             finally:
                 await manager.close()
-        assert await say(server, "SELECT count(*) FROM ledger") == 4
+        assert await say_to(server, "SELECT count(*) FROM ledger") == 4

@@ -16,6 +16,7 @@ from koo.database.commit.tokens import Tokens
 from koo.errors import CommitOutcomeUnknown
 from koo.testing import FaultProxy, LinkFault, Phase
 
+from ...database.saying import say_to, witness_of
 from ...database.servers import fresh_postgres
 
 pytestmark = pytest.mark.integration
@@ -42,17 +43,11 @@ async def opened(url, user="postgres"):
         await manager.close()
 
 
-async def say(server, *statements):
-    async with opened(server.url()) as owner, owner.session_scope() as session:
-        for statement in statements:
-            await session.execute(text(statement))
-
-
 @pytest.fixture(scope="module")
 def server():
     with fresh_postgres() as server:
         asyncio.run(
-            say(
+            say_to(
                 server,
                 "CREATE TABLE ledger (n INTEGER)",
                 "CREATE ROLE maker LOGIN",
@@ -67,20 +62,16 @@ def server():
 @contextlib.asynccontextmanager
 async def revoked(server):
     """Until the block ends, nobody may emit a message."""
-    await say(server, CHANGE.format("REVOKE", "FROM"))
+    await say_to(server, CHANGE.format("REVOKE", "FROM"))
     try:
         yield
     finally:
-        await say(server, CHANGE.format("GRANT", "TO"), "DROP SCHEMA IF EXISTS koo CASCADE")
+        await say_to(server, CHANGE.format("GRANT", "TO"), "DROP SCHEMA IF EXISTS koo CASCADE")
 
 
 async def book(session):
     await session.execute(text("INSERT INTO ledger VALUES (1)"))
     return "booked"
-
-
-def witness_of(manager):
-    return manager._engines.witnesses._witness
 
 
 async def lose_a_commit(manager, proxy):

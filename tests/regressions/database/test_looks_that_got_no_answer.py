@@ -15,6 +15,7 @@ from koo.database import DatabaseConfig, DatabaseManager
 from koo.resilience import Backoff, RetryConfig
 from koo.testing import Action, Direction, FaultProxy, LinkFault, Phase
 
+from ...database.saying import rows
 from ...database.servers import MariadbServer, fresh_postgres
 
 pytestmark = pytest.mark.integration
@@ -59,11 +60,6 @@ async def book(session):
     return "booked"
 
 
-async def entries(manager):
-    async with manager.session_scope() as session:
-        return (await session.execute(text("SELECT count(*) FROM ledger"))).scalar_one()
-
-
 def cutting(words):
     """A hook that cuts the first connection on which the *words* go to the server."""
     said = []
@@ -97,7 +93,7 @@ async def test_a_first_look_that_is_lost_is_repeated_at_once(url):
         assert await manager.transact(book) == "booked"
         assert cut
         assert await lose_a_commit(manager, proxy) == "booked"
-        assert await entries(direct) == 3
+        assert await rows(direct) == 3
 
 
 async def test_a_table_that_was_not_made_is_made_a_second_later(url):
@@ -116,4 +112,4 @@ async def test_a_table_that_was_not_made_is_made_a_second_later(url):
             while await witnesses.ready() is None:
                 await asyncio.sleep(0.01)
         assert await lose_a_commit(manager, proxy) == "booked"
-        assert await entries(direct) == 2
+        assert await rows(direct) == 2

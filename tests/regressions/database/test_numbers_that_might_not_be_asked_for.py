@@ -11,6 +11,8 @@ from koo.database.commit.numbers import Numbers
 from koo.resilience import RetryConfig
 from koo.testing import PostgresServer
 
+from ...database.saying import say, witness_of
+
 pytestmark = pytest.mark.integration
 
 DRIVERS = ["asyncpg", "psycopg"]
@@ -33,13 +35,6 @@ async def opened(url, user="postgres"):
         yield manager
     finally:
         await manager.close()
-
-
-async def say(manager, *statements):
-    async with manager.session_scope() as session:
-        for statement in statements:
-            answer = await session.execute(text(statement))
-        return answer.scalar() if answer.returns_rows else None
 
 
 async def prepare(server):
@@ -68,10 +63,6 @@ async def revoked(server, function):
 async def insert(session):
     await session.execute(text("INSERT INTO t VALUES (1)"))
     return "inserted"
-
-
-def witness_of(manager):
-    return manager._engines.witnesses._witness
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

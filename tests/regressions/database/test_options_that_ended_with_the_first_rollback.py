@@ -4,28 +4,18 @@ After a `rollback()` or a `commit()` inside the block, what was written then pas
 of it was repeated, because the scope had said that it only reads.
 """
 
-import contextlib
-
 import pytest
 from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from koo.database import DatabaseConfig, DatabaseManager
 from koo.testing import FaultProxy, LinkFault, Phase
+
+from ...database.saying import opened
 
 pytestmark = pytest.mark.integration
 
 DRIVERS = ["asyncpg", "psycopg"]
 ENDS = [AsyncSession.rollback, AsyncSession.commit]
-
-
-@contextlib.asynccontextmanager
-async def opened(url, **config):
-    manager = DatabaseManager(DatabaseConfig(url=url, **config))
-    try:
-        yield manager
-    finally:
-        await manager.close()
 
 
 async def answer(session, question):

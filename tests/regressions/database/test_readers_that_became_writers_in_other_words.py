@@ -3,15 +3,13 @@
 If its COMMIT was lost, what it had written was written again.
 """
 
-import contextlib
-
 import pytest
 from sqlalchemy import text
 
-from koo.database import DatabaseConfig, DatabaseManager
 from koo.database.scope import Scope, of_several
 from koo.testing import FaultProxy, LinkFault, Phase
 
+from ...database.saying import opened
 from ...database.servers import MariadbServer
 
 POSTGRES = [
@@ -25,15 +23,6 @@ POSTGRES = [
 def mariadb():
     with MariadbServer() as server:
         yield server
-
-
-@contextlib.asynccontextmanager
-async def opened(url):
-    manager = DatabaseManager(DatabaseConfig(url=url))
-    try:
-        yield manager
-    finally:
-        await manager.close()
 
 
 async def runs_and_rows(server, driver, words):

@@ -3,13 +3,14 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-import asyncpg
 import pytest
 from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.database.replicas.reading import Marks
 from koo.testing import PostgresServer
+
+from ...database.saying import say_to
 
 FAST = {"fsync": "off", "shared_buffers": "16MB"}
 WRITE = "INSERT INTO written VALUES ('{}')"
@@ -26,14 +27,6 @@ def test_a_position_on_another_timeline_is_no_mark_that_was_reached():
     assert marks.reached("8 00000002 0/FF") == float("-inf")
 
 
-async def say(server, *statements):
-    connection = await asyncpg.connect(server.url(""))
-    try:
-        return [await connection.fetchval(statement) for statement in statements][-1]
-    finally:
-        await connection.close()
-
-
 async def until(look):
     async with asyncio.timeout(60):
         while not await look():
@@ -42,10 +35,10 @@ async def until(look):
 
 async def caught_up(primary, standby):
     """Wait until *standby* has replayed what *primary* has written so far."""
-    end = await say(primary, "SELECT pg_current_wal_lsn()::text")
+    end = await say_to(primary, "SELECT pg_current_wal_lsn()::text")
 
     async def has_all():
-        return await say(standby, f"SELECT pg_last_wal_replay_lsn() >= '{end}'::pg_lsn")
+        return await say_to(standby, f"SELECT pg_last_wal_replay_lsn() >= '{end}'::pg_lsn")
 
     await until(has_all)
 
@@ -75,7 +68,7 @@ def trio():
         primary.standby(settings=FAST) as first,
         primary.standby(settings=FAST) as second,
     ):
-        asyncio.run(say(primary, "CREATE TABLE written (who text)", WRITE.format("old")))
+        asyncio.run(say_to(primary, "CREATE TABLE written (who text)", WRITE.format("old")))
         for standby in (first, second):
             asyncio.run(caught_up(primary, standby))
         yield primary, first, second
@@ -85,12 +78,12 @@ def trio():
 async def test_who_has_what_the_new_primary_never_got_is_not_read(trio, monkeypatch):
     primary, first, second = trio
     await asyncio.to_thread(first.kill)
-    await say(primary, WRITE.format("lost"), LONGER)
+    await say_to(primary, WRITE.format("lost"), LONGER)
     await caught_up(primary, second)
     await asyncio.to_thread(primary.kill)
     await asyncio.to_thread(first.start)
     await asyncio.to_thread(first.promote)
-    await say(first, WRITE.format("new"))
+    await say_to(first, WRITE.format("new"))
     reached, seen = Marks.reached, []
 
     def recorded(marks, position):
@@ -113,9 +106,9 @@ async def test_who_follows_the_new_primary_is_read_again(trio):
     _, first, second = trio
     await asyncio.to_thread(first.promote)
     source = f"host=127.0.0.1 port={first.port} user=postgres"
-    await say(second, f"ALTER SYSTEM SET primary_conninfo = '{source}'")
-    await say(second, "SELECT pg_reload_conf()")
-    await say(first, WRITE.format("new"))
+    await say_to(second, f"ALTER SYSTEM SET primary_conninfo = '{source}'")
+    await say_to(second, "SELECT pg_reload_conf()")
+    await say_to(first, WRITE.format("new"))
 
     async with reading(first, second) as manager:
 

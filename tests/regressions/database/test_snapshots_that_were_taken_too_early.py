@@ -14,6 +14,7 @@ from koo.database import DatabaseConfig, DatabaseManager
 from koo.resilience import RetryConfig
 from koo.testing import PostgresServer
 
+from ...database.saying import say
 from ...database.servers import Pgbouncer
 
 pytestmark = pytest.mark.integration
@@ -36,13 +37,6 @@ async def opened(url):
         yield manager
     finally:
         await manager.close()
-
-
-async def say(manager, *statements, **terms):
-    async with manager.session_scope(**terms) as session:
-        for statement in statements:
-            answer = await session.execute(text(statement))
-        return answer.scalar() if answer.returns_rows else None
 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])

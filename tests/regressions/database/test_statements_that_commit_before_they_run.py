@@ -14,10 +14,10 @@ from koo.database.scope import Scope, of_mysql, of_one, of_several
 from koo.errors import CommitOutcomeUnknown
 from koo.testing import Action, Direction, FaultProxy
 
+from ...database.saying import CONFLICT, refused_at_first, rows, say_within
 from ...database.servers import MariadbServer
 
 INSERT = "INSERT INTO ledger VALUES (1)"
-CONFLICT = "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'Deadlock found'"
 
 
 @pytest.fixture(scope="module")
@@ -38,36 +38,12 @@ async def opened(server):
         async with FaultProxy("127.0.0.1", server.port) as proxy:
             manager = DatabaseManager(DatabaseConfig(url=server.url(port=proxy.port)))
             try:
-                await manager.transact(lambda session: say(session, "SELECT 1"))
+                await manager.transact(lambda session: say_within(session, "SELECT 1"))
                 yield manager, proxy, auditor
             finally:
                 await manager.close()
     finally:
         await auditor.close()
-
-
-async def say(session, *statements):
-    connection = await session.connection()
-    for statement in statements:
-        await connection.exec_driver_sql(statement)
-
-
-async def rows(auditor):
-    async with auditor.session_scope() as session:
-        return await session.scalar(text("SELECT count(*) FROM ledger"))
-
-
-def saying(*statements):
-    """A function that says so, is refused at first, and its runs."""
-    runs = []
-
-    async def work(session):
-        runs.append(1)
-        await say(session, *statements)
-        if len(runs) == 1:
-            await say(session, CONFLICT)
-
-    return work, runs
 
 
 @pytest.mark.integration
@@ -77,7 +53,7 @@ def saying(*statements):
 )
 async def test_what_another_transaction_has_committed_is_not_repeated(server, statement):
     async with opened(server) as (manager, _, auditor):
-        work, runs = saying(INSERT, statement)
+        work, runs = refused_at_first(INSERT, statement)
         with pytest.raises(exc.DBAPIError):
             await manager.transact(work)
         assert (len(runs), await rows(auditor)) == (1, 1)
@@ -86,7 +62,7 @@ async def test_what_another_transaction_has_committed_is_not_repeated(server, st
 @pytest.mark.integration
 async def test_nor_is_what_was_committed_before_a_lock_was_waited_for_in_vain(server):
     async with opened(server) as (manager, _, auditor):
-        work, runs = saying(INSERT, "ALTER TABLE other ADD COLUMN m INTEGER")
+        work, runs = refused_at_first(INSERT, "ALTER TABLE other ADD COLUMN m INTEGER")
         async with auditor.session_scope() as reader:
             await reader.execute(text("SELECT * FROM other"))
             with pytest.raises(exc.OperationalError, match="1205") as caught:
@@ -98,7 +74,7 @@ async def test_nor_is_what_was_committed_before_a_lock_was_waited_for_in_vain(se
 @pytest.mark.integration
 async def test_the_server_s_own_error_is_told_as_it_is(server):
     async with opened(server) as (manager, _, auditor):
-        work, _ = saying(INSERT, "CREATE TABLE other (n INTEGER)")
+        work, _ = refused_at_first(INSERT, "CREATE TABLE other (n INTEGER)")
         with pytest.raises(exc.DBAPIError, match="1050"):
             await manager.transact(work)
         assert await rows(auditor) == 1
@@ -117,7 +93,7 @@ async def test_lost_it_is_unknown(server):
         proxy.hook = lose
         with pytest.raises(CommitOutcomeUnknown):
             await manager.transact(
-                lambda session: say(session, INSERT, "CREATE TABLE made (n INT)")
+                lambda session: say_within(session, INSERT, "CREATE TABLE made (n INT)")
             )
         proxy.hook = None
         assert (len(asked), await rows(auditor)) == (1, 1)
@@ -134,7 +110,7 @@ async def test_lost_it_is_unknown(server):
 )
 async def test_what_has_committed_nothing_is_repeated(server, statements):
     async with opened(server) as (manager, _, auditor):
-        work, runs = saying(*statements)
+        work, runs = refused_at_first(*statements)
         await manager.transact(work)
         assert (len(runs), await rows(auditor)) == (2, 1)
 
@@ -146,11 +122,11 @@ async def test_nothing_is_open_after_a_rollback(server):
 
         async def work(session):
             runs.append(1)
-            await say(session, INSERT)
+            await say_within(session, INSERT)
             await session.rollback()
-            await say(session, "START TRANSACTION", INSERT)
+            await say_within(session, "START TRANSACTION", INSERT)
             if len(runs) == 1:
-                await say(session, CONFLICT)
+                await say_within(session, CONFLICT)
 
         await manager.transact(work)
         assert (len(runs), await rows(auditor)) == (2, 1)

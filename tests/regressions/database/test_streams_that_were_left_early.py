@@ -6,20 +6,20 @@ Five who had left too much opened the circuit of a server that had sent all the 
 """
 
 import asyncio
-from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import exc, text
 from sqlalchemy.util import greenlet_spawn
 
-from koo.database import DatabaseConfig, DatabaseManager, StatementTimedOut
+from koo.database import DatabaseConfig, StatementTimedOut
 from koo.database.drivers.on_asyncmy import read_rest
 from koo.database.listening.sending import Sending, _Stream
 from koo.database.pool import PoolCounts, Terms
 from koo.resilience import State
 from koo.testing import BlackHole, FakeClock, FaultProxy
 
+from ...database.saying import opened
 from ...database.servers import MariadbServer
 
 LARGE = text("SELECT a.seq, repeat('x', 20000) FROM seq_1_to_400000 a")
@@ -32,15 +32,6 @@ TWO = {"yield_per": 2}
 def mariadb():
     with MariadbServer() as server:
         yield server
-
-
-@asynccontextmanager
-async def opened(url, **config):
-    manager = DatabaseManager(DatabaseConfig(url=url, **config))
-    try:
-        yield manager
-    finally:
-        await manager.close()
 
 
 async def leave(manager, statement):

@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.database.commit.rows import Rows
 from koo.resilience import Backoff, RetryConfig
 
+from ...database.saying import say_to, witness_of
 from ...database.servers import MariadbServer
 
 pytestmark = pytest.mark.integration
@@ -24,14 +24,6 @@ READ = ["WITH x AS (SELECT 1 AS a) SELECT a FROM x", "(SELECT 1)", "SHOW TABLES"
 def server():
     with MariadbServer() as server:
         yield server
-
-
-async def say(server, *statements):
-    engine = create_async_engine(server.url(), isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        for statement in statements:
-            await connection.execute(text(statement))
-    await engine.dispose()
 
 
 @asynccontextmanager
@@ -54,10 +46,6 @@ async def run(manager, statement):
     return len(runs)
 
 
-def witness_of(manager):
-    return manager._engines.witnesses._witness
-
-
 @pytest.fixture
 def app(server):
     """The URL of a user who may read all, and write to a table of its own."""
@@ -66,10 +54,10 @@ def app(server):
 
 
 async def prepare(server):
-    await say(server, "DROP TABLE IF EXISTS mine", "CREATE TABLE mine (n int)")
+    await say_to(server, "DROP TABLE IF EXISTS mine", "CREATE TABLE mine (n int)")
     async with opened(server.url()) as owner:
         await run(owner, "INSERT INTO mine VALUES (0)")
-    await say(
+    await say_to(
         server,
         "DROP USER IF EXISTS app@'127.0.0.1'",
         "CREATE USER app@'127.0.0.1'",
@@ -88,9 +76,9 @@ async def test_who_may_not_write_a_token_commits_without_one(app):
 @pytest.mark.parametrize("grants", ["direct", "by a role"])
 async def test_who_may_write_a_token_does(server, app, grants):
     if grants == "direct":
-        await say(server, f"GRANT INSERT ON app.{TOKENS} TO app@'127.0.0.1'")
+        await say_to(server, f"GRANT INSERT ON app.{TOKENS} TO app@'127.0.0.1'")
     else:
-        await say(
+        await say_to(
             server,
             "CREATE OR REPLACE ROLE clerk",
             f"GRANT INSERT ON app.{TOKENS} TO clerk",
@@ -103,33 +91,35 @@ async def test_who_may_write_a_token_does(server, app, grants):
 
 
 async def test_a_right_that_is_taken_away_meanwhile_costs_one_repetition(server, app):
-    await say(server, f"GRANT INSERT ON app.{TOKENS} TO app@'127.0.0.1'")
+    await say_to(server, f"GRANT INSERT ON app.{TOKENS} TO app@'127.0.0.1'")
     async with opened(app) as manager:
         await run(manager, "INSERT INTO mine VALUES (1)")
-        await say(server, f"REVOKE INSERT ON app.{TOKENS} FROM app@'127.0.0.1'")
+        await say_to(server, f"REVOKE INSERT ON app.{TOKENS} FROM app@'127.0.0.1'")
         assert await run(manager, "INSERT INTO mine VALUES (2)") == 2
         assert await run(manager, "INSERT INTO mine VALUES (3)") == 1
         assert witness_of(manager) is None
 
 
 async def test_on_a_read_only_server_nothing_is_written(server, app):
-    await say(server, f"GRANT INSERT ON app.{TOKENS} TO app@'127.0.0.1'", "SET GLOBAL read_only=1")
+    await say_to(
+        server, f"GRANT INSERT ON app.{TOKENS} TO app@'127.0.0.1'", "SET GLOBAL read_only=1"
+    )
     try:
         async with opened(app) as manager:
             for statement in READ:
                 assert await run(manager, statement) == 1
             assert manager.stats().pool.created_total == 1
     finally:
-        await say(server, "SET GLOBAL read_only=0")
+        await say_to(server, "SET GLOBAL read_only=0")
 
 
 async def test_what_only_reads_needs_no_token_on_a_server_that_became_read_only(server, app):
-    await say(server, f"GRANT INSERT ON app.{TOKENS} TO app@'127.0.0.1'")
+    await say_to(server, f"GRANT INSERT ON app.{TOKENS} TO app@'127.0.0.1'")
     async with opened(app) as manager:
         await run(manager, "INSERT INTO mine VALUES (1)")
-        await say(server, "SET GLOBAL read_only=1")
+        await say_to(server, "SET GLOBAL read_only=1")
         try:
             for statement in READ[:-1]:
                 assert await run(manager, statement) == 1
         finally:
-            await say(server, "SET GLOBAL read_only=0")
+            await say_to(server, "SET GLOBAL read_only=0")

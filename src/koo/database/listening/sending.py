@@ -14,7 +14,7 @@ connection build its listeners anew: that costs as much as all of this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
@@ -32,7 +32,6 @@ from ..verdicts import RestTimedOut, StatementTimedOut
 
 __all__ = ["MysqlDriver", "Sending", "late_statement"]
 
-Item = TypeVar("Item", bound=Hashable)
 T = TypeVar("T")
 
 _Send: TypeAlias = Callable[..., object]
@@ -136,13 +135,7 @@ class Sending:
         send: _Send = self._statements.run
         if scope is not None and words is not None:
             send = self._noted(scope, words, connection)
-        if slot is not None:
-            slot.asked = began
-        try:
-            send(item, began, work, *args)
-        finally:
-            if slot is not None:
-                slot.asked = NEVER
+        _wait(slot, send, item, began, work, *args)
         answered = self._now()
         taken = answered - began
         self._response_time.record(taken)
@@ -151,8 +144,10 @@ class Sending:
         if scope is not None and words is not None:
             self._note_answer(scope, words, context, connection)
         if context.cursor.server_side:
-            fetch = partial(self._wait, slot, self._statements, item)
-            context.cursor = _Stream(context.cursor, fetch)
+            context.cursor = _Stream(context.cursor, partial(self._fetch, slot, item))
+
+    def _fetch(self, slot: Slot | None, item: _Statement, *work: Any) -> Any:  # noqa: ANN401
+        return _wait(slot, self._statements.run, item, self._now(), *work)
 
     def _noted(self, scope: Scope, words: Words, connection: PoolProxiedConnection) -> _Send:
         """What sends a message of these *words*, of which *scope* knows by now."""
@@ -187,24 +182,6 @@ class Sending:
                 # Asked for in words, or within what was called.
                 scope.autocommits = theirs.commits_each
 
-    def _wait(
-        self,
-        slot: Slot | None,
-        limit: Deadlined[Item],
-        item: Item,
-        work: Callable[..., T],
-        *args: Any,  # noqa: ANN401
-    ) -> T:
-        """What *work* returns in time; meanwhile *slot* waits for an answer."""
-        began = self._now()
-        if slot is None:
-            return limit.run(item, began, work, *args)
-        slot.asked = began
-        try:
-            return limit.run(item, began, work, *args)
-        finally:
-            slot.asked = NEVER
-
     def _end(
         self,
         slot: Slot | None,
@@ -214,7 +191,7 @@ class Sending:
     ) -> None:
         """Send what *work* says, COMMIT or ROLLBACK; where nothing has begun nobody is heard."""
         is_sent = slot is not None and self._is_begun(slot)
-        self._wait(slot, limit, connection, work, connection)
+        _wait(slot, limit.run, connection, self._now(), work, connection)
         if slot is not None and is_sent:
             slot.heard = self._now()
 
@@ -229,7 +206,7 @@ class Sending:
         try:
             if self._leaves_rest:
                 # asyncmy would do so within COMMIT, and nobody knew whether that was sent.
-                self._wait(slot, self._rests, connection, self._read_rest, connection)
+                _wait(slot, self._rests.run, connection, self._now(), self._read_rest, connection)
             if slot is None or scope is None or scope.only_reads:
                 self._end(slot, self._commits, self._commit, connection)
             else:
@@ -278,7 +255,7 @@ class Sending:
         """Whether little was left of a stream; else *connection* is gone, and all rolled back."""
         try:
             slot = slot_if_any(connection)
-            self._wait(slot, self._remains, connection, self._read_rest, connection)
+            _wait(slot, self._remains.run, connection, self._now(), self._read_rest, connection)
         except RestTimedOut as left:
             connection.invalidate(left)
             return False
@@ -299,6 +276,17 @@ class _Stream:
     def __iter__(self) -> Iterator[Any]:
         while (row := self._fetch(self._cursor.fetchone)) is not None:
             yield row
+
+
+def _wait(slot: Slot | None, run: Callable[..., T], item: object, began: float, *work: Any) -> T:  # noqa: ANN401
+    """What *run* makes of *work*, which begins at *began*; meanwhile *slot* waits for an answer."""
+    if slot is None:
+        return run(item, began, *work)
+    slot.asked = began
+    try:
+        return run(item, began, *work)
+    finally:
+        slot.asked = NEVER
 
 
 def _tear_off(statement: _Statement) -> None:

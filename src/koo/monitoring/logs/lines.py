@@ -10,7 +10,7 @@ import logging
 from typing import Final
 
 from ..correlation import REQUEST_ID
-from ..redaction import Redact, redact
+from ..redaction import Redact, redact, redacted_value
 from ..views import moment
 
 __all__ = ["JSONLines", "TextLines"]
@@ -58,7 +58,7 @@ class JSONLines(logging.Formatter):
             said["fields"] = fields
         if traceback := _traceback(self, record):
             said["traceback"] = traceback
-        return json.dumps(_redacted(said, self._redact), default=self._word)
+        return json.dumps(redacted_value(said, self._redact), default=self._word)
 
     def _word(self, value: object) -> str:
         """What JSON has no form for, such as an exception, in words."""
@@ -85,14 +85,3 @@ def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     if not record.exc_info:
         return record.exc_text or ""
     return formatter.formatException(record.exc_info)
-
-
-def _redacted(value: object, redact: Redact) -> object:
-    match value:
-        case str():
-            return redact(value)
-        case dict():
-            return {name: _redacted(each, redact) for name, each in value.items()}
-        case list() | tuple():
-            return [_redacted(each, redact) for each in value]
-    return value

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite
+from operator import attrgetter
 from typing import Final
 
 from .family import Family, Labels, Point, Spread
@@ -18,6 +19,7 @@ from .family import Family, Labels, Point, Spread
 __all__ = ["JSON", "OPEN_METRICS", "PROMETHEUS", "Form", "choose_form"]
 
 _KNOWN_LABELS: Final = 10_000
+_VALUE: Final = attrgetter("value")
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 
@@ -101,7 +103,7 @@ def _histogram(name: str, labels: Labels, bounds: tuple[float, ...]) -> str:
 
 def _has_words(lines: str, points: tuple[Point, ...]) -> bool:
     """Whether a number in *lines* is written as a word, as are infinity and True."""
-    kinds = {type(value) for value, _ in points}
+    kinds = set(map(type, map(_VALUE, points)))
     # Labels end in a brace, so what ends like this is a number.
     return not kinds <= {int, float} or (float in kinds and ("inf\n" in lines or "nan\n" in lines))
 
