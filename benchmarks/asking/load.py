@@ -55,11 +55,11 @@ async def added_cpu(effort: Effort) -> Sequence[Section]:
         "CPU of the whole client process for each call to an upstream that answers at once,"
         f" less what the same call takes with aiohttp; medians of {effort.rounds} paired rounds."
         " Where the goals are missed, a profile says of what koo adds: a good quarter writes the"
-        " request and reads the answer and its usage, a quarter is the policy with its gates, a fifth"
-        " hears what the headers say of the vendor's limits, the rest are the service and its prices."
-        " In a loop without a network all that takes half as long: between two uses of a socket the"
-        " processor's caches have forgotten it. With a file as much again goes into its transactions,"
-        " one for what is reserved and one for what is settled, two thirds of it inside SQLite."
+        " request and reads the answer and its usage, a quarter is the policy with its gates, a"
+        " fifth hears what the headers say of the vendor's limits, the rest are the service and its"
+        " prices. In a loop without a network all that takes half as long: between two uses of a"
+        " socket the processor's caches have forgotten it. With a file as much again goes into its"
+        " transactions, one for what is reserved and one for what is settled."
     )
     return [Section("Added CPU of a call", method, figures)]
 
