@@ -99,6 +99,13 @@ def test_each_class_of_retry_has_its_scale_and_its_price(retry_class, base, cap,
 
 
 @pytest.mark.parametrize("value", [True, 1.0])
+def test_an_ask_is_in_whole_numbers_though_some_or_all_are_alike(value):
+    for amounts in ((value, value, 1, 1), (value, value, value, 1), (value,) * 4):
+        with pytest.raises(ValueError, match="^Ask: requests must be a whole number"):
+            Ask(*amounts)
+
+
+@pytest.mark.parametrize("value", [True, 1.0])
 def test_what_was_spent_is_a_whole_number_though_two_or_three_are_alike(value):
     for amounts in ((value, value, 1), (value, value, value)):
         with pytest.raises(ValueError, match="^Spent: requests must be a whole number"):
