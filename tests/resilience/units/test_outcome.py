@@ -16,7 +16,7 @@ from koo.resilience import (
     Spent,
     Success,
 )
-from koo.resilience.outcome import is_evidence
+from koo.resilience.outcome import is_evidence, last_cause
 
 from ..tools import CONFLICTED, FAILED, THROTTLED, WRONG
 
@@ -83,6 +83,11 @@ def test_who_left_and_who_was_throttled_say_nothing(outcome):
 
 def test_overload_that_trips_is_evidence_even_if_it_is_retried_as_throttled():
     assert is_evidence(Failure(retryable=True, trips=True, retry_class=RetryClass.THROTTLED))
+
+
+def test_only_a_failure_has_a_last_cause():
+    assert last_cause(FAILED) == "; last: boom"
+    assert [last_cause(outcome) for outcome in (SUCCESS, ABANDONED)] == ["", ""]
 
 
 @pytest.mark.parametrize(
