@@ -114,8 +114,10 @@ async def test_an_attempt_ends_only_as_an_outcome(word):
 class BrokenGate:
     """A gate of a user that raises whenever it is told of an end."""
 
-    name = "broken"
     double_settled_total = 0
+
+    def __init__(self, name="broken"):
+        self.name = name
 
     def admit(self, ask):
         return Permit(self, ask, 0.0, 0)
@@ -129,19 +131,19 @@ class BrokenGate:
 
 async def test_a_gate_that_raises_keeps_nobody_from_the_value():
     place = room()
-    through = policy(BrokenGate(), place)
+    through = policy(BrokenGate(), place, BrokenGate("other"))
     assert await through.run(paid) == "paid"
-    assert (place.stats().in_flight, through.stats().gate_errors_total) == (0, 1)
+    assert (place.stats().in_flight, through.stats().gate_errors_total) == (0, 2)
 
 
 async def test_a_gate_that_raises_hides_neither_the_error_nor_its_end():
     place = room()
     breaker = CircuitBreaker("dep", BreakerConfig(failure_threshold=1), clock=running_clock())
-    through = policy(BrokenGate(), place, breaker)
+    through = policy(BrokenGate(), place, breaker, BrokenGate("other"))
     with pytest.raises(ConnectionResetError):
         await through.run(broken)
     assert (place.stats().in_flight, breaker.stats().state) == (0, State.OPEN)
-    assert through.stats().gate_errors_total == 1
+    assert through.stats().gate_errors_total == 2
 
 
 async def test_a_gate_that_raises_keeps_no_other_from_its_permit_back():

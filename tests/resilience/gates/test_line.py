@@ -17,7 +17,7 @@ from koo.resilience import (
     Spent,
     Success,
 )
-from koo.resilience.line import Line
+from koo.resilience.line import Line, hold_lines
 from koo.testing import FakeClock
 
 from ..tools import admitted, refused
@@ -72,6 +72,17 @@ def test_who_came_in_the_same_moment_is_served_in_order_of_joining(gate):
     first = admitted(gate)
     visitors = queue(gate, Ask(), Ask(), Ask(), arrived=[5.0, 5.0, 5.0])
     assert served(visitors, first) == [0, 1, 2]
+
+
+def test_a_newcomer_passes_nobody_whose_line_has_not_moved_yet(gate, clock):
+    first = admitted(gate)
+    queue(gate, Ask())
+    other = RateLimiter("other", RateLimiterConfig((Limit(10, 60, "tokens"),)), clock=clock)
+    admitted(other, Ask(tokens=5))
+    with hold_lines():
+        queue(other, Ask(tokens=10))
+        assert refused(other, Ask(tokens=1)).line is other
+    first.cancel()
 
 
 def test_a_line_knows_who_stands_in_it():

@@ -111,10 +111,12 @@ def test_a_composition_that_makes_no_sense_is_refused_with_a_sentence(parts, com
 
 
 def test_a_gate_without_a_name_is_refused():
-    nameless = CircuitBreaker("dep")
-    nameless.name = BreakerConfig()
-    with pytest.raises(ValueError, match="is no gate; a gate has a name and the method admit"):
-        Policy("dep", gates=[nameless])
+    misnamed, nameless = CircuitBreaker("dep"), CircuitBreaker("dep")
+    misnamed.name = BreakerConfig()
+    del nameless.name
+    for gate in (misnamed, nameless):
+        with pytest.raises(ValueError, match="is no gate; a gate has a name and the method admit"):
+            Policy("dep", gates=[gate])
 
 
 def test_a_policy_is_not_named_with_a_number():

@@ -1,6 +1,13 @@
 """Whoever is called may know what let its call in."""
 
-from koo.resilience import Bulkhead, BulkheadConfig, CircuitBreaker, Policy, current_permit
+from koo.resilience import (
+    SUCCESS,
+    Bulkhead,
+    BulkheadConfig,
+    CircuitBreaker,
+    Policy,
+    current_permit,
+)
 
 GATE = Bulkhead("gate", BulkheadConfig(2))
 OTHER = CircuitBreaker("other")
@@ -39,3 +46,13 @@ async def test_an_inner_call_does_not_show_what_let_the_outer_one_in():
     seen, own = await Policy("outer", gates=(GATE,)).run(outer)
     assert seen is None
     assert own.gate is GATE
+
+
+async def test_who_settles_one_permit_himself_leaves_the_others_to_the_policy():
+    first, second = Bulkhead("first", BulkheadConfig(1)), CircuitBreaker("second")
+
+    async def operation():
+        current_permit(first).settle(SUCCESS)
+
+    await Policy("dep", gates=(first, second)).run(operation)
+    assert (first.stats().double_settled_total, second.stats().outcomes) == (1, 1)

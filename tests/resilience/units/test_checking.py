@@ -1,6 +1,7 @@
 """Numbers that are none are refused where they are given, whatever the config."""
 
 from dataclasses import fields
+from sys import float_info
 
 import pytest
 
@@ -18,6 +19,7 @@ from koo.resilience import (
     Spent,
     WindowConfig,
 )
+from koo.resilience.checking import is_finite
 
 #: Every config of the floor that holds numbers, and what it can't be made without.
 CONFIGS = {
@@ -72,6 +74,13 @@ def test_every_number_of_every_config_is_looked_at():
 @pytest.mark.parametrize("config", CONFIGS)
 def test_what_is_a_number_is_taken(config):
     config(**CONFIGS[config])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_a_float_can_hold_is_finite(sign):
+    most = sign * float_info.max
+    assert is_finite(most)
+    assert not is_finite(2 * int(most))
 
 
 def test_nobody_has_used_less_than_nothing():

@@ -16,7 +16,7 @@ from koo.resilience import (
     Spent,
     Success,
 )
-from koo.resilience.outcome import is_evidence
+from koo.resilience.outcome import is_evidence, last_cause
 
 from ..tools import CONFLICTED, FAILED, THROTTLED, WRONG
 
@@ -85,6 +85,11 @@ def test_overload_that_trips_is_evidence_even_if_it_is_retried_as_throttled():
     assert is_evidence(Failure(retryable=True, trips=True, retry_class=RetryClass.THROTTLED))
 
 
+def test_only_a_failure_has_a_last_cause():
+    assert last_cause(FAILED) == "; last: boom"
+    assert [last_cause(outcome) for outcome in (SUCCESS, ABANDONED)] == ["", ""]
+
+
 @pytest.mark.parametrize(
     ("retry_class", "base", "cap", "cost"),
     [
@@ -96,6 +101,13 @@ def test_overload_that_trips_is_evidence_even_if_it_is_retried_as_throttled():
 )
 def test_each_class_of_retry_has_its_scale_and_its_price(retry_class, base, cap, cost):
     assert (retry_class.base_scale, retry_class.cap_scale, retry_class.cost) == (base, cap, cost)
+
+
+@pytest.mark.parametrize("value", [True, 1.0])
+def test_an_ask_is_in_whole_numbers_though_some_or_all_are_alike(value):
+    for amounts in ((value, value, 1, 1), (value, value, value, 1), (value,) * 4):
+        with pytest.raises(ValueError, match="^Ask: requests must be a whole number"):
+            Ask(*amounts)
 
 
 @pytest.mark.parametrize("value", [True, 1.0])
