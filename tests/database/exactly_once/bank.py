@@ -22,7 +22,8 @@ from koo.testing import Action, Direction, FaultProxy, Phase
 ACCOUNTS = 20
 RICHES = 1000
 WORKERS = 12
-GIVES_UP_AFTER = 0.5
+#: A disk that is busy holds a COMMIT up for a second.
+GIVES_UP_AFTER = 2.0
 TABLES = (
     "DROP TABLE IF EXISTS accounts, transfers",
     "CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL)",
