@@ -3,11 +3,12 @@
 from .headers import read_windows, their_time
 from .models import PacedPermit
 from .pacer import Keys, Pacer, PacerStats, one_key
-from .told import PacedAsk, PacedSpent, Told, Urge, WindowTold
+from .told import UNTOLD, PacedAsk, PacedSpent, Told, Urge, WindowTold
 from .waits import named_wait, without_windows
 from .window import LearnedWindowStats
 
 __all__ = [
+    "UNTOLD",
     "Keys",
     "LearnedWindowStats",
     "PacedAsk",

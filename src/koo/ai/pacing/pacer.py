@@ -37,7 +37,7 @@ from ...resilience import (
 from ...values import quickly_made
 from .models import Model, PacedPermit, minus
 from .rate import Additive, Ramp
-from .told import PacedAsk, Told, Urge, amounts
+from .told import UNTOLD, PacedAsk, Told, Urge, amounts
 from .window import LearnedWindowStats
 
 __all__ = ["Keys", "Pacer", "PacerStats", "one_key"]
@@ -55,7 +55,6 @@ _OVERLOADED_SHARE: Final = 0.1
 #: Names come from callers and from headers, so there is a most of them.
 _MOST_MODELS: Final = 100
 _ONLY: Final = (None,)
-_UNTOLD: Final = Told()
 
 
 @quickly_made
@@ -294,5 +293,5 @@ class Pacer(LinedGate):
 
 def _told_to(permit: PacedPermit, outcome: Outcome) -> Told:
     """What the answer tells; of the windows only those that let the call in."""
-    told = outcome.advice if isinstance(outcome.advice, Told) else _UNTOLD
+    told = outcome.advice if isinstance(outcome.advice, Told) else UNTOLD
     return told if told.key == permit.model.key else Told(at=told.at, urge=told.urge)

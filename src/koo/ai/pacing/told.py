@@ -17,6 +17,7 @@ from ..asking.purse import CostlyAsk
 
 __all__ = [
     "KINDS",
+    "UNTOLD",
     "Amounts",
     "Kind",
     "PacedAsk",
@@ -89,6 +90,10 @@ class Told(Advice):
     def of_key(self, key: int) -> Told:
         """The same, told of the key at that place."""
         return replace(self, key=key)
+
+
+#: What an answer tells that tells nothing.
+UNTOLD: Final = Told()
 
 
 def amounts(what: Ask | Spent) -> Amounts:

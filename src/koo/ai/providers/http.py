@@ -36,7 +36,7 @@ from ...resilience import SYSTEM_CLOCK, Clock, trace_headers
 from ...values import quickly_made
 from ..asking import Question
 from ..config import ServiceConfig, trust_in
-from ..pacing import Told, Urge, named_wait, read_windows, their_time, without_windows
+from ..pacing import UNTOLD, Told, Urge, named_wait, read_windows, their_time, without_windows
 from ..provider import NOTHING, Completion, Heard, Request, Usage
 from ..verdicts import Phase, Surface, Verdict, billed, judge
 from .bodies import CannotCarry, most_input
@@ -54,7 +54,6 @@ _WORD: Final = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _LONGEST_WORD: Final = 64
 _GOOD: Final = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
-_NOTHING_TOLD: Final = Told()
 _NO_LIST: Final = frozenset({403, 404, 405})
 #: What says that no events will come, whatever was asked for.
 _WHOLE: Final = frozenset({"application/json", "text/html"})
@@ -94,7 +93,7 @@ class _Reply:
         """What it says of the vendor's limits, and what it asks for beside them."""
         windows = read_windows(self.headers, self.time)
         if not windows and urge is Urge.NONE:
-            return _NOTHING_TOLD
+            return UNTOLD
         return Told(at=self.at, windows=windows, urge=urge)
 
     @property
