@@ -34,7 +34,7 @@ from .commit import Certainty, Resolver, Sessions, Witnesses
 from .config import DatabaseConfig, is_a
 from .contention import Contention
 from .drivers import abort
-from .drivers.goodbye import finish_saying, say
+from .drivers.goodbye import begun, finish_saying, say
 from .hosts.credentials import CredentialsCache
 from .hosts.seeking import Hosts
 from .listening import Destination, connect_arguments, listen_to_dialing, listen_to_driver
@@ -200,11 +200,8 @@ class Engines:
             cast("WatchedPool", pooled.sync_engine.pool).keeper,
             self._readers(asker, credentials),
             credentials,
-            self._goodbye(loop),
+            begun(self._goodbye(loop)),
         )
-        # Runs to the first yield without suspending; only then does the loop know of it.
-        with suppress(StopIteration):
-            self._by_loop[loop].goodbye.__anext__().send(None)
         return self._by_loop[loop]
 
     def _readers(self, primary: AsyncEngine, credentials: CredentialsCache | None) -> Readers:

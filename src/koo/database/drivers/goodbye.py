@@ -1,19 +1,26 @@
-"""What is still said to the server after a connection was torn off."""
+"""What is still said to the server after a connection was torn off.
+
+torn off --> said in a task of its own --> answered, or two seconds gone
+                       |
+                 its loop ends --> half a second more, then cancelled
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
 from ...resilience import detached
 
-__all__ = ["finish_saying", "say", "say_in_background"]
+__all__ = ["begun", "finish_saying", "say", "say_in_background"]
 
 _PATIENCE: Final = 2.0
 _PATIENCE_AT_THE_END: Final = 0.5
 _NAME: Final = "koo: goodbye to a database"
+
+_finishing: Final[dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]]] = {}
 
 
 def say_in_background(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -22,9 +29,12 @@ def say_in_background(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
     Nothing at all without a running loop.
     """
     try:
-        asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
     except RuntimeError:
         return
+    if loop not in _finishing:
+        _forget_closed_loops()
+        _finishing[loop] = begun(_finish(loop))
     detached(_say(make), name=_NAME)
 
 
@@ -42,6 +52,31 @@ async def finish_saying() -> None:
     for task in late:
         task.cancel()
     await asyncio.wait(saying)
+
+
+def begun(generator: AsyncGenerator[None, None]) -> AsyncGenerator[None, None]:
+    """*generator* at its first yield: what stands after that is done when the running loop ends.
+
+    It must come there without waiting; only then does the loop know of it.
+    """
+    with suppress(StopIteration):
+        generator.__anext__().send(None)
+    return generator
+
+
+async def _finish(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
+    # What is torn off while asyncio.run cancels everything begins after that.
+    try:
+        yield
+    finally:
+        _finishing.pop(loop, None)
+        await finish_saying()
+
+
+def _forget_closed_loops() -> None:
+    for loop in list(_finishing):
+        if loop.is_closed():
+            _finishing.pop(loop, None)
 
 
 async def _say(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
