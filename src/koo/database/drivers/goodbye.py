@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ...resilience import detached
 
-__all__ = ["begun", "finish_saying", "say", "say_in_background"]
+__all__ = ["begun", "finish_saying", "finish_with", "say", "say_in_background"]
 
 _PATIENCE: Final = 2.0
 _PATIENCE_AT_THE_END: Final = 0.5
@@ -32,10 +32,17 @@ def say_in_background(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return
-    if loop not in _finishing:
-        _forget_closed_loops()
-        _finishing[loop] = begun(_finish(loop))
+    finish_with(loop)
     detached(_say(make), name=_NAME)
+
+
+def finish_with(loop: asyncio.AbstractEventLoop) -> None:
+    """What is being said when *loop*, the running one, comes to its end is finished then."""
+    if loop in _finishing:
+        return
+    for closed in [one for one in list(_finishing) if one.is_closed()]:
+        _finishing.pop(closed, None)
+    _finishing[loop] = begun(_finish())
 
 
 async def say(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -64,19 +71,12 @@ def begun(generator: AsyncGenerator[None, None]) -> AsyncGenerator[None, None]:
     return generator
 
 
-async def _finish(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
+async def _finish() -> AsyncGenerator[None, None]:
     # What is torn off while asyncio.run cancels everything begins after that.
     try:
         yield
     finally:
-        _finishing.pop(loop, None)
         await finish_saying()
-
-
-def _forget_closed_loops() -> None:
-    for loop in list(_finishing):
-        if loop.is_closed():
-            _finishing.pop(loop, None)
 
 
 async def _say(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
