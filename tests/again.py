@@ -1,4 +1,6 @@
-"""Runs pytest; the few that failed on the real clock, beside others, are run again alone.
+"""Runs the tests; the few that failed on the real clock, beside others, are run again alone.
+
+usage: again.py OPTIONS -- FILES, both as pytest takes them
 
     passed ------------------------------------------------------------> 0
     failed --> three or fewer, all marked integration --no--> 1
@@ -25,20 +27,19 @@ TIMES = 3
 
 
 def main(arguments: list[str]) -> int:
-    """The exit status of `pytest *arguments*`, by the rules above."""
-    ended = _pytest("--cache-clear", *arguments)
+    """The exit status of pytest with *arguments*, by the rules above."""
+    split = arguments.index("--")
+    options, files = arguments[:split], arguments[split + 1 :]
+    ended = _pytest("--cache-clear", *options, *files)
     failed = _failed()
     if ended != pytest.ExitCode.TESTS_FAILED or not 0 < len(failed) <= AT_MOST:
         return ended
-    if (
-        _pytest("--collect-only", "-m", "not integration", *failed)
-        != pytest.ExitCode.NO_TESTS_COLLECTED
-    ):
+    if not _need_the_real_clock(failed):
         return ended
     # The first run's share of the coverage stays.
-    append = ["--cov-append"] if "--cov" in arguments else []
+    append = ["--cov-append"] if "--cov" in options else []
     for _ in range(TIMES):
-        if ended := _pytest(*arguments, *append, "--numprocesses", "0", *failed):
+        if ended := _pytest(*options, *append, "--numprocesses", "0", *failed):
             return ended
     for test in failed:
         print(f"passed only alone: {test}")
@@ -46,9 +47,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _pytest(*arguments: str) -> int:
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *arguments], check=False
-    ).returncode
+    command = [sys.executable, "-m", "pytest", "-q", *arguments]
+    return subprocess.run(command, check=False).returncode
+
+
+def _need_the_real_clock(tests: list[str]) -> bool:
+    others = _pytest("--collect-only", "-m", "not integration", *tests)
+    return others == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 def _failed() -> list[str]:

@@ -23,6 +23,14 @@ def test_it(number):
     runs.write_text("x" * (before + 1))
     assert before not in {fails_in}
 """
+FILES = ("test_some.py", "test_others.py")
+OTHERS = """
+from pathlib import Path
+
+
+def test_another():
+    Path("another").open("x").close()
+"""
 CONFIG = "[pytest]\nmarkers =\n    integration:\n    other:\naddopts = -p xdist.plugin\n"
 
 
@@ -34,7 +42,8 @@ def again(root, tmp_path):
         (tmp_path / "pytest.ini").write_text(CONFIG)
         program = TESTS.format(mark=mark, tests=tests, fails_in=fails_in)
         (tmp_path / "test_some.py").write_text(program)
-        told = [sys.executable, str(root / "tests/again.py"), "--numprocesses", "1"]
+        (tmp_path / "test_others.py").write_text(OTHERS)
+        told = [sys.executable, str(root / "tests/again.py"), "--numprocesses", "1", "--", *FILES]
         apart = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
         apart["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         ended = subprocess.run(told, cwd=tmp_path, env=apart, capture_output=True, text=True)
