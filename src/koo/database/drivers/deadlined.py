@@ -20,13 +20,13 @@ from . import abort
 
 __all__ = ["Countdown", "Deadlined"]
 
-I = TypeVar("I", bound=Hashable)  # noqa: E741
+Item = TypeVar("Item", bound=Hashable)
 T = TypeVar("T")
 
 _MOMENT: Final = 0.025
 
 
-class Deadlined(Generic[I]):
+class Deadlined(Generic[Item]):
     """A limit of *seconds* for each piece of work, kept by *abort* on the running event loop.
 
     Whoever was aborted gets the error that *late* makes.
@@ -35,7 +35,7 @@ class Deadlined(Generic[I]):
     def __init__(
         self,
         seconds: float,
-        abort: Callable[[I], object],
+        abort: Callable[[Item], object],
         now: Callable[[], float],
         late: Callable[[], Exception],
     ) -> None:
@@ -44,10 +44,10 @@ class Deadlined(Generic[I]):
         self._now = now
         self._late = late
         self._loop = asyncio.get_running_loop()
-        self._ends: dict[I, float] = {}
+        self._ends: dict[Item, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def run(self, item: I, began: float, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401
+    def run(self, item: Item, began: float, work: Callable[..., T], *args: Any) -> T:
         """What the blocking-style *work* returns, which began just now, at *began*.
 
         Raises what *late* makes if *item* was aborted.
@@ -76,7 +76,7 @@ class Deadlined(Generic[I]):
             del self._ends[item]
             self._end(item)
 
-    def _end(self, item: I) -> None:
+    def _end(self, item: Item) -> None:
         try:
             self._abort(item)
         except Exception as error:  # noqa: BLE001 - the others have their limits all the same

@@ -36,7 +36,7 @@ def alarm_of(driver: Theirs) -> Alarm:
     """What tells of *driver*'s connection, for free, that it may be dead."""
     match name_of(driver):
         case "asyncpg" | "asyncmy":
-            theirs = driver._transport.get_extra_info("socket")  # noqa: SLF001
+            theirs = driver._transport.get_extra_info("socket")
             return _socket_alarm(driver.is_closed, theirs.fileno())
         case "psycopg":
             return _socket_alarm(lambda: driver.closed, driver.fileno())
@@ -63,7 +63,7 @@ def unfinished_of(connection: Theirs, driver: Theirs) -> Alarm:
     if name not in {"asyncpg", "asyncmy"}:
         return _never
     # Held while a statement runs: the drivers themselves do not say that one does.
-    is_asking: Alarm = connection._execute_mutex.locked  # noqa: SLF001
+    is_asking: Alarm = connection._execute_mutex.locked
     if name == "asyncmy":
         return lambda: driver.commits_each or is_asking()
     return lambda: driver.is_unfinished or is_asking()

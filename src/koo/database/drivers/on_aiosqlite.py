@@ -100,7 +100,7 @@ class PromptConnection(aiosqlite.Connection):
                 self._running = False
                 answer.set_exception(ValueError(_CLOSED))
 
-    async def _execute(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:  # noqa: ANN401
+    async def _execute(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         if not self._running or not self._connection:
             raise ValueError(_CLOSED)
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -134,9 +134,9 @@ class PromptConnection(aiosqlite.Connection):
             tell(what)
 
 
-def _connect(database: str, **terms: Any) -> PromptConnection:  # noqa: ANN401
+def _connect(database: str, **terms: Any) -> PromptConnection:
     theirs = aiosqlite.connect(database, **terms)
-    return PromptConnection(theirs._connector)  # noqa: SLF001 - it opens what they would open
+    return PromptConnection(theirs._connector)
 
 
 def arguments(_limit: float) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class PromptConnection(Connection):
     _result: Theirs
     server_status: int
 
-    def __init__(self, limit: float, **terms: Any) -> None:  # noqa: ANN401
+    def __init__(self, limit: float, **terms: Any) -> None:
         super().__init__(**terms)  # type: ignore[no-untyped-call]
         self._limit = limit
         self._terms = terms
@@ -143,9 +143,9 @@ def read_rest(connection: Theirs) -> None:
 
     asyncmy would do so with whatever is said next.
     """
-    result = connection.driver_connection._result  # noqa: SLF001 - what is on its way
+    result = connection.driver_connection._result
     if result is not None and result.unbuffered_active:
-        await_(result._finish_unbuffered_query())  # noqa: SLF001 - no public way
+        await_(result._finish_unbuffered_query())
 
 
 def undone() -> Exception:
@@ -160,16 +160,16 @@ def alone(work: Callable[..., None]) -> Callable[..., None]:
     wake whoever waits for that.
     """
 
-    def done(connection: Any, *args: Any) -> None:  # noqa: ANN401
+    def done(connection: Any, *args: Any) -> None:
         adapter = getattr(connection, "dbapi_connection", connection)
-        if adapter._execute_mutex.locked():  # noqa: SLF001 - asyncmy itself does not know
+        if adapter._execute_mutex.locked():
             raise NeverSent(0, "another operation is in progress")
         work(connection, *args)
 
     return done
 
 
-async def _connect(limit: float, **terms: Any) -> PromptConnection:  # noqa: ANN401
+async def _connect(limit: float, **terms: Any) -> PromptConnection:
     connection = PromptConnection(limit, **terms)
     await connection.connect()
     return connection

@@ -41,7 +41,7 @@ class PromptConnection(asyncpg.Connection):
     opening = staticmethod(str)
     riding = ""
 
-    def __init__(self, protocol: Any, *terms: Any) -> None:  # noqa: ANN401
+    def __init__(self, protocol: Any, *terms: Any) -> None:
         super().__init__(protocol, *terms)
         self._pid: int = protocol.get_server_pid()
         self._born = asyncio.get_running_loop().time()
@@ -80,7 +80,7 @@ class PromptConnection(asyncpg.Connection):
     def execute(
         self,
         query: str,
-        *args: Any,  # noqa: ANN401
+        *args: Any,
         timeout: float | None = None,
     ) -> Coroutine[Any, Any, str]:
         """Execute; a BEGIN or a COMMIT with what belongs to it, in one round trip."""
@@ -118,7 +118,7 @@ class PromptConnection(asyncpg.Connection):
         typename: str,
         *,
         schema: str = "public",
-        **codec: Any,  # noqa: ANN401 - as asyncpg takes it
+        **codec: Any,
     ) -> None:
         """As asyncpg does it, with one backend for all that it asks.
 
@@ -163,7 +163,7 @@ class UnpinnedConnection(PromptConnection):
 
     is_pinned = False
 
-    async def prepare(self, query: str, **terms: Any) -> Any:  # noqa: ANN401
+    async def prepare(self, query: str, **terms: Any) -> Any:
         """Prepare, for the rest of the transaction.
 
         Raises NeverSent outside of one: what comes between the preparing of a
@@ -220,11 +220,11 @@ def _cancel_at_server(connection: Theirs) -> None:
         # A pooler forgets whose request it is, or takes a backend for it; some die of it.
         return
     # asyncpg cancels from inside only, so these are names of its own.
-    protocol = connection._protocol  # noqa: SLF001
+    protocol = connection._protocol
     request = partial(
         _cancel,
-        addr=connection._addr,  # noqa: SLF001
-        params=connection._params,  # noqa: SLF001
+        addr=connection._addr,
+        params=connection._params,
         backend_pid=protocol.backend_pid,
         backend_secret=protocol.backend_secret,
     )

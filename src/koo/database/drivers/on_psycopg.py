@@ -47,13 +47,13 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
     limit: float | None = None
     is_torn_off = False
 
-    def __init__(self, pgconn: PGconn, *args: Any) -> None:  # noqa: ANN401
+    def __init__(self, pgconn: PGconn, *args: Any) -> None:
         super().__init__(pgconn, *args)
         # Kept, because one that is closed forgets it.
         self._pid, self.user = pgconn.backend_pid, pgconn.user.decode()
         self._born = asyncio.get_running_loop().time()
 
-    def __del__(self, *terms: Any) -> None:  # noqa: ANN401
+    def __del__(self, *terms: Any) -> None:
         # psycopg would complain of one that nobody reads any more, so that it looks open.
         if not self.is_torn_off:
             super().__del__(*terms)
@@ -61,9 +61,9 @@ class PromptConnection(psycopg.AsyncConnection[Any]):
     @classmethod
     async def connect(  # type: ignore[override] # a keyword more than psycopg's
         cls,
-        *args: Any,  # noqa: ANN401
+        *args: Any,
         limit: float | None = None,
-        **kwargs: Any,  # noqa: ANN401
+        **kwargs: Any,
     ) -> Self:
         """A new connection. Given up, it leaves no socket behind."""
         try:

@@ -30,7 +30,7 @@ __all__ = ["prepare_in_time"]
 def prepare_in_time(dialect: Theirs, terms: Terms) -> None:
     """Let *dialect* ask for isolation level and read-only as if that were a statement."""
     preparing = _Preparing(dialect, terms)
-    dialect._set_connection_characteristics = preparing.set  # noqa: SLF001
+    dialect._set_connection_characteristics = preparing.set
 
 
 class _Preparing:
@@ -39,7 +39,7 @@ class _Preparing:
         limit = min(config.attempt_timeout, config.timeout)
         self._dialect = dialect
         self._now = terms.clock.monotonic
-        self._set = dialect._set_connection_characteristics  # noqa: SLF001
+        self._set = dialect._set_connection_characteristics
         self._sets = Deadlined[Slot](limit, _tear_off, self._now, partial(late_statement, limit))
 
     def set(self, connection: Connection, wanted: Mapping[str, Any]) -> None:

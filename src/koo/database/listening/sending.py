@@ -45,7 +45,7 @@ _SOON: Final = 1.0
 
 #: What tells of a slot whether a COMMIT or ROLLBACK is sent; the others send them always.
 _IS_BEGUN: Final[dict[str, Callable[[Any], bool]]] = {
-    "asyncpg": lambda slot: slot.connection._transaction is not None,  # noqa: SLF001
+    "asyncpg": lambda slot: slot.connection._transaction is not None,
     "psycopg": lambda slot: slot.driver.is_in_transaction,
 }
 
@@ -146,7 +146,7 @@ class Sending:
         if context.cursor.server_side:
             context.cursor = _Stream(context.cursor, partial(self._fetch, slot, item))
 
-    def _fetch(self, slot: Slot | None, item: _Statement, *work: Any) -> Any:  # noqa: ANN401
+    def _fetch(self, slot: Slot | None, item: _Statement, *work: Any) -> Any:
         return _wait(slot, self._statements.run, item, self._now(), *work)
 
     def _noted(self, scope: Scope, words: Words, connection: PoolProxiedConnection) -> _Send:
@@ -160,7 +160,7 @@ class Sending:
         scope.note_end(words, connection.driver_connection)
         return partial(self._send_end, scope)
 
-    def _send_end(self, scope: Scope, *question: Any) -> None:  # noqa: ANN401
+    def _send_end(self, scope: Scope, *question: Any) -> None:
         try:
             self._statements.run(*question)
             scope.note_commit()
@@ -269,7 +269,7 @@ class _Stream:
         self._cursor = cursor
         self._fetch = fetch
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+    def __getattr__(self, name: str) -> Any:
         found = getattr(self._cursor, name)
         return partial(self._fetch, found) if name.startswith(("fetch", "close")) else found
 
@@ -278,7 +278,7 @@ class _Stream:
             yield row
 
 
-def _wait(slot: Slot | None, run: Callable[..., T], item: object, began: float, *work: Any) -> T:  # noqa: ANN401
+def _wait(slot: Slot | None, run: Callable[..., T], item: object, began: float, *work: Any) -> T:
     """What *run* makes of *work*, which begins at *began*; meanwhile *slot* waits for an answer."""
     if slot is None:
         return run(item, began, *work)
