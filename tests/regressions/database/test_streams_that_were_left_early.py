@@ -20,18 +20,11 @@ from koo.resilience import State
 from koo.testing import BlackHole, FakeClock, FaultProxy
 
 from ...database.saying import opened
-from ...database.servers import MariadbServer
 
 LARGE = text("SELECT a.seq, repeat('x', 20000) FROM seq_1_to_400000 a")
 ENDLESS = text("SELECT a.seq, repeat('x', 2000) FROM seq_1_to_400000000 a")
 LONG = text("SELECT a.seq, repeat('x', 20000) FROM seq_1_to_10000 a")
 TWO = {"yield_per": 2}
-
-
-@pytest.fixture(scope="module")
-def mariadb():
-    with MariadbServer() as server:
-        yield server
 
 
 async def leave(manager, statement):
