@@ -27,7 +27,8 @@ PUBLIC = """
 
 @pytest.fixture(scope="session")
 def _started():
-    with PostgresServer(settings={"fsync": "off"}) as server:
+    # Whoever counts transactions is alone.
+    with PostgresServer(settings={"fsync": "off", "autovacuum": "off"}) as server:
         yield server
 
 
