@@ -48,7 +48,7 @@ async def ask(manager, number):
         return (await session.execute(text(f"SELECT {number}"))).scalar_one()
 
 
-@pytest.mark.parametrize("statement", ["SELECT sleep(600)", "DO sleep(600)", "DO sleep(0.5)"])
+@pytest.mark.parametrize("statement", ["SELECT sleep(600)", "DO sleep(600)", "DO sleep(5)"])
 @pytest.mark.parametrize(
     ("how", "error"), [(leave, exc.InterfaceError), (leave_and_fail, MineError)]
 )
