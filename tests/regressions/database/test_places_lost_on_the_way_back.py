@@ -13,9 +13,11 @@ from sqlalchemy import event, text
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.testing import Action, FaultProxy
 
+from .undisturbed import undisturbed
+
 pytestmark = pytest.mark.integration
 
-ONE = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 5.0}
+ONE = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 30.0}
 RESET = b"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
 
@@ -45,6 +47,7 @@ async def test_a_connection_that_breaks_on_its_way_back_is_replaced(mariadb):
             await manager.close()
 
 
+@undisturbed
 async def test_so_is_one_that_stays_silent_on_its_way_back(mariadb):
     async def silence(chunk):
         if RESET in chunk.payload:
