@@ -1,4 +1,7 @@
-"""A PostgreSQL that the regressions share which harm none; each file finds it empty."""
+"""A PostgreSQL that the regressions share which harm none; each file finds it empty.
+
+And a MariaDB for each file that wants one.
+"""
 
 import asyncio
 
@@ -6,6 +9,8 @@ import asyncpg
 import pytest
 
 from koo.testing import PostgresServer
+
+from ..database.servers import MariadbServer
 
 SEND_ALL_AWAY = """
     SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity
@@ -22,7 +27,8 @@ PUBLIC = """
 
 @pytest.fixture(scope="session")
 def _started():
-    with PostgresServer(settings={"fsync": "off"}) as server:
+    # Whoever counts transactions is alone.
+    with PostgresServer(settings={"fsync": "off", "autovacuum": "off"}) as server:
         yield server
 
 
@@ -31,6 +37,13 @@ def server(_started):
     """A PostgreSQL where nobody has been."""
     yield _started
     asyncio.run(_empty(_started))
+
+
+@pytest.fixture(scope="module")
+def mariadb():
+    """A MariaDB of the file's own."""
+    with MariadbServer() as server:
+        yield server
 
 
 async def _empty(server):

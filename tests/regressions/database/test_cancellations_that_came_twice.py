@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager
+from koo.database.pool import NEVER
 from koo.testing import BlackHole, FaultProxy, PostgresServer
 
 pytestmark = pytest.mark.integration
@@ -28,18 +29,21 @@ def server():
 async def test_the_place_is_free_soon_however_often_its_holder_is_cancelled(server, driver):
     async with FaultProxy("127.0.0.1", server.port) as proxy:
         manager = DatabaseManager(DatabaseConfig(url=server.url(driver, port=proxy.port)))
-        leaving = asyncio.Event()
 
         async def call():
             async with manager.session_scope() as session:
                 await session.execute(text("SELECT 1"))
                 proxy.black_hole = BlackHole.ALL
-                leaving.set()
                 raise Mine
 
+        def is_rolled_back():
+            slots = manager.engine.sync_engine.pool.keeper.slots
+            return proxy.black_hole is BlackHole.ALL and any(slot.asked != NEVER for slot in slots)
+
         calling = asyncio.create_task(call())
-        await leaving.wait()
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(20):
+            while not is_rolled_back():
+                await asyncio.sleep(0.01)
         for _ in range(2):
             calling.cancel()
             await asyncio.sleep(0.002)

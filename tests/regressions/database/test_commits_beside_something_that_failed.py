@@ -157,7 +157,7 @@ async def test_no_commit_is_sent_after_the_end_of_its_block(server, driver):
 
         await ledger.manager.transact(work)
         assert (ledger.runs, await ledger.rows()) == (2, 1)
-        await asyncio.wait(commits)
+        await asyncio.gather(*commits, return_exceptions=True)
         assert await ledger.rows() == 1
 
 
@@ -177,7 +177,7 @@ async def test_who_is_cancelled_does_not_wait_for_the_other_tasks_commit(server,
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(working, 20)
         ledger.proxy.hook = None
-        await asyncio.wait(commits)
+        await asyncio.gather(*commits, return_exceptions=True)
 
 
 async def test_a_statement_that_commits_by_itself_is_not_repeated(server, driver):

@@ -12,8 +12,6 @@ from sqlalchemy import exc, text
 from koo.database import DatabaseConfig, DatabaseManager, judge
 from koo.database.scope import Scope, of_mysql
 
-from ...database.servers import MariadbServer
-
 pytestmark = pytest.mark.integration
 
 DEADLOCK = "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'Deadlock found'"
@@ -21,16 +19,10 @@ REFUSED = "nothing was committed, because a statement had failed, the server had
 FILL = "INSERT INTO heavy SELECT 1 FROM seq_1_to_500"
 
 
-@pytest.fixture(scope="module")
-def server():
-    with MariadbServer() as server:
-        yield server
-
-
 @contextlib.asynccontextmanager
-async def opened(server, **config):
+async def opened(mariadb, **config):
     """A manager; the ledger is empty and nobody holds a lock."""
-    manager = DatabaseManager(DatabaseConfig(url=server.url(), **config))
+    manager = DatabaseManager(DatabaseConfig(url=mariadb.url(), **config))
     try:
         async with manager.session_scope() as session:
             for table in (
@@ -85,8 +77,8 @@ async def be_late(session, other):
 
 
 @pytest.mark.parametrize("failing", [be_the_victim, be_told, be_late])
-async def test_what_was_undone_is_not_reported_as_success(server, failing):
-    async with opened(server) as manager:
+async def test_what_was_undone_is_not_reported_as_success(mariadb, failing):
+    async with opened(mariadb) as manager:
         async with manager.session_scope() as other:
 
             async def work(session):
@@ -102,8 +94,8 @@ async def test_what_was_undone_is_not_reported_as_success(server, failing):
         assert manager.stats().breaker.failures == 0
 
 
-async def test_nor_is_it_in_a_scope(server):
-    async with opened(server, pool_size=1, max_overflow=0) as manager:
+async def test_nor_is_it_in_a_scope(mariadb):
+    async with opened(mariadb, pool_size=1, max_overflow=0) as manager:
 
         async def work():
             async with manager.session_scope() as session:
@@ -129,8 +121,8 @@ async def test_nor_is_it_in_a_scope(server):
     ],
 )
 @pytest.mark.parametrize("failing", [be_the_victim, be_told])
-async def test_nor_is_it_if_the_function_commits_in_words(server, failing, words):
-    async with opened(server) as manager:
+async def test_nor_is_it_if_the_function_commits_in_words(mariadb, failing, words):
+    async with opened(mariadb) as manager:
         async with manager.session_scope() as other:
 
             async def work(session):
@@ -145,8 +137,8 @@ async def test_nor_is_it_if_the_function_commits_in_words(server, failing, words
         assert await entries(manager) == []
 
 
-async def test_nor_if_that_comes_at_once(server):
-    async with opened(server) as manager:
+async def test_nor_if_that_comes_at_once(mariadb):
+    async with opened(mariadb) as manager:
 
         async def work(session):
             await book(session, 1)
@@ -167,8 +159,8 @@ async def by_method(session):
 
 @pytest.mark.parametrize("end", ["COMMIT", "SELECT 1; COMMIT", None])
 @pytest.mark.parametrize("undo", [in_words, by_method])
-async def test_who_begins_anew_after_it_can_commit(server, undo, end):
-    async with opened(server) as manager:
+async def test_who_begins_anew_after_it_can_commit(mariadb, undo, end):
+    async with opened(mariadb) as manager:
 
         async def work(session):
             await book(session, 1)
@@ -182,16 +174,16 @@ async def test_who_begins_anew_after_it_can_commit(server, undo, end):
         assert await entries(manager) == [2]
 
 
-async def test_a_statement_that_commits_by_itself_undoes_only_itself(server):
-    async with opened(server) as manager:
+async def test_a_statement_that_commits_by_itself_undoes_only_itself(mariadb):
+    async with opened(mariadb) as manager:
         async with manager.session_scope(isolation_level="AUTOCOMMIT") as session:
             await book(session, 1)
             await be_told(session, None)
         assert await entries(manager) == [1]
 
 
-async def test_another_failure_that_is_caught_undoes_nothing(server):
-    async with opened(server) as manager:
+async def test_another_failure_that_is_caught_undoes_nothing(mariadb):
+    async with opened(mariadb) as manager:
 
         async def work(session):
             await book(session, 1)

@@ -11,8 +11,6 @@ from sqlalchemy import exc, text
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.database.scope import Scope
 
-from ...database.servers import MariadbServer
-
 CONFLICT = "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'Deadlock found'"
 ADD_ONE = "UPDATE ledger SET n = n + 1 WHERE k = 1"
 FAIL = "UPDATE nowhere SET n = 1"
@@ -20,16 +18,10 @@ TOO_MUCH = 2_147_483_647
 ADD = text("UPDATE ledger SET n = n + :more WHERE k = :k")
 
 
-@pytest.fixture(scope="module")
-def server():
-    with MariadbServer() as server:
-        yield server
-
-
 @contextlib.asynccontextmanager
-async def opened(server):
+async def opened(mariadb):
     """A manager; there are two accounts, of which the second can't take more."""
-    manager = DatabaseManager(DatabaseConfig(url=server.url()))
+    manager = DatabaseManager(DatabaseConfig(url=mariadb.url()))
     try:
         async with manager.session_scope() as session:
             for statement in (
@@ -73,8 +65,8 @@ def catching(failing, words):
 
 @pytest.mark.integration
 @pytest.mark.parametrize("failing", [add_to_both, add_by_a_procedure])
-async def test_what_it_did_and_the_next_commits_is_not_repeated(server, failing):
-    async with opened(server) as manager:
+async def test_what_it_did_and_the_next_commits_is_not_repeated(mariadb, failing):
+    async with opened(mariadb) as manager:
         work, runs = catching(failing, "CREATE TABLE IF NOT EXISTS made (n INTEGER)")
         with pytest.raises(exc.DBAPIError, match="1213"):
             await manager.transact(work)
@@ -83,26 +75,26 @@ async def test_what_it_did_and_the_next_commits_is_not_repeated(server, failing)
 
 @pytest.mark.integration
 @pytest.mark.parametrize("words", ["SELECT * FROM ledger", "SET @a = 1"])
-async def test_what_commits_nothing_is_repeated(server, words):
-    async with opened(server) as manager:
+async def test_what_commits_nothing_is_repeated(mariadb, words):
+    async with opened(mariadb) as manager:
         work, runs = catching(add_to_both, words)
         await manager.transact(work)
         assert (len(runs), await balance(manager)) == (2, 1)
 
 
 @pytest.mark.integration
-async def test_what_has_begun_nothing_is_repeated(server):
+async def test_what_has_begun_nothing_is_repeated(mariadb):
     async def fail(session):
         await session.execute(text("SELECT nonsense"))
 
-    async with opened(server) as manager:
+    async with opened(mariadb) as manager:
         work, runs = catching(fail, "SET @a = 1")
         await manager.transact(work)
         assert len(runs) == 2
 
 
 @pytest.mark.integration
-async def test_with_autocommit_what_came_before_it_is_not_repeated(server):
+async def test_with_autocommit_what_came_before_it_is_not_repeated(mariadb):
     refuse = (
         "CREATE OR REPLACE TRIGGER busy BEFORE UPDATE ON ledger FOR EACH ROW"
         f" IF NEW.k = 2 THEN {CONFLICT}; END IF"
@@ -113,7 +105,7 @@ async def test_with_autocommit_what_came_before_it_is_not_repeated(server):
         runs.append(1)
         await session.execute(ADD, [{"more": 1, "k": 1}, {"more": 1, "k": 2}])
 
-    async with opened(server) as manager:
+    async with opened(mariadb) as manager:
         async with manager.session_scope() as session:
             await (await session.connection()).exec_driver_sql(refuse)
         with pytest.raises(exc.DBAPIError, match="1213"):

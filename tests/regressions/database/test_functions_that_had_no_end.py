@@ -15,6 +15,8 @@ from koo.database.commit import attempt
 from koo.database.scope import Scope
 from koo.testing import FaultProxy, LinkFault, Phase, PostgresServer
 
+from .undisturbed import undisturbed
+
 
 class Nobody:
     async def ready(self):
@@ -101,6 +103,7 @@ async def test_an_answer_that_comes_after_the_end_cuts_nobody():
 @pytest.mark.integration
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
 @pytest.mark.parametrize(("lost", "rows"), [(Phase.COMMIT_REPLY, 1), (Phase.COMMIT_REQUEST, 0)])
+@undisturbed
 async def test_a_manager_cuts_it_as_well(driver, lost, rows):
     going_on = []
 

@@ -44,7 +44,7 @@ async def test_who_arrives_as_the_old_user_is_replaced(server, driver):
     async def vault():
         calls.append(1)
         if len(calls) == 1:
-            return Credentials(user="first", password="x", lifetime=1.0)
+            return Credentials(user="first", password="x", lifetime=2.5)
         await dialed.wait()
         changed.set()
         return Credentials(user="second", password="x")

@@ -13,19 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.testing import FaultProxy, LinkFault, Phase
 
-from ...database.servers import MariadbServer
-
 pytestmark = pytest.mark.integration
 
 ORDERS = [("isolation_level", "koo_readonly"), ("koo_readonly", "isolation_level")]
 ASKED = {"readonly": True, "isolation_level": "SERIALIZABLE"}
 ENDS = [AsyncSession.rollback, AsyncSession.commit]
-
-
-@pytest.fixture(scope="module")
-def server():
-    with MariadbServer() as server:
-        yield server
 
 
 @contextlib.asynccontextmanager
@@ -59,8 +51,8 @@ async def entries(manager):
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("end", ENDS)
-async def test_who_only_reads_cannot_write_at_any_level(server, order, end):
-    async with opened(server.url(), order) as manager:
+async def test_who_only_reads_cannot_write_at_any_level(mariadb, order, end):
+    async with opened(mariadb.url(), order) as manager:
         async with manager.session_scope(**ASKED) as session:
             for _ in range(3):
                 level = await session.execute(text("SELECT @@tx_isolation"))
@@ -72,10 +64,10 @@ async def test_who_only_reads_cannot_write_at_any_level(server, order, end):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-async def test_nor_if_its_commit_is_lost(server, order):
+async def test_nor_if_its_commit_is_lost(mariadb, order):
     async with (
-        FaultProxy("127.0.0.1", server.port) as proxy,
-        opened(server.url(port=proxy.port), order) as manager,
+        FaultProxy("127.0.0.1", mariadb.port) as proxy,
+        opened(mariadb.url(port=proxy.port), order) as manager,
     ):
 
         async def work(session):

@@ -66,8 +66,10 @@ async def test_each_statement_says_how_quickly_it_was_answered(server, driver):
             slot = slot_of(await (await session.connection()).get_raw_connection())
             await session.execute(text("SELECT pg_sleep(0.05)"))
             first = slot.quickest
-            await session.execute(text("SELECT 1"))
-            assert 0 < slot.quickest < first
             assert first >= 0.05
+            async with asyncio.timeout(20):
+                while slot.quickest == first:
+                    await session.execute(text("SELECT 1"))
+            assert 0 < slot.quickest < first
     finally:
         await manager.close()

@@ -13,18 +13,12 @@ from sqlalchemy import event, text
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.testing import Action, FaultProxy
 
-from ...database.servers import MariadbServer
+from .undisturbed import undisturbed
 
 pytestmark = pytest.mark.integration
 
-ONE = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 5.0}
+ONE = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 30.0}
 RESET = b"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with MariadbServer() as server:
-        yield server
 
 
 async def ask(manager, **terms):
@@ -32,7 +26,7 @@ async def ask(manager, **terms):
         return (await session.execute(text("SELECT 42"))).scalar_one()
 
 
-async def test_a_connection_that_breaks_on_its_way_back_is_replaced(server):
+async def test_a_connection_that_breaks_on_its_way_back_is_replaced(mariadb):
     broken = []
 
     async def cut(chunk):
@@ -41,8 +35,8 @@ async def test_a_connection_that_breaks_on_its_way_back_is_replaced(server):
             return Action.CUT
         return Action.PASS
 
-    async with FaultProxy("127.0.0.1", server.port) as proxy:
-        manager = DatabaseManager(DatabaseConfig(url=server.url(port=proxy.port), **ONE))
+    async with FaultProxy("127.0.0.1", mariadb.port) as proxy:
+        manager = DatabaseManager(DatabaseConfig(url=mariadb.url(port=proxy.port), **ONE))
         try:
             proxy.hook = cut
             for _ in range(3):
@@ -53,14 +47,15 @@ async def test_a_connection_that_breaks_on_its_way_back_is_replaced(server):
             await manager.close()
 
 
-async def test_so_is_one_that_stays_silent_on_its_way_back(server):
+@undisturbed
+async def test_so_is_one_that_stays_silent_on_its_way_back(mariadb):
     async def silence(chunk):
         if RESET in chunk.payload:
             return Action.DROP
         return Action.PASS
 
-    async with FaultProxy("127.0.0.1", server.port) as proxy:
-        config = DatabaseConfig(url=server.url(port=proxy.port), attempt_timeout=0.5, **ONE)
+    async with FaultProxy("127.0.0.1", mariadb.port) as proxy:
+        config = DatabaseConfig(url=mariadb.url(port=proxy.port), attempt_timeout=0.5, **ONE)
         manager = DatabaseManager(config)
         try:
             proxy.hook = silence
@@ -73,7 +68,7 @@ async def test_so_is_one_that_stays_silent_on_its_way_back(server):
             await manager.close()
 
 
-async def test_what_has_committed_is_not_repeated(server):
+async def test_what_has_committed_is_not_repeated(mariadb):
     runs, broken = [], []
 
     async def cut_once(chunk):
@@ -86,8 +81,8 @@ async def test_what_has_committed_is_not_repeated(server):
         runs.append(1)
         await session.execute(text("INSERT INTO ledger VALUES (1)"))
 
-    async with FaultProxy("127.0.0.1", server.port) as proxy:
-        manager = DatabaseManager(DatabaseConfig(url=server.url(port=proxy.port), **ONE))
+    async with FaultProxy("127.0.0.1", mariadb.port) as proxy:
+        manager = DatabaseManager(DatabaseConfig(url=mariadb.url(port=proxy.port), **ONE))
         try:
             async with manager.session_scope() as session:
                 await session.execute(text("CREATE TABLE ledger (n INTEGER)"))

@@ -13,24 +13,16 @@ from koo.database import DatabaseConfig, DatabaseManager
 from koo.resilience import Backoff, RetryConfig
 from koo.testing import Action, FaultProxy
 
-from ...database.servers import MariadbServer
-
 pytestmark = pytest.mark.integration
 
 LIMITS = {"attempt_timeout": 1.0, "timeout": 300.0}
 QUICK = RetryConfig(backoff=Backoff(base_delay=0.01, max_delay=0.05))
 
 
-@pytest.fixture(scope="module")
-def server():
-    with MariadbServer() as server:
-        yield server
-
-
 @pytest.mark.parametrize("asked", [{"readonly": True}, {"isolation_level": "SERIALIZABLE"}])
-async def test_it_costs_an_attempt(server, asked):
-    async with FaultProxy("127.0.0.1", server.port) as proxy:
-        config = DatabaseConfig(url=server.url(port=proxy.port), retry=QUICK, **LIMITS)
+async def test_it_costs_an_attempt(mariadb, asked):
+    async with FaultProxy("127.0.0.1", mariadb.port) as proxy:
+        config = DatabaseConfig(url=mariadb.url(port=proxy.port), retry=QUICK, **LIMITS)
         manager = DatabaseManager(config)
         swallowed = []
 

@@ -10,19 +10,12 @@ from koo.database.scope import Scope, of_several
 from koo.testing import FaultProxy, LinkFault, Phase
 
 from ...database.saying import opened
-from ...database.servers import MariadbServer
 
 POSTGRES = [
     "/* route='/' */ SET TRANSACTION READ WRITE",
     "-- so\nset transaction_read_only = off",
     "BEGIN READ WRITE",
 ]
-
-
-@pytest.fixture(scope="module")
-def mariadb():
-    with MariadbServer() as server:
-        yield server
 
 
 async def runs_and_rows(server, driver, words):

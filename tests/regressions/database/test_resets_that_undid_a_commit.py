@@ -14,20 +14,14 @@ from koo.database import DatabaseConfig, DatabaseManager
 from koo.errors import DeadlineExceeded
 from koo.testing import Action, Direction, FaultProxy
 
-from ...database.servers import MariadbServer
+from ...database.saying import opened, rows, say
 
 pytestmark = pytest.mark.integration
 
-LIMIT = 1.0
+LIMIT, LONG = 1.5, 60.0
 LEVEL = {"isolation_level": "READ COMMITTED"}
 SET, RESET = b"ISOLATION LEVEL READ COMMITTED", b"ISOLATION LEVEL REPEATABLE READ"
 ASKED = [(SET, LEVEL), (b"SET TRANSACTION READ ONLY", {"readonly": True})]
-
-
-@pytest.fixture(scope="module")
-def server():
-    with MariadbServer() as server:
-        yield server
 
 
 class Trouble:
@@ -55,19 +49,20 @@ async def stand_still():
 
 
 @contextlib.asynccontextmanager
-async def troubled(server, words, doing):
+async def troubled(mariadb, words, doing, limit=LONG):
     """A manager with one warm connection, and the trouble that it is going to meet."""
-    async with FaultProxy("127.0.0.1", server.port) as proxy:
+    async with FaultProxy("127.0.0.1", mariadb.port) as proxy:
         config = DatabaseConfig(
-            url=server.url(port=proxy.port),
+            url=mariadb.url(port=proxy.port),
             pool_size=1,
             max_overflow=0,
-            timeout=LIMIT,
-            attempt_timeout=LIMIT,
+            timeout=limit,
+            attempt_timeout=limit,
         )
         manager = DatabaseManager(config)
         try:
-            await manager.transact(prepare)
+            await prepare(mariadb)
+            await manager.transact(lambda session: session.execute(text("SELECT 1")))
             proxy.hook = trouble = Trouble(words, doing)
             yield manager, trouble
             # Its only place can be had again.
@@ -78,18 +73,16 @@ async def troubled(server, words, doing):
             await manager.close()
 
 
-async def prepare(session):
-    await session.execute(text("CREATE TABLE IF NOT EXISTS ledger (n INTEGER)"))
-    await session.execute(text("DELETE FROM ledger"))
+async def prepare(mariadb):
+    """An empty ledger, and the table of tokens, for which a busy disk may take its time."""
+    async with opened(mariadb.url()) as manager:
+        await manager.transact(lambda session: session.execute(text("SELECT 1")))
+        await say(manager, "CREATE OR REPLACE TABLE ledger (n INTEGER)")
 
 
-async def entries(server):
-    manager = DatabaseManager(DatabaseConfig(url=server.url()))
-    try:
-        async with manager.session_scope() as session:
-            return (await session.execute(text("SELECT count(*) FROM ledger"))).scalar_one()
-    finally:
-        await manager.close()
+async def entries(mariadb):
+    async with opened(mariadb.url()) as manager:
+        return await rows(manager)
 
 
 async def book(session):
@@ -111,49 +104,49 @@ DOORS = pytest.mark.parametrize("door", [through_transact, through_scope])
 
 @DOORS
 @pytest.mark.parametrize("doing", [cut, stand_still])
-async def test_what_is_committed_is_done_whatever_comes_of_the_reset(server, door, doing):
-    async with troubled(server, RESET, doing) as (manager, trouble):
+async def test_what_is_committed_is_done_whatever_comes_of_the_reset(mariadb, door, doing):
+    async with troubled(mariadb, RESET, doing, LIMIT) as (manager, trouble):
         assert await asyncio.wait_for(door(manager, book, **LEVEL), 20) == "booked"
         assert trouble.has_met.is_set()
-    assert await entries(server) == 1
+    assert await entries(mariadb) == 1
 
 
 @DOORS
-async def test_a_caller_who_is_cancelled_at_the_reset_takes_no_place_with_him(server, door):
-    async with troubled(server, RESET, stand_still) as (manager, trouble):
+async def test_a_caller_who_is_cancelled_at_the_reset_takes_no_place_with_him(mariadb, door):
+    async with troubled(mariadb, RESET, stand_still) as (manager, trouble):
         calling = asyncio.create_task(door(manager, book, **LEVEL))
         await trouble.has_met.wait()
         calling.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(calling, 20)
-    assert await entries(server) == 1
+    assert await entries(mariadb) == 1
 
 
 @DOORS
 @pytest.mark.parametrize(("words", "options"), ASKED)
-async def test_what_is_said_beforehand_has_a_limit(server, door, words, options):
-    async with troubled(server, words, stand_still) as (manager, trouble):
+async def test_what_is_said_beforehand_has_a_limit(mariadb, door, words, options):
+    async with troubled(mariadb, words, stand_still, LIMIT) as (manager, trouble):
         with pytest.raises(DeadlineExceeded):
             await asyncio.wait_for(door(manager, book, max_retries=0, **options), 20)
         assert trouble.has_met.is_set()
-    assert await entries(server) == 0
+    assert await entries(mariadb) == 0
 
 
 @pytest.mark.parametrize(("words", "options"), ASKED)
-async def test_what_is_lost_beforehand_is_a_lost_connection(server, words, options):
-    async with troubled(server, words, cut) as (manager, _):
+async def test_what_is_lost_beforehand_is_a_lost_connection(mariadb, words, options):
+    async with troubled(mariadb, words, cut) as (manager, _):
         with pytest.raises(exc.DBAPIError) as caught:
             await through_scope(manager, book, **options)
         assert caught.value.connection_invalidated
-    assert await entries(server) == 0
+    assert await entries(mariadb) == 0
 
 
 @pytest.mark.parametrize(("words", "options"), ASKED)
-async def test_who_is_cancelled_beforehand_takes_no_place_with_him(server, words, options):
-    async with troubled(server, words, stand_still) as (manager, trouble):
+async def test_who_is_cancelled_beforehand_takes_no_place_with_him(mariadb, words, options):
+    async with troubled(mariadb, words, stand_still) as (manager, trouble):
         calling = asyncio.create_task(through_scope(manager, book, **options))
         await trouble.has_met.wait()
         calling.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(calling, 20)
-    assert await entries(server) == 0
+    assert await entries(mariadb) == 0

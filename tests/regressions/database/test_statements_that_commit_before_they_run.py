@@ -15,28 +15,21 @@ from koo.errors import CommitOutcomeUnknown
 from koo.testing import Action, Direction, FaultProxy
 
 from ...database.saying import CONFLICT, refused_at_first, rows, say_within
-from ...database.servers import MariadbServer
 
 INSERT = "INSERT INTO ledger VALUES (1)"
 
 
-@pytest.fixture(scope="module")
-def server():
-    with MariadbServer("--lock-wait-timeout=1") as server:
-        yield server
-
-
 @contextlib.asynccontextmanager
-async def opened(server):
+async def opened(mariadb):
     """A manager behind a proxy, and one that counts the rows; the ledger is empty."""
-    auditor = DatabaseManager(DatabaseConfig(url=server.url()))
+    auditor = DatabaseManager(DatabaseConfig(url=mariadb.url()))
     try:
         async with auditor.session_scope() as session:
             for name in ("ledger", "other"):
                 await session.execute(text(f"CREATE OR REPLACE TABLE {name} (n INTEGER)"))
             await session.execute(text("DROP TABLE IF EXISTS made"))
-        async with FaultProxy("127.0.0.1", server.port) as proxy:
-            manager = DatabaseManager(DatabaseConfig(url=server.url(port=proxy.port)))
+        async with FaultProxy("127.0.0.1", mariadb.port) as proxy:
+            manager = DatabaseManager(DatabaseConfig(url=mariadb.url(port=proxy.port)))
             try:
                 await manager.transact(lambda session: say_within(session, "SELECT 1"))
                 yield manager, proxy, auditor
@@ -51,8 +44,8 @@ async def opened(server):
     "statement",
     ["START TRANSACTION", "/* so */ begin", "SELECT 1; BEGIN"],
 )
-async def test_what_another_transaction_has_committed_is_not_repeated(server, statement):
-    async with opened(server) as (manager, _, auditor):
+async def test_what_another_transaction_has_committed_is_not_repeated(mariadb, statement):
+    async with opened(mariadb) as (manager, _, auditor):
         work, runs = refused_at_first(INSERT, statement)
         with pytest.raises(exc.DBAPIError):
             await manager.transact(work)
@@ -60,9 +53,9 @@ async def test_what_another_transaction_has_committed_is_not_repeated(server, st
 
 
 @pytest.mark.integration
-async def test_nor_is_what_was_committed_before_a_lock_was_waited_for_in_vain(server):
-    async with opened(server) as (manager, _, auditor):
-        work, runs = refused_at_first(INSERT, "ALTER TABLE other ADD COLUMN m INTEGER")
+async def test_nor_is_what_was_committed_before_a_lock_was_waited_for_in_vain(mariadb):
+    async with opened(mariadb) as (manager, _, auditor):
+        work, runs = refused_at_first(INSERT, "ALTER TABLE other WAIT 1 ADD COLUMN m INTEGER")
         async with auditor.session_scope() as reader:
             await reader.execute(text("SELECT * FROM other"))
             with pytest.raises(exc.OperationalError, match="1205") as caught:
@@ -72,8 +65,8 @@ async def test_nor_is_what_was_committed_before_a_lock_was_waited_for_in_vain(se
 
 
 @pytest.mark.integration
-async def test_the_server_s_own_error_is_told_as_it_is(server):
-    async with opened(server) as (manager, _, auditor):
+async def test_the_server_s_own_error_is_told_as_it_is(mariadb):
+    async with opened(mariadb) as (manager, _, auditor):
         work, _ = refused_at_first(INSERT, "CREATE TABLE other (n INTEGER)")
         with pytest.raises(exc.DBAPIError, match="1050"):
             await manager.transact(work)
@@ -81,8 +74,8 @@ async def test_the_server_s_own_error_is_told_as_it_is(server):
 
 
 @pytest.mark.integration
-async def test_lost_it_is_unknown(server):
-    async with opened(server) as (manager, proxy, auditor):
+async def test_lost_it_is_unknown(mariadb):
+    async with opened(mariadb) as (manager, proxy, auditor):
         asked = []
 
         def lose(chunk):
@@ -108,16 +101,16 @@ async def test_lost_it_is_unknown(server):
         (INSERT, "ANALYZE SELECT * FROM ledger"),
     ],
 )
-async def test_what_has_committed_nothing_is_repeated(server, statements):
-    async with opened(server) as (manager, _, auditor):
+async def test_what_has_committed_nothing_is_repeated(mariadb, statements):
+    async with opened(mariadb) as (manager, _, auditor):
         work, runs = refused_at_first(*statements)
         await manager.transact(work)
         assert (len(runs), await rows(auditor)) == (2, 1)
 
 
 @pytest.mark.integration
-async def test_nothing_is_open_after_a_rollback(server):
-    async with opened(server) as (manager, _, auditor):
+async def test_nothing_is_open_after_a_rollback(mariadb):
+    async with opened(mariadb) as (manager, _, auditor):
         runs = []
 
         async def work(session):

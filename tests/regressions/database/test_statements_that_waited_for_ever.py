@@ -12,15 +12,7 @@ from sqlalchemy import exc, text
 
 from koo.database import DatabaseConfig, DatabaseManager
 
-from ...database.servers import MariadbServer
-
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def server():
-    with MariadbServer() as server:
-        yield server
 
 
 class MineError(Exception):
@@ -56,13 +48,13 @@ async def ask(manager, number):
         return (await session.execute(text(f"SELECT {number}"))).scalar_one()
 
 
-@pytest.mark.parametrize("statement", ["SELECT sleep(600)", "DO sleep(600)", "DO sleep(0.5)"])
+@pytest.mark.parametrize("statement", ["SELECT sleep(600)", "DO sleep(600)", "DO sleep(5)"])
 @pytest.mark.parametrize(
     ("how", "error"), [(leave, exc.InterfaceError), (leave_and_fail, MineError)]
 )
-async def test_what_is_left_behind_ends_and_nobody_gets_its_answer(server, statement, how, error):
+async def test_what_is_left_behind_ends_and_nobody_gets_its_answer(mariadb, statement, how, error):
     left = []
-    config = DatabaseConfig(url=server.url(), pool_size=2, max_overflow=0, pool_timeout=20)
+    config = DatabaseConfig(url=mariadb.url(), pool_size=2, max_overflow=0, pool_timeout=20)
     manager = DatabaseManager(config)
     try:
         with pytest.raises(error) as caught:
@@ -79,9 +71,9 @@ async def test_what_is_left_behind_ends_and_nobody_gets_its_answer(server, state
         await manager.close()
 
 
-async def test_nor_is_a_connection_lent_that_is_still_asked_outside_of_a_transaction(server):
+async def test_nor_is_a_connection_lent_that_is_still_asked_outside_of_a_transaction(mariadb):
     left = []
-    config = DatabaseConfig(url=server.url(), pool_size=2, max_overflow=0)
+    config = DatabaseConfig(url=mariadb.url(), pool_size=2, max_overflow=0)
     manager = DatabaseManager(config)
     try:
         with pytest.raises(exc.InterfaceError, match="another operation is in progress"):

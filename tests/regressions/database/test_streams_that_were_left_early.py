@@ -20,18 +20,12 @@ from koo.resilience import State
 from koo.testing import BlackHole, FakeClock, FaultProxy
 
 from ...database.saying import opened
-from ...database.servers import MariadbServer
+from .undisturbed import undisturbed
 
 LARGE = text("SELECT a.seq, repeat('x', 20000) FROM seq_1_to_400000 a")
 ENDLESS = text("SELECT a.seq, repeat('x', 2000) FROM seq_1_to_400000000 a")
 LONG = text("SELECT a.seq, repeat('x', 20000) FROM seq_1_to_10000 a")
 TWO = {"yield_per": 2}
-
-
-@pytest.fixture(scope="module")
-def mariadb():
-    with MariadbServer() as server:
-        yield server
 
 
 async def leave(manager, statement):
@@ -42,6 +36,7 @@ async def leave(manager, statement):
 
 
 @pytest.mark.integration
+@undisturbed
 async def test_a_stream_that_is_closed_in_the_dark_ends_in_time(mariadb):
     async with (
         FaultProxy("127.0.0.1", mariadb.port) as proxy,
@@ -63,6 +58,7 @@ async def test_a_stream_that_is_closed_in_the_dark_ends_in_time(mariadb):
 
 
 @pytest.mark.integration
+@undisturbed
 async def test_what_is_left_of_a_stream_may_take_as_long_as_a_statement(mariadb):
     async with opened(mariadb.url(), attempt_timeout=0.05) as manager:
         await leave(manager, LONG)
@@ -70,6 +66,7 @@ async def test_what_is_left_of_a_stream_may_take_as_long_as_a_statement(mariadb)
 
 
 @pytest.mark.integration
+@undisturbed
 async def test_a_commit_behind_too_long_a_stream_is_not_sent_and_nobody_is_in_doubt(mariadb):
     async with opened(mariadb.url(), timeout=0.6, attempt_timeout=0.5) as manager:
         with pytest.raises(StatementTimedOut, match=r"the rest of a stream .* nothing was commit"):
@@ -78,6 +75,7 @@ async def test_a_commit_behind_too_long_a_stream_is_not_sent_and_nobody_is_in_do
 
 
 @pytest.mark.integration
+@undisturbed
 async def test_a_server_that_sends_all_the_time_is_not_blamed_for_what_is_left(mariadb):
     async with opened(mariadb.url(), timeout=0.6, attempt_timeout=0.6) as manager:
         for _ in range(manager.config.breaker.failure_threshold + 1):

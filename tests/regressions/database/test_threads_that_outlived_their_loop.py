@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 import threading
-import time
 
 import pytest
 from sqlalchemy import exc, text
@@ -33,11 +32,11 @@ def test_a_file_that_can_not_be_opened_leaves_no_thread_that_complains(tmp_path,
 
 
 def test_a_loop_that_ends_while_a_file_is_opened_leaves_no_thread_that_complains(monkeypatch):
-    complaints, opened = [], []
+    complaints, opened, has_ended = [], [], threading.Event()
     monkeypatch.setattr(threading, "excepthook", complaints.append)
 
     def open_slowly():
-        time.sleep(0.3)
+        has_ended.wait(20)
         opened.append(sqlite3.connect(":memory:", check_same_thread=False))
         return opened[-1]
 
@@ -48,6 +47,7 @@ def test_a_loop_that_ends_while_a_file_is_opened_leaves_no_thread_that_complains
 
     before = set(threading.enumerate())
     asyncio.run(leave())
+    has_ended.set()
     for thread in set(threading.enumerate()) - before:
         thread.join(20)
     assert complaints == []

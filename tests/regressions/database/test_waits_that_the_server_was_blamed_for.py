@@ -22,6 +22,7 @@ from koo.resilience import Backoff, Policy, RetryConfig
 from koo.testing import running_clock
 
 from ...database.pool.conftest import house
+from .undisturbed import undisturbed
 
 __all__ = ["house"]
 
@@ -62,6 +63,7 @@ def blamed(manager):
 
 @pytest.mark.integration
 @pytest.mark.parametrize("attempt_timeout", [0.05, 0.2, 5.0])
+@undisturbed
 async def test_an_attempt_that_stands_in_line_has_not_begun(tmp_path, attempt_timeout):
     limits = {"pool_timeout": 0.2, "attempt_timeout": attempt_timeout}
     async with exhausted(tmp_path, **limits) as manager:
@@ -72,6 +74,7 @@ async def test_an_attempt_that_stands_in_line_has_not_begun(tmp_path, attempt_ti
 
 
 @pytest.mark.integration
+@undisturbed
 async def test_a_call_whose_time_is_over_in_line_is_told_who_holds_the_connections(tmp_path):
     async with exhausted(tmp_path, timeout=0.1, attempt_timeout=0.1) as manager:
         for _ in range(5):
@@ -82,6 +85,7 @@ async def test_a_call_whose_time_is_over_in_line_is_told_who_holds_the_connectio
 
 @pytest.mark.integration
 @pytest.mark.parametrize("door", ["scope", "transact"])
+@undisturbed
 async def test_a_deadline_of_the_callers_own_is_counted_and_its_cause_named(tmp_path, door):
     async with exhausted(tmp_path) as manager:
         with pytest.raises(TimeoutError) as raised:
@@ -127,12 +131,15 @@ async def lent_in_between(tmp_path, **config):
         yield manager, give_back
     finally:
         has_room.set()
-        await asyncio.gather(*loans)
-        await manager.close()
+        try:
+            await asyncio.gather(*loans)
+        finally:
+            await manager.close()
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("limit", ["attempt_timeout", "pool_timeout", "timeout"])
+@undisturbed
 async def test_a_line_within_a_function_is_no_slow_transaction(tmp_path, limit):
     async with lent_in_between(tmp_path, **{limit: 0.2}) as (manager, give_back):
 
@@ -149,6 +156,7 @@ async def test_a_line_within_a_function_is_no_slow_transaction(tmp_path, limit):
 
 @pytest.mark.integration
 @pytest.mark.parametrize("limit", ["attempt_timeout", "pool_timeout", "timeout"])
+@undisturbed
 async def test_who_stands_in_line_after_a_commit_is_told_that_something_was_done(tmp_path, limit):
     async with lent_in_between(tmp_path, **{limit: 0.2}) as (manager, give_back):
 
@@ -165,6 +173,7 @@ async def test_who_stands_in_line_after_a_commit_is_told_that_something_was_done
 
 @pytest.mark.integration
 @pytest.mark.parametrize("limit", ["attempt_timeout", "timeout"])
+@undisturbed
 async def test_who_is_late_after_a_commit_is_told_once_that_something_was_done(tmp_path, limit):
     url = f"sqlite:///{tmp_path}/app.db"
     manager = DatabaseManager(DatabaseConfig(url=url, retry=QUICK, **{limit: 0.5}))
@@ -174,10 +183,12 @@ async def test_who_is_late_after_a_commit_is_told_once_that_something_was_done(t
         await session.commit()
         await asyncio.Event().wait()
 
-    with pytest.raises(DeadlineExceeded) as raised:
-        await manager.transact(commit_and_linger)
-    assert raised.value.__notes__.count(DONE) == 1
-    await manager.close()
+    try:
+        with pytest.raises(DeadlineExceeded) as raised:
+            await manager.transact(commit_and_linger)
+        assert raised.value.__notes__.count(DONE) == 1
+    finally:
+        await manager.close()
 
 
 async def test_an_old_failure_to_dial_is_not_told_to_whom_a_pause_keeps_waiting(house):
