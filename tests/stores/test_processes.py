@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,7 @@ signal.pause()
     process = subprocess.Popen([sys.executable, "-c", program])
     while not ready.exists():
         assert process.poll() is None
+        time.sleep(0.01)
     refusal = gate.admit(cost(500))
     assert refusal.line is gate
     assert money(gate) == (1, 900, 99)

@@ -30,7 +30,7 @@ TABLES = (
     "CREATE TABLE transfers (id INTEGER NOT NULL)",
     f"INSERT INTO accounts VALUES {', '.join(f'({n}, {RICHES})' for n in range(ACCOUNTS))}",
 )
-PATIENT = RetryConfig(max_retries=30, backoff=Backoff(base_delay=0.02, max_delay=0.2))
+PATIENT = RetryConfig(max_retries=100, backoff=Backoff(base_delay=0.02, max_delay=0.2))
 
 
 class Cut(Enum):
@@ -189,6 +189,7 @@ def manager_for(url, **config):
     config = {
         "pool_size": 2,
         "max_overflow": 0,
+        "timeout": 300.0,
         "attempt_timeout": GIVES_UP_AFTER,
         "check_timeout": 2.0,
         "retry": PATIENT,

@@ -220,7 +220,7 @@ async def test_a_token_tells_and_the_repetition_is_free_and_meets_no_lock(
         assert await manager.transact(increment) == "incremented"
         assert len(ran) == runs
         ended = asyncio.get_running_loop().time()
-        assert ended - began < 3
+        assert ended - began < 15
         assert budget.stats(ended).balance >= before
         async with direct.session_scope() as session:
             assert (await session.execute(text("SELECT n FROM ledger"))).scalar_one() == 2

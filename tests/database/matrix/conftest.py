@@ -11,6 +11,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.testing import PostgresServer, free_port
 
+FEW = 6
+"""As many are played again at once: with all others nothing would be better."""
+
 
 class Ledger:
     """A server with an empty ledger."""
@@ -19,16 +22,18 @@ class Ledger:
         self.port = server.port
         self.url = server.url
         self._engine = None
-        self._ports = {}
+        self._ports = set()
 
-    def port_for(self, case):
-        """A port for the case's proxy, that no other case draws."""
-        while (port := free_port()) in self._ports.values():
+    def new_port(self):
+        """A port for a proxy, that no other has had."""
+        while (port := free_port()) in self._ports:
             continue
-        return self._ports.setdefault(case, port)
+        self._ports.add(port)
+        return port
 
     @asynccontextmanager
     async def opened(self):
+        self.few_at_once, self.repeated = asyncio.Semaphore(FEW), 0
         self._engine = create_async_engine(self.url(), isolation_level="AUTOCOMMIT")
         await make_witness(self.url())
         try:

@@ -32,15 +32,19 @@ async def later(seconds, work):
 # psycopg says so of each stream whose connection was torn off, when it is collected.
 @pytest.mark.filterwarnings("ignore:.*was deleted while still open:ResourceWarning")
 @pytest.mark.parametrize("driver", DRIVERS)
-async def test_no_fault_at_any_moment_costs_more_than_it_must(driver, ledger, scale, seed):
-    wrong = []
+async def test_no_fault_at_any_moment_costs_more_than_it_must(
+    driver, ledger, scale, seed, record_property
+):
+    wrong, cases = [], chosen(driver, scale, seed)
     async with ledger.opened() as server:
-        for batch in batches(chosen(driver, scale, seed)):
+        for batch in batches(cases):
             told = await asyncio.gather(
                 *(later(0.02 * place, complaints(case, server)) for place, case in enumerate(batch))
             )
             wrong += [complaint for complaints in told for complaint in complaints]
     gc.collect()
+    counted = {"driver": driver, "cases": len(cases), "seed": seed, "repeated": server.repeated}
+    record_property("counted", counted)
     assert not wrong, "\n".join(["", *wrong])
 
 

@@ -5,7 +5,8 @@
                |                         +--waits for a lock------> who asked: given up
                +--- at its own end, after that: rolled back and closed
 
-SQLite can be interrupted while it works, but not while it waits for another process.
+SQLite can be interrupted while it works, but not before it begins, nor while it waits for another
+process.
 
 With some errors (disk full, out of memory, interrupted, ROLLBACK as an answer to a conflict) it
 undoes the whole transaction, and the next statement opens another; with most only the statement.
@@ -15,10 +16,10 @@ No code tells which: whether a transaction is open before and after it does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import aiosqlite
 from aiosqlite.core import _STOP_RUNNING_SENTINEL
@@ -29,6 +30,8 @@ from . import UNDONE
 __all__ = ["PromptConnection", "abort", "arguments", "undone"]
 
 T = TypeVar("T")
+
+_Asked: TypeAlias = frozenset[asyncio.Future[Any]]
 
 _MOMENT: Final = 0.05
 _CHUNK: Final = 64
@@ -70,11 +73,15 @@ class PromptConnection(aiosqlite.Connection):
 
     async def close(self) -> None:
         """Close; what the thread is still doing is interrupted, and nobody waits for it."""
-        if self._connection is None or (self._running and not self._asked):
-            await super().close()
+        if self._connection is None:
             return
-        self._connection.interrupt()
-        self.stop()
+        try:
+            if self._running and not self._asked:
+                await self._execute(self._close)
+            else:
+                self._interrupt(frozenset(self._asked))
+        finally:
+            self.stop()
 
     def stop(self) -> None:
         """Let the thread end when it has done what it was asked for; the loop may end before."""
@@ -84,17 +91,29 @@ class PromptConnection(aiosqlite.Connection):
     def _end(self) -> object:
         """In the thread; whoever has opened it may have gone before he had it."""
         if self._opened is not None:
-            self._opened.close()
+            self._close()
         return _STOP_RUNNING_SENTINEL
+
+    def _close(self) -> None:
+        """In the thread; as long as it has cursors the file stays open, and would stay locked."""
+        with suppress(aiosqlite.Error):
+            self._opened.rollback()
+        self._opened.close()
 
     def give_up(self) -> None:
         """Interrupt what is asked for; what has not ended in a moment is an error."""
-        with suppress(ValueError):
-            self._conn.interrupt()
-        if asked := tuple(self._asked):
-            asked[0].get_loop().call_later(_MOMENT, self._leave, asked)
+        if asked := frozenset(self._asked):
+            self._interrupt(asked)
+            _in_a_moment(self._leave, asked)
 
-    def _leave(self, asked: Iterable[asyncio.Future[Any]]) -> None:
+    def _interrupt(self, asked: _Asked) -> None:
+        """Again and again until *asked* are answered: what has not begun yet would not hear it."""
+        if not self._asked.isdisjoint(asked):
+            with suppress(aiosqlite.Error):  # its end is on its way
+                self._opened.interrupt()
+            _in_a_moment(self._interrupt, asked)
+
+    def _leave(self, asked: _Asked) -> None:
         for answer in asked:
             if not answer.done():
                 self._running = False
@@ -132,6 +151,11 @@ class PromptConnection(aiosqlite.Connection):
         self._asked.discard(answer)
         if not answer.done():
             tell(what)
+
+
+def _in_a_moment(work: Callable[[_Asked], None], asked: _Asked) -> None:
+    with suppress(RuntimeError):  # their loop has ended
+        next(iter(asked)).get_loop().call_later(_MOMENT, work, asked)
 
 
 def _connect(database: str, **terms: Any) -> PromptConnection:
