@@ -20,19 +20,18 @@ from koo.testing import PostgresServer
 pytestmark = pytest.mark.integration
 
 FAST = {"fsync": "off", "shared_buffers": "16MB"}
+SYNCHRONOUS = {**FAST, "synchronous_standby_names": "*"}
 PREPARED = (
     "CREATE TABLE ledger (n INTEGER)",
     "CREATE ROLE stranger LOGIN",
     "GRANT ALL ON ledger TO stranger",
-    "ALTER SYSTEM SET synchronous_standby_names = '*'",
-    "SELECT pg_reload_conf()",
 )
 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
 @pytest.mark.parametrize(("user", "witness"), [("postgres", Tokens), ("stranger", Numbers)])
 async def test_what_only_the_primary_has_is_not_called_committed(driver, user, witness):
-    with PostgresServer(settings=FAST) as primary, primary.standby(settings=FAST) as standby:
+    with PostgresServer(settings=SYNCHRONOUS) as primary, primary.standby(settings=FAST) as standby:
         await prepare(primary)
         url = primary.url(driver).replace("postgres@", f"{user}@")
         async with closing(managed(url)) as manager:
@@ -73,6 +72,10 @@ async def prepare(primary):
         closing(managed(primary.url())) as owner,
         owner.session_scope(isolation_level="AUTOCOMMIT") as session,
     ):
+        follows = text("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")
+        async with asyncio.timeout(30):
+            while not (await session.execute(follows)).scalar_one():
+                await asyncio.sleep(0.02)
         for statement in PREPARED:
             await session.execute(text(statement))
 

@@ -65,7 +65,7 @@ async def close(_session, manager):
     ("first", "config"),
     [
         (end_backend_of, {}),
-        (wait_until_taken_back, {"leak_after": 0.05, "reclaim_after": 0.1}),
+        (wait_until_taken_back, {"leak_after": 1.0, "reclaim_after": 2.0}),
         (close, {}),
     ],
 )

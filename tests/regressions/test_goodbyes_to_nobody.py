@@ -6,11 +6,18 @@ So one killed backend cost two connections to the server instead of one.
 import asyncio
 
 import pytest
+from psycopg.pq import TransactionStatus
 
 from koo.database.drivers import abort, driver
 from koo.testing import FaultProxy
 
 pytestmark = pytest.mark.integration
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("works", [False, True])
@@ -20,11 +27,12 @@ async def test_only_who_works_is_asked_to_stop(server, works):
         connection = await made.connect(server.url("", port=proxy.port), autocommit=True)
         if works:
             task = asyncio.create_task(connection.execute("SELECT pg_sleep(30)"))
-            await asyncio.sleep(0.1)
+            await until(lambda: connection.pgconn.transaction_status == TransactionStatus.ACTIVE)
         abort(connection)
         if works:
             await asyncio.wait([task])
             assert task.exception() is not None
+        await until(lambda: proxy.traffic.accepted_total > works)
         await asyncio.sleep(0.3)
         assert proxy.traffic.accepted_total == 1 + works
         await connection.close()

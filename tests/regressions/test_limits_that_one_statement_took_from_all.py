@@ -32,7 +32,7 @@ async def test_a_statement_that_its_session_has_left_leaves_others_their_limit(s
 
 
 async def play(url, endless):
-    manager = DatabaseManager(DatabaseConfig(url=url, timeout=1.0))
+    manager = DatabaseManager(DatabaseConfig(url=url, timeout=3.0))
     tasks = []
 
     async def innocent():

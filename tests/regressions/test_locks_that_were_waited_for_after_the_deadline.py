@@ -36,7 +36,7 @@ async def write(manager):
 async def test_who_waits_for_a_lock_has_control_again_at_once(locked, end, monkeypatch):
     monkeypatch.setattr("koo.database.listening.dialects._BUSY_TIMEOUT_MS", 60_000)
     url, theirs = locked
-    limit = 0.3 if end == "limit" else 60.0
+    limit = 1.5 if end == "limit" else 60.0
     manager = DatabaseManager(
         DatabaseConfig(
             url=url, timeout=limit, pool_size=1, max_overflow=0, retry=RetryConfig(max_retries=0)

@@ -6,24 +6,25 @@ import pytest
 from sqlalchemy import text
 
 from koo.database import DatabaseConfig, DatabaseManager
-from koo.testing import Action, BlackHole, FaultProxy, Phase
+from koo.testing import Action, BlackHole, Direction, FaultProxy, Phase
 
 pytestmark = pytest.mark.integration
 
 
 class Darkness:
-    """Cuts the first COMMIT; who has asked for its token says ROLLBACK, and gets no answer."""
+    """Cuts the first COMMIT; who has heard of its token says ROLLBACK, and gets no answer."""
 
     def __init__(self, proxy):
         self.proxy = proxy
-        self.is_cut = self.has_asked = False
+        self.is_cut = self.has_asked = self.has_heard = False
 
     def __call__(self, chunk):
         if Phase.COMMIT_REPLY in chunk.phases and not self.is_cut:
             self.is_cut = True
             return Action.CUT
         self.has_asked = self.has_asked or b"SELECT fenced" in chunk.payload
-        if self.has_asked and Phase.ROLLBACK in chunk.phases:
+        self.has_heard |= self.has_asked and chunk.direction is Direction.TO_CLIENT
+        if self.has_heard and Phase.ROLLBACK in chunk.phases:
             self.proxy.black_hole = BlackHole.ALL
         return Action.PASS
 
@@ -32,7 +33,7 @@ class Darkness:
 async def test_the_end_of_a_question_is_bounded(server, driver):
     async with FaultProxy("127.0.0.1", server.port) as proxy:
         url = server.url(driver, port=proxy.port)
-        manager = DatabaseManager(DatabaseConfig(url=url, timeout=30, check_timeout=1))
+        manager = DatabaseManager(DatabaseConfig(url=url, timeout=30, check_timeout=3))
         try:
             await manager.transact(write)
             proxy.hook = Darkness(proxy)

@@ -31,7 +31,7 @@ def server():
         yield started
 
 
-def ask(server, query="select 1", timeout=5.0):
+def ask(server, query="select 1", timeout=30.0):
     """What the server answers."""
 
     async def asked():

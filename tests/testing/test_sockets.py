@@ -1,12 +1,14 @@
 """Ports and the end of a connection."""
 
 import asyncio
+import contextlib
 import socket
 import types
 
 import pytest
 
-from koo.testing.sockets import SERVER_PORTS, free_port, reset
+from koo.testing import sockets
+from koo.testing.sockets import SERVER_PORTS, SHARE, free_port, reset
 
 
 def test_a_free_port_is_free_and_outside_the_range_of_outgoing_connections():
@@ -18,14 +20,37 @@ def test_a_free_port_is_free_and_outside_the_range_of_outgoing_connections():
 
 def test_a_port_that_is_taken_is_not_given(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        taken_port = taken.getsockname()[1]
         other = free_port()
-        draws = iter([taken_port, other])
-        monkeypatch.setattr(
-            "koo.testing.sockets.random",
-            types.SimpleNamespace(choice=lambda _: next(draws)),
-        )
+        draws = iter([taken.getsockname()[1], other])
+        monkeypatch.setattr("koo.testing.sockets._own", lambda _: draws)
         assert free_port() == other
+
+
+def test_nobody_else_gets_a_port_before_it_is_listened_on():
+    """Two proxies that were made at the same time had the same port now and then."""
+    given = [free_port() for _ in range(100)]
+    assert len(set(given)) == len(given)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Draws as a new process does, which lives until the test ends."""
+    with contextlib.ExitStack() as living:
+        ends = types.SimpleNamespace(register=living.callback)
+        monkeypatch.setattr("koo.testing.sockets.atexit", ends)
+        yield sockets._draw
+
+
+def test_two_processes_share_no_port(drawn):
+    one, other = drawn(), drawn()
+    assert len(set(one)) == len(set(other)) == SHARE
+    assert not set(one) & set(other)
+
+
+def test_who_comes_when_all_shares_are_taken_draws_from_all(drawn, monkeypatch):
+    two = SERVER_PORTS[: 2 * SHARE]
+    monkeypatch.setattr("koo.testing.sockets.SERVER_PORTS", two)
+    assert sorted([drawn() for _ in range(3)][-1]) == list(two)
 
 
 @pytest.mark.integration

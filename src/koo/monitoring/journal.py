@@ -101,7 +101,7 @@ class Journal:
 
     def entries(self, most: int = _KEPT) -> tuple[Entry, ...]:
         """At most *most* entries, newest first."""
-        return tuple(self._entries)[: -most - 1 : -1]
+        return self._kept()[: -most - 1 : -1]
 
     def read(self, cursor: str | None = None, most: int = _KEPT) -> EntryPage:
         """At most *most* entries after *cursor*, oldest first; without one the newest.
@@ -112,13 +112,17 @@ class Journal:
             entries = self.entries(most)[::-1]
             return EntryPage(entries, self._cursor(self._last), has_gap=False)
         seen, is_ours = self._seen(cursor)
-        new = tuple(islice((entry for entry in tuple(self._entries) if entry.number > seen), most))
+        new = tuple(islice((entry for entry in self._kept() if entry.number > seen), most))
         has_gap = not is_ours or bool(new and new[0].number > seen + 1)
         return EntryPage(new, self._cursor(new[-1].number if new else seen), has_gap)
 
     def notices(self) -> tuple[Notice, ...]:
         """The last change of settings of each component."""
         return tuple(self._notices.values())
+
+    def _kept(self) -> tuple[Entry, ...]:
+        # A copy is made in one step; a tuple's memory may call the collector, and that a listener.
+        return tuple(self._entries.copy())
 
     def _keep(self, entry: Entry) -> None:
         cause = entry.cause and self._redact(entry.cause)

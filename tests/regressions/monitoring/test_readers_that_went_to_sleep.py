@@ -49,7 +49,7 @@ def server(console, quiet_log):
 
     app = FastAPI(lifespan=lifespan)
     console.install(app)
-    listener = listen("127.0.0.1", 0, patience=1.0)
+    listener = listen("127.0.0.1", 0, patience=2.0)
     server = make_server(app, grace=GRACE, lines=TextLines(), log_level="critical")
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

@@ -56,7 +56,8 @@ class Throttle:
 
     def held_back(self, now: float) -> Iterator[tuple[Key, int]]:
         """The keys of which some were held back in a span that is over, each once."""
-        over = [key for key, span in tuple(self._spans.items()) if now >= span.ends_at]
+        # Copies are made in one step, whatever another thread does.
+        over = [key for key, span in self._spans.copy().items() if now >= span.ends_at]
         for key in over:
             span = self._spans.pop(key, None)
             if span is not None and span.held:
@@ -64,4 +65,4 @@ class Throttle:
 
     def _make_room(self) -> None:
         if len(self._spans) >= _MOST_KEYS:
-            self._spans.pop(next(iter(tuple(self._spans))), None)
+            self._spans.pop(next(iter(self._spans.copy())), None)

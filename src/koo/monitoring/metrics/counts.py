@@ -65,11 +65,10 @@ class EventCounts:
 
     def families(self) -> Iterator[Family]:
         """A family for each kind of event, those that never happened included."""
+        counts = self._counts.copy()  # another thread may count meanwhile
         for name, text in _HELP.items():
             points = [
-                Point(count, Labels(labels))
-                for (of, labels), count in self._counts.items()
-                if of == name
+                Point(count, Labels(labels)) for (of, labels), count in counts.items() if of == name
             ]
             yield Family(name=f"koo_{name}", kind=Kind.COUNTER, help=text, points=tuple(points))
 
