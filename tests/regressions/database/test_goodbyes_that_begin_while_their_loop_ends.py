@@ -57,6 +57,7 @@ def test_loops_that_ended_are_not_kept():
         """Nothing to say."""
 
     asyncio.run(leave_behind(farewell))
+    gc.collect()
     assert not any(loop.is_closed() for loop in goodbye._finishing)
 
     unheard = asyncio.new_event_loop()
