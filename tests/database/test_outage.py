@@ -21,7 +21,7 @@ from koo.resilience import (
 
 pytestmark = pytest.mark.integration
 
-RECOVERY = BreakerConfig(recovery_timeout=5)
+RECOVERY = BreakerConfig(recovery_timeout=30)
 
 
 async def ask(manager, together=None):
@@ -62,7 +62,7 @@ async def test_a_killed_server_opens_the_circuit_and_its_return_closes_it(victim
         ) as caught:
             await ask(manager)
         assert isinstance(caught.value.__cause__, errors.CircuitOpen)
-        assert 0 < caught.value.retry_after <= 5.5
+        assert 0 < caught.value.retry_after <= 33
         with pytest.raises(errors.DatabaseUnavailable):
             await manager.transact(ask)
         report = manager.report()
