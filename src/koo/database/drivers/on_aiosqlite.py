@@ -73,7 +73,7 @@ class PromptConnection(aiosqlite.Connection):
         if self._connection is None or (self._running and not self._asked):
             await super().close()
             return
-        self._connection.interrupt()
+        self._interrupt()
         self.stop()
 
     def stop(self) -> None:
@@ -89,10 +89,14 @@ class PromptConnection(aiosqlite.Connection):
 
     def give_up(self) -> None:
         """Interrupt what is asked for; what has not ended in a moment is an error."""
-        with suppress(ValueError):
-            self._conn.interrupt()
+        self._interrupt()
         if asked := tuple(self._asked):
             asked[0].get_loop().call_later(_MOMENT, self._leave, asked)
+
+    def _interrupt(self) -> None:
+        # Its thread may have closed it, and nobody has heard of that yet.
+        with suppress(ValueError, aiosqlite.ProgrammingError):
+            self._conn.interrupt()
 
     def _leave(self, asked: Iterable[asyncio.Future[Any]]) -> None:
         for answer in asked:
