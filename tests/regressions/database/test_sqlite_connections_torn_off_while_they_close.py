@@ -22,11 +22,16 @@ def closing(tmp_path):
         task = asyncio.create_task(connection.close())
         await asyncio.sleep(0)
         with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
-            while True:  # so that the loop stands still meanwhile
-                connection._conn.interrupt()
+            interrupt_for_ever(connection)
         return connection, task
 
     return closing
+
+
+def interrupt_for_ever(connection):
+    # The loop stands still meanwhile.
+    while True:
+        connection._conn.interrupt()
 
 
 async def test_it_can_be_torn_off(closing):
