@@ -6,6 +6,7 @@ which ended the engine's end where warnings are errors.
 
 import asyncio
 import gc
+import time
 
 import pytest
 from sqlalchemy import text
@@ -144,3 +145,21 @@ def test_a_statement_given_up_just_before_the_end_does_not_run_on(postgres, driv
 
     asyncio.run(program())
     asyncio.run(until_none_runs())
+
+
+def test_a_loop_that_stands_still_at_its_end_has_time_for_it_all_the_same():
+    said = []
+
+    async def farewell():
+        await asyncio.sleep(0)
+        time.sleep(0.6)  # noqa: ASYNC251 - the loop stands still
+        for _ in range(5):
+            await asyncio.sleep(0.01)
+        said.append("goodbye")
+
+    async def program():
+        goodbye.say_in_background(farewell)
+        await goodbye.finish_saying()
+
+    asyncio.run(program())
+    assert said == ["goodbye"]

@@ -61,14 +61,16 @@ async def say(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 async def finish_saying() -> None:
     """Wait for what is being said on the running loop, half a second at most: the loop ends."""
-    saying = {task for task in asyncio.all_tasks() if task.get_name() == _NAME}
-    if not saying:
-        return
-    _, late = await asyncio.wait(saying, timeout=_PATIENCE_AT_THE_END)
+    late = {task for task in asyncio.all_tasks() if task.get_name() == _NAME}
+    for _ in range(2):
+        # A loop that stands still in the one half listens in the other.
+        if late:
+            _, late = await asyncio.wait(late, timeout=_PATIENCE_AT_THE_END / 2)
     _given_up.update(late)
     for task in late:
         task.cancel()
-    await asyncio.wait(saying)
+    if late:
+        await asyncio.wait(late)
 
 
 def begun(generator: AsyncGenerator[None, None]) -> AsyncGenerator[None, None]:
