@@ -1,6 +1,7 @@
 """A server that dies, hangs, comes back."""
 
 import asyncio
+import re
 import time
 
 import pytest
@@ -66,7 +67,8 @@ async def test_a_killed_server_opens_the_circuit_and_its_return_closes_it(victim
         with pytest.raises(errors.DatabaseUnavailable):
             await manager.transact(ask)
         report = manager.report()
-        assert "the server cannot be reached" in report.cause
+        # On a slow machine those whose statements were cut off are enough to open it.
+        assert re.search("the server cannot be reached|the connection broke", report.cause)
         assert report.next_try > 0
         await asyncio.to_thread(victim.start)
         await until(lambda: manager.report().state is Health.HEALTHY)
