@@ -42,6 +42,7 @@ HOOKS = {
         f"koo.database.pool.lending.WatchedPool.{hook}"
         for hook in ("_do_get", "_do_return_conn", "_invalidate")
     ),
+    "koo.database.pool.lending._Record._checkin_failed",
     "koo.testing.virtual_loop.VirtualTimeLoop._process_events",
     "koo.testing.virtual_loop.VirtualTimeLoop._write_to_self",
 }

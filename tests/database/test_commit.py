@@ -83,7 +83,7 @@ async def test_a_commit_in_the_callers_own_code_is_no_exception(through_proxy):
 
 
 async def test_a_commit_that_is_never_answered_is_unknown_too(through_proxy):
-    async with through_proxy(attempt_timeout=0.5, commit_tokens="off") as (manager, proxy, direct):
+    async with through_proxy(attempt_timeout=1.5, commit_tokens="off") as (manager, proxy, direct):
         attempts = []
 
         async def work(session):
@@ -141,7 +141,7 @@ def linger(_session):
 
 
 async def test_a_deadline_during_the_commit_is_unknown_and_not_late(through_proxy):
-    async with through_proxy(timeout=1) as (manager, proxy, direct):
+    async with through_proxy(timeout=2) as (manager, proxy, direct):
 
         async def work(session):
             await book(session)

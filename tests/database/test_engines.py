@@ -139,7 +139,7 @@ def test_the_hooks_that_we_rely_on_are_there():
     ours = {"do_begin", "do_commit", "do_rollback", "connection_characteristics"}
     ours |= {"do_execute", "do_executemany", "do_execute_no_params"}
     assert ours <= set(dir(DefaultDialect))
-    assert {"checkin", "finalize_callback"} <= {*dir(_ConnectionRecord)}
+    assert {"checkin", "_checkin_failed", "finalize_callback"} <= {*dir(_ConnectionRecord)}
     theirs = {"dbapi_connection", "driver_connection", "record_info", "invalidate", "close"}
     assert theirs <= {*dir(ConnectionPoolEntry), *ConnectionPoolEntry.__mro__[1].__annotations__}
     engine = create_async_engine("sqlite+aiosqlite://").sync_engine

@@ -348,7 +348,7 @@ async def test_sqlite_is_interrupted_in_the_middle_of_a_statement(sqlite_url, op
     endless = text(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     )
-    async with opened(sqlite_url, timeout=0.5) as manager:
+    async with opened(sqlite_url, timeout=1.5) as manager:
 
         async def late():
             async with manager.session_scope() as session:

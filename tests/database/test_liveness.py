@@ -47,7 +47,7 @@ async def test_a_living_connection_raises_no_alarm_and_answers(postgres, driver)
         assert not one.alarm()
         assert not is_dead(one.alarm)
         assert has_pings(one.driver)
-        assert await ping(one.connection, one.driver, one.dialect, 1.0) is None
+        assert await ping(one.connection, one.driver, one.dialect, 20.0) is None
         assert not one.alarm()
 
 
@@ -73,7 +73,7 @@ async def test_a_notice_from_the_server_is_a_doubt_and_no_death(postgres):
         await other.driver.commit()
         await until(one.alarm)
         assert not is_dead(one.alarm)
-        assert await ping(one.connection, one.driver, one.dialect, 1.0) is None
+        assert await ping(one.connection, one.driver, one.dialect, 20.0) is None
         assert not one.alarm()
 
 

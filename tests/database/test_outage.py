@@ -1,6 +1,7 @@
 """A server that dies, hangs, comes back."""
 
 import asyncio
+import re
 import time
 
 import pytest
@@ -21,7 +22,7 @@ from koo.resilience import (
 
 pytestmark = pytest.mark.integration
 
-RECOVERY = BreakerConfig(recovery_timeout=5)
+RECOVERY = BreakerConfig(recovery_timeout=30)
 
 
 async def ask(manager, together=None):
@@ -62,11 +63,12 @@ async def test_a_killed_server_opens_the_circuit_and_its_return_closes_it(victim
         ) as caught:
             await ask(manager)
         assert isinstance(caught.value.__cause__, errors.CircuitOpen)
-        assert 0 < caught.value.retry_after <= 5.5
+        assert 0 < caught.value.retry_after <= 33
         with pytest.raises(errors.DatabaseUnavailable):
             await manager.transact(ask)
         report = manager.report()
-        assert "the server cannot be reached" in report.cause
+        # On a slow machine those whose statements were cut off are enough to open it.
+        assert re.search("the server cannot be reached|the connection broke", report.cause)
         assert report.next_try > 0
         await asyncio.to_thread(victim.start)
         await until(lambda: manager.report().state is Health.HEALTHY)

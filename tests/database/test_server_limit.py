@@ -1,6 +1,7 @@
 """The server, too, knows when it is too late."""
 
 import asyncio
+import re
 
 import pytest
 from sqlalchemy import event, text
@@ -70,14 +71,18 @@ async def test_it_costs_no_round_trip(postgres, driver, opened):
         def count(chunk):
             replies.append(chunk.direction is Direction.TO_CLIENT)
 
+        async def replies_to(work):
+            replies.clear()
+            await work
+            return sum(replies)
+
         for _ in range(7):  # psycopg prepares at the sixth
             await manager.transact(look)
             await scope()
         proxy.witness = count
-        await scope()
-        without, replies[:] = sum(replies), []
-        await manager.transact(look)
-        assert sum(replies) == without
+        # Where the machine stood still for a second, the connection was asked whether it lives.
+        without = min([await replies_to(scope()) for _ in range(5)])
+        assert min([await replies_to(manager.transact(look)) for _ in range(5)]) == without
 
 
 @pytest.mark.parametrize("setting", ["7000", "600000"])
@@ -144,7 +149,8 @@ async def test_a_beginning_that_the_server_refuses_is_an_error_as_ever(postgres,
 
 
 async def test_in_the_dark_the_server_gives_up_by_itself(postgres, driver, opened):
-    query = f"SELECT pg_sleep(30) /* dark {driver} */"
+    query = f"SELECT pg_sleep(60) /* dark {driver} */"
+    log = postgres.folder / "log"
     seen = text(
         "SELECT count(*) FROM pg_stat_activity"
         f" WHERE state = 'active' AND query LIKE '%dark {driver}%' AND pid <> pg_backend_pid()"
@@ -152,7 +158,7 @@ async def test_in_the_dark_the_server_gives_up_by_itself(postgres, driver, opene
     async with (
         opened(postgres.url()) as direct,
         FaultProxy("127.0.0.1", postgres.port) as proxy,
-        opened(postgres.url(driver, port=proxy.port), timeout=0.6) as manager,
+        opened(postgres.url(driver, port=proxy.port), timeout=2.0) as manager,
     ):
 
         async def active():
@@ -172,7 +178,8 @@ async def test_in_the_dark_the_server_gives_up_by_itself(postgres, driver, opene
         with pytest.raises((errors.DeadlineExceeded, StatementTimedOut)):
             await manager.transact(work, max_retries=0)
         await falling
-        assert await active() == 1
-        async with asyncio.timeout(1.5):
+        async with asyncio.timeout(20):
             while await active():
                 await asyncio.sleep(0.05)
+    told = f"canceling statement due to statement timeout\n.* STATEMENT:  {re.escape(query)}\n"
+    assert re.search(told, log.read_text())

@@ -259,14 +259,14 @@ async def test_a_statement_that_takes_too_long_is_cut(postgres, driver, opened):
 
 async def test_a_transaction_that_takes_too_long_is_tried_again(url, opened):
     # Without tokens, because the first transaction would make their table in that time.
-    async with opened(url, attempt_timeout=1, commit_tokens="off") as manager:
+    async with opened(url, attempt_timeout=2, commit_tokens="off") as manager:
         attempts = []
 
         async def slow_at_first(session):
             attempts.append(1)
             await session.execute(text("SELECT 1"))
             if len(attempts) == 1:
-                await asyncio.sleep(5)
+                await asyncio.sleep(30)
             return len(attempts)
 
         assert await manager.transact(slow_at_first) == 2

@@ -34,7 +34,7 @@ from .commit import Certainty, Resolver, Sessions, Witnesses
 from .config import DatabaseConfig, is_a
 from .contention import Contention
 from .drivers import abort
-from .drivers.goodbye import begun, finish_saying, finish_with, say
+from .drivers.goodbye import begun, finish_saying, say, when_the_loop_ends
 from .hosts.credentials import CredentialsCache
 from .hosts.seeking import Hosts
 from .listening import Destination, connect_arguments, listen_to_dialing, listen_to_driver
@@ -189,8 +189,7 @@ class Engines:
 
     def _opened(self, loop: asyncio.AbstractEventLoop) -> LoopEngine:
         self._bury()
-        # Not only with the first goodbye: a loop that has begun to end takes nothing more on.
-        finish_with(loop)
+        when_the_loop_ends()
         terms = self._terms
         credentials = _credentials(terms, partial(self._retire, loop))
         pooled, asker = self._open(terms, credentials)

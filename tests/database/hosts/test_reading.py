@@ -92,7 +92,7 @@ async def test_no_read_is_older_than_the_bound_while_the_standby_stands_still(
 ):
     """Written to all the time; what a read finds is at least as new as the bound allows."""
     _, standby = pair
-    bound, written = 1.0, []
+    bound, written = 2.0, []
 
     async def write_on(manager):
         while True:

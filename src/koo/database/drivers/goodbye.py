@@ -2,6 +2,8 @@
 
 torn off --> said in a task of its own --> answered, or two seconds gone
                        |
+      asyncio.run cancels it --> said once more
+                       |
                  its loop ends --> half a second more, then cancelled
 """
 
@@ -10,39 +12,46 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
+from weakref import WeakKeyDictionary, WeakSet
 
 from ...resilience import detached
 
-__all__ = ["begun", "finish_saying", "finish_with", "say", "say_in_background"]
+__all__ = ["begun", "finish_saying", "say", "say_in_background", "when_the_loop_ends"]
 
 _PATIENCE: Final = 2.0
 _PATIENCE_AT_THE_END: Final = 0.5
 _NAME: Final = "koo: goodbye to a database"
 
-_finishing: Final[dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]]] = {}
+#: What each loop will do at its end; None where that is done, and nothing can be added any more.
+_finishing: Final[
+    WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, None] | None]
+] = WeakKeyDictionary()
+_given_up: Final[WeakSet[asyncio.Task[None]]] = WeakSet()
+
+
+def when_the_loop_ends() -> None:
+    """Have the running loop finish, when it ends, what is being said by then.
+
+    Its end is too late for that: it would warn.
+    """
+    loop = asyncio.get_running_loop()
+    if loop not in _finishing:
+        _forget_closed_loops()
+        _finishing[loop] = begun(_finish(loop))
 
 
 def say_in_background(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Do what *make* returns in a task of its own, for two seconds at most; never raises.
 
-    Nothing at all without a running loop.
+    Nothing at all without a running loop. What asyncio.run cancels is done once more.
     """
     try:
-        loop = asyncio.get_running_loop()
+        when_the_loop_ends()
     except RuntimeError:
         return
-    finish_with(loop)
-    detached(_say(make), name=_NAME)
-
-
-def finish_with(loop: asyncio.AbstractEventLoop) -> None:
-    """What is being said when *loop*, the running one, comes to its end is finished then."""
-    if loop in _finishing:
-        return
-    for closed in [one for one in list(_finishing) if one.is_closed()]:
-        _finishing.pop(closed, None)
-    _finishing[loop] = begun(_finish())
+    detached(_say(make), name=_NAME).add_done_callback(partial(_say_again, make))
 
 
 async def say(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -52,13 +61,16 @@ async def say(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 async def finish_saying() -> None:
     """Wait for what is being said on the running loop, half a second at most: the loop ends."""
-    saying = {task for task in asyncio.all_tasks() if task.get_name() == _NAME}
-    if not saying:
-        return
-    _, late = await asyncio.wait(saying, timeout=_PATIENCE_AT_THE_END)
+    late = {task for task in asyncio.all_tasks() if task.get_name() == _NAME}
+    for _ in range(2):
+        # A loop that stands still in the one half listens in the other.
+        if late:
+            _, late = await asyncio.wait(late, timeout=_PATIENCE_AT_THE_END / 2)
+    _given_up.update(late)
     for task in late:
         task.cancel()
-    await asyncio.wait(saying)
+    if late:
+        await asyncio.wait(late)
 
 
 def begun(generator: AsyncGenerator[None, None]) -> AsyncGenerator[None, None]:
@@ -71,12 +83,19 @@ def begun(generator: AsyncGenerator[None, None]) -> AsyncGenerator[None, None]:
     return generator
 
 
-async def _finish() -> AsyncGenerator[None, None]:
+async def _finish(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
     # What is torn off while asyncio.run cancels everything begins after that.
     try:
         yield
     finally:
+        _finishing[loop] = None
         await finish_saying()
+
+
+def _forget_closed_loops() -> None:
+    for known in _finishing.keyrefs():
+        if (loop := known()) is not None and loop.is_closed():
+            _finishing.pop(loop, None)
 
 
 async def _say(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -84,3 +103,9 @@ async def _say(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
     with suppress(Exception):
         async with asyncio.timeout(_PATIENCE):
             await make()
+
+
+def _say_again(make: Callable[[], Coroutine[Any, Any, None]], task: asyncio.Task[None]) -> None:
+    """Begin anew what was cancelled with everything else, perhaps before it had begun at all."""
+    if task.cancelled() and task not in _given_up:
+        detached(_say(make), name=_NAME)

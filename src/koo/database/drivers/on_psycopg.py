@@ -241,4 +241,5 @@ async def _sent(request: Theirs) -> None:
         request.start()
         await waiting.wait_conn_async(generators.cancel(request), _INTERVAL)
     finally:
-        request.finish()
+        # Not finished: what is cancelled may be said once more.
+        request.reset()

@@ -82,6 +82,14 @@ class _Record(_ConnectionRecord):
                 self.checkin()
             raise
 
+    def _checkin_failed(self, err: BaseException, _fairy_was_created: bool = True) -> None:  # noqa: FBT001, FBT002
+        try:
+            self.invalidate(err)
+        finally:
+            # One that `invalidate` has brought back would come back twice.
+            if self.in_use or not _fairy_was_created:
+                self.checkin(_fairy_was_created)
+
     def _take_back_in_time(self, _fairy_was_created: bool) -> None:  # noqa: FBT001
         slot, lender = slot_of(self), self._lender
         countdown = Countdown(lender.keeper.terms.config.attempt_timeout, slot.driver)
