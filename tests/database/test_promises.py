@@ -147,23 +147,21 @@ async def test_of_an_outage_each_dial_that_a_caller_hears_of_counts_once_and_no_
             assert {type(one.__cause__) for one in refused} == {type(None)}
 
 
+# On a machine that stands still now a blip is no blip: more dials fail than were to.
+@undisturbed
 async def test_transactions_wait_out_a_blip(postgres, driver, opened):
-    async def two_dials_fail():
-        async with (
-            behind_a_proxy(postgres, driver) as (proxy, url),
-            opened(url) as manager,
-        ):
-            proxy.refuse()
-            calls = [asyncio.create_task(manager.transact(ask_with)) for _ in range(10)]
-            while manager.stats().breaker.failures < 2:
-                await asyncio.sleep(0.005)
-            await proxy.listen()
-            told = await asyncio.gather(*calls, return_exceptions=True)
-            assert [one for one in told if isinstance(one, Exception)] == []
-            assert manager.stats().breaker.failures <= 3
-
-    # On a machine that stands still now a blip is no blip: more dials fail than were to.
-    await undisturbed(two_dials_fail)
+    async with (
+        behind_a_proxy(postgres, driver) as (proxy, url),
+        opened(url) as manager,
+    ):
+        proxy.refuse()
+        calls = [asyncio.create_task(manager.transact(ask_with)) for _ in range(10)]
+        while manager.stats().breaker.failures < 2:
+            await asyncio.sleep(0.005)
+        await proxy.listen()
+        told = await asyncio.gather(*calls, return_exceptions=True)
+        assert [one for one in told if isinstance(one, Exception)] == []
+        assert manager.stats().breaker.failures <= 3
 
 
 async def test_a_transaction_that_must_not_be_retried_does_not_wait(postgres, opened):

@@ -1,16 +1,22 @@
-"""What holds in real time holds on a busy machine too, whenever that lets it."""
+"""Tests whose subject is a limit in real time, on a machine that now and then stands still."""
 
-import contextlib
+import functools
 
-ATTEMPTS = 5
+import pytest
+
+_ATTEMPTS = 5
 
 
-async def undisturbed(attempt):
-    """Attempt it until it goes well, five times at most; the last time its error is raised.
+def undisturbed(test):
+    """*test*, which has to pass once in five attempts: what breaks it breaks them all."""
 
-    A machine that stood still has disturbed some attempts; a defect disturbs each.
-    """
-    for _ in range(ATTEMPTS - 1):
-        with contextlib.suppress(Exception):
-            return await attempt()
-    return await attempt()
+    @functools.wraps(test)
+    async def attempted(*args, **kwargs):
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await test(*args, **kwargs)
+            except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - a defect stays one
+                print(f"once more, after {error!r}")
+        return await test(*args, **kwargs)
+
+    return attempted

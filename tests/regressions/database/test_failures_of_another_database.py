@@ -13,7 +13,7 @@ from sqlalchemy import exc, text
 from koo.database import DatabaseConfig, DatabaseManager, PoolExhausted
 from koo.testing import free_port
 
-from .undisturbed import undisturbed
+from ...database.undisturbed import undisturbed
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,7 @@ from koo.database.commit import attempt
 from koo.database.scope import Scope
 from koo.testing import FaultProxy, LinkFault, Phase, PostgresServer
 
-from .undisturbed import undisturbed
+from ...database.undisturbed import undisturbed
 
 
 class Nobody:

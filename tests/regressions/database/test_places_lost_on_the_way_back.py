@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 from koo.database import DatabaseConfig, DatabaseManager
 from koo.testing import Action, FaultProxy
 
-from .undisturbed import undisturbed
+from ...database.undisturbed import undisturbed
 
 pytestmark = pytest.mark.integration
 

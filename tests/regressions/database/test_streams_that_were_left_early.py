@@ -20,7 +20,7 @@ from koo.resilience import State
 from koo.testing import BlackHole, FakeClock, FaultProxy
 
 from ...database.saying import opened
-from .undisturbed import undisturbed
+from ...database.undisturbed import undisturbed
 
 LARGE = text("SELECT a.seq, repeat('x', 20000) FROM seq_1_to_400000 a")
 ENDLESS = text("SELECT a.seq, repeat('x', 2000) FROM seq_1_to_400000000 a")

@@ -22,7 +22,7 @@ from koo.resilience import Backoff, Policy, RetryConfig
 from koo.testing import running_clock
 
 from ...database.pool.conftest import house
-from .undisturbed import undisturbed
+from ...database.undisturbed import undisturbed
 
 __all__ = ["house"]
 
