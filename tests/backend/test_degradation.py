@@ -26,10 +26,10 @@ def application(program, **variables):
     process = program.start("-m", "api", "--port", "0", **variables)
     try:
         address = process.stdout.readline().partition(": ")[2].strip()
-        with httpx.Client(base_url=address, timeout=5) as client:
+        with httpx.Client(base_url=address, timeout=30) as client:
             yield client
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.communicate()
@@ -131,7 +131,7 @@ def state(client):
 
 def under_load(client, holds):
     """Use the database until something holds."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < end
         client.get("/api/v1/database/version")
