@@ -322,7 +322,7 @@ async def test_calls_at_once_share_a_bounded_session():
         most = max(most, busy)
         if busy == 3:
             full.set()
-        await full.wait()
+        await asyncio.wait_for(full.wait(), 30)
         # Long enough for a fourth to come, were it let through.
         await asyncio.sleep(0.05)
         busy -= 1
