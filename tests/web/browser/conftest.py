@@ -116,13 +116,15 @@ class Page:
     async def click(self, words):
         """Press the button that says *words*."""
         says = f"button => button.innerText.includes({words!r})"
-        found = f"[...document.querySelectorAll('button')].findLast({says})"
-        await self.until(f"{found} !== undefined && !{found}.disabled")
-        await self.js(f"{found}.click()")
+        await self.press(f"[...document.querySelectorAll('button')].findLast({says})")
+
+    async def press(self, found):
+        """Press the button *found* at the moment when it is there and can be pressed."""
+        await self.until(f"(it => it && !it.disabled && (it.click(), true))({found})")
 
     async def fill(self, name, text):
-        await self.until(f"document.querySelector('input[name={name}]') !== null")
-        await self.js(f"document.querySelector('input[name={name}]').value = {text!r}")
+        found = f"document.querySelector('input[name={name}]')"
+        await self.until(f"(it => it && (it.value = {text!r}, true))({found})")
 
     async def shortcut(self, key):
         """Press *key* as soon as there is a button that it stands for."""
@@ -186,10 +188,17 @@ async def _port(file):
 
 @asynccontextmanager
 async def _tab(http, port):
-    async with http.get(f"http://127.0.0.1:{port}/json/list") as answer:
-        tab = next(it for it in await answer.json() if it["type"] == "page")
-    async with http.ws_connect(tab["webSocketDebuggerUrl"], max_msg_size=0) as socket_:
+    end = time.monotonic() + ANSWER
+    while not (tabs := await _tabs(http, port)):
+        assert time.monotonic() < end, f"Chromium opened no tab within {ANSWER} s"
+        await asyncio.sleep(0.05)
+    async with http.ws_connect(tabs[0]["webSocketDebuggerUrl"], max_msg_size=0) as socket_:
         yield socket_
+
+
+async def _tabs(http, port):
+    async with http.get(f"http://127.0.0.1:{port}/json/list") as answer:
+        return [it for it in await answer.json() if it["type"] == "page"]
 
 
 class Server:

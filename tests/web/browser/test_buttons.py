@@ -9,12 +9,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 CLOSED = "document.querySelector('dialog[open]') === null"
 
 
-async def press(page, selector):
-    found = f"document.querySelector('{selector}')"
-    await page.until(f"{found} !== null && !{found}.disabled")
-    await page.js(f"{found}.click()")
-
-
 async def audit(stage):
     return [entry.action for entry in await stage.records.audit.entries(10)]
 
@@ -60,7 +54,8 @@ async def test_a_service_is_half_opened_from_its_row(night, serve, browse):
     with serve(stage.app) as server:
         async with browse(server.base) as page:
             await page.open(stage.access.sign_in_link(""))
-            await press(page, '[aria-label="Half-open the circuit of claude"]')
+            row = '[aria-label="Half-open the circuit of claude"]'
+            await page.press(f"document.querySelector('{row}')")
             await page.see("may cost money")
             await page.click("Half-open now")
             await page.until(CLOSED)
@@ -77,6 +72,7 @@ async def test_an_alert_is_acknowledged_silenced_and_heard_again(night, serve, b
             await page.fill("reason", "on it")
             await page.js("document.querySelector('dialog form').requestSubmit()")
             await page.see("seen by page (operate)")
+            await page.until(CLOSED)
             await page.click("Silence…")
             await page.js("document.querySelector('dialog form').requestSubmit()")
             await asyncio.sleep(0.2)
@@ -84,6 +80,7 @@ async def test_an_alert_is_acknowledged_silenced_and_heard_again(night, serve, b
             await page.fill("reason", "moving house")
             await page.js("document.querySelector('dialog form').requestSubmit()")
             await page.see("1 silence in force")
+            await page.until(CLOSED)
             [silence] = stage.monitor.alert_list().silences
             assert silence.reason == "moving house"
             await page.js("document.querySelectorAll('.muted').forEach(it => it.open = true)")
@@ -146,7 +143,7 @@ async def test_who_was_signed_out_by_the_server_signs_in_again(night, serve, bro
             await page.fill("token", tokens["operate"])
             await page.js("document.querySelector('dialog form').requestSubmit()")
             await page.until(CLOSED)
-            await press(page, "[data-key=r]")
+            await page.press("document.querySelector('[data-key=r]')")
             await page.see("Reset the database circuit")
 
 
