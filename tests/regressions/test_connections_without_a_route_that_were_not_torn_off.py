@@ -19,13 +19,13 @@ class NoRoute:
     """A cancellation that can't even be begun."""
 
     def __init__(self):
-        self.is_finished = False
+        self.is_reset = False
 
     def start(self):
         raise psycopg.OperationalError("network is unreachable")
 
-    def finish(self):
-        self.is_finished = True
+    def reset(self):
+        self.is_reset = True
 
 
 @pytest.mark.integration
@@ -43,4 +43,4 @@ async def test_without_a_route_a_connection_is_torn_off_all_the_same():
         theirs.settimeout(1)
         assert theirs.recv(1) == b""
         await asyncio.sleep(0.01)
-    assert request.is_finished
+    assert request.is_reset

@@ -93,9 +93,9 @@ async def _finish(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]
 
 
 def _forget_closed_loops() -> None:
-    for known in _finishing.keyrefs():
-        if (loop := known()) is not None and loop.is_closed():
-            _finishing.pop(loop, None)
+    known = [reference() for reference in _finishing.keyrefs()]
+    for closed in [loop for loop in known if loop is not None and loop.is_closed()]:
+        _finishing.pop(closed, None)
 
 
 async def _say(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
