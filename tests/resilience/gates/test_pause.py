@@ -68,6 +68,11 @@ def test_a_short_pause_is_a_pause_too(gate, clock, told, seconds):
     call(gate)
 
 
+def test_a_429_may_ask_for_less_than_a_second(gate):
+    call(gate, throttled(0.25))
+    assert refused(gate).retry_after == 0.25
+
+
 def test_a_pause_may_be_capped_below_a_second(clock):
     gate = RateLimiter("dep", RateLimiterConfig((Limit(9, 60),), pause_cap=0.5), clock=clock)
     gate.pause(100)
