@@ -95,7 +95,9 @@ def test_a_permit_that_has_settled_itself_can_not_be_settled_again():
 
 
 def test_one_that_is_issued_quickly_is_called_as_any_other(gate):
-    assert repr(issue(gate, ONE_REQUEST, 0.0, 0)).startswith("<koo.resilience.gate.Permit object")
+    permit = issue(gate, ONE_REQUEST, 0.0, 0)
+    assert repr(permit).startswith("<koo.resilience.gate.Permit object")
+    assert permit.done is False
 
 
 def test_the_systems_clock_is_the_machines_own():

@@ -18,8 +18,15 @@ def filled(config=None, **when):
     return window
 
 
-def test_an_empty_window_holds_nothing():
-    assert filled().tally(1000) == Tally(0, 0, 0)
+@pytest.mark.parametrize("config", [WindowConfig(), WindowConfig(span=0)])
+def test_an_empty_window_holds_nothing(config):
+    assert filled(config).tally(1000) == Tally(0, 0, 0)
+
+
+def test_what_is_as_old_as_the_span_still_counts():
+    window = filled(WindowConfig(size=0, span=10.0), success=[0.5])
+    assert window.tally(10.5) == Tally(1, 0, 0)
+    assert window.tally(11.0) == Tally(0, 0, 0)
 
 
 def test_exactly_the_last_hundred_count():
