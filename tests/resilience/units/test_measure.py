@@ -314,3 +314,8 @@ def test_amounts_end_with_the_bucket_they_are_aged_to():
 
 def test_what_is_older_than_all_that_is_kept_is_not_taken_from_the_latest():
     assert [list(less([1, 2], 1, age)) for age in (0, 1, 2)] == [[1, 1], [0, 2], [1, 2]]
+
+
+@pytest.mark.parametrize("amount", range(1, 256))
+def test_an_amount_that_grows_old_stays_what_it_was(amount):
+    assert Span(10, 10).aged(bytes([amount]), 1) == bytes([amount, 0])

@@ -23,6 +23,10 @@ def test_an_empty_window_holds_nothing(config):
     assert filled(config).tally(1000) == Tally(0, 0, 0)
 
 
+def test_a_success_begins_no_streak():
+    assert filled(success=[1.0]).streak == 0
+
+
 def test_what_is_as_old_as_the_span_still_counts():
     window = filled(WindowConfig(size=0, span=10.0), success=[0.5])
     assert window.tally(10.5) == Tally(1, 0, 0)
