@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from koo.database import DatabaseConfig, DatabaseManager
-from koo.testing import PostgresServer, free_port
+from koo.testing import PostgresServer
 
 FEW = 6
 """As many are played again at once: with all others nothing would be better."""
@@ -22,14 +22,6 @@ class Ledger:
         self.port = server.port
         self.url = server.url
         self._engine = None
-        self._ports = set()
-
-    def new_port(self):
-        """A port for a proxy, that no other has had."""
-        while (port := free_port()) in self._ports:
-            continue
-        self._ports.add(port)
-        return port
 
     @asynccontextmanager
     async def opened(self):

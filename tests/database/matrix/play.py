@@ -314,7 +314,7 @@ async def until(condition, seconds):
 
 @asynccontextmanager
 async def playing(case, server):
-    async with FaultProxy("127.0.0.1", server.port, listen_port=server.new_port()) as proxy:
+    async with FaultProxy("127.0.0.1", server.port) as proxy:
         play = Play(case, server, proxy)
         try:
             yield play
