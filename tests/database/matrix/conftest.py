@@ -1,6 +1,7 @@
 """The server behind every proxy, and a way to look at it that no fault reaches."""
 
 import asyncio
+import itertools
 import time
 from contextlib import asynccontextmanager
 
@@ -22,6 +23,8 @@ class Ledger:
         self.port = server.port
         self.url = server.url
         self._engine = None
+        self.rows = itertools.count(1)
+        """A row for each play of a case."""
 
     @asynccontextmanager
     async def opened(self):

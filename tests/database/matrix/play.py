@@ -50,7 +50,7 @@ class Play:
         self.server = server
         self.began = self.ended = self.deadline = 0.0
         self.asked = []
-        self.row = proxy.port
+        self.row = next(server.rows)
         self.heard_of_dials = 0
         self.has_lied = False
         self.is_due = asyncio.Event() if case.is_elsewhere else proxy.struck
