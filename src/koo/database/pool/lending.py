@@ -82,7 +82,7 @@ class _Record(_ConnectionRecord):
                 self.checkin()
             raise
 
-    def _checkin_failed(self, err: BaseException, _fairy_was_created: bool = True) -> None:  # noqa: FBT001, FBT002
+    def _checkin_failed(self, err: BaseException, _fairy_was_created: bool = True) -> None:  # noqa: FBT001, FBT002 - theirs
         try:
             self.invalidate(err)
         finally:
