@@ -11,6 +11,8 @@ from koo.database.scope import Scope, of_mysql, of_one, of_several
 
 READERS = {"one": of_one, "several": of_several, "mysql": of_mysql}
 MOST = 10_000
+# It takes some milliseconds; what grew with the square took a second.
+AT_ONCE = 0.25
 LONG = {
     "open dollar tags": "SELECT 1; " + " ".join(f"$a{number}$" for number in range(20_000)),
     "open comments": "SELECT 1; " + ";/* x" * 20_000,
@@ -31,6 +33,10 @@ PIECES = [
 
 
 def time_of(reader, message):
+    return min(one_time_of(reader, message) for _ in range(3))
+
+
+def one_time_of(reader, message):
     began = time.process_time()
     reader(message)
     return time.process_time() - began
@@ -39,7 +45,7 @@ def time_of(reader, message):
 @pytest.mark.parametrize("message", LONG.values(), ids=LONG)
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
 def test_a_long_message_is_understood_at_once(message, reader):
-    assert time_of(reader, message) < 0.1
+    assert time_of(reader, message) < AT_ONCE
 
 
 @pytest.mark.parametrize("before", ["", "/* a */ ", "/*", "SET STATEMENT ", "WITH ", "BEGIN "])
@@ -47,7 +53,7 @@ def test_a_long_message_is_understood_at_once(message, reader):
 def test_so_is_one_that_is_as_long_as_can_be_read(before, reader):
     for piece in PIECES:
         message = (before + piece * MOST)[:MOST]
-        assert time_of(reader, message) < 0.1, piece
+        assert time_of(reader, message) < AT_ONCE, piece
 
 
 def test_a_long_message_of_several_statements_may_have_committed():
