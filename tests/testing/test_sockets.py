@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import itertools
 import socket
 import types
 
@@ -24,6 +26,16 @@ def test_a_port_that_is_taken_is_not_given(monkeypatch):
         draws = iter([taken.getsockname()[1], other])
         monkeypatch.setattr("koo.testing.sockets._own", lambda _: draws)
         assert free_port() == other
+
+
+def test_when_all_ports_are_taken_it_says_so(monkeypatch):
+    """It asked for them in turn, for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        draws = itertools.cycle([taken.getsockname()[1]])
+        monkeypatch.setattr("koo.testing.sockets._own", lambda _: draws)
+        with pytest.raises(OSError, match="none of the 500 ports") as caught:
+            free_port()
+    assert caught.value.errno == errno.EADDRINUSE
 
 
 def test_nobody_else_gets_a_port_before_it_is_listened_on():

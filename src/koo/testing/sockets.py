@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import errno
 import functools
 import itertools
 import os
@@ -27,13 +28,16 @@ def free_port() -> int:
     """A loopback TCP port on which nobody listens, outside the range of outgoing connections.
 
     Nobody else who asks here gets it meanwhile: each process has ports of its own, used in turn.
+    Raises OSError (EADDRINUSE) when somebody listens on each of them.
     """
-    own = _own(os.getpid())
-    while True:
-        port = next(own)
+    for port in itertools.islice(_own(os.getpid()), SHARE):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+    raise OSError(
+        errno.EADDRINUSE,
+        f"none of the {SHARE} ports that this process may give is free: end a server first",
+    )
 
 
 @functools.cache
