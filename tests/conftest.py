@@ -32,16 +32,12 @@ REAL_WAIT_ALLOWED = 0.02
 END_ALLOWED = 120
 TERMINAL = pytest.StashKey[int]()
 
-settings.register_profile(
-    "gate", max_examples=100, derandomize=True, deadline=None, database=None, print_blob=True
+# How long an example takes is the machine's affair.
+ON_ANY_MACHINE = settings(
+    deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile(
-    "soak",
-    max_examples=1000,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+settings.register_profile("gate", ON_ANY_MACHINE, max_examples=100, derandomize=True, database=None)
+settings.register_profile("soak", ON_ANY_MACHINE, max_examples=1000)
 settings.load_profile("soak" if SOAK else "gate")
 
 
