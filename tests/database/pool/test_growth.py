@@ -10,10 +10,16 @@ def growth(*, kept=10, connect=0.15, hold=0.0):
     return made
 
 
-def dials(made, **need):
+def look(made, now, **need):
     usual = {"unserved": 1, "waiting": 1, "waited": 0.05, "dialing": 0, "lent": 5}
     usual |= {"age": 0.0, "room": 45}
-    return made.dials(**usual | need)
+    return made.dials(now, **usual | need)
+
+
+def dials(made, **need):
+    """What is dialed by the second of two looks that see the same."""
+    look(made, 100.0, **need)
+    return look(made, 100.0 + made.youth, **need)
 
 
 def test_nobody_waits_or_there_is_no_room_nothing_is_dialed():
@@ -43,6 +49,14 @@ def test_a_line_that_would_wait_longer_gets_a_connection_for_everybody():
 def test_a_young_line_is_watched_before_everybody_gets_a_connection():
     assert dials(growth(hold=1.0), unserved=45, waiting=45, waited=0.01) == 1
     assert dials(growth(hold=1.0), unserved=45, waiting=45, waited=0.02) == 45
+
+
+def test_what_a_line_costs_is_believed_when_it_has_cost_so_for_a_moment():
+    """A loop that stood still makes all look old, until it has heard what came meanwhile."""
+    made, long = growth(hold=1.0), {"unserved": 45, "waiting": 45}
+    assert [look(made, now, **long) for now in (10.0, 10.01, 10.02)] == [1, 1, 45]
+    assert look(made, 11.0, unserved=1, waiting=1, waited=0.0) == 1
+    assert [look(made, now, **long) for now in (12.0, 12.01, 12.02)] == [1, 1, 45]
 
 
 def test_loans_that_take_longer_than_before_count_by_their_age():

@@ -3,8 +3,8 @@
     somebody waits --dials fail?--> one, and only after the back-off
                      +-in doubt---> one, to see whether the server is there
                      +-none lent--> for everybody, up to what is kept
-                     +-the line is young, or the loop stood still, or will be served before
-                     | a connection would be there--> one
+                     +-the line is young, or will be served before a connection would be there,
+                     | or that it will not is seen for a moment only--> one
                      +-else--> for everybody
 
 The line is served in (waiting x hold) / lent seconds, where hold is what a
@@ -12,8 +12,8 @@ connection was held for lately, or, if they are held longer now, the mean age of
 the loans. A pool that dials for everybody who waits a millisecond makes fifty
 connections for a burst that five would have served before the first was there.
 What the loans before it took says little of a burst, so it is watched for a moment.
-Where the loop itself stood still, all have waited and held for as long: that is no news
-of the server, so the next look decides.
+Where the loop itself stood still, all have waited and held for as long, which is no news of
+the server: what is heard in the next moment decides.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _ANSWERS_PER_PING: Final = 8.0
 class Growth:
     """What connecting and holding cost lately (seconds), and how dialing has gone.
 
-    A failed dial *is_known* once a caller has heard of it. *stood_still* is set while what is
-    seen of the line may be the event loop's own delay.
+    A failed dial *is_known* once a caller has heard of it.
     """
 
     __slots__ = (
+        "believed_from",
         "connect_time",
         "failures",
         "hold_time",
@@ -48,7 +48,6 @@ class Growth:
         "is_known",
         "kept",
         "resumes",
-        "stood_still",
     )
 
     def __init__(self, kept: int) -> None:
@@ -58,7 +57,7 @@ class Growth:
         self.failures = 0
         self.is_in_doubt = True
         self.is_known = False
-        self.stood_still = False
+        self.believed_from = float("inf")
         self.resumes = float("-inf")
 
     # -- what is learnt -------------------------------------------------------------
@@ -95,7 +94,7 @@ class Growth:
 
     @property
     def youth(self) -> float:
-        """For how long a line is young, in seconds."""
+        """For how long a line is young, and what it costs is not believed, in seconds."""
         return self.connect_time / _CONNECTS_OF_YOUTH
 
     def patience(self, quickest: float) -> float:
@@ -118,6 +117,7 @@ class Growth:
 
     def dials(
         self,
+        now: float,
         *,
         unserved: int,
         waiting: int,
@@ -140,8 +140,8 @@ class Growth:
             return one
         if not lent:
             return max(one, min(unserved, room, self.kept - dialing))
-        if self.stood_still or waited < self.youth:
+        if waited < self.youth or waiting * max(self.hold_time, age) / lent <= self.connect_time:
+            self.believed_from = float("inf")
             return one
-        if waiting * max(self.hold_time, age) / lent <= self.connect_time:
-            return one
-        return min(unserved, room)
+        self.believed_from = min(self.believed_from, now + self.youth)
+        return one if now < self.believed_from else min(unserved, room)

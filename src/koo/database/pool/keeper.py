@@ -126,6 +126,7 @@ class Keeper:
             return
         for _ in range(
             growth.dials(
+                now,
                 unserved=places.unserved,
                 waiting=places.waiting,
                 waited=now - next(iter(places.line)).since,

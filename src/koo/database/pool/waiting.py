@@ -115,8 +115,6 @@ class Queue:
         self._now = keeper.terms.clock.monotonic
         self._timeout = keeper.terms.config.pool_timeout
         self._timer: asyncio.TimerHandle | None = None
-        self._due = float("inf")
-        self._was_late = False
         self._newcomers: list[Waiter] = []
         self._cause = ""
         self._silence = float("inf")
@@ -139,8 +137,6 @@ class Queue:
             self._counts.refused.add()
             raise self._exhausted(0, self._recent_holders(since))
         waiter.where = borrowing_line()
-        if self._is_late():
-            self._growth.stood_still = not self._was_late
         self._keeper.supply(since)
         if not waiter.answer.done():
             self._newcomers.append(waiter)
@@ -197,7 +193,7 @@ class Queue:
         self.is_closed = self._places.is_paused = True
         if self._timer is not None:
             self._timer.cancel()
-            self._timer, self._due = None, float("inf")
+            self._timer = None
         for waiter in list(self._places.line):
             self._answer(waiter, _closing())
 
@@ -246,21 +242,13 @@ class Queue:
     def _arm(self, now: float) -> None:
         if self._timer is not None or not self._places.line:
             return
-        pause = min(max(self._growth.connect_time / 4, _QUICKEST_LOOK), _SLOWEST_LOOK)
+        pause = min(max(self._growth.youth, _QUICKEST_LOOK), _SLOWEST_LOOK)
         first = next(iter(self._places.line))
         pause = min(pause, max(0.0, first.deadline - now))
-        self._due = self._keeper.loop.time() + pause
         self._timer = self._keeper.loop.call_later(pause, self._look)
 
-    def _is_late(self) -> bool:
-        """Whether the look at the line should have been long ago: the loop stood still."""
-        return self._keeper.loop.time() - self._due > max(_QUICKEST_LOOK, self._growth.youth)
-
     def _look(self) -> None:
-        # On a loop that is always late the pool must grow, too: every second look counts.
-        self._was_late = self._growth.stood_still = self._is_late() and not self._was_late
-        self._timer, self._due = None, float("inf")
-        now = self._now()
+        self._timer, now = None, self._now()
         while (first := next(iter(self._places.line), None)) and first.deadline <= now:
             self._end_wait(first, now)
         self._notice_nested(now)
