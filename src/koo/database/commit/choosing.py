@@ -12,14 +12,14 @@
 A transaction that only reads has the witness that is known by then. Of several processes that miss
 the table at once one makes it, and tells of it; the others look again when it is there.
 
-What is old is taken out of the table now and then, in the background; if the mark is another one by
-then, it is looked again.
+What is old is taken out of the table now and then, in the background; if the mark has gone by then,
+it is looked again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from math import inf
 from typing import Final
@@ -162,19 +162,19 @@ class Witnesses:
         tell(self._terms.on_event, SchemaChanged(COMPONENT, f"table {self._ledger.name} made"))
 
     async def _marked(self, connection: AsyncConnection) -> str:
-        mark = await self._found_mark(connection)
+        marks = await self._marks(connection)
         # By itself, so that two who look at once are not in each other's way. If both write one,
         # there are two, which does no harm.
         await connection.commit()
-        if not mark:
-            mark = new_mark()
-            await connection.exec_driver_sql(self._ledger.mark.format(mark))
-            await connection.commit()
+        if marks:
+            return marks[0]
+        mark = new_mark()
+        await connection.exec_driver_sql(self._ledger.mark.format(mark))
+        await connection.commit()
         return mark
 
-    async def _found_mark(self, connection: AsyncConnection) -> str:
-        found = (await connection.exec_driver_sql(self._ledger.find)).scalar_one_or_none()
-        return found or ""
+    async def _marks(self, connection: AsyncConnection) -> Sequence[str]:
+        return (await connection.exec_driver_sql(self._ledger.find)).scalars().all()
 
     async def _clean(self) -> None:
         with suppress(*_IN_VAIN):
@@ -187,7 +187,7 @@ class Witnesses:
             now = {"now": self._terms.clock.time()}
             gone = (await connection.execute(text(self._ledger.clean), now)).rowcount
             await connection.commit()
-            if self._witness is not None and await self._found_mark(connection) != self._mark:
+            if self._witness is not None and self._mark not in await self._marks(connection):
                 self.forget()
             return gone
 

@@ -4,7 +4,8 @@
                         made      when, by the server's clock
                         fenced    whether it stands in the way of a COMMIT that must not come
 
-One row more, later than all tokens, is the mark by which the table is known again.
+One row more, later than all tokens, is the mark by which the table is known again; of several
+processes that begin at once each may have written one.
 SQLite and MySQL have no schemas to put it in; there it is called koo_commit_tokens.
 """
 
@@ -43,10 +44,10 @@ class Found(Enum):
 class Ledger:
     """The statements for one kind of database, and its witness.
 
-    *look* returns one word of :class:`Found`, *find* the mark, which *mark* writes. *lock* lets one
-    at a time make the table until its transaction ends, empty where nothing does; *make* does no
-    harm when it is done twice. *clean* takes away some of what is older than an hour, fences a
-    day later, and is told what time it is by our clock. *witness* is made of the mark.
+    *look* returns one word of :class:`Found`, *find* the marks, of which *mark* writes one. *lock*
+    lets one at a time make the table until its transaction ends, empty where nothing does; *make*
+    does no harm when it is done twice. *clean* takes away some of what is older than an hour,
+    fences a day later, and is told what time it is by our clock. *witness* is made of the mark.
     """
 
     name: str
@@ -130,8 +131,8 @@ $$
 )
 
 _POSTGRES_FIND: Final = f"""
-SELECT CAST(token AS text) FROM koo.commit_tokens
- WHERE token >= CAST(rpad('{FIRST_MARK}', 32, '0') AS uuid) ORDER BY token LIMIT 1
+SELECT replace(CAST(token AS text), '-', '') FROM koo.commit_tokens
+ WHERE token >= CAST(rpad('{FIRST_MARK}', 32, '0') AS uuid) ORDER BY token
 """  # noqa: S608 - of a constant
 
 _POSTGRES_MARK: Final = "INSERT INTO koo.commit_tokens (token, fenced) VALUES ('{}', true)"
@@ -171,7 +172,7 @@ CREATE TABLE IF NOT EXISTS koo_commit_tokens (
 """
 
 _FIND: Final = f"""
-SELECT token FROM koo_commit_tokens WHERE token >= '{FIRST_MARK}' ORDER BY token LIMIT 1
+SELECT token FROM koo_commit_tokens WHERE token >= '{FIRST_MARK}' ORDER BY token
 """  # noqa: S608 - of a constant
 
 _MARK: Final = "INSERT INTO koo_commit_tokens (token, fenced) VALUES ('{}', 1)"
