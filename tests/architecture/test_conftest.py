@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.integration
 
 CASES = """
-import asyncio, threading, time
+import asyncio, gc, socket, threading, time
 import pytest
 
 async def test_virtual_time_passes():
@@ -33,6 +33,14 @@ def test_a_real_loop_fails():
 
 async def test_a_coroutine_that_fails_fails():
     assert False
+
+@pytest.mark.integration
+def test_a_socket_left_to_the_collector_fails():
+    left = [socket.socket()]
+    left.append(left)
+
+def test_who_collects_what_is_left_passes():
+    gc.collect()
 
 def test_seed_is_the_same_in_every_run_passes(seed):
     assert seed == 1664225121
