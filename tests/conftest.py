@@ -2,6 +2,7 @@
 
 - An `async def` test runs on a virtual-time loop of its own; marked `integration`, on a real one.
 - Whoever waits on the real clock without being marked `integration` fails.
+- What a test marked so has not closed fails none but such a test, whenever it is collected.
 - `scale` says how much of a long property to run: a tenth in the gate, all of it in the soak
   (KOO_SOAK=1, or `scripts/soak`). Hypothesis counts its examples likewise, by profile: a test with
   more or fewer than the profile's says `settings(max_examples=settings().max_examples * 5)`.
@@ -28,9 +29,12 @@ from hypothesis import HealthCheck, settings
 from koo.testing import run
 
 SOAK = os.environ.get("KOO_SOAK") == "1"
+# Read before the first test is collected: some take our variables out of the environment.
+SEED = os.environ.get("KOO_SEED", "")
 REAL_WAIT_ALLOWED = 0.02
 END_ALLOWED = 120
 TERMINAL = pytest.StashKey[int]()
+NEXT = pytest.StashKey[pytest.Item | None]()
 
 # How long an example takes is the machine's affair.
 ON_ANY_MACHINE = settings(
@@ -50,7 +54,7 @@ def scale() -> float:
 @pytest.fixture
 def seed(request) -> int:
     """A number for `random.Random`, told by the test's name and the soak's seed; printed."""
-    chosen = zlib.crc32(f"{os.environ.get('KOO_SEED', '')}{request.node.name}".encode())
+    chosen = zlib.crc32(f"{SEED}{request.node.name}".encode())
     print(f"seed of {request.node.name}: {chosen}")
     return chosen
 
@@ -63,6 +67,7 @@ def pytest_configure(config):
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown(item, nextitem):
     """Give what comes after the last test, which no test's timeout bounds, an end too."""
+    item.stash[NEXT] = nextitem
     if nextitem is None:
         terminal = item.config.stash[TERMINAL]
         faulthandler.dump_traceback_later(END_ALLOWED, exit=True, file=terminal)
@@ -87,7 +92,7 @@ def pytest_pyfunc_call(pyfuncitem):
         return None
     names = pyfuncitem._fixtureinfo.argnames
     test = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
-    if pyfuncitem.get_closest_marker("integration"):
+    if _is_real(pyfuncitem):
         asyncio.run(test)
     else:
         run(test)
@@ -103,9 +108,22 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(autouse=True)
+def _own_garbage(request):
+    """Tell what real sockets leave to the collector as their own test's, not as a later one's."""
+    yield
+    following = request.node.stash.get(NEXT, None)
+    if _is_real(request.node) and not (following and _is_real(following)):
+        gc.collect()
+
+
+def _is_real(item):
+    return item.get_closest_marker("integration") is not None
+
+
+@pytest.fixture(autouse=True)
 def _no_real_waiting(request, monkeypatch):
     """Fail a test that waits on the real clock, unless it says that it does."""
-    if request.node.get_closest_marker("integration"):
+    if _is_real(request.node):
         yield
         return
     waited = []

@@ -1,5 +1,6 @@
 """The guard over the tests themselves: whoever waits for real is found."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,8 +11,10 @@ import pytest
 pytestmark = pytest.mark.integration
 
 CASES = """
-import asyncio, threading, time
+import asyncio, gc, os, socket, threading, time
 import pytest
+
+os.environ.pop("KOO_SEED")
 
 async def test_virtual_time_passes():
     await asyncio.sleep(3600)
@@ -34,8 +37,16 @@ def test_a_real_loop_fails():
 async def test_a_coroutine_that_fails_fails():
     assert False
 
-def test_seed_is_the_same_in_every_run_passes(seed):
-    assert seed == 1664225121
+@pytest.mark.integration
+def test_a_socket_left_to_the_collector_fails():
+    left = [socket.socket()]
+    left.append(left)
+
+def test_who_collects_what_is_left_passes():
+    gc.collect()
+
+def test_the_soaks_seed_counts_although_it_is_taken_out_of_the_environment_passes(seed):
+    assert seed == 2692353205
 """
 
 
@@ -46,6 +57,7 @@ def test_only_tests_that_own_their_time_pass(root, tmp_path):
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rA", "test_cases.py"],
         cwd=tmp_path,
+        env=os.environ | {"KOO_SEED": "7"},
         capture_output=True,
         text=True,
     )

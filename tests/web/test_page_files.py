@@ -14,7 +14,7 @@ from koo.web.routes.runbooks import split_sections
 
 STATIC = Path(koo.web.__file__).parent / "static"
 VENDOR = STATIC / "vendor"
-OWN = [path for path in STATIC.rglob("*") if path.is_file() and path.parent != VENDOR]
+OWN = sorted(it for it in STATIC.rglob("*") if it.is_file() and it.parent != VENDOR)
 
 
 def test_the_page_needs_no_token_and_holds_no_data(stage):

@@ -88,6 +88,7 @@ def test_an_event_or_a_line_without_end_is_refused(endless):
         [reader.feed(endless) for _ in range(1001)]
 
 
+@pytest.mark.no_cover
 def test_comments_without_end_take_no_memory():
     reader = EventReader(most=1000)
     tracemalloc.start()
