@@ -18,7 +18,7 @@ QUICK = RetryConfig(backoff=Backoff(base_delay=0.01, max_delay=0.05))
 @pytest.fixture(scope="session")
 def postgres():
     """A server that no test harms."""
-    with PostgresServer(settings={"fsync": "off"}) as server:
+    with PostgresServer(settings={"fsync": "off"}, start_timeout=120) as server:
         yield server
 
 

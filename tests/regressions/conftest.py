@@ -28,7 +28,8 @@ PUBLIC = """
 @pytest.fixture(scope="session")
 def _started():
     # Whoever counts transactions is alone.
-    with PostgresServer(settings={"fsync": "off", "autovacuum": "off"}) as server:
+    settings = {"fsync": "off", "autovacuum": "off"}
+    with PostgresServer(settings=settings, start_timeout=120) as server:
         yield server
 
 

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from koo.errors import StoreUnavailable
 from koo.resilience import Ask, DailyBudgetConfig, Limit, Permit, RateLimiterConfig, Spent, Success
 from koo.stores import SQLiteStore, file
 
@@ -22,6 +23,8 @@ DAY = 86400.0
 BUDGET = 40_000
 WORST = 2500
 REQUESTS = 400
+#: The time for which a file is left alone after a failure.
+REST = 0.25
 
 
 class Fate:
@@ -90,8 +93,9 @@ def work(path, ledger, last, seed):
                     permit.cancel()
                 if answer.line is None and "too little" in str(answer):
                     return
-                # Who holds the lock may stand still for longer than a call waits.
-                time.sleep(0.01)
+                # Who holds the lock may stand still for longer than a call waits, and then the
+                # file rests: what is refused meanwhile is one refusal.
+                time.sleep(REST if isinstance(answer, StoreUnavailable) else 0.01)
                 continue
             fate.step()
             bills.write(b"%d\n" % cost)

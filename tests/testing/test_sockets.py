@@ -16,8 +16,7 @@ from koo.testing.sockets import SERVER_PORTS, SHARE, free_port, reset
 def test_a_free_port_is_free_and_outside_the_range_of_outgoing_connections():
     port = free_port()
     assert port in SERVER_PORTS
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", port))
+    socket.create_server(("127.0.0.1", port)).close()
 
 
 def test_a_port_that_is_taken_is_not_given(monkeypatch):

@@ -32,6 +32,8 @@ def free_port() -> int:
     """
     for port in itertools.islice(_own(os.getpid()), SHARE):
         with socket.socket() as probe, contextlib.suppress(OSError):
+            # As servers do: where one has ended, its connections rest for a minute (TIME_WAIT).
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return port
     raise OSError(

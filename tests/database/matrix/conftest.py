@@ -92,7 +92,8 @@ async def make_witness(url):
 @pytest.fixture(scope="session")
 def crowded():
     """A server with room for many cases at once."""
-    with PostgresServer(settings={"fsync": "off", "max_connections": "300"}) as server:
+    settings = {"fsync": "off", "max_connections": "300"}
+    with PostgresServer(settings=settings, start_timeout=120) as server:
         yield PostgresLedger(server)
 
 

@@ -133,6 +133,7 @@ async def test_looking_from_a_thread_meets_no_set_that_changes(house):
     slots.clear()
 
 
+@pytest.mark.integration
 def test_engines_of_closed_loops_are_buried_by_one_of_several_threads():
     """Their users met a KeyError, or a dictionary that changed while it was read."""
     manager = DatabaseManager(DatabaseConfig(url="sqlite://"))

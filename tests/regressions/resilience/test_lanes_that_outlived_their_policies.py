@@ -11,8 +11,10 @@ POLICIES = 50
 
 
 def _lanes():
+    """How many there are of the running loop; those of others may go at any time."""
     gc.collect()
-    return sum(isinstance(one, Lane) for one in gc.get_objects())
+    lanes = [one for one in gc.get_objects() if isinstance(one, Lane)]
+    return sum(lane.loop is asyncio.get_running_loop() for lane in lanes)
 
 
 async def _well():

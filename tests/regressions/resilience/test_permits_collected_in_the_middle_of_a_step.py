@@ -43,12 +43,11 @@ class Cycle:
 
 @pytest.fixture(autouse=True)
 def collector():
-    """It looks only at what these tests make, and when they say so."""
+    """It looks only at what these tests make, and when they say so; afterwards not at it either."""
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
     yield
-    gc.unfreeze()
     gc.set_threshold(*before)
     gc.enable()
 
@@ -76,7 +75,7 @@ def bulkheads():
 
 def budget():
     """Given up is spent, so who waits for it is refused, and soon."""
-    return [DailyBudget("day", DailyBudgetConfig(10))]
+    return [DailyBudget("day", DailyBudgetConfig(10), clock=FakeClock())]
 
 
 @pytest.mark.parametrize(("make", "is_served"), [(bulkheads, True), (budget, False)])

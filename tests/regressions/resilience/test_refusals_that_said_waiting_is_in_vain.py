@@ -10,6 +10,7 @@ from koo.resilience import (
     DailyBudget,
     DailyBudgetConfig,
 )
+from koo.testing import FakeClock
 
 from ...resilience.tools import admitted, refused
 
@@ -24,7 +25,7 @@ def test_a_full_bulkhead_says_to_come_when_a_call_ends():
 
 
 def test_a_reserved_budget_says_to_come_when_a_call_ends():
-    gate = DailyBudget("dep", DailyBudgetConfig(10))
+    gate = DailyBudget("dep", DailyBudgetConfig(10), clock=FakeClock())
     held = admitted(gate, Ask(nanousd=8))
     assert str(refused(gate, Ask(nanousd=5))).endswith(
         "calls in flight); try again when a call ends"

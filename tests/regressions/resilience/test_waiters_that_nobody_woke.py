@@ -86,7 +86,7 @@ async def _cancelling(held):
 
 
 def test_money_that_is_released_in_another_thread_wakes_who_waits():
-    gate = DailyBudget("day", DailyBudgetConfig(1000))
+    gate = DailyBudget("day", DailyBudgetConfig(1000), clock=FakeClock())
     held = gate.admit(Ask(nanousd=900))
     waiting = Elsewhere(gate, ask=Ask(nanousd=200))
     held.cancel()

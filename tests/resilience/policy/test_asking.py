@@ -3,6 +3,7 @@
 import pytest
 
 from koo.resilience import Ask, DailyBudget, DailyBudgetConfig, Deadline
+from koo.testing import FakeClock
 
 from .actors import QUICK, Dependency, policy
 
@@ -11,7 +12,7 @@ TEN_CENTS = Ask(nanousd=100_000_000)
 
 @pytest.fixture
 def purse():
-    return DailyBudget("purse", DailyBudgetConfig(1_000_000_000))
+    return DailyBudget("purse", DailyBudgetConfig(1_000_000_000), clock=FakeClock())
 
 
 async def test_a_decorated_function_asks_for_what_it_was_told_to(purse):
