@@ -20,7 +20,11 @@ class Answering:
     def scalar_one(self):
         return self.answer
 
-    scalar_one_or_none = scalar_one
+    def scalars(self):
+        return self
+
+    def all(self):
+        return [self.answer]
 
     async def commit(self):
         pass
