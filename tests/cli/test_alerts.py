@@ -68,4 +68,4 @@ def test_the_package_is_a_program(monkeypatch, capsys):
 
 
 def test_the_package_can_be_imported_without_running():
-    assert runpy.run_module("koo.cli.__main__", run_name="imported")["main"] is main
+    assert runpy.run_module("koo.cli.__main__")["main"] is main
