@@ -83,9 +83,8 @@ async def _promotions(effort: Effort) -> Sequence[Section]:
         f" {effort.failovers} times per driver. A write is tried again up to {_RETRY.max_retries}"
         f" times, after at most {_RETRY.backoff.base_delay:g} s and later"
         f" {_RETRY.backoff.max_delay:g} s (by default three times, after at most 1, 2 and 4 s)."
-        " Where a goal is missed: in one of these rounds nobody could write for five seconds, and"
-        " seven tasks had no retries left; in eighty more, made to find out why, writes were back"
-        " within 0.2 s, so that the cause is not known."
+        " Where a goal is missed: once in a hundred rounds or so nobody can write for five seconds,"
+        " in which the retries are used up; the cause is not known."
     )
     return [Section("A standby promoted under load", method, figures)]
 

@@ -36,7 +36,8 @@ _ANSWERS_PER_PING: Final = 8.0
 class Growth:
     """What connecting and holding cost lately (seconds), and how dialing has gone.
 
-    A failed dial *is_known* once a caller has heard of it.
+    A failed dial *is_known* once a caller has heard of it. *believed_from* is when a line that has
+    looked too dear, at each look since, is taken for it.
     """
 
     __slots__ = (
@@ -127,7 +128,7 @@ class Growth:
         age: float,
         room: int,
     ) -> int:
-        """How many connections to open now.
+        """How many connections to open now; each call is a look, which the next remembers.
 
         *unserved* are those in line (*waiting* in all, the first for *waited*
         seconds) for whom nothing is under way; *age* is the mean age of the *lent*;
