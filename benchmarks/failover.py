@@ -83,8 +83,8 @@ async def _promotions(effort: Effort) -> Sequence[Section]:
         f" {effort.failovers} times per driver. A write is tried again up to {_RETRY.max_retries}"
         f" times, after at most {_RETRY.backoff.base_delay:g} s and later"
         f" {_RETRY.backoff.max_delay:g} s (by default three times, after at most 1, 2 and 4 s)."
-        " Where a goal is missed: once in a hundred rounds or so nobody can write for five seconds,"
-        " in which the retries are used up; the cause is not known."
+        " Where a goal is missed: once in some four hundred rounds nobody can write for five"
+        " seconds, in which the retries are used up; the cause is not known."
     )
     return [Section("A standby promoted under load", method, figures)]
 
